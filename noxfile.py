@@ -1,0 +1,35 @@
+"""What CI runs: `nox` runs all of it, `nox -s tests` only the suite."""
+
+import nox
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "typing", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package with all extras, and the named dependency groups."""
+    session.install("-q", "-e", ".[cli,sandbox,trio]", *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    install(session, "tests")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install("-q", *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    install(session, "typing", "benchmarks")
+    session.install("-q", "nox")
+    session.run("mypy")
+    session.run("pyright")

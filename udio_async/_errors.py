@@ -1,0 +1,189 @@
+"""Everything that can go wrong, branched by what the caller can do about it.
+
+UdioError
+├── RequestError             fix the request
+│   ├── InvalidRequest           it breaks a documented rule: nothing was sent
+│   ├── UnsupportedOption        this provider has no such thing: nothing was sent
+│   └── RequestRefused           the provider looked at it and declined
+├── AccountError             fix the key or the credits
+│   ├── AuthenticationFailed
+│   ├── InsufficientCredits
+│   └── PermissionDenied
+├── ProviderUnavailable      wait, or go elsewhere
+│   ├── RateLimited
+│   ├── Unreachable
+│   └── BadAnswer
+├── SubmitInDoubt            maybe paid: look before paying again
+├── GenerationFailed         accepted, then failed
+│   ├── ModerationFailed
+│   └── UpstreamFailed
+├── WaitExpired              still running at the provider
+├── DownloadFailed           the song is safe at the provider, the file is not here
+│   ├── NotAudio
+│   ├── Truncated
+│   └── LinkExpired
+├── JournalError             cannot be trusted to remember: nothing more is submitted
+└── CallbackRejected         forged or unreadable
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # records raise these errors, so only the type looks back at them
+    from ._records import Song
+
+Charged = Literal["no", "yes", "unknown"]
+
+
+class UdioError(Exception):
+    """Anything this library raises on purpose.
+
+    `provider`, `job_key` and `task_id` say which song it is about, as far as is known.
+    `charged` says whether the provider took credits: "no", "yes" or "unknown".
+    """
+
+    charged: Charged = "no"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        job_key: str | None = None,
+        task_id: str | None = None,
+        charged: Charged | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.job_key = job_key
+        self.task_id = task_id
+        if charged is not None:
+            self.charged = charged
+
+
+class RequestError(UdioError):
+    """Fix the request: the same one will fail again."""
+
+
+class InvalidRequest(RequestError, ValueError):
+    """The request breaks a documented rule. Nothing was sent."""
+
+
+class UnsupportedOption(RequestError):
+    """The chosen provider has no such feature. Nothing was sent."""
+
+
+class RequestRefused(RequestError):
+    """The provider looked at the request and took nothing."""
+
+
+class AccountError(UdioError):
+    """Fix the key or the credits: every other song will fail the same way."""
+
+
+class AuthenticationFailed(AccountError):
+    """The key is missing, wrong or expired."""
+
+
+class InsufficientCredits(AccountError):
+    """The account cannot pay for a song."""
+
+
+class PermissionDenied(AccountError):
+    """The key is good but may not do this."""
+
+
+class ProviderUnavailable(UdioError):
+    """Wait, or go elsewhere: the provider gave no usable answer."""
+
+
+class RateLimited(ProviderUnavailable):
+    """The provider wants fewer requests.
+
+    `retry_after` is the wait it asked for in seconds, or None.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **about: str) -> None:
+        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+        self.retry_after = retry_after
+
+
+class Unreachable(ProviderUnavailable):
+    """No answer came.
+
+    `sent` is False only where it is proved that no byte of the request left.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True, **about: str) -> None:
+        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+        self.sent = sent
+
+
+class BadAnswer(ProviderUnavailable):
+    """An answer came that cannot be read: no JSON, too large, or of a shape nobody documented."""
+
+
+class SubmitInDoubt(UdioError):
+    """The request left, and no readable answer came back: the song may be running and paid for.
+
+    It is never sent again by itself. `evidence` says what was seen.
+    """
+
+    charged: Charged = "unknown"
+
+    def __init__(self, message: str, *, evidence: str = "", **about: str) -> None:
+        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+        self.evidence = evidence
+
+
+class GenerationFailed(UdioError):
+    """The provider accepted the song and then failed to make it.
+
+    `songs` holds whatever did arrive. Whether a failed song is refunded is documented by none
+    of the providers, hence `charged` is "unknown".
+    """
+
+    charged: Charged = "unknown"
+
+    def __init__(self, message: str, *, songs: "tuple[Song, ...]" = (), **about: str) -> None:
+        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+        self.songs = songs
+
+
+class ModerationFailed(GenerationFailed):
+    """The provider's content rules stopped it: change the words."""
+
+
+class UpstreamFailed(GenerationFailed):
+    """The provider or the model behind it broke: the same request may work later."""
+
+
+class WaitExpired(UdioError):
+    """The song is still running at the provider after the deadline. Resume with `task_id`."""
+
+    charged: Charged = "yes"
+
+
+class DownloadFailed(UdioError):
+    """The file is not on disk; the song is still at the provider."""
+
+    charged: Charged = "yes"
+
+
+class NotAudio(DownloadFailed):
+    """The link answered with something that is no audio."""
+
+
+class Truncated(DownloadFailed):
+    """The audio ended early."""
+
+
+class LinkExpired(DownloadFailed):
+    """The link is no longer served."""
+
+
+class JournalError(UdioError):
+    """The journal cannot be trusted to remember, so nothing more is submitted."""
+
+
+class CallbackRejected(UdioError):
+    """A callback that is forged or cannot be read. Nothing was changed."""

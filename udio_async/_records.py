@@ -1,0 +1,207 @@
+"""The values that go in and come out: what to generate, and what became of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+import attrs
+from attrs import validators
+
+from ._errors import InvalidRequest, UdioError
+
+VocalGender = Literal["male", "female"]
+
+
+class Stage(StrEnum):
+    """How far a task or a song has come. Stages only move forward, and may be skipped."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    TEXT_READY = "text"
+    """Title and lyrics are there, the audio is not."""
+    FIRST_AUDIO = "first"
+    """Something can be listened to; it may be a live stream or only one of the songs."""
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Answer whether nothing will change any more."""
+        return self in (Stage.COMPLETE, Stage.FAILED)
+
+    def is_before(self, other: "Stage") -> bool:
+        """Answer whether going from this stage to the other one is a step forward."""
+        return not self.is_final and _ORDER[self] < _ORDER[other]
+
+
+_ORDER = {stage: place for place, stage in enumerate(Stage)}
+
+
+class FailureKind(StrEnum):
+    """Who can do something about a failed generation."""
+
+    MODERATION = "moderation"
+    """Content rules: change the words."""
+    INPUT = "input"
+    """The request was malformed or too long: change it."""
+    UPSTREAM = "upstream"
+    """The provider broke: try again later."""
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """Why a task or one of its songs failed: the provider's own words, and what to do."""
+
+    message: str
+    kind: FailureKind = FailureKind.UNKNOWN
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.advice})" if self.advice else self.message
+
+
+def _meaningful(
+    request: "SongRequest", field: "attrs.Attribute[str | None]", value: object
+) -> None:
+    """Refuse text that is empty or that no provider could store."""
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field.name} is {type(value).__name__} {value!r}; give text")
+    if not value.strip():
+        raise InvalidRequest(f"{field.name} is empty; leave it out or give some text")
+    bad = next((char for char in value if char == "\0" or "\ud800" <= char <= "\udfff"), None)
+    if bad is not None:
+        raise InvalidRequest(
+            f"{field.name} contains {bad!r}, which is no text; remove it before sending"
+        )
+
+
+def _yes_or_no(_request: object, field: "attrs.Attribute[bool]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{field.name} is {value!r}; give true or false")
+
+
+def _gender(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+    if value not in (None, "male", "female"):
+        raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
+
+
+@attrs.frozen
+class ProviderOptions:
+    """What only one provider knows. Each provider has its own subclass."""
+
+
+@attrs.frozen(kw_only=True)
+class SongRequest:
+    """One song to make, in the same words whichever provider makes it.
+
+    A request needs `description` (the provider writes the lyrics) or `lyrics` (your own); which
+    of the other fields go with which is the provider's rule, checked before anything is sent.
+
+    Raises:
+        InvalidRequest: for an empty or impossible field. Nothing is ever sent for it.
+    """
+
+    description: str | None = attrs.field(default=None, validator=_meaningful)
+    """What the song is about."""
+    lyrics: str | None = attrs.field(default=None, validator=_meaningful)
+    """The words to sing. On udioapi they exclude `description`."""
+    style: str | None = attrs.field(default=None, validator=_meaningful)
+    """Genre, mood, tempo: "pop, upbeat, 120 bpm"."""
+    title: str | None = attrs.field(default=None, validator=_meaningful)
+    """The song's name. apiframe has none: there it is only kept on the `Song`."""
+    negative_tags: str | None = attrs.field(default=None, validator=_meaningful)
+    """What to avoid: "sad, slow". Called `tags` by udioapi, `negative_prompt` by apiframe."""
+    instrumental: bool = attrs.field(default=False, validator=_yes_or_no)
+    model: str | None = attrs.field(default=None, validator=_meaningful)
+    """A model name as the provider spells it, known to us or not; None takes its default."""
+    vocal_gender: VocalGender | None = attrs.field(default=None, validator=_gender)
+    options: ProviderOptions | None = attrs.field(
+        default=None,
+        validator=validators.optional(validators.instance_of(ProviderOptions)),
+    )
+    """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.description is None and self.lyrics is None and not self.extra:
+            raise InvalidRequest("the request has neither description nor lyrics; give one of them")
+
+
+@attrs.frozen(kw_only=True)
+class Song:
+    """One song, the same record whichever provider made it."""
+
+    id: str
+    task_id: str
+    provider: str
+    index: int
+    """Its place among the songs of its task, from 0."""
+    stage: Stage
+    title: str | None = None
+    lyrics: str | None = None
+    tags: str | None = None
+    """The style that the provider gave it."""
+    duration: float | None = None
+    """Seconds of audio."""
+    model: str | None = None
+    audio_url: str | None = None
+    audio_is_final: bool = False
+    """False for a live stream or a partial file: listen to it, do not keep it."""
+    image_url: str | None = None
+    created_at: datetime | None = None
+    error: Failure | None = None
+    """Set when this song failed; the others of its task may be fine."""
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+    """What the provider said, word for word."""
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    """A look at one accepted request: a task yields 0 to n songs, usually two."""
+
+    id: str
+    provider: str
+    stage: Stage
+    songs: tuple[Song, ...] = ()
+    percentage: float | None = None
+    """0 to 100, where the provider says it."""
+    status: str = ""
+    """The provider's own word for the stage."""
+    settling: bool = False
+    """True where the provider says it is done but the audio does not show it yet."""
+    error: Failure | None = None
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class Credits:
+    """What the account has left, in the provider's own credits."""
+
+    provider: str
+    remaining: float
+    used: float | None = None
+    plan: str | None = None
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """How one request of a batch ended: songs, or the error that kept them away."""
+
+    index: int
+    """The request's place in the input, from 0."""
+    request: SongRequest | str
+    task_id: str | None = None
+    songs: tuple[Song, ...] = ()
+    """What arrived; with an error, whatever arrived all the same."""
+    error: UdioError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Answer whether every song of the task arrived."""
+        return self.error is None
