@@ -1,0 +1,53 @@
+"""The ASGI application: every service at one origin, and the sandbox's own two pages."""
+
+import attrs
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from ._apiframe import Apiframe
+from ._media import Media
+from ._udioapi import UdioApi
+from ._world import World
+
+_WELCOME = """\
+udio_async sandbox: three song services on your own machine. No money, no network.
+
+Key          {key}
+Speed        a song takes about {seconds:.2g} seconds
+
+udioapi v1   POST /api/generate
+             GET  /api/feed?workId=...
+udioapi v2   POST /api/v2/generate
+             GET  /api/v2/feed?workId=...
+             GET  /api/v2/credits
+apiframe     POST /udio-imagine
+             POST /fetch
+             POST /fetch-many
+             GET  /account
+files        GET  /media/<song id>.mp3
+             GET  /media/<song id>.png
+             GET  /stream/?item_id=<song id>
+ledger       GET  /_sandbox/ledger      what was charged, request by request
+"""
+
+
+def make_app(world: World) -> Starlette:
+    """Build the application over a world."""
+
+    async def welcome(_: Request) -> Response:
+        return PlainTextResponse(_WELCOME.format(key=world.api_key, seconds=60 / world.speed))
+
+    async def ledger(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "credits": world.credits,
+                "used_credits": world.used_credits,
+                "charges": [attrs.asdict(charge) for charge in world.ledger],
+            }
+        )
+
+    own = [Route("/", welcome), Route("/_sandbox/ledger", ledger)]
+    services = (UdioApi(world), Apiframe(world), Media(world))
+    return Starlette(routes=[*own, *(route for each in services for route in each.routes())])

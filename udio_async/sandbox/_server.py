@@ -1,0 +1,212 @@
+"""The sandbox as a running server: in a thread of its own, or in the foreground."""
+
+import socket
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+import attrs
+import uvicorn
+
+from ..providers import Apiframe, UdioApiV1, UdioApiV2
+from ._app import make_app
+from ._faults import Fault
+from ._world import Charge, World
+
+P = TypeVar("P", UdioApiV1, UdioApiV2, Apiframe)
+
+_KEEP_ALIVE = 75  # seconds, like the edge proxies before the real services
+_STOP_WITHIN = 5.0  # seconds
+_BACKLOG = 2048
+
+
+class Sandbox(anyio.AsyncContextManagerMixin):
+    """The three services on your own machine: no key, no network, no money.
+
+    Enter it with `async with`, on asyncio or trio. The server has a thread and an event loop of
+    its own, so it answers whatever the caller's loop is doing. State stays readable after leaving.
+
+    Args:
+        speed: how much faster than a real service songs are made; at 60 they take about a second.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+        faults: what goes wrong, and with which submits.
+        seed: runs with the same seed and the same submits take the same time.
+        credits: what the account holds at the start.
+        api_key: the only key that is accepted.
+    """
+
+    def __init__(
+        self,
+        *,
+        speed: float = 60.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        faults: Sequence[Fault] = (),
+        seed: int = 0,
+        credits: float = 1000.0,  # noqa: A002 - the word of every service here
+        api_key: str = "sandbox",
+    ) -> None:
+        if speed <= 0:
+            raise ValueError(f"speed must be above 0, not {speed}")
+        self.speed = speed
+        self.api_key = api_key
+        self._host = host
+        self._port = port
+        self._base_url = ""
+        self._world = World(
+            speed=speed, seed=seed, credits=credits, api_key=api_key, faults=tuple(faults)
+        )
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens: "http://127.0.0.1:41234".
+
+        Raises:
+            RuntimeError: it was never entered.
+        """
+        if not self._base_url:
+            raise RuntimeError("The sandbox has no address yet; enter it with `async with`")
+        return self._base_url
+
+    @property
+    def ledger(self) -> tuple[Charge, ...]:
+        """What was charged so far, oldest first."""
+        return self._world.ledger
+
+    def udioapi_v1(self, **options: Any) -> UdioApiV1:  # noqa: ANN401 - checked by the class
+        """Return the v1 provider of this sandbox; the older generation, which needs no callback."""
+        return self._quicken(
+            UdioApiV1(**self._access({"generation": "legacy", **options})), options
+        )
+
+    def udioapi_v2(self, **options: Any) -> UdioApiV2:  # noqa: ANN401 - checked by the class
+        """Return the v2 provider of this sandbox."""
+        return self._quicken(UdioApiV2(**self._access(options)), options)
+
+    def apiframe(self, **options: Any) -> Apiframe:  # noqa: ANN401 - checked by the class
+        """Return the apiframe provider of this sandbox."""
+        return self._quicken(Apiframe(**self._access(options)), options)
+
+    def run(self, on_ready: Callable[[str], object] | None = None) -> None:
+        """Serve in the foreground until SIGINT or SIGTERM, then return.
+
+        Args:
+            on_ready: is called with `base_url` once the server answers.
+        """
+        with self._listen() as listener:
+            _make_server(self._world, lambda: on_ready and on_ready(self.base_url)).run([listener])
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        ready = threading.Event()
+        server = _make_server(self._world, ready.set)
+        with self._listen() as listener:
+            thread = threading.Thread(
+                target=_run, args=(server, listener, ready), name="udio-async-sandbox", daemon=True
+            )
+            thread.start()
+            try:
+                await _in_thread(ready.wait)
+                if not server.started:
+                    raise RuntimeError("The sandbox's server did not start; see the log")
+                yield self
+            finally:
+                server.should_exit = True
+                with anyio.CancelScope(shield=True):  # short: `join` has the deadline
+                    await _in_thread(lambda: thread.join(_STOP_WITHIN))
+
+    def _listen(self) -> socket.socket:
+        """Bind here and not in the server, so that the port is known before it runs."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self._base_url = f"http://{host}:{listener.getsockname()[1]}"
+        return listener
+
+    def _access(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"api_key": self.api_key, "base_url": self.base_url, **options}
+
+    def _quicken(self, provider: P, options: dict[str, Any]) -> P:
+        """Make a provider look as much oftener as songs are faster, unless told otherwise."""
+        if "traits" in options:
+            return provider
+        traits = attrs.evolve(
+            provider.traits,
+            min_interval=provider.traits.min_interval / self.speed,
+            typical_duration=provider.traits.typical_duration / self.speed,
+            settle=provider.traits.settle / self.speed,
+        )
+        return attrs.evolve(provider, traits=traits)
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    speed: float = 60.0,
+    faults: Sequence[Fault] = (),
+    seed: int = 0,
+    credits: float = 1000.0,  # noqa: A002 - the word of every service here
+    api_key: str = "sandbox",
+    on_ready: Callable[[str], object] | None = None,
+) -> None:
+    """Run a sandbox in the foreground until SIGINT or SIGTERM; `Sandbox` tells the settings."""
+    sandbox = Sandbox(
+        speed=speed,
+        host=host,
+        port=port,
+        faults=faults,
+        seed=seed,
+        credits=credits,
+        api_key=api_key,
+    )
+    sandbox.run(on_ready)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it is up, and taking a signal as a wish and not as a crash."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
+        # uvicorn's own would raise the signal again after a clean stop and so end the process.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _make_server(world: World, on_started: Callable[[], object]) -> _Server:
+    config = uvicorn.Config(
+        make_app(world),
+        access_log=False,
+        log_config=None,  # the caller's logging stays as it is
+        log_level="warning",
+        lifespan="off",
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=1,
+        backlog=_BACKLOG,
+    )
+    return _Server(config, on_started)
+
+
+def _run(server: _Server, listener: socket.socket, ready: threading.Event) -> None:
+    try:
+        server.run([listener])
+    finally:
+        ready.set()  # also when it did not start: nobody must wait for ever
+
+
+async def _in_thread(wait: Callable[[], object]) -> None:
+    # A limiter of its own: the caller may have every thread of the default one busy.
+    await anyio.to_thread.run_sync(wait, limiter=anyio.CapacityLimiter(1))
