@@ -12,7 +12,8 @@ UdioError
 ├── ProviderUnavailable      wait, or go elsewhere
 │   ├── RateLimited
 │   ├── Unreachable
-│   └── BadAnswer
+│   ├── BadAnswer
+│   └── Blocked                  a gateway turns every request of ours away
 ├── SubmitInDoubt            maybe paid: look before paying again
 ├── GenerationFailed         accepted, then failed
 │   ├── ModerationFailed
@@ -120,6 +121,10 @@ class Unreachable(ProviderUnavailable):
 
 class BadAnswer(ProviderUnavailable):
     """An answer came that cannot be read: no JSON, too large, or of a shape nobody documented."""
+
+
+class Blocked(ProviderUnavailable):
+    """A gateway before the provider turns this client away, and every other request too."""
 
 
 class SubmitInDoubt(UdioError):

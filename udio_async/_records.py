@@ -62,9 +62,7 @@ class Failure:
         return f"{self.message} ({self.advice})" if self.advice else self.message
 
 
-def _meaningful(
-    request: "SongRequest", field: "attrs.Attribute[str | None]", value: object
-) -> None:
+def _meaningful(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
     """Refuse text that is empty or that no provider could store."""
     if value is None:
         return
@@ -87,6 +85,12 @@ def _yes_or_no(_request: object, field: "attrs.Attribute[bool]", value: object) 
 def _gender(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
     if value not in (None, "male", "female"):
         raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
+
+
+def _wire_fields(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what is no JSON object: its fields have names."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InvalidRequest(f"{field.name} is {value!r}; give wire fields by name")
 
 
 @attrs.frozen
@@ -124,7 +128,7 @@ class SongRequest:
         validator=validators.optional(validators.instance_of(ProviderOptions)),
     )
     """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
-    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields)
     """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
 
     def __attrs_post_init__(self) -> None:

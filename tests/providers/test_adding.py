@@ -1,0 +1,144 @@
+"""A fourth provider: one class, one case, some recordings, one line in the registry."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from udio_async import providers
+from udio_async._errors import AuthenticationFailed, BadAnswer, RequestRefused, SubmitInDoubt
+from udio_async._http import Account, ApiKey, Call, Http
+from udio_async._records import Credits, ProviderOptions, Song, SongRequest, Stage, Task
+from udio_async._wire import make_converter, structure
+from udio_async.providers.answers import ask
+from udio_async.providers.base import CallbackAddress, Traits, check_fields, key_from
+from udio_async.providers.verdicts import SHARED_RULES, read_look, send_submit
+from udio_async.testing import KEY, ProviderCase, ProviderContract
+
+# What would be providers/toy.py --------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class WireJob:
+    state: str
+    url: str | None = None
+
+
+TOY_TRAITS = Traits(
+    fields=frozenset({"description"}), options=ProviderOptions, default_model="toy-1"
+)
+STAGES: Mapping[str, Stage] = {"made": Stage.COMPLETE, "broken": Stage.FAILED}
+converter = make_converter()
+
+
+def read_task(payload: object, *, task_id: str) -> Task:
+    job = structure(converter, payload, WireJob)
+    stage = STAGES.get(job.state, Stage.PROCESSING)
+    song = Song(
+        id=f"{task_id}-0",
+        task_id=task_id,
+        provider="toy",
+        index=0,
+        stage=stage,
+        audio_url=job.url,
+        audio_is_final=stage is Stage.COMPLETE,
+    )
+    return Task(id=task_id, provider="toy", stage=stage, status=job.state, songs=(song,))
+
+
+def toy_key(value: str | ApiKey | None) -> ApiKey:
+    return key_from(value, "TOY_API_KEY")
+
+
+@attrs.frozen(kw_only=True)
+class Toy:
+    name = "toy"
+
+    api_key: ApiKey = attrs.field(default=None, converter=toy_key)
+    base_url: str = "https://toy.example.com"
+    traits: Traits = attrs.field(default=TOY_TRAITS, repr=False)
+
+    def check(self, request: SongRequest) -> None:
+        check_fields(request, self.traits, provider=self.name)
+
+    async def submit(
+        self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
+    ) -> str:
+        self.check(request)
+        call = self._call("/songs", {"about": request.description, **request.extra})
+        return await send_submit(http, call, SHARED_RULES, provider=self.name)
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        replies = [await ask(http, self._call(f"/songs/{task_id}")) for task_id in task_ids]
+        return [
+            read_task(read_look(reply, provider=self.name, task_id=task_id), task_id=task_id)
+            for task_id, reply in zip(task_ids, replies, strict=True)
+        ]
+
+    async def credits(self, http: Http) -> Credits:
+        payload = read_look(await ask(http, self._call("/me")), provider=self.name)
+        return Credits(provider=self.name, remaining=payload["coins"])
+
+    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> Call:
+        account = Account(base_url=self.base_url, key=self.api_key)
+        method = "GET" if body is None else "POST"
+        return Call(account=account, method=method, path=path, json=body, fresh=body is not None)
+
+
+# What would be tests/recordings/toy/ ---------------------------------------------------------
+
+FILES = {
+    "submit-ok.200.json": '{"task_id": "t1"}',
+    "submit-bad-key.401.json": '{"message": "who are you?"}',
+    "submit-rude.400.json": '{"message": "no such words"}',
+    "submit-gateway.502.html": "<html></html>",
+    "look-making.200.json": '{"state": "making"}',
+    "look-made.200.json": '{"state": "made", "url": "https://toy.example.com/1.mp3"}',
+    "look-new-word.200.json": '{"state": "polishing"}',
+    "look-gateway.502.html": "<html></html>",
+    "me.200.json": '{"coins": 3}',
+}
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+# What would be tests/providers/test_toy.py ---------------------------------------------------
+
+
+class TestToy(ProviderContract):
+    @pytest.fixture
+    def case(self, recordings: Path) -> ProviderCase:
+        return ProviderCase(
+            provider=Toy(api_key=KEY),
+            recordings=recordings,
+            request=SongRequest(description="a bird"),
+            path="/songs",
+            body={"about": "a bird"},
+            task_id="t1",
+            accepted={"submit-ok": "t1"},
+            refused={
+                "submit-bad-key": AuthenticationFailed,
+                "submit-rude": RequestRefused,
+                "submit-gateway": SubmitInDoubt,
+            },
+            stages={"look-making": Stage.PROCESSING, "look-made": Stage.COMPLETE},
+            failed_looks={"look-gateway": BadAnswer},
+            run=("look-making", "look-made"),
+            unknown_word="look-new-word",
+            credits={"me": 3},
+            unsupported=(SongRequest(lyrics="la"), SongRequest(description="x", title="y")),
+        )
+
+
+def test_one_line_registers_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its line in the registry, the provider is found by its name."""
+    monkeypatch.setattr(providers, "PROVIDERS", {**providers.PROVIDERS, Toy.name: Toy})
+    assert providers.provider_named("toy") is Toy

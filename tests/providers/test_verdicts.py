@@ -1,0 +1,345 @@
+"""What an answer means for the money: every row, the id, and answers from nowhere.
+
+Run as a program, this file prints the tables into docs/verdicts.md again.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udio_async._errors import (
+    AccountError,
+    BadAnswer,
+    Blocked,
+    ProviderUnavailable,
+    RateLimited,
+    RequestError,
+    SubmitInDoubt,
+    UdioError,
+    Unreachable,
+)
+from udio_async._http import Account, ApiKey, Call, Reply
+from udio_async._records import SongRequest, Task
+from udio_async.providers import PROVIDERS, apiframe, udioapi, udioapi_feed
+from udio_async.providers.answers import find_id, message_in
+from udio_async.providers.verdicts import (
+    BEFORE_RULES,
+    LOOK_RULES,
+    SHARED_RULES,
+    Verdict,
+    accepted_id,
+    judge,
+    read_look,
+    send_submit,
+    verdict_table,
+)
+from udio_async.testing import RecordedHttp
+
+PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+JSON = b'{"message": "no"}'
+
+
+def reply(status: int, body: object = JSON, **headers: str) -> Reply:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status=status, headers=named, body=data)
+
+
+def page() -> str:
+    return verdict_table({name: kind.rules for name, kind in PROVIDERS.items()})
+
+
+def test_the_documentation_is_printed_from_the_tables() -> None:
+    """docs/verdicts.md is what the code does; run this file to print it again."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+NOT_SENT, REFUSED, IN_DOUBT = Verdict.NOT_SENT, Verdict.REFUSED, Verdict.IN_DOUBT
+EMPTY: tuple[object, ...] = (b"", HTML, {}, [], None, "ok", {"data": None})
+ROWS: list[tuple[Reply, Verdict]] = [
+    *((reply(status), REFUSED) for status in (400, 404, 405, 413, 415, 422)),
+    *((reply(status, HTML), IN_DOUBT) for status in (400, 404, 405, 413, 415, 422)),
+    *((reply(status), REFUSED) for status in (401, 402, 403)),
+    *((reply(status, {}), REFUSED) for status in (401, 402, 403)),
+    (reply(401, HTML), REFUSED),
+    (reply(403, b"error code: 1010"), REFUSED),
+    (reply(403, HTML), REFUSED),
+    (reply(503, b"<html><title>Just a moment...</title></html>"), REFUSED),
+    *((reply(status), REFUSED) for status in (425, 429)),
+    *((reply(status, HTML), REFUSED) for status in (425, 429)),
+    *((reply(status, b""), REFUSED) for status in (301, 302, 304, 307, 308)),
+    (reply(303, b""), IN_DOUBT),
+    *((reply(status, HTML), NOT_SENT) for status in (521, 523, 525, 526)),
+    *((reply(status), IN_DOUBT) for status in (408, 409)),
+    *((reply(status), IN_DOUBT) for status in (500, 502, 503, 504, 520, 522, 524, 599)),
+    *((reply(status, HTML), IN_DOUBT) for status in (500, 502, 503, 504, 520, 522, 524)),
+    (reply(503, retry_after="5"), REFUSED),
+    (reply(503, HTML, retry_after="5"), IN_DOUBT),
+    *((reply(status, {"error": "Insufficient credits"}), REFUSED) for status in (200, 400, 500)),
+    (reply(500, b"<html>insufficient credits</html>"), IN_DOUBT),
+    *((reply(200, body), IN_DOUBT) for body in EMPTY),
+    (reply(200, {"code": 401}), REFUSED),
+    (reply(200, {"code": "429"}), REFUSED),
+    (reply(200, {"code": 500}), IN_DOUBT),
+    (reply(200, {"code": 7}), IN_DOUBT),
+    (reply(200, {"code": 521}), IN_DOUBT),
+    (reply(200, {"code": 302}), IN_DOUBT),
+    (reply(500, {"lyrics": "insufficient credits", "message": "oops"}), IN_DOUBT),
+    (reply(500, {"message": "x" * 200 + " insufficient credits"}), REFUSED),
+    (reply(200, {"code": 10**39}), IN_DOUBT),
+    (reply(418), IN_DOUBT),
+    (attrs.evolve(reply(400), cut="the connection broke"), IN_DOUBT),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), ROWS, ids=lambda value: str(getattr(value, "status", value))
+)
+def test_every_answer_has_its_verdict(answer: Reply, verdict: Verdict) -> None:
+    """One line per kind of answer, as the page says it."""
+    ruling = judge(answer, SHARED_RULES)
+    assert ruling.verdict is verdict
+    with pytest.raises(UdioError) as caught:
+        accepted_id(answer, SHARED_RULES, provider="p")
+    doubtful = isinstance(caught.value, SubmitInDoubt)
+    assert doubtful == (verdict is IN_DOUBT)
+    assert caught.value.charged == ("unknown" if doubtful else "no")
+    assert caught.value.provider == "p"
+
+
+def test_every_row_is_reached() -> None:
+    """No shared row is dead: each is the first match of some answer above."""
+    reached = {judge(answer, SHARED_RULES).rule.seen for answer, _ in ROWS}
+    assert reached == {rule.seen for rule in SHARED_RULES}
+
+
+def test_every_row_explains_itself() -> None:
+    """Each row has words for the page, advice, and an error that fits its verdict."""
+    for rule in (*BEFORE_RULES, *SHARED_RULES, *LOOK_RULES, *udioapi.UDIOAPI_RULES):
+        assert rule.seen
+        assert rule.advice
+        assert (rule.error is None) == (rule.verdict is Verdict.ACCEPTED)
+        assert (rule.error is SubmitInDoubt) == (rule.verdict is IN_DOUBT)
+
+
+def test_hints_and_error_classes_agree() -> None:
+    """The classes that the client repeats are those of the rows that say so, and no others."""
+    for rule in (*BEFORE_RULES, *SHARED_RULES, *udioapi.UDIOAPI_RULES):
+        if rule.error is None:
+            continue
+        assert rule.wait_and_retry == issubclass(rule.error, RateLimited | Unreachable)
+        assert not rule.wait_and_retry or rule.verdict is not IN_DOUBT
+        hopeless = issubclass(rule.error, AccountError) or rule.error is Blocked
+        assert rule.stops_lane == hopeless
+
+
+IDS: list[object] = [
+    {"workId": "x1"},
+    {"work_id": "x1"},
+    {"data": {"task_id": "x1"}},
+    {"data": {"taskId": "x1"}},
+    {"task_id": "x1"},
+    {"code": 500, "workId": "", "data": {"task_id": "x1"}},
+    {"workId": None, "data": [], "task_id": "x1"},
+]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 303, 400, 401, 409, 429, 500, 502, 503])
+@pytest.mark.parametrize("body", IDS, ids=json.dumps)
+def test_an_id_is_worth_more_than_the_status(status: int, body: object) -> None:
+    """Wherever the id is and whatever the status says: the task exists."""
+    assert accepted_id(reply(status, body), SHARED_RULES, provider="p") == "x1"
+
+
+@given(st.sampled_from(IDS), st.integers(0, 200))
+def test_a_cut_anywhere_gives_the_id_or_a_doubt(body: object, length: int) -> None:
+    """A body that breaks off is accepted with the whole id, or in doubt: never half an id."""
+    data = json.dumps(body).encode()[:length]
+    ruling = judge(attrs.evolve(reply(200, data), cut="it broke"), SHARED_RULES)
+    assert (ruling.verdict, ruling.task_id) in ((Verdict.ACCEPTED, "x1"), (IN_DOUBT, None))
+
+
+@pytest.mark.parametrize(
+    "payload", [{"workId": True}, {"workId": " "}, {"data": "x"}, {"id": "x"}, [{"task_id": "x"}]]
+)
+def test_what_is_no_id_is_not_taken_for_one(payload: object) -> None:
+    """Only text or a number at a known place is an id."""
+    assert find_id(payload) is None
+
+
+def test_a_number_is_an_id_as_well() -> None:
+    """Ids are opaque; one that is a number is kept as its text."""
+    assert find_id({"workId": 12}) == "12"
+
+
+def test_doubt_names_its_evidence() -> None:
+    """Status, how much came, and the beginning of it."""
+    with pytest.raises(SubmitInDoubt) as caught:
+        accepted_id(attrs.evolve(reply(502, HTML * 9), cut="too long"), SHARED_RULES, provider="p")
+    assert caught.value.evidence.startswith("HTTP 502, answer cut (too long): <html>")
+    assert len(caught.value.evidence) < 140
+
+
+def test_the_wait_that_was_asked_for_is_told() -> None:
+    """RateLimited carries Retry-After in seconds, or None."""
+    for headers, wait in (({"retry_after": "7"}, 7.0), ({}, None)):
+        with pytest.raises(RateLimited) as caught:
+            accepted_id(reply(429, **headers), SHARED_RULES, provider="p")
+        assert caught.value.retry_after == wait
+
+
+def test_what_the_cdn_never_passed_on_is_not_sent() -> None:
+    """521 and its kin prove that the provider saw nothing, so it may be sent again."""
+    with pytest.raises(Unreachable) as caught:
+        accepted_id(reply(521, HTML), SHARED_RULES, provider="p")
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize("error", [Unreachable("reset"), BadAnswer("gzip"), RateLimited("odd")])
+async def test_no_readable_answer_is_a_doubt(error: ProviderUnavailable) -> None:
+    """Whatever the HTTP layer says after the request left, the song may be paid for."""
+    account = Account(base_url="https://example.com", key=ApiKey("key"))
+    call = Call(account=account, method="POST", path="/x")
+    with pytest.raises(SubmitInDoubt) as caught:
+        await send_submit(RecordedHttp([error]), call, SHARED_RULES, provider="p")
+    assert caught.value.__cause__ is error
+    assert str(error) in caught.value.evidence
+
+
+def test_a_cut_look_is_a_bad_answer() -> None:
+    """Half an answer says nothing about the song, even where it can be read."""
+    answer = attrs.evolve(reply(200, {"type": "complete"}), cut="the connection broke")
+    with pytest.raises(BadAnswer, match="cut: the connection broke") as caught:
+        read_look(answer, provider="p", task_id="x1")
+    assert (caught.value.provider, caught.value.task_id) == ("p", "x1")
+
+
+async def test_a_stand_in_for_a_key_changes_no_answer() -> None:
+    """A real key is crossed out wherever it is repeated; a word of a test is not one."""
+    account = Account(base_url="https://example.com", key=ApiKey("task_id"))
+    call = Call(account=account, method="POST", path="/x")
+    http = RecordedHttp([reply(200, {"task_id": "x1"})])
+    assert await send_submit(http, call, SHARED_RULES, provider="p") == "x1"
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"message": "a"}, "a"),
+        ({"msg": "a"}, "a"),
+        ({"error": "a"}, "a"),
+        ({"error": {"message": "a"}}, "a"),
+        ({"errors": [{"msg": "a"}, {"msg": "b"}, 5]}, "a; b"),
+        ({"errors": [], "message": "a"}, "a"),
+        ({"message": None, "detail": "a"}, "a"),
+        ({"message": "x" * 500}, "x" * 79 + "…"),
+        ({}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_messages_are_found_in_every_shape(payload: object, message: str) -> None:
+    """The shapes of all documents, cut to a line."""
+    assert message_in(payload) == message
+
+
+# Answers from nowhere ------------------------------------------------------------------------
+
+_WORDS = st.sampled_from(
+    ["SUCCESS", "text", "first", "complete", "FAILED", "IN_PROGRESS", "finished", "x1", "", "2:10"]
+)
+_LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _WORDS | st.text()
+_NAMES = st.sampled_from(
+    [
+        "code",
+        "message",
+        "data",
+        "type",
+        "response_data",
+        "workId",
+        "task_id",
+        "status",
+        "songs",
+        "id",
+        "audio_url",
+        "duration",
+        "created_at",
+        "fail_message",
+        "percentage",
+        "tasks",
+        "errors",
+        "credits",
+    ]
+)
+_PAYLOADS = st.recursive(
+    _LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner), max_leaves=25
+)
+_STATUSES = st.sampled_from([200, 201, 302, 400, 401, 403, 404, 429, 500, 503, 521])
+
+
+@given(_STATUSES, _PAYLOADS)
+def test_any_answer_to_a_submit_has_a_documented_end(status: int, payload: object) -> None:
+    """An id, or one of the errors that the protocol names."""
+    try:
+        task_id = accepted_id(reply(status, payload), udioapi.UDIOAPI_RULES, provider="p")
+    except (RequestError, AccountError, ProviderUnavailable, SubmitInDoubt) as error:
+        assert len(str(error)) < 500  # noqa: PT017  # most examples raise, some do not
+    else:
+        assert task_id
+
+
+Reader = Callable[[object], Task | list[Task]]
+
+
+def _readers() -> dict[str, Reader]:
+    return {
+        "udioapi": lambda payload: udioapi_feed.read_task(payload, task_id="x1", provider="p"),
+        "apiframe": lambda payload: apiframe.read_task(payload, task_id="x1"),
+        "many": lambda payload: apiframe.read_many(payload, ["x1", "x2"]),
+    }
+
+
+@pytest.mark.parametrize("reader", _readers().values(), ids=_readers())
+@given(status=_STATUSES, payload=_PAYLOADS)
+def test_any_answer_to_a_look_has_a_documented_end(
+    reader: Reader, status: int, payload: object
+) -> None:
+    """Tasks, or one of the errors that the protocol names."""
+    try:
+        found = reader(read_look(reply(status, payload), provider="p", task_id="x1"))
+    except (RequestError, AccountError, ProviderUnavailable):
+        return
+    for task in [found] if isinstance(found, Task) else found:
+        assert task.id in ("x1", "x2")
+        assert all(song.task_id == task.id for song in task.songs)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["description", "lyrics", "style", "title", "model", "negative_tags"]),
+        st.text("ab é", min_size=1).filter(str.strip),
+        min_size=1,
+    ),
+    st.booleans(),
+)
+def test_any_request_is_taken_or_refused_in_words(
+    fields: dict[str, Any], instrumental: bool
+) -> None:
+    """`check` says yes, or raises a RequestError; a body that passes is never empty."""
+    for kind in PROVIDERS.values():
+        provider = kind(api_key="key")
+        try:
+            provider.check(SongRequest(instrumental=instrumental, **fields))
+        except RequestError as error:
+            assert str(error)  # noqa: PT017  # some examples raise, some do not
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,250 @@
+"""From bytes to records: JSON with caps, strict types, and errors that a person can read."""
+
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, NoReturn, TypeVar, get_origin
+
+import cattrs
+from cattrs import BaseValidationError, transform_error
+from cattrs.cols import list_structure_factory
+
+from ._errors import BadAnswer
+
+T = TypeVar("T")
+
+MAX_DEPTH = 64
+"""Levels of nesting. The deepest documented answer has four."""
+MAX_DIGITS = 40
+"""Digits of a number: a longer one is an attack on the parser, not a duration."""
+EXCERPT = 80
+"""Characters of a foreign body that an error may show."""
+
+OptionalText = Annotated[str | None, "text"]
+"""Text, where "" and null both mean "not yet"."""
+Seconds = Annotated[float | None, "seconds"]
+"""A duration: 156.36, "156.36", "2:36", "" or null."""
+Instant = Annotated[datetime | None, "instant"]
+"""A time: ISO 8601, "2024-09-05 13:09:01" (read as UTC), or epoch milliseconds; bad is None."""
+Number = Annotated[float | None, "number"]
+"""A number, perhaps written as text, or null."""
+
+
+# Bytes to plain values -----------------------------------------------------------------------
+
+
+def loads(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
+    """Read JSON as it may come from a stranger.
+
+    UTF-8, UTF-16 and UTF-32 are told apart, with or without a byte order mark; bytes and
+    surrogates that are no text become U+FFFD.
+
+    Raises:
+        BadAnswer: no JSON, NaN or Infinity, a number of too many digits, or nested too deep.
+    """
+    try:
+        text = body.decode(json.detect_encoding(body), errors="replace").removeprefix("\ufeff")
+        value = json.loads(
+            text, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
+        )
+        return _clean(value, 0)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(f"the answer is no usable JSON: {describe(body)}") from error
+
+
+def excerpt(body: bytes | str) -> str:
+    """Return at most the first 80 characters, on one line and printable."""
+    text = body[: EXCERPT * 4].decode(errors="replace") if isinstance(body, bytes) else body
+    line = " ".join(text[: EXCERPT * 4].split())
+    line = "".join(char if char.isprintable() else "\ufffd" for char in line)
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+
+
+def describe(body: bytes) -> str:
+    """Name what a body looks like, for an error message."""
+    if not body.strip():
+        return "it is empty"
+    shown = excerpt(body)
+    if re.match(r"<(!doctype|html|head|body|\?xml)", shown, re.IGNORECASE):
+        return f"it is a web page, as gateways send them: {shown!r}"
+    return repr(shown)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)  # 1e400 is valid JSON and becomes infinite
+    if not math.isfinite(number):
+        raise ValueError("a number that is not finite")
+    return number
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return the value without lone surrogates, which neither SQLite nor a file name can hold."""
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not isinstance(value, dict | list):
+        return value
+    if depth == MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, list):
+        return [_clean(entry, depth + 1) for entry in value]
+    return {_clean(key, depth): _clean(entry, depth + 1) for key, entry in value.items()}
+
+
+# Plain values to records ---------------------------------------------------------------------
+
+
+def make_converter(*, strict: bool = False) -> cattrs.Converter:
+    """Build a converter that never coerces in silence.
+
+    A plain cattrs converter turns null into "None" and "false" into true. With `strict`, a key
+    that the model does not know is an error as well: tests over recordings use it, so that a
+    new field is a red test and not an outage.
+    """
+    converter = cattrs.Converter(forbid_extra_keys=strict)
+    # All of this comes before any model: cattrs bakes the hooks into its classes.
+    converter.register_structure_hook(str, _exact_text)
+    converter.register_structure_hook(int, _exact_integer)
+    converter.register_structure_hook(bool, _exact_bool)
+    converter.register_structure_hook(float, _exact_float)
+    converter.register_structure_hook_factory(_is_list, _exact_list)
+    for alias, hook in _TOLERANT:
+        converter.register_structure_hook_func(partial(operator.eq, alias), hook)
+    return converter
+
+
+def structure(converter: cattrs.Converter, payload: object, kind: type[T]) -> T:
+    """Make a record of a plain value.
+
+    Raises:
+        BadAnswer: it has another shape; the message says where, and what was found.
+    """
+    if not isinstance(payload, Mapping):
+        raise BadAnswer(f"the answer should be an object, and is {_name(payload)}")
+    try:
+        return converter.structure(payload, kind)
+    except BaseValidationError as error:
+        faults = transform_error(error, path="answer", format_exception=_fault)
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        listed = "; ".join(excerpt(fault) for fault in faults[:3])
+        raise BadAnswer(f"the answer has an undocumented shape: {listed}{more}") from error
+
+
+def _fault(error: BaseException, _kind: type | None) -> str:
+    return "a field is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _name(value: object) -> str:
+    """Name a JSON value for a message, without printing all of it."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return excerpt(json.dumps(value, default=repr))
+
+
+def _expected(what: str, value: object) -> TypeError:
+    return TypeError(f"expected {what}, found {_name(value)}")
+
+
+def _exact_text(value: object, _kind: object) -> str:
+    if type(value) is not str:
+        raise _expected("text", value)
+    return value
+
+
+def _exact_integer(value: object, _kind: object) -> int:
+    if type(value) is not int:  # True is an int to Python, and must not become 1
+        raise _expected("an integer", value)
+    return value
+
+
+def _exact_bool(value: object, _kind: object) -> bool:
+    if type(value) is not bool:
+        raise _expected("true or false", value)
+    return value
+
+
+def _exact_float(value: object, _kind: object) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise _expected("a number", value)
+    return float(value)
+
+
+def _is_list(kind: object) -> bool:
+    return get_origin(kind) is list
+
+
+def _exact_list(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], list[Any]]:  # noqa: ANN401  # a type
+    """Structure a list from a list only: cattrs itself also takes text and the keys of objects."""
+    structure_list = list_structure_factory(kind, converter)
+
+    def hook(value: object, kind: type) -> list[Any]:
+        if not isinstance(value, list):
+            raise _expected("a list", value)
+        entries: list[Any] = structure_list(value, kind)
+        return entries
+
+    return hook
+
+
+def _optional_text(value: object, kind: object) -> str | None:
+    return None if value is None or value == "" else _exact_text(value, kind)
+
+
+def _number(value: object, kind: object) -> float | None:
+    if not isinstance(value, str):
+        return None if value is None else _exact_float(value, kind)
+    try:
+        return _finite(value) if value.strip() else None
+    except ValueError:
+        raise _expected("a number", value) from None
+
+
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)", re.ASCII)
+
+
+def _seconds(value: object, kind: object) -> float | None:
+    if isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
+        hours, minutes, seconds = clock.groups(default="0")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    seconds_or_none = _number(value, kind)
+    if seconds_or_none is not None and seconds_or_none < 0:
+        raise _expected("a duration", value)
+    return seconds_or_none
+
+
+def _instant(value: object, _kind: object) -> datetime | None:
+    """Read a time, or None: a date that nobody can read must not cost a song."""
+    try:
+        if isinstance(value, str) and not value.strip().isdigit():
+            moment = datetime.fromisoformat(value.strip())
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return datetime.fromtimestamp(float(value) / 1000, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+_TOLERANT: tuple[tuple[object, Callable[[Any, Any], Any]], ...] = (
+    (OptionalText, _optional_text),
+    (Seconds, _seconds),
+    (Instant, _instant),
+    (Number, _number),
+)

@@ -1,0 +1,416 @@
+"""apiframe udio-imagine, v1 of their API (page "Imagine" of the Udio API).
+
+The key goes bare into `Authorization`. Results come by `/fetch`, for several tasks at once by
+`/fetch-many`, or by webhook; all three show the same object.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import attrs
+import cattrs
+
+from .._errors import BadAnswer, InvalidRequest
+from .._http import Account, ApiKey, Call, Http
+from .._records import (
+    Credits,
+    Failure,
+    FailureKind,
+    ProviderOptions,
+    Song,
+    SongRequest,
+    Stage,
+    Task,
+)
+from .._wire import Number, OptionalText, Seconds, make_converter, structure
+from .addresses import check_callback_url, is_private_url
+from .answers import FailureTable, about, ask, explain, message_in
+from .base import CallbackAddress, Traits, check_fields, key_from
+from .validators import fraction, moment, switch, text
+from .verdicts import SHARED_RULES, Rule, read_look, send_submit
+
+# Endpoints -----------------------------------------------------------------------------------
+
+APIFRAME_URL = "https://api.apiframe.pro"
+APIFRAME_KEY = "APIFRAME_API_KEY"
+IMAGINE = "/udio-imagine"
+FETCH = "/fetch"
+FETCH_MANY = "/fetch-many"  # 2 to 20 ids; one alone is an error there
+ACCOUNT = "/account"
+
+
+# Options -------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class ApiframeOptions(ProviderOptions):
+    """What only apiframe knows. None leaves a field out, so that the server decides.
+
+    Raises:
+        InvalidRequest: a value outside the documented range.
+    """
+
+    bypass_prompt_optimization: bool | None = attrs.field(default=None, validator=switch)
+    """True sends the prompt as it is, without their rewriting."""
+    prompt_strength: float | None = attrs.field(default=None, validator=fraction)
+    """0..1."""
+    clarity_strength: float | None = attrs.field(default=None, validator=fraction)
+    """0..1."""
+    lyrics_strength: float | None = attrs.field(default=None, validator=fraction)
+    """0..1."""
+    generation_quality: float | None = attrs.field(default=None, validator=fraction)
+    """0..1."""
+    lyrics_placement_start: float | None = attrs.field(default=None, validator=moment)
+    """Seconds into the song where the given lyrics begin."""
+    lyrics_placement_end: float | None = attrs.field(default=None, validator=moment)
+    """Seconds into the song where they end; after the start."""
+    webhook_url: str | None = attrs.field(default=None, validator=text)
+    """Where updates and the result are posted: https on a public host."""
+    webhook_secret: str | None = attrs.field(default=None, validator=text, repr=False)
+    """Comes back in each of those calls as `x-webhook-secret`."""
+
+    def __attrs_post_init__(self) -> None:
+        start, end = self.lyrics_placement_start, self.lyrics_placement_end
+        if start is not None and end is not None and start >= end:
+            raise InvalidRequest(
+                f"lyrics_placement_start is {start}, not before lyrics_placement_end, {end}"
+            )
+
+
+# Tables --------------------------------------------------------------------------------------
+
+APIFRAME_TRAITS = Traits(
+    fields=frozenset({"description", "lyrics", "style", "title", "negative_tags", "model"}),
+    options=ApiframeOptions,
+    default_model="udio32-v1.5",
+    models=("udio32-v1.5", "udio130-v1.5"),
+    callbacks="task",
+    max_ids_per_look=20,
+    min_interval=3.0,
+    typical_duration=60.0,
+    notes={
+        "title": "apiframe has none; it is kept on the Song",
+        "style with lyrics alone": "goes into prompt, which serves as tags there",
+        "kept for": "not stated",
+    },
+)
+"""What apiframe can do."""
+
+STAGES: Mapping[str, Stage] = {
+    "pending": Stage.QUEUED,
+    "staged": Stage.QUEUED,
+    "starting": Stage.QUEUED,
+    "queued": Stage.QUEUED,
+    "processing": Stage.PROCESSING,
+    "retry": Stage.PROCESSING,  # the vendor tries again by itself: not the end
+    "retrying": Stage.PROCESSING,
+    "finished": Stage.COMPLETE,
+    "completed": Stage.COMPLETE,
+    "complete": Stage.COMPLETE,
+    "success": Stage.COMPLETE,
+    "failed": Stage.FAILED,
+    "error": Stage.FAILED,
+}
+"""Their words for a task. Any other means: still running."""
+
+_REWORD = "the content rules stopped it: change the words"
+FAILURES: FailureTable = (
+    ("moderation", FailureKind.MODERATION, _REWORD),
+    ("moderated", FailureKind.MODERATION, _REWORD),
+    ("inappropriate", FailureKind.MODERATION, _REWORD),
+    ("guidelines", FailureKind.MODERATION, _REWORD),
+    ("invalid param", FailureKind.INPUT, "check the request's fields"),
+    (
+        "internal error",
+        FailureKind.UPSTREAM,
+        "the provider broke: try again later, which costs again",
+    ),
+)
+"""Words in a failure. No page lists any: these have been seen."""
+
+
+# Wire models ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class WireSong:
+    """One song of a task."""
+
+    song_id: OptionalText = None
+    lyrics: OptionalText = None  # may be there before the audio
+    audio_url: OptionalText = None
+    image_url: OptionalText = None
+    title: OptionalText = None  # on no page of this endpoint, but seen
+    tags: OptionalText = None
+    duration: Seconds = None
+
+
+@attrs.frozen(kw_only=True)
+class WireTask:
+    """A task as `/fetch`, `/fetch-many` and webhooks show it."""
+
+    task_id: OptionalText = None
+    task_type: OptionalText = None
+    status: OptionalText = None
+    percentage: Number = None
+    songs: list[WireSong] | None = None  # absent while "staged"
+    actions: Any = None  # of image tasks
+
+
+@attrs.frozen(kw_only=True)
+class WireAccount:
+    """The account page."""
+
+    credits: Number = None
+    plan: OptionalText = None
+    email: Any = None
+    total_images: Any = None
+    next_billing_date: Any = None
+
+
+converter = make_converter()
+
+
+# Pure functions ------------------------------------------------------------------------------
+
+
+def build_body(request: SongRequest, callback: CallbackAddress | None = None) -> dict[str, Any]:
+    """Return the body of a submit: the page's fields, with `extra` over them.
+
+    With lyrics and no description the style is the prompt: the page says of `prompt` that with
+    lyrics "this field can be used as tags".
+    """
+    described = request.description is not None
+    options = request.options
+    given = attrs.asdict(options) if isinstance(options, ApiframeOptions) else {}
+    body = {
+        "prompt": request.description if described else request.style,
+        "lyrics": request.lyrics,
+        "model": request.model or APIFRAME_TRAITS.default_model,
+        "negative_prompt": request.negative_tags,
+        "tags": request.style if described else None,
+        **_webhook(callback),
+        **{name: value for name, value in given.items() if value is not None},
+    }
+    sent = {name: value for name, value in body.items() if value is not None}
+    return {**sent, **request.extra}
+
+
+def _webhook(callback: CallbackAddress | None) -> dict[str, str | None]:
+    if callback is None:
+        return {}
+    return {"webhook_url": callback.url, "webhook_secret": callback.secret}
+
+
+def read_task(
+    payload: object,
+    *,
+    task_id: str,
+    provider: str = "apiframe",
+    converter: cattrs.Converter = converter,
+) -> Task:
+    """Read a task, as `/fetch`, `/fetch-many` and webhooks show it.
+
+    Raises:
+        BadAnswer: it is about another task, or of a shape that nobody documented.
+    """
+    fields = _without_messages(payload)
+    wire = structure(converter, fields, WireTask)
+    if wire.task_id not in (None, task_id):
+        raise BadAnswer(f"asked about task {task_id}, and the answer is about {wire.task_id}")
+    songs = wire.songs or []
+    stage, settling = judge_stage((wire.status or "").lower(), songs)
+    task = Task(
+        id=task_id,
+        provider=provider,
+        stage=stage,
+        percentage=wire.percentage,
+        status=wire.status or "",
+        settling=settling,
+        error=_task_failure(payload) if stage is Stage.FAILED else None,
+        raw=payload if isinstance(payload, Mapping) else {},
+    )
+    return attrs.evolve(
+        task,
+        songs=tuple(
+            read_song(song, fields["songs"][place], place, task=task)
+            for place, song in enumerate(songs)
+        ),
+    )
+
+
+def _without_messages(payload: object) -> dict[str, Any]:
+    """Leave out the words of an error, which come as text, as an object or as a list."""
+    if not isinstance(payload, Mapping):
+        raise BadAnswer("the answer is no task, which would be an object")
+    return {name: payload[name] for name in payload if name not in ("message", "error", "errors")}
+
+
+def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
+    """Return the stage of a task, and whether it says "finished" without any audio."""
+    stage = STAGES.get(word, Stage.PROCESSING if word else Stage.QUEUED)
+    if stage is Stage.FAILED:
+        return stage, False
+    heard = any(song.audio_url for song in songs)
+    if stage is Stage.COMPLETE and heard:
+        return stage, False
+    settling = stage is Stage.COMPLETE
+    if heard:
+        return Stage.FIRST_AUDIO, settling
+    if any(song.lyrics for song in songs):
+        return Stage.TEXT_READY, settling
+    return (Stage.PROCESSING if settling else stage), settling
+
+
+def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
+    """Translate one song of a task."""
+    stage = _song_stage(song, task.stage)
+    lost = Failure(message=f"the task is {task.status}, and this song has no audio")
+    return Song(
+        id=song.song_id or f"{task.id}-{index}",
+        task_id=task.id,
+        provider=task.provider,
+        index=index,
+        stage=stage,
+        title=song.title,
+        lyrics=song.lyrics,
+        tags=song.tags,
+        duration=song.duration,
+        audio_url=song.audio_url,
+        audio_is_final=stage is Stage.COMPLETE and not is_stream(song.audio_url),
+        image_url=song.image_url,
+        error=lost if stage is Stage.FAILED else None,
+        raw=raw,
+    )
+
+
+def is_stream(url: str | None) -> bool:
+    """Answer whether a link is a live stream, which ends when the song is done."""
+    try:
+        return url is not None and "/stream/" in urlsplit(url).path
+    except ValueError:
+        return False
+
+
+def _song_stage(song: WireSong, task_stage: Stage) -> Stage:
+    if song.audio_url:
+        return Stage.COMPLETE if task_stage is Stage.COMPLETE else Stage.FIRST_AUDIO
+    if task_stage.is_final:
+        return Stage.FAILED
+    return Stage.TEXT_READY if song.lyrics else Stage.PROCESSING
+
+
+def _task_failure(payload: object) -> Failure:
+    return explain(message_in(payload) or "the provider gave no reason", FAILURES)
+
+
+def read_many(payload: object, task_ids: Sequence[str]) -> list[Task]:
+    """Read `/fetch-many`: `{"tasks": [...]}`, or the bare list that has been seen as well.
+
+    Tasks are matched by id and never by place. An id may be missing, and so it is in the result;
+    a task that nobody asked about is dropped.
+    """
+    entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
+    if not isinstance(entries, list):
+        raise BadAnswer("the answer to /fetch-many holds no list of tasks")
+    shown = {
+        entry["task_id"]: entry
+        for entry in entries
+        if isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str)
+    }
+    return [read_task(shown[task_id], task_id=task_id) for task_id in task_ids if task_id in shown]
+
+
+def read_credits(payload: object, *, converter: cattrs.Converter = converter) -> Credits:
+    """Read the account page: `{"email": …, "credits": 12.5, "plan": …}`."""
+    account = structure(converter, payload, WireAccount)
+    if account.credits is None or not isinstance(payload, Mapping):
+        raise BadAnswer("the answer names no credits")
+    return Credits(provider="apiframe", remaining=account.credits, plan=account.plan, raw=payload)
+
+
+def check_prompt(request: SongRequest) -> None:
+    """Refuse lyrics without any word about the music: apiframe's `prompt` would be missing."""
+    if "prompt" not in build_body(request):
+        raise InvalidRequest(
+            "apiframe needs to know what the music is like; give a description or a style"
+        )
+
+
+# The adapter ---------------------------------------------------------------------------------
+
+
+def apiframe_key(value: str | ApiKey | None) -> ApiKey:
+    """Convert the `api_key`; None takes it from the environment."""
+    return key_from(value, APIFRAME_KEY)
+
+
+@attrs.frozen(kw_only=True)
+class Apiframe:
+    """apiframe's udio-imagine, at https://api.apiframe.pro or another of their hosts.
+
+    The key comes from `APIFRAME_API_KEY` when left out.
+    """
+
+    name = "apiframe"
+    rules: ClassVar[tuple[Rule, ...]] = SHARED_RULES
+
+    api_key: ApiKey = attrs.field(default=None, converter=apiframe_key)
+    base_url: str = APIFRAME_URL
+    scheme: str = ""
+    """The word before the key: none by the documents, "Bearer" on some of their hosts."""
+    traits: Traits = attrs.field(default=APIFRAME_TRAITS, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._call(ACCOUNT)  # refuses a base URL that the key must not go to
+
+    def check(self, request: SongRequest) -> None:
+        """Refuse what apiframe would refuse or cannot express. Sends nothing."""
+        check_fields(request, self.traits, provider=self.name)
+        if isinstance(request.options, ApiframeOptions) and request.options.webhook_url:
+            self._check_address(request.options.webhook_url)
+        check_prompt(request)
+
+    async def submit(
+        self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
+    ) -> str:
+        """Ask for the song, once, and return the task's id."""
+        self.check(request)
+        if callback is not None:
+            self._check_address(callback.url)
+        call = self._call(IMAGINE, build_body(request, callback))
+        return await send_submit(
+            http, attrs.evolve(call, fresh=True), self.rules, provider=self.name
+        )
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Look at up to 20 tasks with one request."""
+        if len(task_ids) == 1:
+            return [await self._fetch_one(http, task_ids[0])]
+        return await self._fetch_many(http, task_ids) if task_ids else []
+
+    async def credits(self, http: Http) -> Credits:
+        """Return what the account has left."""
+        call = attrs.evolve(self._call(ACCOUNT), method="GET")
+        with about(self.name):
+            reply = await ask(http, call)
+            return read_credits(read_look(reply, provider=self.name))
+
+    async def _fetch_one(self, http: Http, task_id: str) -> Task:
+        with about(self.name, task_id):
+            reply = await ask(http, self._call(FETCH, {"task_id": task_id}))
+            return read_task(read_look(reply, provider=self.name), task_id=task_id)
+
+    async def _fetch_many(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        with about(self.name):
+            reply = await ask(http, self._call(FETCH_MANY, {"task_ids": list(task_ids)}))
+            return read_many(read_look(reply, provider=self.name), task_ids)
+
+    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> Call:
+        account = Account(base_url=self.base_url, key=self.api_key, scheme=self.scheme)
+        return Call(account=account, method="POST", path=path, json=body)
+
+    def _check_address(self, url: str) -> None:
+        """A provider on this machine, such as the sandbox, can call back to it."""
+        check_callback_url(url, allow_private=is_private_url(self.base_url))

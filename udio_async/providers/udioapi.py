@@ -1,0 +1,241 @@
+"""What v1 and v2 of udioapi.pro share in asking: options, limits, bodies, calls.
+
+The documents are four pages of udioapi.pro: "generate with callback" and "generate, legacy" for
+v1, "v2 generate" and "v2 feed" for v2. What they answer is read by `udioapi_feed.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+import cattrs
+
+from .._errors import BadAnswer, InvalidRequest, UdioError, UnsupportedOption
+from .._http import Account, ApiKey, Call, Http, Reply
+from .._records import Credits, ProviderOptions, SongRequest, Task
+from .._wire import Number, make_converter, structure
+from .addresses import check_callback_url
+from .answers import Answer, about, ask, find_id
+from .base import key_from
+from .udioapi_feed import is_failed, read_task
+from .validators import hundredths, switch, text
+from .verdicts import DECLINED, SHARED_RULES, read_look
+
+UDIOAPI_URL = "https://udioapi.pro"
+UDIOAPI_KEY = "UDIOAPI_API_KEY"
+CREDITS_PATH = "/api/v2/credits"  # page "query credits"; v1 has no page of its own
+
+CHIRP_MODELS = ("chirp-v3-5", "chirp-v4-0", "chirp-v4-5", "chirp-v4-5-plus", "chirp-v5")
+"""Both newer pages list these; later pages add "chirp-v5-5" and drop "chirp-v3-5"."""
+
+
+# Options -------------------------------------------------------------------------------------
+
+
+def _cluster(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    if value not in (None, "default", "second"):
+        raise InvalidRequest(f"{field.name} is {value!r}; known: 'default', 'second'")
+
+
+@attrs.frozen(kw_only=True)
+class UdioApiOptions(ProviderOptions):
+    """What only udioapi.pro knows. None leaves a field out, so that the server decides.
+
+    Which of them exist depends on the endpoint: the others raise `UnsupportedOption`.
+
+    Raises:
+        InvalidRequest: a value outside the documented range.
+    """
+
+    style_weight: float | None = attrs.field(default=None, validator=hundredths)
+    """How strictly to keep to the style: 0..1, two decimals. Not on v1 legacy."""
+    weirdness_constraint: float | None = attrs.field(default=None, validator=hundredths)
+    """How far to stray: 0..1, two decimals. Not on v1 legacy."""
+    audio_weight: float | None = attrs.field(default=None, validator=hundredths)
+    """Balance of the audio features: 0..1, two decimals. Not on v1 legacy."""
+    callback_url: str | None = attrs.field(default=None, validator=text)
+    """Where results are posted: https on a public host. v1 only."""
+    cluster: Literal["default", "second"] | None = attrs.field(default=None, validator=_cluster)
+    """Which server; "second" is the backup for busy times. v1 legacy only."""
+    custom_mode: bool | None = attrs.field(default=None, validator=switch)
+    """v1 legacy only, and not for its udio models. Left out, it is on when there are lyrics."""
+    disable_callback: bool | None = attrs.field(default=None, validator=switch)
+    """v1 legacy only. Left out, it is true when there is no callback, so that the feed has it."""
+
+
+# Limits --------------------------------------------------------------------------------------
+
+Limits = Mapping[str, int]
+_OLD = {"description": 400, "lyrics": 3000, "style": 200, "title": 80}
+_NEW = {"lyrics": 5000, "style": 1000, "title": 80}  # no page limits their description
+LIMITS: Mapping[str, Limits] = {
+    "chirp-v3-5": _OLD,
+    "chirp-v4-0": _OLD,
+    "chirp-v4-5": _NEW,
+    "chirp-v4-5-plus": _NEW,
+    "chirp-v5": _NEW,  # the v2 page gives its style, the callback page does not mention it
+    "chirp-v5-5": _NEW,
+}
+"""Characters per field and model. What is not in here is the server's to decide."""
+
+
+def check_lengths(request: SongRequest, *, model: str) -> None:
+    """Refuse text that is longer than the model takes, counted in characters."""
+    for name, limit in LIMITS.get(model, {}).items():
+        length = len(getattr(request, name) or "")
+        if length > limit:
+            raise InvalidRequest(
+                f"{name} has {length} characters; {model} takes {limit}: shorten it"
+            )
+
+
+# Request bodies ------------------------------------------------------------------------------
+
+_CUSTOM_ONLY = ("style", "title", "negative_tags")
+
+
+def check_mode(request: SongRequest, *, provider: str) -> None:
+    """Refuse a mixture of the two modes, which the body cannot say.
+
+    The mode is no field: `gpt_description_prompt` selects inspiration mode, `prompt` custom.
+    """
+    if request.description is None:
+        return
+    if request.lyrics is not None:
+        raise InvalidRequest(
+            f"{provider} takes a description or lyrics, not both; leave one of them out"
+        )
+    given = [name for name in _CUSTOM_ONLY if getattr(request, name) is not None]
+    if given:
+        raise UnsupportedOption(
+            f"{provider} knows {', '.join(given)} only together with lyrics; "
+            "say it in the description, or give lyrics",
+            provider=provider,
+        )
+
+
+def build_chirp_body(request: SongRequest, *, default_model: str) -> dict[str, Any]:
+    """Return the body that the callback page of v1 and the v2 page share.
+
+    `model` is always sent, because the server's default has moved between pages.
+    """
+    options = options_of(request)
+    body = {
+        "model": request.model or default_model,
+        "gpt_description_prompt": request.description,
+        "prompt": request.lyrics,
+        "style": request.style,
+        "title": request.title,
+        "tags": request.negative_tags,  # negative on the way in, style on the way out
+        "make_instrumental": request.instrumental,
+        "gender": request.vocal_gender,
+        "style_weight": options.style_weight,
+        "weirdness_constraint": options.weirdness_constraint,
+        "audio_weight": options.audio_weight,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def options_of(request: SongRequest) -> UdioApiOptions:
+    """Return the request's options, or those that say nothing."""
+    return request.options if isinstance(request.options, UdioApiOptions) else UdioApiOptions()
+
+
+def check_callback(request: SongRequest, *, allow_private: bool) -> None:
+    """Refuse a callback address in the options that the provider could not reach."""
+    url = options_of(request).callback_url
+    if url is not None:
+        check_callback_url(url, allow_private=allow_private)
+
+
+# Rules for submits ---------------------------------------------------------------------------
+
+UDIOAPI_RULES = (
+    attrs.evolve(
+        DECLINED,
+        seen='"callback_url is required"',
+        statuses=frozenset({400}),
+        words=("callback_url is required",),
+        advice="Give UdioApiOptions(callback_url=...), or use UdioApiV1(generation='legacy') "
+        "or UdioApiV2, which need none.",
+    ),
+    attrs.evolve(
+        DECLINED,
+        seen='"Topic too long." or "prompt too long", under any status',
+        statuses=frozenset(),
+        words=("topic too long", "prompt too long"),
+        advice="Shorten the description, the lyrics or the style.",
+    ),
+    *SHARED_RULES,
+)
+
+
+# Calls ---------------------------------------------------------------------------------------
+
+
+def udioapi_key(value: str | ApiKey | None) -> ApiKey:
+    """Convert the `api_key` of an adapter; None takes it from the environment."""
+    return key_from(value, UDIOAPI_KEY)
+
+
+async def look(http: Http, account: Account, path: str, task_id: str, *, provider: str) -> Task:
+    """Ask a feed about one task.
+
+    The legacy page documents GET, and its own sample posts: a server that refuses GET is asked
+    again by POST, with the id in the query as in that sample.
+    """
+    call = Call(account=account, method="GET", path=path, query={"workId": task_id})
+    with about(provider, task_id):
+        reply = await ask(http, call)
+        if reply.status == 405:
+            reply = await ask(http, attrs.evolve(call, method="POST"))
+        payload = _read_feed(reply, task_id, provider=provider)
+        return read_task(payload, task_id=task_id, provider=provider)
+
+
+def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
+    """Return the feed's JSON, also where it reports a failed task under an error code.
+
+    Any other error code is about the look, and says nothing about the task.
+    """
+    try:
+        return read_look(reply, provider=provider, task_id=task_id)
+    except UdioError:
+        payload = Answer.from_reply(reply).payload
+        if find_id(payload) == task_id and is_failed(payload):
+            return payload
+        raise
+
+
+@attrs.frozen(kw_only=True)
+class Balance:
+    """The data of the credits page."""
+
+    credits: Number = None
+    used_credits: Number = None
+
+
+converter = make_converter()
+
+
+def read_credits(
+    payload: Any,  # noqa: ANN401  # JSON is anything
+    *,
+    provider: str,
+    converter: cattrs.Converter = converter,
+) -> Credits:
+    """Read the credits page: `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`."""
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    balance = structure(converter, data, Balance)
+    if balance.credits is None:
+        raise BadAnswer("the answer names no credits")
+    return Credits(
+        provider=provider, remaining=balance.credits, used=balance.used_credits, raw=payload
+    )
+
+
+async def ask_credits(http: Http, account: Account, *, provider: str) -> Credits:
+    """Ask what the account has left."""
+    with about(provider):
+        reply = await ask(http, Call(account=account, method="GET", path=CREDITS_PATH))
+        return read_credits(read_look(reply, provider=provider), provider=provider)

@@ -1,0 +1,284 @@
+"""What udioapi.pro says about a task: envelopes, songs, stages and failures of v1 and v2.
+
+v1 shows a task flat (page "feed"), v2 in an envelope (page "v2 feed"), a callback as a bare list
+of songs (page "generate with callback"). The songs are the same in all three.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import cattrs
+
+from .._errors import BadAnswer
+from .._records import Failure, FailureKind, Song, Stage, Task
+from .._wire import Instant, OptionalText, Seconds, make_converter, structure
+from .answers import FailureTable, explain, find_id, message_in
+
+# Wire models ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Item:
+    """One song as udioapi shows it, in a feed as in a callback."""
+
+    id: OptionalText = None
+    audio_url: OptionalText = None
+    image_url: OptionalText = None
+    image_large_url: OptionalText = None
+    created_at: Instant = None
+    createTime: Instant = None  # noqa: N815  # spelled so on the wire
+    timestamp: Instant = None
+    status: OptionalText = None
+    title: OptionalText = None
+    prompt: OptionalText = None  # the lyrics
+    tags: OptionalText = None  # style tags here, although the request's `tags` are negative
+    duration: Seconds = None
+    model_name: OptionalText = None
+    extra_message: OptionalText = None
+    fail_message: OptionalText = None
+    error_message: OptionalText = None
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong with it. A failed item may still say status "text"."""
+        failed = _lower(self.status) in FAILED_WORDS
+        return self.fail_message or self.error_message or (self.status if failed else None)
+
+    @property
+    def has_file(self) -> bool:
+        """Answer whether there is a link to a file, and not only to a live stream."""
+        return self.audio_url is not None and not is_stream(self.audio_url)
+
+
+@attrs.frozen(kw_only=True)
+class Feed:
+    """What the feed says about a task, once the envelope is off."""
+
+    type: OptionalText = None
+    response_data: list[Item] | None = None
+    request_body: Any = None  # an echo; its names differ between pages
+    created_at: Instant = None
+    fail_message: OptionalText = None
+    error_message: OptionalText = None
+    task_id: OptionalText = None
+    workId: OptionalText = None  # noqa: N815  # spelled so on the wire
+
+
+STREAM_HOSTS = ("audiopipe.suno.ai",)
+
+
+def is_stream(url: str) -> bool:
+    """Answer whether a link is a live stream, which ends when the song is done."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.hostname in STREAM_HOSTS or "/stream/" in parts.path
+
+
+# Stages --------------------------------------------------------------------------------------
+
+FAILED_WORDS = frozenset({"fail", "failed", "error"})
+SUCCESS_WORDS = frozenset({"success", "succeeded"})
+RUNNING_WORDS = frozenset({"in_progress", "processing", "running"})
+QUEUED_WORDS = frozenset({"", "new", "pending", "queued"})
+ALL_DONE = "all generated successfully"
+"""The `extra_message` that goes with complete songs, even where their status says "first"."""
+
+
+def is_failed(payload: object) -> bool:
+    """Answer whether an enveloped feed says in so many words that its task failed."""
+    data = payload.get("data") if isinstance(payload, Mapping) else None
+    word = data.get("type") if isinstance(data, Mapping) else None
+    return isinstance(word, str) and _lower(word) in FAILED_WORDS
+
+
+def task_word(feed: Feed) -> str:
+    """Return the task's own word; a callback has none, so the one that all songs share."""
+    words = {item.status for item in feed.response_data or ()}
+    return feed.type or (words.pop() if len(words) == 1 else None) or ""
+
+
+def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
+    """Return the stage of a task, and whether it says "done" without showing it.
+
+    `word` is the task's own, in lower case. The order matters: the documents' own samples say
+    SUCCESS over songs that are still "text", and "first" over songs that are complete.
+    """
+    alive = [item for item in items if not item.failure]
+    if word in FAILED_WORDS or (items and not alive):
+        return Stage.FAILED, False
+    heard = any(item.audio_url for item in alive)
+    if heard and _is_complete(word, alive):
+        return Stage.COMPLETE, False
+    if word in SUCCESS_WORDS or word == "complete":
+        return (_stage_by_songs(word, alive) or Stage.PROCESSING), True
+    return _stage_by_songs(word, alive) or _stage_by_word(word, has_items=bool(items)), False
+
+
+def _is_complete(word: str, alive: Sequence[Item]) -> bool:
+    if word == "complete":
+        return True
+    if word in SUCCESS_WORDS and all(_lower(item.status) == "complete" for item in alive):
+        return True
+    if word in SUCCESS_WORDS and all(item.has_file for item in alive):
+        return True
+    return all(item.audio_url and ALL_DONE in _lower(item.extra_message) for item in alive)
+
+
+def _stage_by_songs(word: str, alive: Sequence[Item]) -> Stage | None:
+    """Return what the songs themselves show, or None where they show nothing."""
+    words = {word, *(_lower(item.status) for item in alive)}
+    done = word in SUCCESS_WORDS or word == "complete"
+    if "first" in words or any(item.has_file or (done and item.audio_url) for item in alive):
+        return Stage.FIRST_AUDIO
+    if "text" in words or any(item.title or item.prompt for item in alive):
+        return Stage.TEXT_READY
+    return None
+
+
+def _stage_by_word(word: str, *, has_items: bool) -> Stage:
+    """Return the stage where no song shows anything. An unknown word means: still running."""
+    if word in QUEUED_WORDS or not (has_items or word in RUNNING_WORDS):
+        return Stage.QUEUED
+    return Stage.PROCESSING
+
+
+def _lower(text: str | None) -> str:
+    return (text or "").strip().lower()
+
+
+# Failures ------------------------------------------------------------------------------------
+
+_REWORD = "the content rules stopped it: change the words"
+_LATER = "the provider was busy or broken: try again later, which costs again"
+_SHORTEN = "shorten the description, the lyrics or the style"
+FAILURES: FailureTable = (
+    ("unable to generate lyrics from song description", FailureKind.MODERATION, _REWORD),
+    ("does not meet guidelines", FailureKind.MODERATION, _REWORD),
+    ("inappropriate material", FailureKind.MODERATION, _REWORD),
+    ("moderation", FailureKind.MODERATION, _REWORD),
+    ("prompt likely malformed", FailureKind.INPUT, "correct the form and content of the text"),
+    ("invalid prompt format", FailureKind.INPUT, "check the form of the text"),
+    ("invalid parameters", FailureKind.INPUT, "check the request's fields"),
+    ("topic too long", FailureKind.INPUT, _SHORTEN),
+    ("prompt too long", FailureKind.INPUT, _SHORTEN),
+    ("rate limit exceeded", FailureKind.UPSTREAM, "too many at a time: wait, then try again"),
+    ("generation timeout", FailureKind.UPSTREAM, "try again, or ask for something simpler"),
+    ("server overload", FailureKind.UPSTREAM, f"{_LATER}; v1 legacy has cluster='second'"),
+    ("network error", FailureKind.UPSTREAM, _LATER),
+    ("internal error", FailureKind.UPSTREAM, _LATER),
+)
+"""Words in a failure, who can mend it, and how (legacy page and v2 feed page; not exhaustive)."""
+
+
+# Reading -------------------------------------------------------------------------------------
+
+converter = make_converter()
+
+
+def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
+    """Return the feed's own object out of any of its envelopes.
+
+    v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare list of
+    items; servers have been seen to answer on one path in the shape of the other.
+    """
+    if isinstance(payload, list):
+        return {"response_data": payload}
+    if not isinstance(payload, Mapping):
+        raise BadAnswer("the answer is neither an object nor a list of songs")
+    if "data" not in payload:
+        return {name: payload[name] for name in payload if name not in ("code", "message")}
+    data = payload["data"]
+    if data is None:
+        return {}
+    return {"response_data": data} if isinstance(data, list) else data
+
+
+def read_task(
+    payload: Any,  # noqa: ANN401  # JSON is anything
+    *,
+    task_id: str,
+    provider: str,
+    converter: cattrs.Converter = converter,
+) -> Task:
+    """Read a feed's answer, or a callback's list of songs, in any of their shapes.
+
+    Raises:
+        BadAnswer: it is about another task, or of a shape that nobody documented.
+    """
+    found = find_id(payload)
+    if found is not None and found != task_id:
+        raise BadAnswer(f"asked about task {task_id}, and the answer is about {found}")
+    opened = open_envelope(payload)
+    feed = structure(converter, opened, Feed)
+    items = feed.response_data or []
+    stage, settling = judge_stage(_lower(task_word(feed)), items)
+    task = Task(
+        id=task_id,
+        provider=provider,
+        stage=stage,
+        status=task_word(feed),
+        settling=settling,
+        error=_task_failure(feed, items, payload) if stage is Stage.FAILED else None,
+        raw=payload if isinstance(payload, Mapping) else opened,
+    )
+    places = range(len(items))
+    return attrs.evolve(
+        task,
+        songs=tuple(
+            read_song(items[place], opened["response_data"][place], place, task=task)
+            for place in places
+        ),
+    )
+
+
+def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure:
+    said = [feed.fail_message, feed.error_message, *(item.failure for item in items)]
+    message = next(filter(None, said), None) or message_in(payload)
+    if not message or message.lower() == "success":
+        message = f"the provider says {task_word(feed)!r} and no more"
+    return explain(message, FAILURES)
+
+
+def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
+    """Translate one item of a task."""
+    stage = _song_stage(item, task.stage)
+    failure = item.failure
+    if stage is Stage.FAILED and failure is None:
+        failure = f"the task is {task.status or task.stage}, and this song has no audio"
+    return Song(
+        id=item.id or f"{task.id}-{index}",
+        task_id=task.id,
+        provider=task.provider,
+        index=index,
+        stage=stage,
+        title=item.title,
+        lyrics=item.prompt,
+        tags=item.tags,
+        duration=item.duration,
+        model=item.model_name,
+        audio_url=item.audio_url,
+        audio_is_final=stage is Stage.COMPLETE and item.has_file,
+        image_url=item.image_url or item.image_large_url,
+        created_at=item.created_at or item.createTime or item.timestamp,
+        error=explain(failure, FAILURES) if failure else None,
+        raw=raw,
+    )
+
+
+def _song_stage(item: Item, task_stage: Stage) -> Stage:
+    """Return one song's stage: readiness is per song and by its audio, not by its status."""
+    if item.failure:
+        return Stage.FAILED
+    if task_stage.is_final and not item.audio_url:
+        return Stage.FAILED
+    if task_stage is Stage.COMPLETE or (item.has_file and _lower(item.status) == "complete"):
+        return Stage.COMPLETE
+    if item.audio_url:
+        return Stage.FIRST_AUDIO
+    if item.title or item.prompt or _lower(item.status) in ("text", "first"):
+        return Stage.TEXT_READY
+    return Stage.PROCESSING

@@ -1,0 +1,262 @@
+"""udioapi.pro v1: two generations of one path.
+
+"callback" is the newer page ("generate with callback"): Bearer key, a callback is required, the
+mode follows from the prompt field. "legacy" is the older one ("generate" and "feed"): the key is
+also in the body, a callback is optional, and `custom_mode` says the mode.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from .._errors import InvalidRequest, UnsupportedOption
+from .._http import Account, ApiKey, Call, Http
+from .._records import Credits, SongRequest, Task
+from .addresses import check_callback_url, is_private_url
+from .base import CallbackAddress, Traits, check_fields, check_options
+from .udioapi import (
+    CHIRP_MODELS,
+    UDIOAPI_RULES,
+    UDIOAPI_URL,
+    UdioApiOptions,
+    ask_credits,
+    build_chirp_body,
+    check_callback,
+    check_lengths,
+    check_mode,
+    look,
+    options_of,
+    udioapi_key,
+)
+from .verdicts import Rule, send_submit
+
+Generation = Literal["callback", "legacy"]
+
+# Endpoints
+
+GENERATE = "/api/generate"
+FEED = "/api/feed"
+
+# Tables
+
+UDIOAPI_V1_TRAITS = Traits(
+    fields=frozenset(
+        {
+            "description",
+            "lyrics",
+            "style",
+            "title",
+            "negative_tags",
+            "instrumental",
+            "model",
+            "vocal_gender",
+        }
+    ),
+    options=UdioApiOptions,
+    default_model="chirp-v3-5",
+    models=CHIRP_MODELS,
+    callbacks="songs",
+    min_interval=5.0,
+    typical_duration=100.0,
+    notes={
+        "style, title, negative_tags": "with lyrics only",
+        "callback": "required",
+        "kept for": "30 days",
+    },
+)
+"""What v1 can do, by the page "generate with callback"."""
+
+UDIOAPI_V1_LEGACY_TRAITS = attrs.evolve(
+    UDIOAPI_V1_TRAITS,
+    fields=UDIOAPI_V1_TRAITS.fields - {"negative_tags", "vocal_gender"},
+    default_model="chirp-v3.0",
+    models=("chirp-v3.0", "chirp-v3.5", "udio-130", "udio-32"),
+    notes={
+        "style": "with lyrics; with a description it goes into gpt_description_prompt",
+        "callback": "optional",
+        "kept for": "30 days",
+    },
+)
+"""What v1 can do, by the legacy page."""
+
+LEGACY_ONLY = frozenset({"cluster", "custom_mode", "disable_callback"})
+CALLBACK_ONLY = frozenset({"style_weight", "weirdness_constraint", "audio_weight"})
+
+REQUIRED: dict[tuple[bool, bool], tuple[str, ...]] = {
+    (True, False): ("style", "prompt", "title"),
+    (True, True): ("style", "title"),
+    (False, True): ("prompt",),
+    (False, False): ("prompt",),
+}
+"""The legacy page's table: (customMode, instrumental) and what must be there."""
+
+# Pure functions
+
+
+def build_body(request: SongRequest, callback: CallbackAddress | None = None) -> dict[str, Any]:
+    """Return the body of a submit by the newer page, with `extra` over its fields."""
+    body = build_chirp_body(request, default_model=UDIOAPI_V1_TRAITS.default_model)
+    return {**body, **_callback_field(request, callback), **request.extra}
+
+
+def build_legacy_body(
+    request: SongRequest, callback: CallbackAddress | None = None
+) -> dict[str, Any]:
+    """Return the body of a submit by the legacy page, with `extra` over its fields.
+
+    The key, which this page wants as `token`, is put in by the HTTP layer.
+    """
+    options = options_of(request)
+    custom = is_custom(request)
+    body = {
+        "model": _legacy_model(request),
+        "prompt": request.lyrics or request.description,
+        "title": request.title,
+        # Outside custom mode `gpt_description_prompt` "can input music style".
+        "style" if custom else "gpt_description_prompt": request.style,
+        "custom_mode": None if _is_udio(request) else custom,
+        "make_instrumental": request.instrumental,
+        "cluster": options.cluster,
+        **_callback_field(request, callback),
+    }
+    disable = options.disable_callback
+    # Without it an older server keeps no results for the feed.
+    body["disable_callback"] = True if disable is None and "callback_url" not in body else disable
+    return {
+        **{name: value for name, value in body.items() if value is not None},
+        **request.extra,
+    }
+
+
+def is_custom(request: SongRequest) -> bool:
+    """Answer whether a legacy request is in custom mode: by the option, else by the lyrics."""
+    chosen = options_of(request).custom_mode
+    return request.lyrics is not None if chosen is None else chosen
+
+
+def check_legacy(request: SongRequest) -> None:
+    """Refuse what breaks the rules of the legacy page.
+
+    Raises:
+        UnsupportedOption: custom mode with a udio model.
+        InvalidRequest: description and lyrics together, or a field that the mode needs.
+    """
+    if request.description is not None and request.lyrics is not None:
+        raise InvalidRequest(
+            "udioapi-v1 takes a description or lyrics, not both; leave one of them out"
+        )
+    custom = is_custom(request)
+    if custom and _is_udio(request):
+        raise UnsupportedOption(
+            f"{request.model} has no custom mode, which lyrics need; "
+            "give a description, or take a chirp model",
+            provider="udioapi-v1",
+        )
+    body = build_legacy_body(request)
+    missing = [name for name in REQUIRED[custom, request.instrumental] if name not in body]
+    if missing:
+        raise InvalidRequest(
+            f"{', '.join(missing)} missing: customMode {custom}, instrumental "
+            f"{request.instrumental} requires {', '.join(REQUIRED[custom, request.instrumental])} "
+            "(table of the udioapi v1 legacy page; prompt is our lyrics or description)"
+        )
+
+
+def _legacy_model(request: SongRequest) -> str:
+    return request.model or UDIOAPI_V1_LEGACY_TRAITS.default_model
+
+
+def _is_udio(request: SongRequest) -> bool:
+    return _legacy_model(request).startswith("udio")
+
+
+def _callback_field(request: SongRequest, callback: CallbackAddress | None) -> dict[str, str]:
+    """Return the address to report to; the request's own comes before the client's."""
+    url = options_of(request).callback_url or (callback.url if callback else None)
+    return {} if url is None else {"callback_url": url}
+
+
+def _traits_of(provider: "UdioApiV1") -> Traits:
+    return UDIOAPI_V1_LEGACY_TRAITS if provider.generation == "legacy" else UDIOAPI_V1_TRAITS
+
+
+@attrs.frozen(kw_only=True)
+class UdioApiV1:
+    """udioapi.pro v1, at https://udioapi.pro or a white-label host.
+
+    `generation` says which of its two pages the server follows. The key comes from
+    `UDIOAPI_API_KEY` when left out.
+    """
+
+    name = "udioapi-v1"
+    rules: ClassVar[tuple[Rule, ...]] = UDIOAPI_RULES
+
+    api_key: ApiKey = attrs.field(default=None, converter=udioapi_key)
+    base_url: str = UDIOAPI_URL
+    generation: Generation = attrs.field(
+        default="callback", validator=attrs.validators.in_(("callback", "legacy"))
+    )
+    traits: Traits = attrs.field(default=attrs.Factory(_traits_of, takes_self=True), repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.account()  # refuses a base URL that the key must not go to
+
+    def check(self, request: SongRequest) -> None:
+        """Refuse what this generation would refuse or cannot express. Sends nothing."""
+        check_fields(request, self.traits, provider=self.name)
+        legacy = self.generation == "legacy"
+        check_options(
+            request.options,
+            CALLBACK_ONLY if legacy else LEGACY_ONLY,
+            provider=f"{self.name} ({self.generation})",
+            remedy=f"use generation={'callback' if legacy else 'legacy'!r}",
+        )
+        check_callback(request, allow_private=self._allow_private)
+        if legacy:
+            check_legacy(request)
+        else:
+            check_mode(request, provider=self.name)
+        check_lengths(request, model=request.model or self.traits.default_model)
+
+    async def submit(
+        self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
+    ) -> str:
+        """Ask for the song, once, and return the task's id."""
+        self.check(request)
+        if callback is not None:
+            check_callback_url(callback.url, allow_private=self._allow_private)
+        build = build_legacy_body if self.generation == "legacy" else build_body
+        call = Call(
+            account=self.account(),
+            method="POST",
+            path=GENERATE,
+            json=build(request, callback),
+            fresh=True,
+        )
+        return await send_submit(http, call, self.rules, provider=self.name)
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Look at the tasks, one after the other: the feed knows one id at a time."""
+        account = attrs.evolve(self.account(), body_field=None)
+        return [
+            await look(http, account, FEED, task_id, provider=self.name) for task_id in task_ids
+        ]
+
+    async def credits(self, http: Http) -> Credits:
+        """Return what the account has left."""
+        account = attrs.evolve(self.account(), body_field=None)
+        return await ask_credits(http, account, provider=self.name)
+
+    def account(self) -> Account:
+        """Both generations take the Bearer key; only the legacy page also wants it as `token`."""
+        return Account(
+            base_url=self.base_url,
+            key=self.api_key,
+            body_field="token" if self.generation == "legacy" else None,
+        )
+
+    @property
+    def _allow_private(self) -> bool:
+        """A provider on this machine, such as the sandbox, can call back to it."""
+        return is_private_url(self.base_url)

@@ -1,0 +1,130 @@
+"""udioapi.pro v2: Bearer key, no callback, results by feed (pages "v2 generate", "v2 feed")."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from .._errors import UnsupportedOption
+from .._http import Account, ApiKey, Call, Http
+from .._records import Credits, SongRequest, Task
+from .base import CallbackAddress, Traits, check_fields, check_options
+from .udioapi import (
+    CHIRP_MODELS,
+    UDIOAPI_RULES,
+    UDIOAPI_URL,
+    UdioApiOptions,
+    ask_credits,
+    build_chirp_body,
+    check_lengths,
+    check_mode,
+    look,
+    udioapi_key,
+)
+from .verdicts import Rule, send_submit
+
+# Endpoints
+
+GENERATE = "/api/v2/generate"
+FEED = "/api/v2/feed"
+
+# Tables
+
+UDIOAPI_V2_TRAITS = Traits(
+    fields=frozenset(
+        {
+            "description",
+            "lyrics",
+            "style",
+            "title",
+            "negative_tags",
+            "instrumental",
+            "model",
+            "vocal_gender",
+        }
+    ),
+    options=UdioApiOptions,
+    default_model="chirp-v3-5",
+    models=CHIRP_MODELS,
+    min_interval=5.0,
+    typical_duration=100.0,
+    notes={
+        "style, title, negative_tags": "with lyrics only",
+        "kept for": "not stated, read as 14 days",
+    },
+)
+"""What v2 can do."""
+
+V1_ONLY = frozenset({"callback_url", "cluster", "custom_mode", "disable_callback"})
+"""Options that the v2 page does not list."""
+
+# Pure functions
+
+
+def build_body(request: SongRequest) -> dict[str, Any]:
+    """Return the body of a submit: the v2 page's fields, with `extra` over them."""
+    body = build_chirp_body(request, default_model=UDIOAPI_V2_TRAITS.default_model)
+    return {**body, **request.extra}
+
+
+@attrs.frozen(kw_only=True)
+class UdioApiV2:
+    """udioapi.pro v2, at https://udioapi.pro or a white-label host.
+
+    The key comes from `UDIOAPI_API_KEY` when left out.
+    """
+
+    name = "udioapi-v2"
+    rules: ClassVar[tuple[Rule, ...]] = UDIOAPI_RULES
+
+    api_key: ApiKey = attrs.field(default=None, converter=udioapi_key)
+    base_url: str = UDIOAPI_URL
+    traits: Traits = attrs.field(default=UDIOAPI_V2_TRAITS, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.account()  # refuses a base URL that the key must not go to
+
+    def check(self, request: SongRequest) -> None:
+        """Refuse what v2 would refuse or cannot express. Sends nothing."""
+        check_fields(request, self.traits, provider=self.name)
+        check_options(
+            request.options,
+            V1_ONLY,
+            provider=self.name,
+            remedy="use UdioApiV1, or send it through extra",
+        )
+        check_mode(request, provider=self.name)
+        check_lengths(request, model=request.model or self.traits.default_model)
+
+    async def submit(
+        self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
+    ) -> str:
+        """Ask for the song, once, and return the task's id."""
+        self.check(request)
+        if callback is not None:
+            raise UnsupportedOption(
+                f"{self.name} documents no callback; poll, or use UdioApiV1", provider=self.name
+            )
+        call = Call(
+            account=self.account(),
+            method="POST",
+            path=GENERATE,
+            json=build_body(request),
+            fresh=True,
+        )
+        return await send_submit(http, call, self.rules, provider=self.name)
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        """Look at the tasks, one after the other: the feed knows one id at a time."""
+        return [
+            await look(http, self.account(), FEED, task_id, provider=self.name)
+            for task_id in task_ids
+        ]
+
+    async def credits(self, http: Http) -> Credits:
+        """Return what the account has left."""
+        return await ask_credits(http, self.account(), provider=self.name)
+
+    def account(self) -> Account:
+        """Return where the key goes, and how."""
+        return Account(base_url=self.base_url, key=self.api_key)
