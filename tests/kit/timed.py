@@ -1,0 +1,152 @@
+"""A provider in memory whose songs take as long as it is told, for virtual clocks."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import ClassVar, cast
+
+import anyio
+import attrs
+
+from udio_async import Credits, PollPolicy, Song, SongRequest, Stage, Task, Traits
+from udio_async._events import Observer
+from udio_async._http import Http
+from udio_async._poller import Poller, Watch
+from udio_async._records import ProviderOptions
+from udio_async.providers.base import CallbackAddress
+
+SONG = SongRequest(description="a song")
+NO_HTTP = cast(Http, None)
+"""The provider in memory sends nothing."""
+
+
+@attrs.frozen
+class Look:
+    """One request that asked about some tasks."""
+
+    at: float
+    task_ids: tuple[str, ...]
+
+
+@attrs.define(eq=False)
+class TimedProvider:
+    """Accepts everything; the n-th task is complete `durations(n)` seconds after its submit."""
+
+    durations: Callable[[int], float]
+    max_ids_per_look: int = 1
+    min_interval: float = 5.0
+    typical_duration: float = 60.0
+    answer_time: float = 0.0
+    """Seconds that a look takes."""
+    broken: Callable[[float], Exception | None] = lambda _now: None
+    """Raised by a look at that moment, if anything."""
+    retouch: Callable[[list[Task], float], Sequence[Task]] = lambda tasks, _now: tasks
+    """Turns the answer of a look at that moment into what the poller gets to see."""
+    settle: float = 30.0
+    submit_time: float = 0.0
+    """Seconds that a submit takes."""
+    refuse: Callable[[int], Exception | None] = lambda _place: None
+    """Raised by the submit at that place, from 0, if anything."""
+    sent: list[float] = attrs.field(factory=list)
+    """When each submit left."""
+    on_wire: int = 0
+    most_on_wire: int = 0
+    """How many submits were on the wire, at most."""
+    looks: list[Look] = attrs.field(factory=list)
+    completes_at: dict[str, float] = attrs.field(factory=dict)
+    seen_at: dict[str, float] = attrs.field(factory=dict)
+    """When a look first showed the task complete."""
+    _numbers: "count[int]" = attrs.field(factory=count)
+
+    name: ClassVar[str] = "timed"
+    base_url: ClassVar[str] = "memory:"
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(
+            fields=frozenset({"description"}),
+            options=ProviderOptions,
+            default_model="timed",
+            max_ids_per_look=self.max_ids_per_look,
+            min_interval=self.min_interval,
+            typical_duration=self.typical_duration,
+            settle=self.settle,
+        )
+
+    def check(self, request: SongRequest) -> None:
+        pass
+
+    async def submit(
+        self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
+    ) -> str:
+        place = len(self.sent)
+        self.sent.append(anyio.current_time())
+        self.on_wire += 1
+        self.most_on_wire = max(self.most_on_wire, self.on_wire)
+        try:
+            await anyio.sleep(self.submit_time)
+        finally:
+            self.on_wire -= 1
+        if error := self.refuse(place):
+            raise error
+        number = next(self._numbers)
+        self.completes_at[str(number)] = anyio.current_time() + self.durations(number)
+        return str(number)
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        now = anyio.current_time()
+        self.looks.append(Look(now, tuple(task_ids)))
+        await anyio.sleep(self.answer_time)
+        if error := self.broken(now):
+            raise error
+        return self.retouch([self._task(task_id, now) for task_id in task_ids], now)
+
+    def _task(self, task_id: str, now: float) -> Task:
+        if now < self.completes_at[task_id]:
+            return Task(id=task_id, provider=self.name, stage=Stage.PROCESSING)
+        self.seen_at.setdefault(task_id, now)
+        song = Song(
+            id=f"song-{task_id}",
+            task_id=task_id,
+            provider=self.name,
+            index=0,
+            stage=Stage.COMPLETE,
+            audio_url="https://example.org/song.mp3",
+            audio_is_final=True,
+        )
+        return Task(id=task_id, provider=self.name, stage=Stage.COMPLETE, songs=(song,))
+
+    async def credits(self, http: Http) -> Credits:
+        return Credits(provider=self.name, remaining=1e9)
+
+    @property
+    def lags(self) -> list[float]:
+        """How late each finished song was noticed, in seconds."""
+        return [seen - self.completes_at[task_id] for task_id, seen in self.seen_at.items()]
+
+
+@asynccontextmanager
+async def polling(
+    provider: TimedProvider,
+    policy: PollPolicy | None = None,
+    observer: Observer | None = None,
+) -> AsyncGenerator[Poller]:
+    """A running poller; songs are practically never given up unless the policy says so."""
+    async with anyio.create_task_group() as tasks:
+        policy = policy or PollPolicy(deadline=1e6)
+        poller = Poller(provider, NO_HTTP, tasks, policy=policy, observer=observer)
+        tasks.start_soon(poller.run)
+        yield poller
+        tasks.cancel_scope.cancel()
+
+
+async def submitted(provider: TimedProvider, poller: Poller) -> Watch:
+    """A song that was just accepted."""
+    return poller.watch(await provider.submit(NO_HTTP, SONG), SONG)
+
+
+async def over(*watches: Watch) -> None:
+    """Wait until all are over."""
+    for watch in watches:
+        while not watch.over:
+            await watch.changed()

@@ -1,0 +1,30 @@
+"""The one place that imports httpx: every byte that leaves or comes in passes here.
+
+It is a package because it has several topics: who asks (`account`), what is said (`messages`),
+how connections are lent (`transport`), one exchange (`exchange`), and the door (`sender`).
+"""
+
+import httpx
+
+from .account import Account, ApiKey, is_loopback
+from .exchange import MAX_BODY
+from .messages import Call, Receiver, Reply
+from .sender import MAX_DOWNLOADS, Http
+from .transport import LeasedTransport
+
+AsyncClient = httpx.AsyncClient
+"""The class of a client of the user's own, for annotations elsewhere."""
+
+__all__ = [
+    "MAX_BODY",
+    "MAX_DOWNLOADS",
+    "Account",
+    "ApiKey",
+    "AsyncClient",
+    "Call",
+    "Http",
+    "LeasedTransport",
+    "Receiver",
+    "Reply",
+    "is_loopback",
+]

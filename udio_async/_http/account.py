@@ -1,0 +1,138 @@
+"""Who asks, and where: the only things that know the key."""
+
+import ipaddress
+import os
+import re
+from typing import NoReturn, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from .._errors import AuthenticationFailed, InvalidRequest
+
+_BASE_URL = re.compile(r"https?://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[\w.~-]+)*", re.ASCII)
+_SCHEME = re.compile(r"[\w-]*", re.ASCII)
+
+
+class ApiKey:
+    """A secret that shows itself to nobody: not to repr, str, logs, pickles or tracebacks.
+
+    Raises:
+        AuthenticationFailed: for a value that is no key. The message never shows it.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        flaw = _flaw(value)
+        self._value = value
+        del value  # a traceback with locals shows what this frame still holds
+        if flaw:
+            self._value = ""
+            raise AuthenticationFailed(f"the API key {flaw}; copy it again from your account page")
+
+    @classmethod
+    def from_env(cls, name: str) -> Self:
+        """Read the key from the environment variable `name`.
+
+        Raises:
+            AuthenticationFailed: it is not set, or holds no key. The message names it.
+        """
+        flaw = _flaw(os.environ.get(name, ""))
+        if flaw:
+            raise AuthenticationFailed(
+                f"the API key {flaw}; set the environment variable {name} or pass api_key="
+            )
+        return cls(os.environ[name])
+
+    def reveal(self) -> str:
+        """Return the key itself. Only for the request that carries it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "ApiKey('***')"
+
+    def __eq__(self, other: object) -> bool:
+        return self._value == other._value if isinstance(other, ApiKey) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((ApiKey, self._value))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("an API key is never pickled; read it again where it is needed")
+
+
+def _flaw(value: object) -> str:
+    """Say what keeps `value` from being a key, without showing it; "" for nothing."""
+    if not isinstance(value, str):
+        return f"is {type(value).__name__}, not text"
+    if not value:
+        return "is empty"
+    if "\n" in value or "\r" in value:
+        return "contains a line break"
+    if any(char.isspace() for char in value):
+        return "contains a space"
+    if not value.isascii():
+        return "contains a character outside ASCII"
+    return "" if value.isprintable() else "contains a control character"
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(value: str) -> str:
+    return str(value).rstrip("/")
+
+
+def _check_base_url(_: object, __: "attrs.Attribute[str]", value: str) -> None:
+    if "@" in value:
+        raise InvalidRequest("base_url holds a user name, not shown here; leave it out")
+    if not _BASE_URL.fullmatch(value) or ".." in value:
+        raise InvalidRequest(
+            f"base_url {value!r} is no plain address; give scheme, host and path only, "
+            "as in 'https://host/path'"
+        )
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise InvalidRequest(
+            f"base_url {value!r} would send the key in the clear; use https (http is for loopback)"
+        )
+
+
+def _check_scheme(_: object, __: "attrs.Attribute[str]", value: str) -> None:
+    if not _SCHEME.fullmatch(value):
+        raise InvalidRequest(f"scheme {value!r} is no single word; use 'Bearer' or ''")
+
+
+def _check_key(_: object, __: "attrs.Attribute[ApiKey]", value: object) -> None:
+    if not isinstance(value, ApiKey):
+        raise InvalidRequest(f"key is {type(value).__name__}, which would show it; use ApiKey(...)")
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """Where a provider lives and how it is told who is asking. The key goes nowhere else.
+
+    Raises:
+        InvalidRequest: `base_url` is not https (or http on loopback), or holds more than
+            scheme, host, port and path.
+    """
+
+    base_url: str = attrs.field(converter=_base_url, validator=_check_base_url)
+    key: ApiKey = attrs.field(validator=_check_key)
+    scheme: str = attrs.field(default="Bearer", validator=_check_scheme)
+    """The word before the key in `Authorization`; empty for the bare key."""
+    body_field: str | None = None
+    """Also put the key into the JSON body under this name (udioapi v1, older generation)."""

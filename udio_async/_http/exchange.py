@@ -1,0 +1,220 @@
+"""One request and its answer: within a deadline, and with every failure in our own words."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+
+from .._errors import BadAnswer, Unreachable
+from .messages import Receiver, Reply
+from .transport import CLOSE_TIMEOUT
+
+MAX_BODY = 1024 * 1024
+"""Bytes of an API answer that are read, at most."""
+Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+@attrs.define
+class Answer:
+    """What has come in so far. Each step answers whether more is wanted."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytearray = attrs.field(factory=bytearray, repr=False)
+    cut: str | None = None
+
+    async def begin(self, response: httpx.Response) -> bool:
+        self.status = response.status_code
+        self.headers = dict(response.headers.items())
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            self.cut = "it is encoded, which nobody asked for"
+        return True
+
+    async def take(self, chunk: bytes) -> bool:
+        room = MAX_BODY - len(self.body)
+        self.body += chunk[:room]
+        if len(chunk) > room:
+            self.cut = f"it is longer than {MAX_BODY} bytes"
+        return len(chunk) <= room
+
+    def reply(self) -> Reply:
+        assert self.status is not None
+        return Reply(status=self.status, headers=self.headers, body=bytes(self.body), cut=self.cut)
+
+
+@attrs.define
+class Download(Answer):
+    """Hands everything on, and remembers why the receiver wanted no more."""
+
+    receive: Receiver = attrs.field(kw_only=True)
+    error: Exception | None = None
+
+    @property
+    def target(self) -> str | None:
+        """Where a redirect points to."""
+        moved = self.status in (301, 302, 303, 307, 308)
+        return self.headers.get("location") if moved else None
+
+    async def begin(self, response: httpx.Response) -> bool:
+        await super().begin(response)
+        if self.cut or self.target:
+            return False
+        return await self._tell(self.receive.begin(response.status_code, self.headers))
+
+    async def take(self, chunk: bytes) -> bool:
+        return await self._tell(self.receive.write(chunk))
+
+    async def _tell(self, news: Awaitable[None]) -> bool:
+        try:
+            await news
+        except Exception as error:  # noqa: BLE001  # the receiver's own: its caller gets it back
+            self.error = error
+            return False
+        return True
+
+
+class _Trail:
+    """How far a request got, as the documented `trace` extension reports it."""
+
+    connecting = False
+    sent = False
+    _stream: Any = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.connecting = True
+        elif event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event.endswith(".send_request_headers.started"):
+            # A proxy is first asked for a tunnel, which is not our request yet.
+            self.sent = self.sent or info["request"].method != b"CONNECT"
+
+    @property
+    def reused(self) -> bool:
+        """Whether it left on a connection that was open before."""
+        return self.sent and not self.connecting
+
+    async def hang_up(self) -> None:
+        """Close what was opened: a TLS handshake that is cancelled leaves its socket open."""
+        if self._stream is not None:
+            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+                await self._stream.aclose()
+
+    def proves_unsent(self, error: Exception) -> bool:
+        """Whether no byte of the request can have left before this error."""
+        return not self.sent and (self.connecting or isinstance(error, _BEFORE_SENDING))
+
+
+_BEFORE_SENDING = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong, without quoting the server: it may have echoed the key."""
+    deeper: BaseException | None = error
+    while deeper and not str(deeper):  # trio wraps a bad certificate into two empty errors
+        deeper = deeper.__cause__ or deeper.__context__
+    return str(deeper or "").partition(": bytearray(")[0] or type(error).__name__
+
+
+def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unreachable | BadAnswer:
+    """Say in our own words why there is no answer: the only place that does."""
+    reason = _reason(error)
+    where = f"{request.method} {request.url.host}{request.url.path}"
+    failure: Unreachable | BadAnswer
+    if isinstance(error, httpx.RemoteProtocolError) and not _is_silence(error):
+        failure = BadAnswer(f"{where}: the answer is not HTTP: {reason}")
+    elif trail.proves_unsent(error):
+        failure = Unreachable(f"{where}: {reason}; nothing was sent", sent=False)
+    else:
+        failure = Unreachable(f"{where}: {reason}; it may have arrived", sent=True)
+    # The original's frames and request hold headers and body, which tracebacks would show.
+    failure.__cause__ = type(error)(reason) if isinstance(error, httpx.TransportError) else None
+    return failure
+
+
+def _is_silence(error: Exception) -> bool:
+    """Whether the connection ended without a byte of an answer."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "without sending a response" in str(error)
+    return isinstance(error, httpx.NetworkError)
+
+
+async def exchange(
+    opener: Opener, request: httpx.Request, answer: Answer, *, seconds: float
+) -> None:
+    """Send the request and fill in the answer, within so many seconds.
+
+    Raises:
+        Unreachable, BadAnswer: not even a status line came.
+    """
+    trail = _Trail()
+    request.extensions["trace"] = trail
+    failure: Unreachable | BadAnswer | None = None
+    why = ""
+    with anyio.move_on_after(seconds) as scope:
+        try:
+            await _pour(await _ask(opener, request, trail), answer)
+        except Exception as error:  # noqa: BLE001  # transports raise more than they document
+            failure, why = _translated(error, trail, request), _reason(error)
+        finally:
+            if answer.status is None:
+                await trail.hang_up()
+    if scope.cancelled_caught:
+        late = TimeoutError(f"no whole answer within {seconds:g} s")
+        failure, why = _translated(late, trail, request), _reason(late)
+    if failure and answer.status is None:
+        raise failure
+    if failure:
+        answer.cut = answer.cut or f"it was cut off: {why}"
+
+
+async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.Response:
+    """Wait for the head of the answer; a look that met a stale connection is asked once more.
+
+    What is no HTTP counts as stale too: on a connection used again it may be left over from the
+    answer before.
+    """
+    try:
+        return await opener(request)
+    except (httpx.NetworkError, httpx.RemoteProtocolError):
+        if request.extensions["fresh"] or not trail.reused:
+            raise
+    request.extensions["fresh"] = True
+    return await opener(request)
+
+
+async def _pour(response: httpx.Response, answer: Answer) -> None:
+    """Read the answer as far as it is wanted; however that ends, nothing is left half read."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    chunks = aiter(response.stream)
+    whole = False
+    try:
+        if await answer.begin(response):
+            async for chunk in chunks:
+                if not await answer.take(chunk):
+                    break
+            else:
+                whole = True
+    finally:
+        if not whole:
+            await _abandon(chunks)
+        await response.aclose()
+
+
+async def _abandon(chunks: AsyncIterator[bytes]) -> None:
+    """Stop reading, unwinding nested generators from the innermost `await`.
+
+    Closing the outermost leaves the others to the garbage collector, which trio complains of.
+    """
+    with anyio.CancelScope(shield=True) as scope:
+        scope.cancel()
+        async for _ in chunks:
+            pass

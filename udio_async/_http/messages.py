@@ -1,0 +1,162 @@
+"""What goes out and what comes back."""
+
+import functools
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from importlib import metadata
+from typing import Any, Protocol
+from urllib.parse import urljoin
+
+import attrs
+import httpx
+
+from .._errors import BadAnswer, InvalidRequest
+from .account import Account, is_loopback
+
+IDLE_TIMEOUT = 30.0
+"""Seconds without a byte after which a download is given up."""
+_PATH = re.compile(r"(/[\w.~%+=,:-]+)+/?", re.ASCII)
+
+
+def _check_path(_: object, __: "attrs.Attribute[str]", value: str) -> None:
+    if not _PATH.fullmatch(value) or ".." in value:
+        raise InvalidRequest(f"path {value!r} could lead elsewhere; give one like '/v2/feed'")
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request to a provider's API."""
+
+    account: Account
+    method: str
+    path: str = attrs.field(validator=_check_path)
+    """Below the account's base URL, with its leading slash."""
+    query: Mapping[str, str] = attrs.field(factory=dict)
+    json: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    timeout: float = 30.0
+    """Seconds for the whole exchange, from the first byte out to the last byte in."""
+    fresh: bool = False
+    """On a connection opened for it: a paid request never meets a stale one."""
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """An answer: status, headers (lower-case names) and at most 1 MiB of body."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    cut: str | None = None
+    """Why `body` is not the whole, readable answer; None where it is."""
+
+
+class Receiver(Protocol):
+    """Takes a download as it comes in. What it raises ends the download and reaches its caller."""
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Look at the head of the answer, before any of its body."""
+        ...
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the body, up to 64 KiB."""
+        ...
+
+
+def api_request(call: Call) -> httpx.Request:
+    """Write the request, and last of all the key into it.
+
+    Raises:
+        InvalidRequest: query or body cannot be written.
+    """
+    url = _api_url(call)
+    headers = {"Accept": "application/json", **_own_headers()}
+    content = _content(call)
+    if content is not None:
+        headers["Content-Type"] = "application/json"
+    request = httpx.Request(call.method, url, headers=headers, content=content)
+    request.stream = _Body(content or b"")
+    request.extensions = {"timeout": httpx.Timeout(None).as_dict(), "fresh": call.fresh}
+    account = call.account
+    request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
+    return request
+
+
+def _api_url(call: Call) -> httpx.URL:
+    try:
+        return httpx.URL(call.account.base_url + call.path, params=call.query or None)
+    except (ValueError, httpx.InvalidURL) as error:
+        flaw = str(error)
+    raise InvalidRequest(f"the query of {call.path} cannot be written: {flaw}; give plain text")
+
+
+def _own_headers() -> dict[str, str]:
+    return {"Accept-Encoding": "identity", "User-Agent": _user_agent()}
+
+
+def _content(call: Call) -> bytes | None:
+    """Write the JSON body, with the key where the provider wants it there."""
+    if call.json is None:
+        return None
+    field = call.account.body_field
+    secret = {field: call.account.key.reveal()} if field else {}
+    try:
+        return json.dumps({**call.json, **secret}, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        flaw = str(error)
+    del secret  # a traceback with locals shows what this frame still holds
+    raise InvalidRequest(f"the body of {call.path} is no JSON: {flaw}; give plain values")
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request body as plain iterator.
+
+    The one of httpx is a generator, which a failed write leaves half run: trio complains of it.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._left = [self._content]
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+@functools.cache
+def _user_agent() -> str:
+    try:
+        return f"udio-async/{metadata.version('udio-async')}"
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return "udio-async/dev"
+
+
+def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.Request:
+    """Build the request for a link that somebody else wrote."""
+    try:
+        link = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        raise BadAnswer(f"{shown(str(url))!r} is no link; it is not followed") from None
+    safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(link.host))
+    if not safe or not link.host or link.userinfo:
+        raise BadAnswer(f"{shown(url)!r} is no https link; it is not followed")
+    request = httpx.Request("GET", link, headers={**headers, **_own_headers()})
+    request.stream = _Body(b"")
+    request.extensions = {"timeout": httpx.Timeout(IDLE_TIMEOUT).as_dict(), "fresh": False}
+    return request
+
+
+def joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        raise BadAnswer(f"{shown(target)!r} is no link; it is not followed") from None
+
+
+def shown(url: str) -> str:
+    """Cut off the query, which may be a signature."""
+    return url.partition("?")[0]

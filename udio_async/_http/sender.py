@@ -1,0 +1,145 @@
+"""The door itself: turns, owned tasks, downloads."""
+
+import functools
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Self
+
+import anyio
+import httpx
+from anyio.abc import TaskGroup
+
+from .._errors import BadAnswer, InvalidRequest
+from .._limits import Gcra
+from .._tasks import owned
+from .exchange import Answer, Download, Opener, exchange
+from .messages import Call, Receiver, Reply, api_request, joined, link_request, shown
+from .transport import LeasedTransport
+
+MAX_DOWNLOADS = 4
+"""Downloads that run at once."""
+MAX_REDIRECTS = 3
+"""Redirects that a download follows, at most. API calls follow none."""
+
+
+class Http(anyio.AsyncContextManagerMixin):
+    """Sends requests in tasks that the client owns, over leased connections, behind a gate.
+
+    `tasks` runs the requests, so they outlive cancelled callers. `max_in_flight` API requests
+    run at once and 4 downloads; with `requests_per_second` the former also keep to that rate.
+    A `client` or `transport` of your own is used as it is and stays open; how `fresh` a paid
+    request's connection is, is then up to it. Proxies of the environment count only with
+    `trust_env`.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        *,
+        max_in_flight: int = 16,
+        client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        trust_env: bool = False,
+        requests_per_second: float | None = None,
+    ) -> None:
+        if client and transport:
+            raise InvalidRequest("both client and transport are given; give one of them")
+        self._tasks = tasks
+        self._gate = anyio.Semaphore(max_in_flight)
+        self._download_gate = anyio.Semaphore(MAX_DOWNLOADS)
+        self._rate = None if requests_per_second is None else Gcra(requests_per_second)
+        # Two piles, or a burst of downloads would push the API's connections out.
+        self._leased = [
+            LeasedTransport(keep=keep, trust_env=trust_env)
+            for keep in (max_in_flight, MAX_DOWNLOADS)
+        ]
+        given = opener_of(client, transport)
+        self._open, self._open_download = (
+            given or leased.handle_async_request for leased in self._leased
+        )
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        try:
+            yield self
+        finally:
+            for leased in self._leased:
+                await leased.aclose()
+
+    async def send(self, call: Call) -> Reply:
+        """Send one request and return the answer, whatever its status, `cut` where it is not whole.
+
+        A caller that is cancelled while the request waits for its turn sends nothing; after
+        that, the request runs on to its end.
+
+        Raises:
+            InvalidRequest: the body is no JSON. Nothing was sent.
+            Unreachable: no answer; `sent` is False only where it is proved that nothing left.
+            BadAnswer: something came that does not even begin like an answer.
+        """
+        await self._take_turn()
+        return await owned(self._tasks, self._deliver, call)
+
+    async def _take_turn(self) -> None:
+        await self._gate.acquire()
+        try:
+            if self._rate:
+                await anyio.sleep(self._rate.reserve(anyio.current_time()))
+        except BaseException:
+            self._gate.release()
+            raise
+
+    async def _deliver(self, call: Call) -> Reply:
+        try:
+            answer = Answer()
+            await exchange(self._open, api_request(call), answer, seconds=call.timeout)
+            return answer.reply()
+        finally:
+            self._gate.release()
+
+    async def download(
+        self,
+        url: str,
+        *,
+        receive: Receiver,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 600.0,  # noqa: ASYNC109  # it starts after the wait for a turn
+        local: bool = False,
+    ) -> Reply:
+        """Fetch a link, without any key, and hand it on as it comes in.
+
+        The reply has no body; `cut` says why the receiver did not get it whole (nor any of it, if
+        it came encoded). `timeout` is in seconds, from the first byte out, over all redirects: 3
+        are followed, https only; with `local` (the provider itself is on loopback) http on
+        loopback is fetched too. Ends when its caller is cancelled.
+
+        Raises:
+            Unreachable: no answer.
+            BadAnswer: it leads to something that is not https, or in circles.
+            Exception: whatever `receive` raised.
+        """
+        async with self._download_gate:
+            deadline = anyio.current_time() + timeout
+            for _ in range(1 + MAX_REDIRECTS):
+                answer = Download(receive=receive)
+                await exchange(
+                    self._open_download,
+                    link_request(url, headers or {}, local=local),
+                    answer,
+                    seconds=deadline - anyio.current_time(),
+                )
+                if answer.error:
+                    raise answer.error
+                if not answer.target:
+                    return answer.reply()
+                url = joined(url, answer.target)
+        raise BadAnswer(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
+
+
+def opener_of(
+    client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
+) -> Opener | None:
+    """Return how the user's own client or transport is asked, if there is one."""
+    if client:
+        return functools.partial(client.send, stream=True, auth=None, follow_redirects=False)
+    return transport.handle_async_request if transport else None

@@ -1,0 +1,122 @@
+"""A connection for each request, lent and taken back."""
+
+import functools
+import ssl
+import urllib.request
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import anyio
+import httpx
+
+KEEP_ALIVE = 60.0
+"""Seconds that an idle connection is kept."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds that closing one connection may take."""
+_Origin = tuple[str, str, int | None]
+
+
+class LeasedTransport(httpx.AsyncBaseTransport):
+    """Lends each request a connection of its own.
+
+    A shared pool looks at every connection for every request and loses slots when requests are
+    cancelled. Here one that was read to its end goes back on a pile, from whose top the next
+    request to that origin takes it; anything else is closed. `keep` connections wait at most.
+    """
+
+    def __init__(self, *, keep: int, trust_env: bool = False) -> None:
+        self._keep = keep
+        self._trust_env = trust_env
+        self._free: list[tuple[_Origin, httpx.AsyncHTTPTransport]] = []
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send on a leased connection, opened for it if the extension "fresh" says so."""
+        url = request.url
+        origin = (url.scheme, url.host, url.port)
+        found = None if request.extensions.get("fresh") else self._take(origin)
+        line = found or self._open(url)
+        try:
+            response = await line.handle_async_request(request)
+        except BaseException:
+            await _close(line)
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_LeasedStream(response.stream, functools.partial(self._end, origin, line)),
+            extensions=response.extensions,
+        )
+
+    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport | None:
+        for place in reversed(range(len(self._free))):
+            if self._free[place][0] == origin:
+                return self._free.pop(place)[1]
+        return None
+
+    def _open(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(
+            verify=_ssl_context(trust_env=self._trust_env),
+            trust_env=False,
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
+            ),
+            proxy=_environment_proxy(url) if self._trust_env else None,
+        )
+
+    async def _end(self, origin: _Origin, line: httpx.AsyncHTTPTransport, whole: bool) -> None:
+        """End a lease: back on the pile, or closed."""
+        if not whole or self._closed:
+            await _close(line)
+            return
+        self._free.append((origin, line))
+        if len(self._free) > self._keep:
+            await _close(self._free.pop(0)[1])
+
+    async def aclose(self) -> None:
+        """Close the waiting connections now, and the leased ones as they come back."""
+        self._closed = True
+        while self._free:
+            await _close(self._free.pop()[1])
+
+
+async def _close(line: httpx.AsyncHTTPTransport) -> None:
+    with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+        await line.aclose()
+
+
+class _LeasedStream(httpx.AsyncByteStream):
+    """A body that ends the lease of its connection when it is closed."""
+
+    def __init__(
+        self, chunks: httpx.AsyncByteStream, end: Callable[[bool], Awaitable[None]]
+    ) -> None:
+        self._chunks = chunks
+        self._end = end
+        self._whole = False
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        async for chunk in self._chunks:
+            yield chunk
+        self._whole = True
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._chunks.aclose()
+            finally:
+                await self._end(self._whole)
+
+
+@functools.cache
+def _ssl_context(*, trust_env: bool) -> ssl.SSLContext:
+    """Build the context that all connections share: one costs 40 ms."""
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
+def _environment_proxy(url: httpx.URL) -> str | None:
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"

@@ -1,0 +1,119 @@
+"""Pure arithmetic of restraint: how fast to ask, how long to wait, when to stop retrying.
+
+Nothing here sleeps or reads a clock: callers bring the time and do the waiting, so an hour of
+trouble takes no time to test. Times are seconds as `float`.
+"""
+
+import math
+import random
+import re
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import attrs
+
+from ._errors import InvalidRequest
+
+MAX_RETRY_AFTER = 600.0
+"""Seconds: no server makes us wait longer than this in one go."""
+
+_NUMBER = re.compile(r"(?P<amount>\d+(\.\d*)?|\.\d+)\s*(?P<unit>ms|s)?", re.ASCII | re.IGNORECASE)
+
+
+def parse_retry_after(value: str | None, *, now: float) -> float | None:
+    """Return the wait in seconds that a `Retry-After` header asks for, from 0 to 600.
+
+    Understands seconds ("7", "1.5", "2s"), milliseconds with their unit ("1500ms") and HTTP
+    dates against `now` (unix time). Returns None for a missing header and for anything that
+    asks for no sensible wait: negative, past, not a number, not a date.
+    """
+    text = (value or "").strip()
+    number = _NUMBER.fullmatch(text)
+    if number:
+        scale = 0.001 if (number["unit"] or "").lower() == "ms" else 1.0
+        return min(float(number["amount"]) * scale, MAX_RETRY_AFTER)
+    wait = _seconds_until(text, now)
+    return None if wait is None or wait < 0 else min(wait, MAX_RETRY_AFTER)
+
+
+def _seconds_until(date: str, now: float) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+        # A date without a zone is UTC by the rules of HTTP.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def backoff(
+    attempt: int, *, base: float, cap: float, random: Callable[[], float] = random.random
+) -> float:
+    """Return the seconds to wait before retry number `attempt`, counted from 0.
+
+    "Full jitter": anywhere between 0 and `base * 2 ** attempt`, at most `cap`, so that clients
+    that failed together do not come back together. `random` returns a float from 0 to 1.
+    """
+    # 2.0 ** 1024 overflows, and no cap is that far away.
+    return random() * min(cap, base * 2.0 ** min(attempt, 1000))
+
+
+@attrs.define
+class RetryQuota:
+    """A purse that all requests to one provider share, so that an outage costs a constant number.
+
+    A retry takes `cost` out and the success of a retried request puts it back; a success at
+    first try puts `refund` in. When it is empty, failures are reported instead of retried. The
+    figures are those of botocore's standard mode, where 500 buys about 35 retries.
+    """
+
+    capacity: int = 500
+    cost: int = 14
+    refund: int = 1
+    balance: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.balance = self.capacity
+
+    def take(self) -> bool:
+        """Pay for one retry and answer whether it may be made."""
+        if self.balance < self.cost:
+            return False
+        self.balance -= self.cost
+        return True
+
+    def succeeded(self, *, retried: bool = False) -> None:
+        """Put back what a good answer earns."""
+        earned = self.cost if retried else self.refund
+        self.balance = min(self.capacity, self.balance + earned)
+
+
+@attrs.define
+class Gcra:
+    """A rate limit by the generic cell rate algorithm: no queue, one number.
+
+    Hands out slots in the order of asking, `1 / rate` seconds apart after a first `burst`, so
+    that no window of one second holds more than `rate + burst` of them.
+
+    Raises:
+        InvalidRequest: a rate that is not a positive finite number, or a burst below 1.
+    """
+
+    rate: float
+    """Slots per second."""
+    burst: int = 1
+    """Slots that may be used at once after a pause."""
+    _next: float = attrs.field(init=False, default=-math.inf)
+
+    def __attrs_post_init__(self) -> None:
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise InvalidRequest(f"a rate of {self.rate!r} per second; give a number above 0")
+        if self.burst < 1:
+            raise InvalidRequest(f"a burst of {self.burst!r}; give 1 or more")
+
+    def reserve(self, now: float) -> float:
+        """Take the next free slot and return how many seconds from `now` it is."""
+        gap = 1.0 / self.rate
+        slot = max(self._next, now - (self.burst - 1) * gap)
+        self._next = slot + gap
+        return max(0.0, slot - now)

@@ -1,0 +1,70 @@
+"""Work that belongs to the client, awaited by whoever is still there.
+
+anyio's shield does not stop `task.cancel()` or `asyncio.timeout()`. So what must not be torn
+apart (a request on the wire, a paid submit) runs in a task of the client's own group, and the
+caller only waits for its result.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar, TypeVarTuple
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+@attrs.define(eq=False)
+class _Promise(Generic[T]):
+    """What an owned task will leave behind: a value or an error."""
+
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+    value: list[T] = attrs.field(factory=list)
+    error: Exception | None = None
+
+    async def keep(self, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> None:
+        try:
+            self.value.append(await func(*args))
+        except Exception as error:  # noqa: BLE001  # handed on to the waiter
+            self.error = error
+        finally:
+            self.done.set()
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        if not self.value:
+            raise RuntimeError("the client was closed before this had finished")
+        return self.value[0]
+
+
+async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Run `func` in `tasks` and wait for it; a cancelled waiter leaves it running."""
+    promise = _Promise[T]()
+    tasks.start_soon(promise.keep, func, *args)
+    await promise.done.wait()
+    return promise.result()
+
+
+@asynccontextmanager
+async def open_tasks() -> AsyncGenerator[TaskGroup]:
+    """Open a task group whose only error comes out bare.
+
+    Owned tasks hand their errors to their waiters, so what is left is the error of the
+    `async with` body, and `except SubmitInDoubt:` around it should work.
+    """
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) != 1:
+            raise
+        error = group.exceptions[0]
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            error.__context__ = context
