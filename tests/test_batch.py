@@ -1,0 +1,413 @@
+"""Many songs at once: one outcome for each request, bounded in every direction."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import aclosing, closing, suppress
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+from anyio.from_thread import start_blocking_portal
+from anyio.lowlevel import checkpoint
+
+from tests.kit.clocks import virtual_backend
+from tests.kit.timed import SONG, TimedProvider
+from udio_async import (
+    AuthenticationFailed,
+    Batch,
+    Client,
+    Event,
+    InvalidRequest,
+    ModerationFailed,
+    Outcome,
+    Sandbox,
+    SongRequest,
+    SubmitInDoubt,
+)
+from udio_async.providers import Provider
+from udio_async.sandbox import Fault
+
+PROVIDERS: dict[str, Callable[[Sandbox], Provider]] = {
+    "udioapi-v1": lambda sandbox: sandbox.udioapi_v1(),
+    "udioapi-v2": lambda sandbox: sandbox.udioapi_v2(),
+    "apiframe": lambda sandbox: sandbox.apiframe(),
+}
+each_provider = pytest.mark.parametrize("make", PROVIDERS.values(), ids=PROVIDERS)
+over_sockets = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, Mapping[str, Any]]:
+    return virtual_backend(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(5)  # of the jitter and the back-off
+
+
+def song(_place: int) -> float:
+    return 60.0
+
+
+async def outcomes_of(batch: Batch) -> list[Outcome]:
+    async with batch:
+        return [outcome async for outcome in batch]
+
+
+class Tally:
+    """An observer that counts songs in the making."""
+
+    def __init__(self) -> None:
+        self.active = self.most = 0
+        self.kinds: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        self.kinds[event.kind] += 1
+        self.active += (event.kind == "submitted") - (event.kind == "finished")
+        self.most = max(self.most, self.active)
+
+
+# Over sockets
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One for all: moderation is asked for in the words of a request."""
+    faults = [Fault("moderation", match="<moderation>")]
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Sandbox(speed=2000, credits=1e9, faults=faults)) as one,
+    ):
+        yield one
+
+
+@over_sockets
+@each_provider
+async def test_many_songs_are_made_a_few_at_a_time(
+    make: Callable[[Sandbox], Provider], sandbox: Sandbox
+) -> None:
+    """Each request ends in its songs, each is charged once, and `max_active` is kept."""
+    tally, charged_before = Tally(), len(sandbox.ledger)
+    requests = [SongRequest(description=f"song {n}") for n in range(12)]
+    async with Client(make(sandbox), max_active=4, on_event=tally) as client:
+        outcomes = await outcomes_of(client.generate_many(requests))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(12))
+    for outcome in outcomes:
+        assert outcome.ok
+        assert outcome.request is requests[outcome.index]
+        assert len(outcome.songs) == 2
+        assert {made.task_id for made in outcome.songs} == {outcome.task_id}
+    charges = sandbox.ledger[charged_before:]
+    assert {charge.task_id: charge.prompt for charge in charges} == {
+        outcome.task_id: f"song {outcome.index}" for outcome in outcomes
+    }
+    assert len(charges) == 12
+    assert tally.most == 4
+
+
+@over_sockets
+async def test_one_that_is_moderated_costs_no_other(sandbox: Sandbox) -> None:
+    """Its outcome holds the error and the id; all the others hold their songs."""
+    words = [f"song {n}" if n != 3 else "a song <moderation>" for n in range(8)]
+    async with Client(sandbox.udioapi_v2()) as client:
+        outcomes = await outcomes_of(client.generate_many(words))
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    assert [(outcome.index, type(outcome.error)) for outcome in failed] == [(3, ModerationFailed)]
+    assert failed[0].task_id in {charge.task_id for charge in sandbox.ledger}
+    assert sum(len(outcome.songs) for outcome in outcomes if outcome.ok) == 14
+
+
+@over_sockets
+@each_provider
+async def test_a_wrong_key_stops_the_batch_uncharged(
+    make: Callable[[Sandbox], Provider], sandbox: Sandbox
+) -> None:
+    """The submits on the wire are refused, nothing else is sent, and each request has its end."""
+    provider = attrs.evolve(make(sandbox), api_key="wrong")  # type: ignore[misc]  # a value
+    charged_before = sandbox.ledger
+    async with Client(provider, submit_concurrency=2) as client:
+        outcomes = await outcomes_of(client.generate_many([f"song {n}" for n in range(50)]))
+    assert sandbox.ledger == charged_before
+    assert sorted(outcome.index for outcome in outcomes) == list(range(50))
+    assert {type(outcome.error) for outcome in outcomes} == {AuthenticationFailed}
+
+
+# Outcomes
+
+
+async def test_outcomes_come_as_songs_finish() -> None:
+    """Not in the order of the input, and each knows its place in it."""
+    provider = TimedProvider(lambda n: 300.0 - 50.0 * n)
+    async with Client(provider, submit_concurrency=1) as client:
+        outcomes = await outcomes_of(client.generate_many([SONG] * 5))
+    assert [outcome.index for outcome in outcomes] == [4, 3, 2, 1, 0]
+    assert [outcome.task_id for outcome in outcomes] == ["4", "3", "2", "1", "0"]
+
+
+async def test_failures_are_values() -> None:
+    """A doubt, an impossible request, a refusal: each is the outcome of its own request."""
+    provider = TimedProvider(
+        song,
+        refuse=lambda place: SubmitInDoubt("lost", evidence="HTTP 502") if place == 1 else None,
+    )
+    requests: list[Any] = ["a", "b", "", 7, None, SONG]
+    async with Client(provider, submit_concurrency=1) as client:
+        outcomes = await outcomes_of(client.generate_many(requests))
+    errors = {outcome.index: type(outcome.error) for outcome in outcomes}
+    bad, good = InvalidRequest, type(None)
+    assert errors == {0: good, 1: SubmitInDoubt, 2: bad, 3: bad, 4: bad, 5: good}
+    assert len(provider.sent) == 3
+    assert [outcome.request for outcome in sorted(outcomes, key=lambda o: o.index)] == requests
+
+
+async def test_after_an_account_error_nothing_more_is_sent() -> None:
+    """The rest ends with it, unsent; songs in the making are made to their end."""
+    broke = AuthenticationFailed("the key was revoked")
+    provider = TimedProvider(song, refuse=lambda place: broke if place >= 5 else None)
+    async with Client(provider, submit_concurrency=1) as client:
+        outcomes = await outcomes_of(client.generate_many([SONG] * 30))
+    assert len(provider.sent) == 6
+    assert sum(outcome.ok for outcome in outcomes) == 5
+    assert [outcome.error for outcome in outcomes if not outcome.ok] == [broke] * 25
+
+
+async def test_every_input_has_exactly_one_outcome() -> None:
+    """With one submit in three failing in one way or another, and songs of any length."""
+    source = random.Random(6)
+
+    def refuse(_place: int) -> Exception | None:
+        return source.choice([None, None, SubmitInDoubt("lost")])
+
+    provider = TimedProvider(lambda _: source.uniform(10, 200), refuse=refuse, submit_time=1.0)
+    async with Client(provider, max_active=17) as client:
+        outcomes = await outcomes_of(client.generate_many([SONG] * 300))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(300))
+    assert len(provider.sent) == 300
+    assert sum(outcome.ok for outcome in outcomes) == len(provider.completes_at)
+
+
+# Input
+
+
+async def requests_from(values: Iterable[str]) -> AsyncGenerator[str]:
+    for value in values:
+        await anyio.sleep(1)
+        yield value
+
+
+async def test_input_may_be_any_iterable_or_async_iterable() -> None:
+    """A list, a set, a generator, an async generator, nothing at all."""
+    words = ["a", "b", "c"]
+    inputs: list[Any] = [words, set(words), iter(words), requests_from(words), [], ()]
+    async with Client(TimedProvider(song)) as client:
+        for given in inputs:
+            outcomes = await outcomes_of(client.generate_many(given))
+            assert {outcome.request for outcome in outcomes} == (set(words) if given else set())
+
+
+@pytest.mark.parametrize(
+    "wrong", ["a song", b"a song", SONG, 7, None, {"a song": 1}, object()], ids=repr
+)
+async def test_what_is_not_many_requests_is_refused(wrong: Any) -> None:  # noqa: ANN401
+    """A text is many letters, and a mapping many keys: nobody means that, and it would cost."""
+    provider = TimedProvider(song)
+    async with Client(provider) as client:
+        with pytest.raises(InvalidRequest, match=r"many requests.*give a list"):
+            client.generate_many(wrong)
+    assert not provider.sent
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "3"])
+async def test_an_impossible_bound_is_refused(wrong: Any) -> None:  # noqa: ANN401
+    """At the call, and not by waiting for ever."""
+    async with Client(TimedProvider(song)) as client:
+        with pytest.raises(InvalidRequest, match="max_active"):
+            client.generate_many([SONG], max_active=wrong)
+
+
+def then_fail(values: Iterable[str]) -> Iterator[str]:
+    yield from values
+    raise LookupError("line 4 is broken")
+
+
+async def then_fail_async(values: Iterable[str]) -> AsyncGenerator[str]:
+    for value in values:
+        yield value
+    raise LookupError("line 4 is broken")
+
+
+@pytest.mark.parametrize("broken", [then_fail, then_fail_async])
+async def test_an_input_that_fails_ends_the_input_and_no_song(
+    broken: Callable[[list[str]], Any],
+) -> None:
+    """The outcomes come first, then its error, and then the end."""
+    provider = TimedProvider(song)
+    async with (
+        Client(provider) as client,
+        client.generate_many(broken(["a", "b", "c"])) as batch,
+    ):
+        outcomes = [await anext(batch) for _ in range(3)]
+        with pytest.raises(LookupError, match="line 4"):
+            await anext(batch)
+        with pytest.raises(StopAsyncIteration):
+            await anext(batch)
+    assert [outcome.ok for outcome in outcomes] == [True] * 3
+    assert len(provider.seen_at) == 3
+
+
+async def test_an_input_that_has_ended_is_not_asked_again() -> None:
+    """Four submitters share it, and only one of them may hear of its end."""
+
+    class Once:
+        ends = 0
+
+        def __iter__(self) -> Iterator[str]:
+            return self
+
+        def __next__(self) -> str:
+            self.ends += 1
+            if self.ends > 1:
+                raise StopIteration
+            return "a song"
+
+    numbers = Once()
+    async with Client(TimedProvider(song)) as client:
+        assert len(await outcomes_of(client.generate_many(numbers))) == 1
+    assert numbers.ends == 2
+
+
+# Bounds
+
+
+class Endless:
+    """An input without end that knows how much of it was taken, and whether it was closed."""
+
+    def __init__(self) -> None:
+        self.pulled = 0
+        self.closed = False
+
+    def sync(self) -> Generator[str]:
+        try:
+            while True:
+                self.pulled += 1
+                yield f"song {self.pulled}"
+        finally:
+            self.closed = True
+
+    async def asynchronous(self) -> AsyncGenerator[str]:
+        with closing(self.sync()) as songs:
+            for words in songs:
+                await checkpoint()
+                yield words
+
+
+async def test_an_endless_input_stays_bounded() -> None:
+    """Pulled is what was consumed, what is in the making and what waits: never more."""
+    source, tally = Endless(), Tally()
+    async with (
+        Client(TimedProvider(song), max_active=10, on_event=tally) as client,
+        client.generate_many(source.sync()) as batch,
+    ):
+        for consumed in range(1, 201):
+            await anext(batch)
+            assert source.pulled <= consumed + 2 * 10
+    assert tally.most <= 10
+
+
+async def test_a_slow_consumer_holds_back_submits() -> None:
+    """While nobody takes outcomes, nothing more is submitted; the songs in the making go on."""
+    provider, source = TimedProvider(song), Endless()
+    async with (
+        Client(provider, max_active=5) as client,
+        client.generate_many(source.sync()) as batch,
+    ):
+        await anyio.sleep(3600)
+        sent = len(provider.sent)
+        assert sent <= 2 * 5
+        assert len(provider.seen_at) == sent
+        await anyio.sleep(3600)
+        assert len(provider.sent) == source.pulled == sent
+        for _ in range(sent):
+            await anext(batch)
+        await anyio.sleep(1)
+        assert len(provider.sent) > sent
+
+
+async def test_a_bound_of_the_batch_goes_before_that_of_the_client() -> None:
+    """`generate_many(max_active=...)` is for this batch alone."""
+    tally = Tally()
+    async with Client(TimedProvider(song), max_active=10, on_event=tally) as client:
+        await outcomes_of(client.generate_many([SONG] * 20, max_active=3))
+        assert tally.most == 3
+        await outcomes_of(client.generate_many([SONG] * 20))
+        assert tally.most == 10
+
+
+# Leaving early
+
+
+@pytest.mark.parametrize("kind", ["sync", "asynchronous"])
+@pytest.mark.parametrize("how", ["break", "error", "cancel"])
+async def test_leaving_early_pulls_nothing_more_and_closes_the_input(kind: str, how: str) -> None:
+    """However the block is left; what was accepted by then is still looked at."""
+    source, provider = Endless(), TimedProvider(song)
+    async with Client(provider, max_active=5) as client:
+        with suppress(LookupError), anyio.CancelScope() as scope:
+            async with client.generate_many(getattr(source, kind)()) as batch:
+                await anext(batch)
+                if how == "error":
+                    raise LookupError("enough")
+                if how == "cancel":
+                    scope.cancel()
+                    await checkpoint()
+        pulled, sent = source.pulled, len(provider.sent)
+        assert source.closed
+        await anyio.sleep(600)
+        assert (source.pulled, len(provider.sent)) == (pulled, sent)
+        assert len(provider.seen_at) == sent
+
+
+async def test_leaving_before_the_first_request_is_fine() -> None:
+    """Nothing was pulled yet, or just the first few."""
+    source, provider = Endless(), TimedProvider(song)
+    async with Client(provider) as client, client.generate_many(source.sync()):
+        pass
+    assert len(provider.sent) <= 4
+
+
+async def test_an_error_in_the_block_comes_out_bare() -> None:
+    """Through the batch and through the client, with songs in the making."""
+
+    async def run() -> None:
+        async with (
+            Client(TimedProvider(song)) as client,
+            client.generate_many([SONG] * 20) as batch,
+        ):
+            await anext(batch)
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError) as caught:
+        await run()
+    assert caught.value.__context__ is None
+
+
+async def test_an_input_that_waits_holds_up_no_outcome() -> None:
+    """A queue that is empty for an hour: the songs so far are handed out meanwhile."""
+
+    async def slow() -> AsyncGenerator[str]:
+        yield "a song"
+        await anyio.sleep(3600)
+        yield "another song"
+
+    async with (
+        aclosing(slow()) as given,
+        Client(TimedProvider(song)) as client,
+        client.generate_many(given) as batch,
+    ):
+        await anext(batch)
+        assert anyio.current_time() < 100
+        await anext(batch)
+        assert anyio.current_time() > 3600

@@ -1,0 +1,246 @@
+"""The paid step: at most one accepted submit for each job, whatever happens to its caller."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.kit.clocks import virtual_backend
+from tests.kit.timed import NO_HTTP, SONG, TimedProvider
+from udio_async import (
+    AuthenticationFailed,
+    BadAnswer,
+    Client,
+    Event,
+    Job,
+    RateLimited,
+    RequestRefused,
+    SubmitInDoubt,
+    UdioError,
+    Unreachable,
+)
+from udio_async._events import Observer
+from udio_async._submit import Submitter
+
+UNSENT = Unreachable("no route", sent=False)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, Mapping[str, Any]]:
+    return virtual_backend(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(3)  # of the back-off
+
+
+def song(_place: int) -> float:
+    return 60.0
+
+
+def first(times: int, error: Exception) -> Callable[[int], Exception | None]:
+    return lambda place: error if place < times else None
+
+
+@asynccontextmanager
+async def submitting(
+    provider: TimedProvider, *, concurrency: int = 4, observer: Observer | None = None
+) -> AsyncGenerator[Submitter]:
+    async with anyio.create_task_group() as tasks:
+        yield Submitter(provider, NO_HTTP, tasks, concurrency=concurrency, observer=observer)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_submit_hands_on_the_id() -> None:
+    """What `accepted` makes of it is what the caller gets."""
+    provider = TimedProvider(song)
+    async with submitting(provider) as submitter:
+        assert await submitter.submit(SONG, lambda task_id: f"task {task_id}") == "task 0"
+    assert len(provider.sent) == 1
+
+
+# What is repeated
+
+
+async def test_what_never_left_is_sent_again() -> None:
+    """No byte reached the provider, which is proved: it cannot have been paid for."""
+    events: list[Event] = []
+    provider = TimedProvider(song, refuse=first(3, UNSENT))
+    async with submitting(provider, observer=events.append) as submitter:
+        await submitter.submit(SONG, str)
+    assert len(provider.sent) == 4
+    assert [(event.kind, event.error) for event in events] == [("retried", UNSENT)] * 3
+    assert all(event.wait is not None and event.wait >= 0 for event in events)
+
+
+async def test_a_wait_asked_for_is_kept_by_every_submit() -> None:
+    """By those that wait for their turn as well: only what was on the wire may still come in."""
+    provider = TimedProvider(
+        song, submit_time=1.0, refuse=first(1, RateLimited("slow down", retry_after=50.0))
+    )
+    async with submitting(provider, concurrency=2) as submitter, anyio.create_task_group() as users:
+        for _ in range(6):
+            users.start_soon(submitter.submit, SONG, str)
+    assert provider.sent[:2] == [0.0, 0.0]
+    assert min(provider.sent[2:]) >= 51.0
+    assert len(provider.sent) == 7
+
+
+async def test_it_stops_trying_after_a_while() -> None:
+    """The last error is the caller's, after eight attempts."""
+    provider = TimedProvider(song, refuse=first(99, UNSENT))
+    events: list[Event] = []
+    async with submitting(provider, observer=events.append) as submitter:
+        with pytest.raises(Unreachable):
+            await submitter.submit(SONG, str)
+        assert len(provider.sent) == 8
+        assert len(events) == 7
+
+
+FINAL = [
+    SubmitInDoubt("the answer was lost"),
+    Unreachable("reset", sent=True),
+    BadAnswer("no JSON"),
+    AuthenticationFailed("wrong key"),
+    RequestRefused("too long"),
+    RuntimeError("a bug in an adapter"),
+]
+
+
+@pytest.mark.parametrize("error", FINAL, ids=lambda error: type(error).__name__)
+async def test_anything_else_is_never_sent_again(error: Exception) -> None:
+    """It may be paid for, or would fail again: one request, and the error as it was raised."""
+    provider = TimedProvider(song, refuse=first(1, error))
+    async with submitting(provider) as submitter:
+        with pytest.raises(type(error)) as caught:
+            await submitter.submit(SONG, str)
+        assert caught.value is error
+        await anyio.sleep(600)
+        assert len(provider.sent) == 1
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_at_most_so_many_are_on_the_wire(concurrency: int) -> None:
+    """With errors and repeats in between, and the lane is used to the full."""
+    source = random.Random(1)
+    provider = TimedProvider(
+        song, submit_time=1.0, refuse=lambda _: UNSENT if source.random() < 0.3 else None
+    )
+    async with (
+        submitting(provider, concurrency=concurrency) as submitter,
+        anyio.create_task_group() as users,
+    ):
+        for _ in range(30):
+            users.start_soon(submitter.submit, SONG, str)
+    assert len(provider.completes_at) == 30
+    assert provider.most_on_wire == concurrency
+
+
+# Cancelled callers
+
+
+async def test_a_caller_cancelled_before_its_turn_sends_nothing() -> None:
+    """It was in the queue, and it is gone; those behind it move up."""
+    provider = TimedProvider(song, submit_time=10.0)
+    async with submitting(provider, concurrency=1) as submitter, anyio.create_task_group() as users:
+        users.start_soon(submitter.submit, SONG, str)
+        await anyio.sleep(1)
+        with anyio.move_on_after(5) as scope:
+            await submitter.submit(SONG, str)
+        assert scope.cancelled_caught
+        await submitter.submit(SONG, str)
+    assert provider.sent == [0.0, 10.0]
+
+
+async def test_a_caller_cancelled_while_held_back_sends_nothing() -> None:
+    """The wait of a 429 is before its turn, and its place is free again."""
+    limited = RateLimited("slow down", retry_after=100.0)
+    provider = TimedProvider(song, refuse=first(1, limited))
+    async with submitting(provider, concurrency=1) as submitter:
+        with anyio.move_on_after(50) as scope:
+            await submitter.submit(SONG, str)
+        assert scope.cancelled_caught
+        await submitter.submit(SONG, str)
+    assert provider.sent == [0.0, 100.0]
+
+
+async def test_a_caller_cancelled_on_the_wire_leaves_a_song_that_is_watched() -> None:
+    """The request ends by itself, and the poller looks at the song until it is done."""
+    provider = TimedProvider(song, submit_time=10.0)
+    async with Client(provider) as client:
+        with anyio.move_on_after(5) as scope:
+            await client.submit(SONG)
+        assert scope.cancelled_caught
+        await anyio.sleep(100)
+        assert provider.seen_at.keys() == {"0"}
+    assert len(provider.sent) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")], ids=["asyncio"])
+async def test_a_native_cancel_on_the_wire_leaves_a_song_that_is_watched() -> None:
+    """`task.cancel()` and `asyncio.timeout` are no exception."""
+    provider = TimedProvider(song, submit_time=10.0)
+    async with Client(provider) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await client.submit(SONG)
+        caller = asyncio.create_task(client.submit(SONG))
+        await anyio.sleep(1)
+        caller.cancel()
+        await anyio.sleep(100)
+        assert provider.seen_at.keys() == {"0", "1"}
+
+
+# Closing
+
+
+async def close_over(provider: TimedProvider, callers: int) -> tuple[list[Job], list[Exception]]:
+    """Close a client after a second, with callers from outside on the wire and in the queue."""
+    jobs: list[Job] = []
+    errors: list[Exception] = []
+
+    async def call(client: Client) -> None:
+        try:
+            jobs.append(await client.submit(SONG))
+        except (UdioError, RuntimeError) as error:
+            errors.append(error)
+
+    async with (
+        anyio.create_task_group() as users,
+        Client(provider, submit_concurrency=2) as client,
+    ):
+        for _ in range(callers):
+            users.start_soon(call, client)
+        await anyio.sleep(1)
+    return jobs, errors
+
+
+async def test_closing_waits_for_what_is_on_the_wire_and_sends_nothing_more() -> None:
+    """Two were on the wire, and their ids come home; three waited, and hear that it is over."""
+    provider = TimedProvider(song, submit_time=10.0)
+    jobs, errors = await close_over(provider, 5)
+    assert len(provider.sent) == 2
+    assert sorted(job.task_id for job in jobs) == ["0", "1"]
+    assert [str(error) for error in errors] == [
+        "the client is closed; the request was not sent"
+    ] * 3
+
+
+async def test_closing_does_not_wait_for_the_end_of_a_hold() -> None:
+    """Who was told to wait 500 seconds is let go at once."""
+    limited = RateLimited("slow down", retry_after=500.0)
+    _, errors = await close_over(TimedProvider(song, refuse=first(1, limited)), 1)
+    assert isinstance(errors[0], RuntimeError)
+    assert anyio.current_time() < 2
+
+
+async def test_closing_does_not_wait_for_ever() -> None:
+    """A submit that nobody answers is let go after half a minute."""
+    _, errors = await close_over(TimedProvider(song, submit_time=1e6), 1)
+    assert [type(error) for error in errors] == [RuntimeError]
+    assert 30 <= anyio.current_time() < 40

@@ -1,0 +1,120 @@
+"""Generate songs by API, many at once, without paying twice."""
+
+from typing import TYPE_CHECKING
+
+from ._client import Batch, Client, Job
+from ._errors import (
+    AccountError,
+    AuthenticationFailed,
+    BadAnswer,
+    Blocked,
+    CallbackRejected,
+    DownloadFailed,
+    GenerationFailed,
+    InsufficientCredits,
+    InvalidRequest,
+    JournalError,
+    LinkExpired,
+    ModerationFailed,
+    NotAudio,
+    PermissionDenied,
+    ProviderUnavailable,
+    RateLimited,
+    RequestError,
+    RequestRefused,
+    SubmitInDoubt,
+    Truncated,
+    UdioError,
+    Unreachable,
+    UnsupportedOption,
+    UpstreamFailed,
+    WaitExpired,
+)
+from ._events import Event
+from ._http import ApiKey
+from ._records import (
+    Credits,
+    Failure,
+    FailureKind,
+    Outcome,
+    Song,
+    SongRequest,
+    Stage,
+    Task,
+)
+from ._schedule import PollPolicy
+from .providers import (
+    Apiframe,
+    ApiframeOptions,
+    CallbackAddress,
+    Provider,
+    Traits,
+    UdioApiOptions,
+    UdioApiV1,
+    UdioApiV2,
+    provider_named,
+)
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
+__all__ = [
+    "AccountError",
+    "ApiKey",
+    "Apiframe",
+    "ApiframeOptions",
+    "AuthenticationFailed",
+    "BadAnswer",
+    "Batch",
+    "Blocked",
+    "CallbackAddress",
+    "CallbackRejected",
+    "Client",
+    "Credits",
+    "DownloadFailed",
+    "Event",
+    "Failure",
+    "FailureKind",
+    "GenerationFailed",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "Job",
+    "JournalError",
+    "LinkExpired",
+    "ModerationFailed",
+    "NotAudio",
+    "Outcome",
+    "PermissionDenied",
+    "PollPolicy",
+    "Provider",
+    "ProviderUnavailable",
+    "RateLimited",
+    "RequestError",
+    "RequestRefused",
+    "Sandbox",
+    "Song",
+    "SongRequest",
+    "Stage",
+    "SubmitInDoubt",
+    "Task",
+    "Traits",
+    "Truncated",
+    "UdioApiOptions",
+    "UdioApiV1",
+    "UdioApiV2",
+    "UdioError",
+    "Unreachable",
+    "UnsupportedOption",
+    "UpstreamFailed",
+    "WaitExpired",
+    "provider_named",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import the sandbox when somebody asks for it: it needs the extra `sandbox`."""
+    if name == "Sandbox":
+        from .sandbox import Sandbox  # noqa: PLC0415  # Starlette is no core dependency
+
+        return Sandbox
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,52 @@
+"""What an observer of a client is told, as it happens."""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+from ._records import SongRequest, Task
+
+logger = logging.getLogger("udio_async")
+
+EventKind = Literal["submitted", "looked", "advanced", "finished", "retried"]
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """One thing that happened to a song, or to the provider as a whole.
+
+    | kind | what happened | filled in |
+    | --- | --- | --- |
+    | submitted | the provider accepted a request | `task`, `request` |
+    | looked | one request asked about some songs | `task_ids` |
+    | advanced | a task came a stage further | `task` |
+    | finished | a wait ended, well or not | `task`, `error` |
+    | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
+    """
+
+    kind: EventKind
+    provider: str
+    task: Task | None = None
+    request: SongRequest | None = None
+    task_ids: tuple[str, ...] = ()
+    error: Exception | None = None
+    wait: float | None = None
+
+
+Observer = Callable[[Event], object]
+
+
+def guarded(observer: Observer | None) -> Observer | None:
+    """Keep an observer's own errors out of the client: they are logged."""
+    if observer is None:
+        return None
+
+    def observe(event: Event) -> None:
+        try:
+            observer(event)
+        except Exception:
+            logger.exception("the observer failed on a %r event", event.kind)
+
+    return observe

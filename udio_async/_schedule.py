@@ -1,0 +1,127 @@
+"""When to look next at a song that is being made. Pure arithmetic, no clock, no I/O.
+
+A look costs `c` seconds' worth of trouble; a look that comes late costs its lateness. If a song
+finishes now with chance h(t) per second given that it has not yet, then looking every
+sqrt(2c / h(t)) seconds is the best trade, so the right number of looks per second is
+sqrt(h(t) / 2c). The next look is due when that rate, summed from now on, has come to one.
+
+How long songs take is taken for log-normal: a positive time with a tail of stragglers. It starts
+from the provider's typical time and is learned from the songs that finish. Its hazard falls in
+the far tail, so a song later than anything seen is looked at ever more rarely.
+"""
+
+import bisect
+import math
+from itertools import accumulate
+from statistics import NormalDist
+from typing import Any
+
+import attrs
+
+from ._errors import InvalidRequest
+
+_STANDARD = NormalDist()
+_PRIOR_SIGMA = 0.5
+"""Of the logarithm: two songs in three take between 0.6 and 1.6 times the typical time."""
+_PRIOR_WEIGHT = 4.0
+"""How many finished songs the prior counts for."""
+_GRID = 400
+_REACH = 5.0
+"""The table covers this many standard deviations around the median."""
+
+
+def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    if value is None and field.default is None:
+        return
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise InvalidRequest(f"PollPolicy {field.name} is {value!r}; give seconds above 0")
+
+
+@attrs.frozen(kw_only=True)
+class PollPolicy:
+    """How eagerly to look. All durations are seconds.
+
+    `look_cost` is the price of one look in seconds of waiting: at 0.8 a look is worth hearing of
+    the song 0.8 seconds earlier; None takes a 75th of the provider's typical song time, so 0.8
+    for a minute. `min_interval` replaces the provider's advice on the shortest
+    time between two looks at one song. After `deadline` a song is given up with `WaitExpired`;
+    it keeps running at the provider, and its id is in the error.
+    """
+
+    look_cost: float | None = attrs.field(default=None, validator=_positive)
+    min_interval: float | None = attrs.field(default=None, validator=_positive)
+    deadline: float = attrs.field(default=1800.0, validator=_positive)
+
+
+class Schedule:
+    """Learns how long songs take, and says when to look."""
+
+    def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
+        self._look_cost = look_cost
+        self._min_interval = min_interval
+        self._weight = _PRIOR_WEIGHT
+        self._mean = math.log(typical)
+        self._spread = _PRIOR_WEIGHT * _PRIOR_SIGMA**2  # sum of squared deviations
+        self._tabulated_at = 0.0
+        self._ages: list[float] = []
+        self._looks: list[float] = []
+
+    def learn(self, duration: float) -> None:
+        """Take in how long one song took, in seconds."""
+        value = math.log(max(duration, 1e-3))
+        self._weight += 1
+        shift = value - self._mean
+        self._mean += shift / self._weight
+        self._spread += shift * (value - self._mean)
+
+    def wait(self, age: float, *, together: int = 1) -> float:
+        """Return how many seconds to wait before looking at a song of this age again.
+
+        A look that asks about several songs is dearer than one, and for each of them cheaper:
+        the price for each is taken to fall with the root of how many go `together`.
+        """
+        self._tabulate()
+        target = self._looks_by(age) + together**-0.25  # the rate goes with the root of the price
+        if target <= self._looks[-1]:
+            wait = _interpolate(target, self._looks, self._ages) - age
+        else:  # later than anything seen: ever more rarely
+            wait = age / 8
+        return max(wait, self._min_interval)
+
+    def _tabulate(self) -> None:
+        """Sum the look rate over a grid of ages, anew when a tenth more has been learned."""
+        if self._weight < self._tabulated_at * 1.1:
+            return
+        self._tabulated_at = self._weight
+        sigma = max(math.sqrt(self._spread / self._weight), 0.02)
+        steps = [_REACH * (2 * i / _GRID - 1) for i in range(_GRID + 1)]
+        self._ages = [math.exp(self._mean + sigma * z) for z in steps]
+        rates = [
+            math.sqrt(self._hazard(z, sigma, age) / (2 * self._look_cost))
+            for z, age in zip(steps, self._ages, strict=True)
+        ]
+        areas = (
+            (rates[i - 1] + rates[i]) / 2 * (self._ages[i] - self._ages[i - 1])
+            for i in range(1, _GRID + 1)
+        )
+        self._looks = [0.0, *accumulate(areas)]
+
+    @staticmethod
+    def _hazard(z: float, sigma: float, age: float) -> float:
+        survival = max(1 - _STANDARD.cdf(z), 1e-12)
+        return _STANDARD.pdf(z) / (survival * sigma * age)
+
+    def _looks_by(self, age: float) -> float:
+        return _interpolate(age, self._ages, self._looks)
+
+
+def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:
+    """Read a rising table between its entries; outside of it, its nearest end."""
+    right = bisect.bisect_right(xs, x)
+    if right == 0:
+        return ys[0]
+    if right == len(xs):
+        return ys[-1]
+    left = right - 1
+    share = (x - xs[left]) / (xs[right] - xs[left])
+    return ys[left] + share * (ys[right] - ys[left])
