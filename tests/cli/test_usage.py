@@ -1,0 +1,136 @@
+"""Help, wrong usage, and the sandbox as a server."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import udio_async.cli
+from udio_async.cli._commands import cli, run
+from udio_async.cli._names import KEY_VARIABLES
+from udio_async.providers import PROVIDERS
+
+from .conftest import Child, environment, run_cli
+
+
+def test_help() -> None:
+    """The program's own help names every command and the exit codes."""
+    ended = run_cli("--help")
+    assert (ended.code, ended.err) == (0, "")
+    for word in ("generate", "batch", "credits", "demo", "sandbox", "130", "UDIOAPI_API_KEY"):
+        assert word in ended.out
+
+
+@pytest.mark.parametrize("command", ["generate", "batch", "credits", "demo", "sandbox"])
+def test_help_of_a_command(command: str) -> None:
+    """Every command has help, 80 columns wide, and no option that takes a key."""
+    result = CliRunner().invoke(cli, [command, "--help"], prog_name="udio-async")
+    assert result.exit_code == 0
+    assert max(map(len, result.output.splitlines())) <= 80
+    assert "--api-key" not in result.output
+
+
+def test_no_command(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a command it shows the help, as wrong usage."""
+    assert run([]) == 2
+    assert "Commands:" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["credits", "--provider", "sunno"], "'udioapi-v1', 'udioapi-v2', 'apiframe', 'sandbox'"),
+        (["credits", "--legacy"], "--legacy goes with --provider udioapi-v1 only"),
+        (["credits", "--provider", "sandbox", "--base-url", "http://x"], "a sandbox of its own"),
+        (["credits", "--base-url", "x"], "base_url 'x'"),
+        (["generate"], "neither description nor lyrics"),
+        (["generate", "--lyrics", "/nowhere"], "No such file"),
+        (["batch", "/nowhere", "--out", "x"], "No such file"),
+        (["batch", "-"], "--out"),
+        (["generate", "Rain", "--out", "/dev/null/x"], "cannot write to /dev/null/x"),
+        (["demo", "--out", "/dev/null"], "/dev/null"),
+        (["demo", "--speed", "0"], "--speed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage(
+    args: list[str],
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is one readable line that begins with "error: ", and exit 2."""
+    monkeypatch.setenv("UDIOAPI_API_KEY", "key")
+    assert run(args) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert words in err
+
+
+@pytest.mark.parametrize(("provider", "variable"), KEY_VARIABLES.items())
+def test_a_missing_key(
+    provider: str,
+    variable: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The message names the variable to set."""
+    monkeypatch.delenv(variable, raising=False)
+    assert run(["credits", "--provider", provider]) == 2
+    assert f"set the environment variable {variable}" in capfd.readouterr().err
+
+
+def test_a_key_that_is_none(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the variable and does not show what is in it."""
+    monkeypatch.setenv("UDIOAPI_API_KEY", "se cret")
+    assert run(["credits"]) == 2
+    err = capfd.readouterr().err
+    assert "UDIOAPI_API_KEY" in err
+    assert "se cret" not in err
+
+
+def test_the_providers_of_the_library_are_those_of_the_help() -> None:
+    """The names are written down twice, because the help must not import the providers."""
+    assert KEY_VARIABLES.keys() == PROVIDERS.keys()
+
+
+def test_the_missing_extra(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without click and rich the command says how to get them."""
+    monkeypatch.setattr(udio_async.cli, "find_spec", lambda _: None)
+    assert udio_async.cli.main(["demo"]) == 2
+    assert 'pip install "udio-async[cli]"' in capfd.readouterr().err
+
+
+def test_the_missing_sandbox_extra(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without starlette the demo says how to get it."""
+    monkeypatch.setitem(sys.modules, "udio_async.sandbox", None)
+    assert run(["demo", "--out", str(tmp_path)]) == 2
+    assert 'pip install "udio-async[sandbox]"' in capfd.readouterr().err
+
+
+def test_sandbox_serves_until_interrupted(start_cli: Callable[..., Child], tmp_path: Path) -> None:
+    """Its lines can be copied as they are; Ctrl-C ends it with exit 0; a taken port is an error."""
+    server = start_cli("sandbox", "--port", 0, "--speed", 200)
+    url = server.next_line().removeprefix("Sandbox at ").split(",")[0]
+    copied = [server.next_line().strip() for _ in range(7)]
+    assert copied[2] == "export UDIOAPI_API_KEY=sandbox APIFRAME_API_KEY=sandbox"
+    assert copied[3].endswith("\\")
+    env = environment(UDIOAPI_API_KEY="sandbox")
+    ended = run_cli("generate", "Rain", *copied[4].split(), env=env)
+    assert (ended.code, len(ended.lines)) == (0, 2), ended.err
+    taken = run_cli("sandbox", "--port", url.rpartition(":")[2])
+    assert taken.code == 2
+    assert taken.err.startswith("error: cannot listen on 127.0.0.1:")
+    server.interrupt()
+    ended = server.end()
+    assert (ended.code, ended.err) == (0, "")

@@ -1,0 +1,35 @@
+"""What the account has left."""
+
+import json
+
+import anyio
+import click
+
+from .._client import Client
+from .._records import Credits
+from ._service import Service
+from ._text import one_line
+
+
+def show_credits(service: Service, *, as_json: bool, backend: str) -> None:
+    """Ask the provider, and print the answer to stdout."""
+    service.provider()  # a wrong option or a missing key shows before anything is started
+    credit = anyio.run(_ask, service, backend=backend)
+    click.echo(_as_json(credit) if as_json else _as_text(credit))
+
+
+async def _ask(service: Service) -> Credits:
+    async with service.open() as provider, Client(provider) as client:
+        return await client.credits()
+
+
+def _as_json(credit: Credits) -> str:
+    names = ("provider", "remaining", "used", "plan")
+    return json.dumps({name: getattr(credit, name) for name in names})
+
+
+def _as_text(credit: Credits) -> str:
+    text = f"{credit.provider}: {credit.remaining:g} credits left"
+    if credit.used is not None:
+        text += f", {credit.used:g} used"
+    return f"{text} (plan {one_line(credit.plan)})" if credit.plan else text

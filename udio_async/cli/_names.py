@@ -1,0 +1,18 @@
+"""Names and defaults that the help texts show. It imports nothing, so that `--help` is quick."""
+
+SANDBOX = "sandbox"
+SANDBOX_PORT = 8787
+SANDBOX_SPEED = 60.0
+DEMO_SPEED = 10.0
+"""Songs take about six seconds: long enough to watch, short enough to wait for."""
+
+KEY_VARIABLES = {
+    "udioapi-v1": "UDIOAPI_API_KEY",
+    "udioapi-v2": "UDIOAPI_API_KEY",
+    "apiframe": "APIFRAME_API_KEY",
+}
+"""Every provider, and the environment variable that its key comes from."""
+
+SERVICES = (*KEY_VARIABLES, SANDBOX)
+DEFAULT_SERVICE = "udioapi-v2"
+MAX_ACTIVE = 20

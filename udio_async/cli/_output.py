@@ -1,0 +1,124 @@
+"""What a run writes to stdout: one line per song, for programs or for people."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import attrs
+
+from .._errors import Charged, UdioError
+from .._records import FailureKind, Song, Stage
+from ._text import clock, one_line
+
+_FAILED_SONGS = {
+    FailureKind.MODERATION: "ModerationFailed",
+    FailureKind.UPSTREAM: "UpstreamFailed",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Trouble:
+    """What went wrong, in the words of this library's errors."""
+
+    type: str
+    message: str
+    charged: Charged
+    task_id: str | None
+
+    @classmethod
+    def from_error(cls, error: Exception, *, task_id: str | None) -> Self:
+        """Tell an error that was raised."""
+        return cls(
+            type=type(error).__name__,
+            message=str(error),
+            charged=error.charged if isinstance(error, UdioError) else "yes",
+            task_id=task_id,
+        )
+
+    @classmethod
+    def from_song(cls, song: Song) -> Self | None:
+        """Tell why one song of a task failed, if it did."""
+        if song.error is None:
+            return None
+        return cls(
+            type=_FAILED_SONGS.get(song.error.kind, "GenerationFailed"),
+            message=str(song.error),
+            charged="unknown",
+            task_id=song.task_id,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SongLine:
+    """One song, finished or failed."""
+
+    provider: str
+    task_id: str
+    id: str
+    index: int
+    title: str | None
+    duration: float | None
+    audio_url: str | None
+    image_url: str | None
+    lyrics: str | None
+    tags: str | None
+    model: str | None
+    stage: Stage
+    path: str | None
+    error: Trouble | None
+    line: int | None = None
+    """Where its request stands in the input file."""
+
+    @classmethod
+    def from_song(
+        cls, song: Song, *, path: Path | None, error: Trouble | None, line: int | None
+    ) -> Self:
+        """Tell a song and where it was saved."""
+        names = [field.name for field in attrs.fields(cls) if hasattr(song, field.name)]
+        known = {name: getattr(song, name) for name in names if name != "error"}
+        return cls(**known, path=str(path) if path else None, error=error, line=line)
+
+
+@attrs.frozen(kw_only=True)
+class FailedLine:
+    """One request that came to no songs, or not to all of them."""
+
+    provider: str
+    task_id: str | None
+    error: Trouble
+    line: int | None = None
+
+
+Line = SongLine | FailedLine
+Writer = Callable[[Line], None]
+
+
+def write_json(line: Line) -> None:
+    """Write a line for programs, at once.
+
+    Escaped to ASCII: no locale can spoil it, and no title can command a terminal.
+    """
+    values = attrs.asdict(line)
+    if line.line is None:
+        del values["line"]
+    _write(json.dumps(values))
+
+
+def write_readable(line: Line) -> None:
+    """Write a line for people. Errors are left to stderr, which is the same screen."""
+    if isinstance(line, SongLine) and line.error is None:
+        length = clock(line.duration) if line.duration else "   -"
+        title = one_line(line.title or "untitled")
+        _write(f"{length}  {title}  {one_line(line.path or line.audio_url or '')}")
+
+
+def choose_writer(*, as_json: bool) -> Writer:
+    """Return the writer that fits stdout and the option."""
+    return write_json if as_json or not sys.stdout.isatty() else write_readable
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

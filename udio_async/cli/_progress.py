@@ -1,0 +1,110 @@
+"""How a run stands: what the display shows, and what an interrupt has to report."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import attrs
+
+from .._events import Event
+from .._records import SongRequest, Stage, Task
+from ._text import one_line
+
+_STAGES = {
+    Stage.QUEUED: "accepted",
+    Stage.PROCESSING: "being made",
+    Stage.TEXT_READY: "lyrics ready",
+    Stage.FIRST_AUDIO: "first audio",
+    Stage.COMPLETE: "saving",
+    Stage.FAILED: "failed",
+}
+
+
+@attrs.define(eq=False)
+class Flight:
+    """A request that was accepted and whose songs are not here yet."""
+
+    request: SongRequest | None
+    task: Task
+    since: float = attrs.field(factory=time.monotonic)
+
+    @property
+    def title(self) -> str:
+        """The song's title, or what was asked for as long as it has none."""
+        made = [song.title for song in self.task.songs if song.title]
+        asked = self.request
+        words = [asked.title, asked.description, asked.lyrics] if asked else []
+        return one_line(next(filter(None, [*made, *words]), self.task.id))
+
+    @property
+    def stage(self) -> str:
+        """How far it has come, in words."""
+        name = _STAGES[self.task.stage]
+        percentage = self.task.percentage
+        return name if not percentage or self.task.stage.is_final else f"{name} {percentage:.0f}%"
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was accepted."""
+        return time.monotonic() - self.since
+
+
+@attrs.define(eq=False)
+class Progress:
+    """Counts requests, and keeps the accepted ones until their songs are delivered."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    songs: int = 0
+    _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
+    _began: float = attrs.field(factory=time.monotonic)
+    _note: str = ""
+    _note_until: float = 0.0
+
+    @property
+    def active(self) -> int:
+        """How many requests are in the making."""
+        return len(self._flights) - self.saving
+
+    @property
+    def saving(self) -> int:
+        """How many requests are made and not delivered yet."""
+        return sum(flight.task.stage.is_final for flight in self._flights.values())
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    @property
+    def note(self) -> str:
+        """Why nothing moves, while a provider has to be left alone."""
+        return self._note if time.monotonic() < self._note_until else ""
+
+    def observe(self, event: Event) -> None:
+        """Take in what a client says."""
+        if event.kind == "retried" and event.wait is not None:
+            self._note = f"{event.provider} is busy or away, trying again"
+            self._note_until = time.monotonic() + event.wait
+        elif event.task is not None:
+            flight = self._flights.setdefault(
+                (event.provider, event.task.id), Flight(event.request, event.task)
+            )
+            flight.task = event.task
+
+    def deliver(self, provider: str, task_id: str | None, *, songs: int, ok: bool) -> None:
+        """Count a request whose songs, or whose error, were written."""
+        if task_id is not None:
+            self._flights.pop((provider, task_id), None)
+        self.done += 1
+        self.songs += songs
+        self.failed += not ok
+
+    def oldest(self, number: int) -> Iterator[Flight]:
+        """Iterate over the requests that have been under way for longest."""
+        return islice(self._flights.values(), number)
+
+    def unfinished(self) -> Sequence[Flight]:
+        """Return every request that was accepted and not delivered."""
+        return tuple(self._flights.values())

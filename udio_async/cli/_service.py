@@ -1,0 +1,110 @@
+"""Which service the command line talks to, and with which key."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+import click
+
+from .._errors import UdioError
+from .._http import ApiKey
+from ..providers import Provider, Traits, provider_named
+from ..providers.udioapi_v1 import UdioApiV1
+from ._names import KEY_VARIABLES, SANDBOX, SANDBOX_SPEED
+
+if TYPE_CHECKING:
+    from ..sandbox import Sandbox
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """What the options say about the provider."""
+
+    name: str
+    base_url: str | None = None
+    legacy: bool = False
+    speed: float | None = None
+    """How much faster than a real service a sandbox makes songs."""
+
+    def provider(self) -> Provider:
+        """Return the provider, for the sandbox one that can check requests.
+
+        Raises:
+            click.UsageError: options that do not go together, or no key in the environment.
+        """
+        self._check()
+        if self.name == SANDBOX:
+            return _make("udioapi-v2", api_key="sandbox")
+        options: dict[str, Any] = {"generation": "legacy"} if self.legacy else {}
+        if self.base_url is not None:
+            options["base_url"] = self.base_url
+        options["api_key"] = _key(KEY_VARIABLES[self.name])
+        try:
+            provider = _make(self.name, **options)
+        except UdioError as error:
+            raise click.UsageError(str(error)) from error
+        if self.speed is None:
+            return provider
+        return _make(self.name, **options, traits=_hastened(provider.traits, self.speed))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Provider]:
+        """Hand out the provider, with a sandbox behind it if that was asked for."""
+        if self.name != SANDBOX:
+            yield self.provider()
+            return
+        async with load_sandbox()(speed=self.speed or SANDBOX_SPEED) as sandbox:
+            yield sandbox.udioapi_v2()
+
+    def _check(self) -> None:
+        if self.legacy and self.name != UdioApiV1.name:
+            raise click.UsageError(f"--legacy goes with --provider {UdioApiV1.name} only")
+        if self.name == SANDBOX and self.base_url is not None:
+            raise click.UsageError(
+                "--provider sandbox starts a sandbox of its own; for one that runs elsewhere "
+                "give --base-url with the name of a service"
+            )
+
+
+def _key(variable: str) -> ApiKey:
+    value = os.environ.get(variable)
+    if not value:
+        raise click.UsageError(
+            f"no API key: set the environment variable {variable}, "
+            "or try --provider sandbox, which needs none"
+        )
+    try:
+        return ApiKey(value)
+    except UdioError as error:
+        raise click.UsageError(f"{variable}: {error}") from error
+
+
+def _make(name: str, **options: Any) -> Provider:  # noqa: ANN401 - checked by the class
+    return cast("Provider", provider_named(name)(**options))
+
+
+def _hastened(traits: Traits, speed: float) -> Traits:
+    """Look as much oftener as the songs are made faster."""
+    return attrs.evolve(
+        traits,
+        min_interval=traits.min_interval / speed,
+        typical_duration=traits.typical_duration / speed,
+        settle=traits.settle / speed,
+    )
+
+
+def load_sandbox() -> "type[Sandbox]":
+    """Import the sandbox, which has an extra of its own.
+
+    Raises:
+        click.ClickException: it is not installed.
+    """
+    try:
+        from ..sandbox import Sandbox  # noqa: PLC0415 - most runs do without
+    except ImportError as error:
+        raise click.UsageError(
+            f'the sandbox needs {error.name}; install it with: pip install "udio-async[sandbox]"'
+        ) from error
+    return Sandbox

@@ -1,0 +1,49 @@
+"""Ending a run before its time: by a signal, or because its output goes nowhere any more."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import anyio
+import attrs
+from anyio.abc import TaskStatus
+
+_SIGPIPE = 13  # spelled out: Windows has no such signal
+
+
+@attrs.define(eq=False)
+class Stop:
+    """Cancels the run, and remembers the exit code that says why."""
+
+    _scope: anyio.CancelScope
+    _tell: Callable[[str], None]
+    code: int | None = None
+
+    def now(self, code: int) -> None:
+        """Cancel the run."""
+        self.code = code
+        self._scope.cancel()
+
+    def stdout_lost(self, error: OSError) -> None:
+        """Cancel the run because its lines cannot be written: in silence if the reader left."""
+        # What is still buffered would fail again when the interpreter exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            self.now(128 + _SIGPIPE)
+        else:
+            self._tell(f"error: cannot write to stdout: {error.strerror}")
+            self.now(1)
+
+    async def watch(self, *, task_status: TaskStatus[None]) -> None:
+        """Cancel the run at the first signal; the second one ends the program as usual."""
+        try:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                task_status.started()
+                number = await anext(aiter(signals))
+        except NotImplementedError:  # Windows: there Ctrl-C raises KeyboardInterrupt
+            task_status.started()
+        else:
+            # Submits on the wire are waited for: each of them may be a paid song.
+            self._tell("stopping; Ctrl-C again stops at once")
+            self.now(128 + number)

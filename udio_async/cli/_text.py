@@ -1,0 +1,17 @@
+"""Text from a server or a file, made fit for a terminal."""
+
+
+def one_line(text: object) -> str:
+    """Return the text on one line, without control characters that a terminal would obey."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as "3:05"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write "1 song" or "2 songs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
