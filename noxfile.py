@@ -11,7 +11,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install the package with all extras, and the named dependency groups."""
-    session.install("-q", "-e", ".[cli,sandbox,trio]", *nox.project.dependency_groups(PROJECT, *groups))
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("-q", "-e", ".[cli,sandbox,trio]", *wanted)
 
 
 @nox.session

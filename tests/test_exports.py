@@ -1,0 +1,168 @@
+"""What the package shows to the outside, and which of its rooms knows which."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import udio_async
+
+PACKAGE = Path(udio_async.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = (
+    "_errors _records _schedule _limits",
+    "_tasks _wire _http journal",
+    "_events providers",
+    "_submit _poller _download",
+    "_client callbacks",
+    "sandbox testing cli",
+)
+"""The house from the ground up. A module imports only what stands before it."""
+ORDER = " ".join(ROOMS).split()
+LIBRARIES = {"starlette": "sandbox", "uvicorn": "sandbox", "lameenc": "sandbox"} | {
+    "click": "cli",
+    "rich": "cli",
+}
+"""What belongs to an extra, and the only room that may need it."""
+
+
+def room(path: Path) -> str:
+    """The first part of a module's name below the package."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The full names of what a file imports at run time, in functions too."""
+    package = ("udio_async", *path.relative_to(PACKAGE).parent.parts)
+    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        nodes.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            start = ".".join((*base, *filter(None, [node.module])))
+            yield from (f"{start}.{name.name}" for name in node.names)
+
+
+def roots(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+def public_methods() -> list[tuple[str, object]]:
+    classes = {
+        name: value
+        for name in udio_async.__all__
+        if inspect.isclass(value := getattr(udio_async, name))
+    }
+    return [
+        (f"{name}.{attribute}", method)
+        for name, value in classes.items()
+        for attribute, method in vars(value).items()
+        if not attribute.startswith("_")
+        and (inspect.isfunction(method) or isinstance(method, (property, classmethod)))
+    ]
+
+
+def test_all_lists_what_is_there_and_nothing_else() -> None:
+    """A name without an underscore is public or a module; `Sandbox` comes when asked for."""
+    shown = {
+        name
+        for name, value in vars(udio_async).items()
+        if not name.startswith("_") and not inspect.ismodule(value) and name != "TYPE_CHECKING"
+    }
+    assert shown | {"Sandbox"} == set(udio_async.__all__)
+    assert list(udio_async.__all__) == sorted(udio_async.__all__)
+
+
+@pytest.mark.parametrize("name", udio_async.__all__)
+def test_every_public_name_has_a_docstring(name: str) -> None:
+    """Its own, not that of a class above it."""
+    value = getattr(udio_async, name)
+    own = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+    assert (own or "").strip()
+
+
+def test_every_public_method_has_a_docstring() -> None:
+    """So that `help` answers; that of a protocol's method is for all who implement it."""
+    protocol = set(vars(udio_async.Provider))
+    bare = [
+        name
+        for name, method in public_methods()
+        if not (method.__doc__ or "").strip() and name.partition(".")[2] not in protocol
+    ]
+    assert bare == []
+
+
+def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
+    """`hasattr` works although the sandbox is imported late."""
+    assert hasattr(udio_async, "Sandbox")
+    assert not hasattr(udio_async, "Sandbocks")
+
+
+def foreign_imports() -> dict[str, set[str]]:
+    """What each room imports, by the first name."""
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        found.setdefault(room(path), set()).update(roots(path))
+    return found
+
+
+def climbers(path: Path) -> set[str]:
+    """The rooms that a file imports although they do not stand below its own."""
+    if path.parent == PACKAGE and path.name in ("__init__.py", "__main__.py"):
+        return set()
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("udio_async.")}
+    return ours - set(ORDER[: ORDER.index(room(path)) + 1])
+
+
+def test_only_one_room_knows_the_http_library() -> None:
+    """Moving to another is a change of one room, and nobody looks behind it."""
+    found = foreign_imports()
+    assert [name for name in found if "httpx" in found[name]] == ["_http"]
+    assert not any("httpcore" in libraries for libraries in found.values())
+
+
+def test_the_library_is_for_both_event_loops() -> None:
+    """What it knows of tasks and clocks it knows from anyio."""
+    assert not any({"asyncio", "trio"} & libraries for libraries in foreign_imports().values())
+
+
+def test_the_core_needs_no_extra() -> None:
+    """Only the room that an extra is for imports its libraries."""
+    for name, libraries in foreign_imports().items():
+        assert {LIBRARIES[library] for library in libraries & LIBRARIES.keys()} <= {name}
+
+
+def test_a_module_imports_only_what_stands_below_it() -> None:
+    """Nothing flows back up, and nobody imports the package itself."""
+    assert {str(path): climbers(path) for path in FILES if climbers(path)} == {}
+
+
+def test_the_rules_can_be_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A control: what the rules are about is seen, however it is written."""
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    bad = tmp_path / "providers" / "bad.py"
+    bad.parent.mkdir()
+    bad.write_text(
+        "import httpx, udio_async\n"
+        "from .. import _client\n"
+        "from ..cli._run import Run\n"
+        "from .base import Traits\n"
+        "if TYPE_CHECKING:\n    import trio\n"
+        "def late():\n    from httpcore import Request\n"
+    )
+    assert sorted(imported(bad)) == [
+        "httpcore.Request",
+        "httpx",
+        "udio_async",
+        "udio_async._client",
+        "udio_async.cli._run.Run",
+        "udio_async.providers.base.Traits",
+    ]
+    assert climbers(bad) == {"_client", "cli"}
