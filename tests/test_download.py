@@ -124,6 +124,16 @@ async def test_what_is_no_whole_song_leaves_nothing(
     assert files(tmp_path) == []
 
 
+@pytest.mark.parametrize("data", [MP3[:-50], FRAME * 100], ids=["mid frame", "whole frames"])
+async def test_a_length_that_lies_does_not_pass_for_a_song(data: bytes, tmp_path: Path) -> None:
+    """The server calls it whole; its frames break off, or play less than the provider stated."""
+    async with serving(faults.answer(faults.http(200, data, AUDIO))) as (client, server):
+        song = attrs.evolve(make_song(f"{server.url}/a.mp3"), duration=160 * 1152 / 44100)
+        with pytest.raises(Truncated):
+            await client.download(song, tmp_path)
+    assert files(tmp_path) == []
+
+
 async def test_a_failed_download_leaves_an_older_file_alone(tmp_path: Path) -> None:
     """What was whole stays whole."""
     script = [faults.answer_once(WHOLE), faults.cut(WHOLE, after=len(WHOLE) - 1)]

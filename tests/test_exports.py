@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import udio_async
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_errors _records _schedule _limits",
+    "_errors _records _schedule _limits _mp3",
     "_tasks _wire _http journal",
     "_events providers",
     "_submit _poller _download",
@@ -20,7 +20,7 @@ ROOMS = (
     "sandbox testing cli",
 )
 """The house from the ground up. A module imports only what stands before it."""
-ORDER = " ".join(ROOMS).split()
+ORDER: Sequence[str] = " ".join(ROOMS).split()
 LIBRARIES = {"starlette": "sandbox", "uvicorn": "sandbox", "lameenc": "sandbox"} | {
     "click": "cli",
     "rich": "cli",
@@ -137,6 +137,12 @@ def test_the_core_needs_no_extra() -> None:
     """Only the room that an extra is for imports its libraries."""
     for name, libraries in foreign_imports().items():
         assert {LIBRARIES[library] for library in libraries & LIBRARIES.keys()} <= {name}
+
+
+def test_every_module_has_its_place() -> None:
+    """A new one is put where a stranger would look for it, and into the list above."""
+    top = {room(path) for path in FILES} - {"__init__", "__main__"}
+    assert top <= set(ORDER)
 
 
 def test_a_module_imports_only_what_stands_below_it() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import ClassVar, cast
+from typing import cast
 
 import anyio
 import attrs
@@ -58,8 +58,8 @@ class TimedProvider:
     """When a look first showed the task complete."""
     _numbers: "count[int]" = attrs.field(factory=count)
 
-    name: ClassVar[str] = "timed"
-    base_url: ClassVar[str] = "memory:"
+    name: str = attrs.field(default="timed", init=False)
+    base_url: str = attrs.field(default="memory:", init=False)
 
     @property
     def traits(self) -> Traits:

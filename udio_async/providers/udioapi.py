@@ -157,7 +157,7 @@ UDIOAPI_RULES = (
         statuses=frozenset({400}),
         words=("callback_url is required",),
         advice="Give UdioApiOptions(callback_url=...), or use UdioApiV1(generation='legacy') "
-        "or UdioApiV2, which need none.",
+        "(--legacy in a shell) or UdioApiV2, which need none.",
     ),
     attrs.evolve(
         DECLINED,
