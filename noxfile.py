@@ -6,6 +6,7 @@ nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "typing", "tests"]
 
+TOUCH_HTTP = ["tests/test_http.py", "tests/test_client.py", "tests/providers"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -19,6 +20,8 @@ def install(session: nox.Session, *groups: str) -> None:
 def tests(session: nox.Session) -> None:
     install(session, "tests")
     session.run("python", "-m", "pytest", *session.posargs)
+    if not session.posargs:  # whatever touches the HTTP library, once more under its continuation
+        session.run("python", "-m", "pytest", "-p", "tests.kit.alias_httpx2", *TOUCH_HTTP)
 
 
 @nox.session

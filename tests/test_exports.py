@@ -15,8 +15,8 @@ ROOMS = (
     "_errors _records _schedule _limits _mp3",
     "_tasks _wire _http journal",
     "_events providers",
-    "_submit _poller _download",
-    "_client callbacks",
+    "_poller _submit _download",
+    "_job _batch _client callbacks",
     "sandbox testing cli",
 )
 """The house from the ground up. A module imports only what stands before it."""

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ._client import Batch, Client, Job
+from ._batch import Batch
+from ._client import Client
 from ._errors import (
     AccountError,
     AuthenticationFailed,
@@ -32,6 +33,7 @@ from ._errors import (
 )
 from ._events import Event
 from ._http import ApiKey
+from ._job import Job
 from ._records import (
     Credits,
     Failure,

@@ -1,30 +1,27 @@
 """The front door: `Client`, and what it hands out, `Job` and `Batch`."""
 
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
-    Generator,
     Iterable,
-    Mapping,
 )
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 import attrs
 from anyio import AsyncContextManagerMixin
 
+from ._batch import Batch, check_count
 from ._download import download
-from ._errors import AccountError, Blocked, InvalidRequest, UdioError
+from ._errors import InvalidRequest, UdioError
 from ._events import Observer, guarded
 from ._http import MAX_DOWNLOADS, AsyncClient, Http, is_loopback
-from ._poller import Poller, Watch
-from ._records import Credits, Outcome, Song, SongRequest, Stage, Task
+from ._job import Job
+from ._poller import Poller
+from ._records import Credits, Song, SongRequest
 from ._schedule import PollPolicy
 from ._submit import Submitter
 from ._tasks import open_tasks
@@ -78,8 +75,8 @@ class Client(AsyncContextManagerMixin):
             raise InvalidRequest(
                 f"{provider!r} is no provider; give one, such as UdioApiV2(api_key='...')"
             )
-        _check_count("max_active", max_active)
-        _check_count("submit_concurrency", submit_concurrency)
+        check_count("max_active", max_active)
+        check_count("submit_concurrency", submit_concurrency)
         self.provider = provider
         self._max_active = max_active
         self._submit_concurrency = submit_concurrency
@@ -128,7 +125,7 @@ class Client(AsyncContextManagerMixin):
             raise RuntimeError("the client is closed; use it inside `async with Client(...)`")
         return self._house
 
-    async def submit(self, request: SongRequest | str) -> "Job":
+    async def submit(self, request: SongRequest | str) -> Job:
         """Have the provider accept a song, and return while it is being made.
 
         Raises:
@@ -166,7 +163,7 @@ class Client(AsyncContextManagerMixin):
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
         *,
         max_active: int | None = None,
-    ) -> "Batch":
+    ) -> Batch:
         """Make many songs, and get an `Outcome` for each as it finishes.
 
         Requests are pulled as there is room for them. A slow consumer holds back new submits,
@@ -178,8 +175,8 @@ class Client(AsyncContextManagerMixin):
                     ...
         """
         return Batch(
-            self,
             requests,
+            self.submit,
             max_active=self._max_active if max_active is None else max_active,
             submitters=self._submit_concurrency,
         )
@@ -225,230 +222,9 @@ class Client(AsyncContextManagerMixin):
         return [result for result in results if isinstance(result, Path)]
 
 
-@attrs.frozen(eq=False)
-class Job:
-    """A song that the provider has accepted and is making."""
-
-    request: SongRequest
-    _watch: Watch = attrs.field(repr=False)
-
-    @property
-    def task_id(self) -> str:
-        """The provider's id of the task: it finds the songs again, whatever happens here."""
-        return self._watch.task_id
-
-    @property
-    def task(self) -> Task:
-        """What was last seen of it."""
-        return self._watch.task
-
-    def updates(self) -> AsyncIterator[Task]:
-        """Iterate over the steps forward: text ready, first audio, complete or failed.
-
-        Each stage comes once; stages that passed between two looks are skipped. The iteration
-        ends with the job, with a failed one too: `songs` raises its error.
-        """
-        return _Updates(self._watch)
-
-    async def songs(self) -> tuple[Song, ...]:
-        """Wait until the job is done and return its songs; call it as often as you like.
-
-        Raises:
-            GenerationFailed: accepted, then failed as a whole.
-            WaitExpired: still running after the deadline, or when the client was closed.
-            AccountError: the key stopped working while it was being made.
-        """
-        while not self._watch.over:
-            await self._watch.changed()
-        if self._watch.error is not None:
-            raise self._watch.error
-        return self._delivered()
-
-    def _delivered(self) -> tuple[Song, ...]:
-        """The songs so far, with the title asked for where the provider knows no titles."""
-        title = self.request.title
-        return tuple(attrs.evolve(song, title=song.title or title) for song in self.task.songs)
-
-    def _outcome(self, index: int, request: SongRequest | str) -> Outcome:
-        return Outcome(
-            index=index,
-            request=request,
-            task_id=self.task_id,
-            songs=self._delivered(),
-            error=self._watch.error,
-        )
-
-
-@attrs.define(eq=False)
-class _Updates:
-    """A class, not a generator: leaving it early leaves nothing behind to close."""
-
-    _watch: Watch
-    _shown: Stage = Stage.QUEUED
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Task:
-        while not self._shown.is_before(self._watch.task.stage):
-            if self._watch.over:
-                raise StopAsyncIteration
-            await self._watch.changed()
-        self._shown = self._watch.task.stage
-        return self._watch.task
-
-
-class Batch(AsyncContextManagerMixin):
-    """Many songs in the making: `async with` it, and iterate over the outcomes.
-
-    Leaving it early stops the submits. Songs that were accepted by then are still being made at
-    the provider.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        *,
-        max_active: int,
-        submitters: int,
-    ) -> None:
-        _check_requests(requests)
-        _check_count("max_active", max_active)
-        self._client = client
-        self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
-        self._pulling = anyio.Lock()
-        self._max_active = max_active
-        self._submitters = submitters
-        self._submitting = 0
-        self._next_index = 0
-        self._active = 0
-        self._finished = deque[Outcome]()
-        self._moved = anyio.Event()
-        self._stopped_by: AccountError | Blocked | None = None
-        self._input_ended = False
-        self._input_error: Exception | None = None
-
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        try:
-            async with open_tasks() as tasks:
-                self._submitting = self._submitters
-                for _ in range(self._submitters):
-                    tasks.start_soon(self._submit_all)
-                yield self
-                tasks.cancel_scope.cancel()
-        finally:
-            if isinstance(self._input, (AsyncGenerator, _Pulled)):
-                await self._input.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Outcome:
-        while not self._finished:
-            if not self._submitting and not self._active:
-                if self._input_error is not None:
-                    error, self._input_error = self._input_error, None
-                    raise error
-                raise StopAsyncIteration
-            await self._change()
-        outcome = self._finished.popleft()
-        self._announce()
-        return outcome
-
-    async def _change(self) -> None:
-        await self._moved.wait()
-
-    def _announce(self) -> None:
-        self._moved.set()
-        self._moved = anyio.Event()
-
-    async def _submit_all(self) -> None:
-        """One of a few that turn requests into accepted songs, while there is room for them."""
-        try:
-            while (numbered := await self._pull()) is not None:
-                await self._submit_one(*numbered)
-        finally:
-            self._submitting -= 1
-            self._announce()
-
-    async def _pull(self) -> tuple[int, SongRequest | str] | None:
-        """Take the next request once there is room for its song and for its outcome."""
-        async with self._pulling:
-            while max(self._active, len(self._finished)) >= self._max_active:
-                await self._change()
-            if self._input_ended:
-                return None
-            try:
-                request = await anext(self._input)
-            except StopAsyncIteration:
-                self._input_ended = True
-                return None
-            except Exception as error:  # noqa: BLE001  # raised to the consumer, after the songs
-                self._input_ended, self._input_error = True, error
-                return None
-            self._active += 1
-            self._next_index += 1
-            return self._next_index - 1, request
-
-    async def _submit_one(self, index: int, request: SongRequest | str) -> None:
-        if self._stopped_by is not None:
-            self._finish(Outcome(index=index, request=request, error=self._stopped_by))
-            return
-        try:
-            job = await self._client.submit(request)
-        except UdioError as error:
-            if isinstance(error, (AccountError, Blocked)):
-                self._stopped_by = error
-            self._finish(Outcome(index=index, request=request, error=error))
-        else:
-            # A partial holds half of what a closure does, and there may be 10,000 of them.
-            job._watch.on_done(partial(self._made, index, request, job))  # noqa: SLF001  # same room
-
-    def _made(self, index: int, request: SongRequest | str, job: Job) -> None:
-        self._finish(job._outcome(index, request))  # noqa: SLF001  # same room
-
-    def _finish(self, outcome: Outcome) -> None:
-        self._active -= 1
-        self._finished.append(outcome)
-        self._announce()
-
-
 def _as_request(request: object) -> SongRequest:
     if isinstance(request, SongRequest):
         return request
     if isinstance(request, str):
         return SongRequest(description=request)
     raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
-
-
-def _check_requests(requests: object) -> None:
-    one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
-    if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
-        raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")
-
-
-class _Pulled(Generic[T]):
-    """An ordinary iterable, pulled like an async one."""
-
-    def __init__(self, values: Iterable[T]) -> None:
-        self._values = iter(values)
-
-    async def __anext__(self) -> T:
-        try:
-            return next(self._values)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def aclose(self) -> None:
-        if isinstance(self._values, Generator):
-            self._values.close()

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import anyio
 import attrs
 
-from ._errors import DownloadFailed, LinkExpired, NotAudio, Truncated
+from ._errors import DownloadFailed, LinkExpired, NotAudio, ProviderUnavailable, Truncated
 from ._http import Http
 from ._mp3 import NoMp3, measure
 from ._records import Song
@@ -46,6 +46,9 @@ async def download(http: Http, song: Song, directory: Path, *, local: bool = Fal
             receiver.check_whole(reply.cut)
             await anyio.to_thread.run_sync(_check_and_keep, file, song)
         part.replace(path)
+    except ProviderUnavailable as error:
+        part.unlink(missing_ok=True)
+        raise _failed(DownloadFailed, song, f"did not come: {error}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -32,6 +32,8 @@ from ._schedule import PollPolicy, Schedule
 from .providers.base import Provider, failure_error
 
 _LOOKS_AT_ONCE = 8
+_GATHER = 0.1
+"""Seconds that a look waits for more songs to become due, where one request takes many."""
 _UNKNOWN_GRACE = 60.0
 """Seconds after the submit in which a provider may not know the task yet."""
 _PROBE_CAP = 20.0
@@ -153,6 +155,7 @@ class Poller:
         self._deadline = policy.deadline
         self._min_interval = policy.min_interval or self._traits.min_interval
         self._look_cost = policy.look_cost or self._traits.typical_duration / 75
+        self._gather = _GATHER if self._traits.max_ids_per_look > 1 else 0.0
         self._schedules: dict[str, Schedule] = {}
         self._heap: list[tuple[float, int, Watch]] = []
         self._numbers = count()
@@ -226,7 +229,7 @@ class Poller:
     async def _sleep_until_due(self) -> None:
         due = float("inf")
         if self._heap and self._may_look():
-            due = max(self._heap[0][0], self._reach.not_before)
+            due = max(self._heap[0][0] + self._gather, self._reach.not_before)
         self._moved = anyio.Event()
         with anyio.CancelScope(deadline=due):
             await self._moved.wait()
@@ -237,7 +240,9 @@ class Poller:
     def _take(self, now: float) -> list[Watch]:
         """Take the due songs, and those nearly due while the request has room for them."""
         batch: list[Watch] = []
-        if now < self._reach.not_before or not self._heap or self._heap[0][0] > now:
+        if now < self._reach.not_before or not self._heap:
+            return batch
+        if now < self._heap[0][0] + self._gather:
             return batch
         room = self._traits.max_ids_per_look
         if room > 2 and self._due_at_least(room + 2, now) == room + 1:
@@ -314,17 +319,20 @@ class Poller:
         """Take in a good look. A task never moves backwards, whatever the provider says."""
         before, previous_look = watch.task.stage, watch.looked_at
         watch.looked_at = now
+        if task.settling:
+            task = self._settled(watch, task, now)
         if task.stage.is_before(before):
             return
-        watch.task = self._settled(watch, task, now) if task.settling else task
-        if watch.task.stage.is_final:
+        watch.task = task
+        if task.stage is Stage.FAILED:
+            self._finish(watch, failure_error(task))
+        elif task.stage is Stage.COMPLETE:
             # It was done at some moment between the two looks.
             watch.schedule.learn((previous_look + now) / 2 - watch.accepted_at)
-            failed = watch.task.stage is Stage.FAILED
-            self._finish(watch, failure_error(watch.task) if failed else None)
-        elif before.is_before(watch.task.stage):
+            self._finish(watch, None)
+        elif before.is_before(task.stage):
             watch.announce()
-            self._tell("advanced", task=watch.task)
+            self._tell("advanced", task=task)
 
     def _settled(self, watch: Watch, task: Task, now: float) -> Task:
         """Take a task as it is once it has said "done" for a while without its audio."""

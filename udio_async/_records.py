@@ -128,7 +128,7 @@ class SongRequest:
         validator=validators.optional(validators.instance_of(ProviderOptions)),
     )
     """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
-    extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields, hash=False)
     """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
 
     def __attrs_post_init__(self) -> None:
@@ -207,5 +207,5 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Answer whether every song of the task arrived."""
+        """Answer whether it came to songs. One of them may have failed alone: see `Song.error`."""
         return self.error is None

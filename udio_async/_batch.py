@@ -1,0 +1,169 @@
+"""Many songs in the making: requests pulled as there is room, outcomes as they come."""
+
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+)
+from contextlib import asynccontextmanager
+from typing import Generic, Self, TypeVar
+
+import anyio
+from anyio import AsyncContextManagerMixin
+
+from ._errors import AccountError, Blocked, InvalidRequest, UdioError
+from ._job import Job, on_outcome
+from ._records import Outcome, SongRequest
+from ._tasks import open_tasks
+
+T = TypeVar("T")
+
+
+class Batch(AsyncContextManagerMixin):
+    """Many songs in the making: `async with` it, and iterate over the outcomes.
+
+    Leaving it early stops the submits. Songs that were accepted by then are still being made at
+    the provider.
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
+        submit: Callable[[SongRequest | str], Awaitable[Job]],
+        *,
+        max_active: int,
+        submitters: int,
+    ) -> None:
+        _check_requests(requests)
+        check_count("max_active", max_active)
+        self._submit = submit
+        self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
+        self._pulling = anyio.Lock()
+        self._max_active = max_active
+        self._submitters = submitters
+        self._submitting = 0
+        self._next_index = 0
+        self._active = 0
+        self._finished = deque[Outcome]()
+        self._moved = anyio.Event()
+        self._stopped_by: AccountError | Blocked | None = None
+        self._input_ended = False
+        self._input_error: Exception | None = None
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        try:
+            async with open_tasks() as tasks:
+                self._submitting = self._submitters
+                for _ in range(self._submitters):
+                    tasks.start_soon(self._submit_all)
+                yield self
+                tasks.cancel_scope.cancel()
+        finally:
+            if isinstance(self._input, (AsyncGenerator, _Pulled)):
+                await self._input.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        while not self._finished:
+            if not self._submitting and not self._active:
+                if self._input_error is not None:
+                    error, self._input_error = self._input_error, None
+                    raise error
+                raise StopAsyncIteration
+            await self._change()
+        outcome = self._finished.popleft()
+        self._announce()
+        return outcome
+
+    async def _change(self) -> None:
+        await self._moved.wait()
+
+    def _announce(self) -> None:
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    async def _submit_all(self) -> None:
+        """One of a few that turn requests into accepted songs, while there is room for them."""
+        try:
+            while (numbered := await self._pull()) is not None:
+                await self._submit_one(*numbered)
+        finally:
+            self._submitting -= 1
+            self._announce()
+
+    async def _pull(self) -> tuple[int, SongRequest | str] | None:
+        """Take the next request once there is room for its song and for its outcome."""
+        async with self._pulling:
+            while max(self._active, len(self._finished)) >= self._max_active:
+                await self._change()
+            if self._input_ended:
+                return None
+            try:
+                request = await anext(self._input)
+            except StopAsyncIteration:
+                self._input_ended = True
+                return None
+            except Exception as error:  # noqa: BLE001  # raised to the consumer, after the songs
+                self._input_ended, self._input_error = True, error
+                return None
+            self._active += 1
+            self._next_index += 1
+            return self._next_index - 1, request
+
+    async def _submit_one(self, index: int, request: SongRequest | str) -> None:
+        if self._stopped_by is not None:
+            self._finish(Outcome(index=index, request=request, error=self._stopped_by))
+            return
+        try:
+            job = await self._submit(request)
+        except UdioError as error:
+            if isinstance(error, (AccountError, Blocked)):
+                self._stopped_by = error
+            self._finish(Outcome(index=index, request=request, error=error))
+        else:
+            on_outcome(job, index, request, self._finish)
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._active -= 1
+        self._finished.append(outcome)
+        self._announce()
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse what is no number of songs or submits."""
+    if not isinstance(value, int) or value < 1:
+        raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
+
+
+def _check_requests(requests: object) -> None:
+    one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
+    if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
+        raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")
+
+
+class _Pulled(Generic[T]):
+    """An ordinary iterable, pulled like an async one."""
+
+    def __init__(self, values: Iterable[T]) -> None:
+        self._values = iter(values)
+
+    async def __anext__(self) -> T:
+        try:
+            return next(self._values)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def aclose(self) -> None:
+        if isinstance(self._values, Generator):
+            self._values.close()

@@ -1,0 +1,96 @@
+"""One song in the making, as its owner sees it."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Self
+
+import attrs
+
+from ._poller import Watch
+from ._records import Outcome, Song, SongRequest, Stage, Task
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """A song that the provider has accepted and is making."""
+
+    request: SongRequest
+    _watch: Watch = attrs.field(repr=False)
+
+    @property
+    def task_id(self) -> str:
+        """The provider's id of the task: it finds the songs again, whatever happens here."""
+        return self._watch.task_id
+
+    @property
+    def task(self) -> Task:
+        """What was last seen of it."""
+        return self._watch.task
+
+    def updates(self) -> AsyncIterator[Task]:
+        """Iterate over the steps forward: text ready, first audio, complete or failed.
+
+        Each stage comes once; stages that passed between two looks are skipped. The iteration
+        ends with the job, with a failed one too: `songs` raises its error.
+        """
+        return _Updates(self._watch)
+
+    async def songs(self) -> tuple[Song, ...]:
+        """Wait until the job is done and return its songs; call it as often as you like.
+
+        Raises:
+            GenerationFailed: accepted, then failed as a whole.
+            WaitExpired: still running after the deadline, or when the client was closed.
+            AccountError: the key stopped working while it was being made.
+        """
+        while not self._watch.over:
+            await self._watch.changed()
+        if self._watch.error is not None:
+            raise self._watch.error
+        return self._delivered()
+
+    def _delivered(self) -> tuple[Song, ...]:
+        """The songs so far, with the title asked for where the provider knows no titles."""
+        title = self.request.title
+        return tuple(attrs.evolve(song, title=song.title or title) for song in self.task.songs)
+
+
+def on_outcome(
+    job: Job, index: int, request: SongRequest | str, then: Callable[[Outcome], None]
+) -> None:
+    """Call `then` with the job's outcome once it is over."""
+    # A partial holds half of what a closure does, and there may be 10,000 of them.
+    job._watch.on_done(partial(_hand_over, job, index, request, then))  # noqa: SLF001  # its own room
+
+
+def _hand_over(
+    job: Job, index: int, request: SongRequest | str, then: Callable[[Outcome], None]
+) -> None:
+    then(
+        Outcome(
+            index=index,
+            request=request,
+            task_id=job.task_id,
+            songs=job._delivered(),  # noqa: SLF001  # its own room
+            error=job._watch.error,  # noqa: SLF001  # its own room
+        )
+    )
+
+
+@attrs.define(eq=False)
+class _Updates:
+    """A class, not a generator: leaving it early leaves nothing behind to close."""
+
+    _watch: Watch
+    _shown: Stage = Stage.QUEUED
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Task:
+        while not self._shown.is_before(self._watch.task.stage):
+            if self._watch.over:
+                raise StopAsyncIteration
+            await self._watch.changed()
+        self._shown = self._watch.task.stage
+        return self._watch.task
