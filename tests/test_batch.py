@@ -182,7 +182,7 @@ async def test_every_input_has_exactly_one_outcome() -> None:
         return source.choice([None, None, SubmitInDoubt("lost")])
 
     provider = TimedProvider(lambda _: source.uniform(10, 200), refuse=refuse, submit_time=1.0)
-    async with Client(provider, max_active=17) as client:
+    async with Client(provider, max_active=17, max_in_doubt=300) as client:
         outcomes = await outcomes_of(client.generate_many([SONG] * 300))
     assert sorted(outcome.index for outcome in outcomes) == list(range(300))
     assert len(provider.sent) == 300

@@ -28,7 +28,7 @@ async def test_a_cut_answer_costs_one_charge_and_ends_in_an_id_or_a_doubt(
     """One charge for every k; the id where it came through, else a doubt with its evidence."""
     async with Sandbox(credits=1e9) as sandbox, cutting_relay(sandbox.base_url) as relay:
         provider = attrs.evolve(make(sandbox), base_url=relay.url)  # type: ignore[misc]  # a value
-        async with Client(provider) as client:
+        async with Client(provider, max_in_doubt=10_000) as client:
             await client.submit("uncut, to know how long an answer is")
             length, ids, doubts = relay.longest, [], []
             for relay.cut_after in range(length + 1):

@@ -23,6 +23,7 @@ from ._errors import (
     RateLimited,
     RequestError,
     RequestRefused,
+    SpendLimitReached,
     SubmitInDoubt,
     Truncated,
     UdioError,
@@ -45,6 +46,9 @@ from ._records import (
     Task,
 )
 from ._schedule import PollPolicy
+from .journal import Entry as JournalEntry
+from .journal import Journal, MemoryJournal, SqliteJournal
+from .journal import State as JournalState
 from .providers import (
     Apiframe,
     ApiframeOptions,
@@ -81,8 +85,12 @@ __all__ = [
     "InsufficientCredits",
     "InvalidRequest",
     "Job",
+    "Journal",
+    "JournalEntry",
     "JournalError",
+    "JournalState",
     "LinkExpired",
+    "MemoryJournal",
     "ModerationFailed",
     "NotAudio",
     "Outcome",
@@ -96,6 +104,8 @@ __all__ = [
     "Sandbox",
     "Song",
     "SongRequest",
+    "SpendLimitReached",
+    "SqliteJournal",
     "Stage",
     "SubmitInDoubt",
     "Task",

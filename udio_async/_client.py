@@ -1,34 +1,36 @@
-"""The front door: `Client`, and what it hands out, `Job` and `Batch`."""
+"""The front door: it puts the rooms together, and hands out jobs and batches."""
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    Iterable,
-)
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import anyio
 import attrs
 from anyio import AsyncContextManagerMixin
+from anyio.abc import TaskGroup
 
 from ._batch import Batch, check_count
+from ._book import Book, Keys, fresh_key
 from ._download import download
 from ._errors import InvalidRequest, UdioError
 from ._events import Observer, guarded
 from ._http import MAX_DOWNLOADS, AsyncClient, Http, is_loopback
 from ._job import Job
+from ._lane import Lane, SubmitPolicy
 from ._poller import Poller
 from ._records import Credits, Song, SongRequest
 from ._schedule import PollPolicy
 from ._submit import Submitter
 from ._tasks import open_tasks
+from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
 from .providers.base import Provider
 
-T = TypeVar("T")
-
+_LEARN_FROM = 200
+"""Songs of earlier runs from which the schedule learns, at most."""
+_UNFINISHED = frozenset({State.ACCEPTED, State.IN_DOUBT, State.REFUSED, State.NOT_SENT})
 _GRACE = 30.0
 """Seconds that leaving the client waits for submits on the wire: each may be a paid song."""
 
@@ -50,10 +52,18 @@ class Client(AsyncContextManagerMixin):
 
     Args:
         provider: `UdioApiV1`, `UdioApiV2`, `Apiframe`, or your own `Provider`.
+        journal: where jobs are remembered: a path makes a `SqliteJournal`, None forgets with the
+            client. With one, running the same batch again continues it.
         max_active: songs of one batch that may be in the making at once.
-        submit_concurrency: submits that may be on the wire at once.
+        submit_concurrency: submits that may be on the wire at once; as many songs may come into
+            doubt if the process is killed.
         poll: when to look at a song, and when to give it up.
         requests_per_second: an upper bound on API requests; None for no bound of our own.
+        on_doubt: "hold" raises `SubmitInDoubt` and never pays twice; "resubmit" asks again, and
+            may pay twice.
+        max_in_doubt: submits in doubt after which nothing more is sent.
+        max_submits: songs that this client may have accepted or in doubt; None for no limit.
+        max_credits: credits that it may spend, where the provider's price is known.
         http_client: an `httpx.AsyncClient` of yours, used as it is and left open.
         trust_env: take proxies from the environment.
         on_event: called with an `Event` for whatever happens to a song; it must not block.
@@ -63,10 +73,15 @@ class Client(AsyncContextManagerMixin):
         self,
         provider: Provider,
         *,
+        journal: Journal | str | os.PathLike[str] | None = None,
         max_active: int = 20,
         submit_concurrency: int = 4,
         poll: PollPolicy | None = None,
         requests_per_second: float | None = None,
+        on_doubt: Literal["hold", "resubmit"] = "hold",
+        max_in_doubt: int = 4,
+        max_submits: int | None = None,
+        max_credits: float | None = None,
         http_client: AsyncClient | None = None,
         trust_env: bool = False,
         on_event: Observer | None = None,
@@ -77,10 +92,19 @@ class Client(AsyncContextManagerMixin):
             )
         check_count("max_active", max_active)
         check_count("submit_concurrency", submit_concurrency)
+        check_count("max_in_doubt", max_in_doubt)
+        if on_doubt not in ("hold", "resubmit"):
+            raise InvalidRequest(f"on_doubt is {on_doubt!r}; known: 'hold', 'resubmit'")
         self.provider = provider
+        self._journal = _as_journal(journal)
         self._max_active = max_active
-        self._submit_concurrency = submit_concurrency
-        self._policy = poll or PollPolicy()
+        self._submit_policy = SubmitPolicy(
+            concurrency=submit_concurrency,
+            max_in_doubt=max_in_doubt,
+            max_submits=_submit_limit(provider, max_submits, max_credits),
+            resubmit_doubts=on_doubt == "resubmit",
+        )
+        self._poll_policy = poll or PollPolicy()
         self._requests_per_second = requests_per_second
         self._http_client = http_client
         self._trust_env = trust_env
@@ -89,7 +113,9 @@ class Client(AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        account = f"{self.provider.name} {self.provider.account().key.fingerprint()}"
         async with (
+            self._journal.open(account),
             open_tasks() as tasks,
             Http(
                 tasks,
@@ -98,27 +124,40 @@ class Client(AsyncContextManagerMixin):
                 trust_env=self._trust_env,
             ) as http,
         ):
-            self._house = _House(
-                http=http,
-                poller=Poller(
-                    self.provider, http, tasks, policy=self._policy, observer=self._observer
-                ),
-                submitter=Submitter(
-                    self.provider,
-                    http,
-                    tasks,
-                    concurrency=self._submit_concurrency,
-                    observer=self._observer,
-                ),
-            )
-            tasks.start_soon(self._house.poller.run)
+            house = self._house = self._furnish(tasks, http)
+            await self._learn_from_earlier_runs(house.poller)
+            tasks.start_soon(house.poller.run)
             try:
                 yield self
             finally:
-                submitter, self._house = self._house.submitter, None
+                self._house = None
                 with anyio.move_on_after(_GRACE, shield=True):
-                    await submitter.drain()
+                    await house.submitter.lane.drain()
                 tasks.cancel_scope.cancel()
+
+    def _furnish(self, tasks: TaskGroup, http: Http) -> "_House":
+        poller = Poller(
+            self.provider, http, tasks, policy=self._poll_policy, observer=self._observer
+        )
+        book = Book(self._journal, tasks, provider=self.provider.name)
+        poller.on_end = book.ended
+        submitter = Submitter(
+            provider=self.provider,
+            http=http,
+            tasks=tasks,
+            poller=poller,
+            book=book,
+            lane=Lane(self._submit_policy),
+            resubmit_doubts=self._submit_policy.resubmit_doubts,
+            observer=self._observer,
+        )
+        return _House(http=http, poller=poller, submitter=submitter)
+
+    async def _learn_from_earlier_runs(self, poller: Poller) -> None:
+        for entry in await self._journal.entries([State.READY], last=_LEARN_FROM):
+            if entry.took is not None:
+                model = entry.request.get("model") or self.provider.traits.default_model
+                poller.learn(model, entry.took)
 
     def _inside(self) -> "_House":
         if self._house is None:
@@ -128,21 +167,23 @@ class Client(AsyncContextManagerMixin):
     async def submit(self, request: SongRequest | str) -> Job:
         """Have the provider accept a song, and return while it is being made.
 
+        Each call is a new song, unless the request has a `key` that the journal knows.
+
         Raises:
             RequestError: the request cannot be made like this; nothing was taken.
             AccountError: the key or the credits; nothing was taken.
             ProviderUnavailable: no usable answer; nothing was taken.
             SubmitInDoubt: the answer was lost; the song may be running and paid for.
+            JournalError: the job could not be remembered; if it was accepted all the same, the
+                error carries its `task_id`.
         """
+        return await self._submit(request, fresh_key)
+
+    async def _submit(self, request: SongRequest | str, name: Callable[[SongRequest], str]) -> Job:
         house = self._inside()
         request = _as_request(request)
         self.provider.check(request)
-
-        def accepted(task_id: str) -> Job:
-            # An answer may come while the client is being closed: its id is not lost.
-            return Job(request, house.poller.watch(task_id, request))
-
-        return await house.submitter.submit(request, accepted)
+        return Job(request, await house.submitter.submit(request, name(request)))
 
     async def generate(self, request: SongRequest | str) -> tuple[Song, ...]:
         """Make a song and wait for it: the songs of its task, usually two.
@@ -173,13 +214,64 @@ class Client(AsyncContextManagerMixin):
             async with client.generate_many(ideas) as batch:
                 async for outcome in batch:
                     ...
+
+        With a journal that outlives the client, the same batch run again continues: what is done
+        is not submitted again, what was accepted is looked at, what was refused is tried, and
+        what is in doubt ends with `SubmitInDoubt`.
         """
+        name = Keys().name if self._journal.durable else fresh_key
         return Batch(
             requests,
-            self.submit,
+            lambda request: self._submit(request, name),
             max_active=self._max_active if max_active is None else max_active,
-            submitters=self._submit_concurrency,
+            submitters=self._submit_policy.concurrency,
         )
+
+    def resume(self, *, max_active: int | None = None) -> Batch:
+        """Return a batch of everything that the journal holds unfinished, oldest first.
+
+        Accepted songs are looked at, what was refused or never sent is submitted, and what is in
+        doubt ends with `SubmitInDoubt`.
+        """
+        return self.generate_many(self._unfinished(), max_active=max_active)
+
+    async def _unfinished(self) -> AsyncGenerator[SongRequest]:
+        self._inside()
+        options = self.provider.traits.options
+        for entry in await self._journal.entries(_UNFINISHED):
+            yield attrs.evolve(SongRequest.from_json(entry.request, options), key=entry.key)
+
+    async def doubts(self) -> Sequence[Entry]:
+        """Return the jobs that may have been taken, oldest first, each with its evidence."""
+        self._inside()
+        return await self._journal.entries([State.IN_DOUBT])
+
+    async def resolve(
+        self,
+        key: str,
+        *,
+        task_id: str | None = None,
+        resubmit: bool = False,
+        abandon: bool = False,
+    ) -> None:
+        """End a doubt: it was accepted as `task_id`, or it may be submitted again, or let it go.
+
+        Raises:
+            InvalidRequest: no job of this key is in doubt, or not exactly one answer is given.
+        """
+        house = self._inside()
+        if (task_id is not None) + resubmit + abandon != 1:
+            raise InvalidRequest("give one of task_id, resubmit and abandon")
+        entry = await self._journal.get(key)
+        if entry is None or entry.state is not State.IN_DOUBT:
+            state = entry.state if entry else "unknown"
+            raise InvalidRequest(f"job {key!r} is {state}, not in doubt", job_key=key)
+        state = State.NOT_SENT if resubmit else State.ABANDONED
+        if task_id is not None:
+            state = State.ACCEPTED
+        settled = attrs.evolve(entry, state=state, task_id=task_id)
+        await self._journal.put(settled, expected=State.IN_DOUBT)
+        house.submitter.lane.count_settled()
 
     async def credits(self) -> Credits:
         """Return what the account has left."""
@@ -198,7 +290,7 @@ class Client(AsyncContextManagerMixin):
         """
         http, local = (
             self._inside().http,
-            is_loopback(urlsplit(self.provider.base_url).hostname or ""),
+            is_loopback(urlsplit(self.provider.account().base_url).hostname or ""),
         )
         wanted = [songs] if isinstance(songs, Song) else list(songs)
         wanted = [song for song in wanted if song.error is None]
@@ -228,3 +320,27 @@ def _as_request(request: object) -> SongRequest:
     if isinstance(request, str):
         return SongRequest(description=request)
     raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+
+
+def _as_journal(journal: Journal | str | os.PathLike[str] | None) -> Journal:
+    if journal is None:
+        return MemoryJournal()
+    return SqliteJournal(journal) if isinstance(journal, (str, os.PathLike)) else journal
+
+
+def _submit_limit(
+    provider: Provider, max_submits: int | None, max_credits: float | None
+) -> int | None:
+    """Bring both spend limits down to a number of submits."""
+    if max_submits is not None:
+        check_count("max_submits", max_submits)
+    if max_credits is None:
+        return max_submits
+    price = provider.traits.credits_per_song
+    if price is None:
+        raise InvalidRequest(
+            f"{provider.name} states no price, so max_credits={max_credits!r} cannot be kept; "
+            "give max_submits"
+        )
+    affordable = int(max_credits // price)
+    return affordable if max_submits is None else min(affordable, max_submits)

@@ -8,7 +8,8 @@ UdioError
 ├── AccountError             fix the key or the credits
 │   ├── AuthenticationFailed
 │   ├── InsufficientCredits
-│   └── PermissionDenied
+│   ├── PermissionDenied
+│   └── SpendLimitReached        your own limit, not the provider's
 ├── ProviderUnavailable      wait, or go elsewhere
 │   ├── RateLimited
 │   ├── Unreachable
@@ -91,6 +92,10 @@ class InsufficientCredits(AccountError):
 
 class PermissionDenied(AccountError):
     """The key is good but may not do this."""
+
+
+class SpendLimitReached(AccountError):
+    """The client's `max_submits` or `max_credits` allows no further song. Nothing was sent."""
 
 
 class ProviderUnavailable(UdioError):

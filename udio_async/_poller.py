@@ -29,6 +29,7 @@ from ._http import Http
 from ._limits import backoff
 from ._records import SongRequest, Stage, Task
 from ._schedule import PollPolicy, Schedule
+from .journal import Entry
 from .providers.base import Provider, failure_error
 
 _LOOKS_AT_ONCE = 8
@@ -53,6 +54,12 @@ class Watch:
 
     task: Task
     schedule: Schedule = attrs.field(repr=False)
+    entry: Entry | None = attrs.field(default=None, repr=False)
+    """What the journal knows of it."""
+    resumed: bool = False
+    """It was accepted in an earlier run, so how long it took is not known."""
+    took: float | None = None
+    """Seconds from accepted to complete, to within a look."""
     accepted_at: float
     looked_at: float
     outages_before: float
@@ -163,18 +170,36 @@ class Poller:
         self._looking = 0
         self._moved = anyio.Event()
         self._closed = False
+        self.on_end: Callable[[Watch], None] | None = None
+        """Called with each watch that is over."""
 
-    def watch(self, task_id: str, request: SongRequest) -> Watch:
-        """Look at this accepted request from now on until it is over."""
+    def watch(
+        self,
+        task_id: str,
+        request: SongRequest,
+        entry: Entry | None = None,
+        *,
+        resumed: bool = False,
+    ) -> Watch:
+        """Look at this accepted request from now on until it is over.
+
+        One that is `resumed` may have been complete for days: it is looked at right away, and its
+        deadline counts from now.
+        """
         now = anyio.current_time()
         watch = Watch(
             task=Task(id=task_id, provider=self._provider.name, stage=Stage.QUEUED),
             schedule=self._schedule_for(request.model or self._traits.default_model),
+            entry=entry,
+            resumed=resumed,
             accepted_at=now,
             looked_at=now,
             outages_before=self._reach.away(now),
         )
-        self._plan(watch, now)
+        if resumed:
+            self._push(now, watch)
+        else:
+            self._plan(watch, now)
         self._tell("submitted", task=watch.task, request=request)
         return watch
 
@@ -328,7 +353,9 @@ class Poller:
             self._finish(watch, failure_error(task))
         elif task.stage is Stage.COMPLETE:
             # It was done at some moment between the two looks.
-            watch.schedule.learn((previous_look + now) / 2 - watch.accepted_at)
+            if not watch.resumed:
+                watch.took = (previous_look + now) / 2 - watch.accepted_at
+                watch.schedule.learn(watch.took)
             self._finish(watch, None)
         elif before.is_before(task.stage):
             watch.announce()
@@ -399,8 +426,39 @@ class Poller:
         ]
         heapq.heapify(self._heap)
 
-    def _finish(self, watch: Watch, error: UdioError | None) -> None:
+    def finished(self, entry: Entry) -> Watch:
+        """Return the watch of a job that was ready in an earlier run: it is over."""
+        now = anyio.current_time()
+        task = Task(
+            id=entry.task_id or "",
+            provider=entry.provider,
+            stage=Stage.COMPLETE,
+            songs=entry.songs,
+        )
+        return Watch(
+            task=task,
+            schedule=self._schedule_for(self._traits.default_model),
+            entry=entry,
+            resumed=True,
+            accepted_at=now,
+            looked_at=now,
+            outages_before=0.0,
+            over=True,
+        )
+
+    def learn(self, model: str, took: float) -> None:
+        """Take in how long a song of an earlier run took, in seconds."""
+        self._schedule_for(model).learn(took)
+
+    def _end(self, watch: Watch, error: UdioError | None) -> None:
+        if error is not None and watch.entry is not None:
+            error.job_key = watch.entry.key
         watch.finish(error)
+        if self.on_end is not None:
+            self.on_end(watch)
+
+    def _finish(self, watch: Watch, error: UdioError | None) -> None:
+        self._end(watch, error)
         self._tell("finished", task=watch.task, error=error)
 
     def _expired(self, watch: Watch) -> WaitExpired:
@@ -408,7 +466,7 @@ class Poller:
 
     def _abandon(self, watch: Watch) -> None:
         """Let nobody wait for ever for what a closed client would have looked at."""
-        watch.finish(self._still_running(watch, "as the client is closed"))
+        self._end(watch, self._still_running(watch, "as the client is closed"))
 
     def _still_running(self, watch: Watch, when: str) -> WaitExpired:
         return WaitExpired(

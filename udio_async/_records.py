@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import attrs
 from attrs import validators
@@ -93,6 +93,13 @@ def _wire_fields(_request: object, field: "attrs.Attribute[Any]", value: object)
         raise InvalidRequest(f"{field.name} is {value!r}; give wire fields by name")
 
 
+def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+    if value is not None and not (
+        isinstance(value, str) and value.isprintable() and 0 < len(value) <= 200
+    ):
+        raise InvalidRequest(f"{field.name} is {value!r}; give 1 to 200 printable characters")
+
+
 @attrs.frozen
 class ProviderOptions:
     """What only one provider knows. Each provider has its own subclass."""
@@ -131,9 +138,33 @@ class SongRequest:
     extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields, hash=False)
     """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
 
+    key: str | None = attrs.field(default=None, validator=_job_key)
+    """A name of your own for this job: with a journal, the same key is the same song."""
+
     def __attrs_post_init__(self) -> None:
         if self.description is None and self.lyrics is None and not self.extra:
             raise InvalidRequest("the request has neither description nor lyrics; give one of them")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is asked for as plain JSON, in one form for equal requests; not the key."""
+        values = {
+            field.name: value
+            for field in attrs.fields(type(self))
+            if field.name not in ("key", "options", "extra")
+            and (value := getattr(self, field.name)) != field.default
+        }
+        if self.options is not None:
+            known = attrs.asdict(self.options)
+            values["options"] = {name: value for name, value in known.items() if value is not None}
+        return {**values, "extra": dict(self.extra)} if self.extra else values
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], options: type[ProviderOptions]) -> Self:
+        """Return the request that `as_json` described, with options of this class."""
+        values = dict(data)
+        if "options" in values:
+            values["options"] = options(**values["options"])
+        return cls(**values)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,30 +1,30 @@
-"""The paid step: one request leaves, and its answer gets exactly one verdict.
+"""The paid step: the intent is kept, one request leaves, its answer gets exactly one verdict.
 
 It is repeated only where it is proved that nothing was taken (`Unreachable` with `sent=False`)
 or where the provider said so (`RateLimited`). Everything else is the adapter's verdict, raised as
 an error that says whether money may be gone.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
-import anyio
+import attrs
 from anyio.abc import TaskGroup
 
-from ._errors import RateLimited, Unreachable
+from ._book import Book, remembered_error
+from ._errors import RateLimited, SubmitInDoubt, UdioError, Unreachable
 from ._events import Event, Observer
 from ._http import Http
-from ._limits import backoff
+from ._lane import Lane
+from ._poller import Poller, Watch
 from ._records import SongRequest
 from ._tasks import owned
+from .journal import Entry, State
 from .providers.base import Provider
 
-T = TypeVar("T")
-
 _ATTEMPTS = 8
-_BACKOFF_CAP = 30.0
+_REPEATABLE = frozenset({State.REFUSED, State.NOT_SENT})
+"""States of a job from which it may be submitted again: nothing was taken."""
 
 
+@attrs.frozen(kw_only=True, eq=False)
 class Submitter:
     """Sends paid requests, a few at a time, each in a task of the client.
 
@@ -32,91 +32,103 @@ class Submitter:
     the wire, it goes on without the caller.
     """
 
-    def __init__(
-        self,
-        provider: Provider,
-        http: Http,
-        tasks: TaskGroup,
-        *,
-        concurrency: int,
-        observer: Observer | None = None,
-    ) -> None:
-        self._provider = provider
-        self._http = http
-        self._tasks = tasks
-        self._concurrency = concurrency
-        self._observer = observer
-        self._lane = anyio.Semaphore(concurrency)
-        self._not_before = 0.0
-        self._closing = anyio.Event()
+    provider: Provider
+    http: Http
+    tasks: TaskGroup
+    poller: Poller
+    book: Book
+    lane: Lane
+    resubmit_doubts: bool = False
+    observer: Observer | None = None
 
-    async def submit(self, request: SongRequest, accepted: Callable[[str], T]) -> T:
-        """Have the song accepted and return what `accepted` makes of the task's id.
+    async def submit(self, request: SongRequest, key: str) -> Watch:
+        """Have the song accepted, unless the journal says that it was, and watch it.
 
         Raises:
             RequestError, AccountError, ProviderUnavailable: nothing was taken.
             SubmitInDoubt: it may have been taken; it is not asked for again.
+            GenerationFailed: it was accepted in an earlier run, and failed.
+            JournalError: the intent, or the id in the error, could not be kept.
         """
-        for attempt in range(_ATTEMPTS - 1):
-            try:
-                return await self._try(attempt, request, accepted)
-            except (RateLimited, Unreachable) as error:
-                if not _took_nothing(error):
-                    raise
-                self._tell_retried(error)
-        return await self._try(_ATTEMPTS - 1, request, accepted)
-
-    async def _try(self, attempt: int, request: SongRequest, accepted: Callable[[str], T]) -> T:
-        await self._take_turn()
-        return await owned(self._tasks, self._paid_step, attempt, request, accepted)
-
-    async def _take_turn(self) -> None:
-        """Wait for a place in the lane, and there until the provider may be asked again."""
-        await self._lane.acquire()
         try:
-            while not self._closing.is_set() and anyio.current_time() < self._not_before:
-                with anyio.CancelScope(deadline=self._not_before):
-                    await self._closing.wait()
-        except BaseException:
-            self._lane.release()
+            known = await self.book.recall(request, key)
+            for attempt in range(_ATTEMPTS):
+                if known is not None and not self._may_submit(known):
+                    return self._remembered(known, request)
+                try:
+                    return await self._attempt(attempt, request, key, known)
+                except (RateLimited, Unreachable) as error:
+                    if attempt + 1 == _ATTEMPTS or not _took_nothing(error):
+                        raise
+                    self._tell_retried(error)
+                known = await self.book.recall(request, key)
+        except UdioError as error:
+            error.job_key = key
             raise
-        if self._closing.is_set():
-            self._lane.release()
-            raise RuntimeError("the client is closed; the request was not sent")
+        raise AssertionError("the last attempt returned or raised")
+
+    def _may_submit(self, known: Entry) -> bool:
+        doubted = known.state is State.IN_DOUBT and self.resubmit_doubts
+        return known.state in _REPEATABLE or doubted
+
+    def _remembered(self, known: Entry, request: SongRequest) -> Watch:
+        """Go on with a job of an earlier run where it stands."""
+        if known.state is State.ACCEPTED and known.task_id is not None:
+            return self.poller.watch(known.task_id, request, known, resumed=True)
+        if known.state is State.READY:
+            return self.poller.finished(known)
+        raise remembered_error(known)
+
+    async def _attempt(
+        self, attempt: int, request: SongRequest, key: str, known: Entry | None
+    ) -> Watch:
+        await self.lane.enter()
+        return await owned(self.tasks, self._paid_step, attempt, request, key, known)
 
     async def _paid_step(
-        self, attempt: int, request: SongRequest, accepted: Callable[[str], T]
-    ) -> T:
+        self, attempt: int, request: SongRequest, key: str, known: Entry | None
+    ) -> Watch:
+        """Runs in a task of the client, in this order, whoever has stopped waiting for it."""
         try:
-            return accepted(await self._provider.submit(self._http, request))
-        except (RateLimited, Unreachable) as error:
-            if _took_nothing(error):  # before the lane is free: the next one shall see it
-                self._hold_back(attempt, error)
+            entry = await self.book.intend(request, key, known)
+            task_id = await self._ask(attempt, request, entry)
+            entry = await self.book.accept(entry, task_id)
+            return self.poller.watch(task_id, request, entry)
+        except SubmitInDoubt:
+            self.lane.count_doubt()
+            raise
+        except UdioError as error:
+            if error.charged == "no":
+                self.lane.count_nothing_taken()
             raise
         finally:
-            self._lane.release()
+            self.lane.leave()
 
-    def _hold_back(self, attempt: int, error: RateLimited | Unreachable) -> None:
-        """Make every submit wait, not only this one: the provider is one for all of them."""
-        wait = backoff(attempt, base=1.0, cap=_BACKOFF_CAP)
-        if isinstance(error, RateLimited) and error.retry_after is not None:
-            wait = max(wait, error.retry_after)
-        self._not_before = max(self._not_before, anyio.current_time() + wait)
+    async def _ask(self, attempt: int, request: SongRequest, entry: Entry) -> str:
+        """Send the request, and keep the verdict where it brings no id."""
+        try:
+            return await self.provider.submit(self.http, request)
+        except UdioError as error:
+            if isinstance(error, (RateLimited, Unreachable)) and _took_nothing(error):
+                # Before the lane is free: the next one shall see it.
+                self.lane.hold_back(attempt, error)
+            await self.book.settle(entry, error)
+            raise
+        except Exception as error:
+            doubt = SubmitInDoubt(
+                f"{self.provider.name} may have taken the song: its adapter failed: {error!r}",
+                provider=self.provider.name,
+                evidence=f"the adapter raised {error!r}",
+            )
+            await self.book.settle(entry, doubt)
+            raise doubt from error
 
     def _tell_retried(self, error: RateLimited | Unreachable) -> None:
-        if self._observer:
-            wait = max(0.0, self._not_before - anyio.current_time())
-            self._observer(
-                Event(kind="retried", provider=self._provider.name, error=error, wait=wait)
+        if self.observer:
+            wait = self.lane.held_back
+            self.observer(
+                Event(kind="retried", provider=self.provider.name, error=error, wait=wait)
             )
-
-    async def drain(self) -> None:
-        """Wait until no paid request is on the wire, and let none leave any more."""
-        self._closing.set()
-        for _ in range(self._concurrency):
-            await self._lane.acquire()
-        for _ in range(self._concurrency):
-            self._lane.release()
 
 
 def _took_nothing(error: RateLimited | Unreachable) -> bool:

@@ -10,7 +10,7 @@ import attrs
 
 from udio_async import Credits, PollPolicy, Song, SongRequest, Stage, Task, Traits
 from udio_async._events import Observer
-from udio_async._http import Http
+from udio_async._http import Account, ApiKey, Http
 from udio_async._poller import Poller, Watch
 from udio_async._records import ProviderOptions
 from udio_async.providers.base import CallbackAddress
@@ -59,7 +59,6 @@ class TimedProvider:
     _numbers: "count[int]" = attrs.field(factory=count)
 
     name: str = attrs.field(default="timed", init=False)
-    base_url: str = attrs.field(default="memory:", init=False)
 
     @property
     def traits(self) -> Traits:
@@ -72,6 +71,9 @@ class TimedProvider:
             typical_duration=self.typical_duration,
             settle=self.settle,
         )
+
+    def account(self) -> Account:
+        return Account(base_url="https://memory.invalid", key=ApiKey("none"))
 
     def check(self, request: SongRequest) -> None:
         pass

@@ -81,10 +81,12 @@ class Toy:
         payload = read_look(await ask(http, self._call("/me")), provider=self.name)
         return Credits(provider=self.name, remaining=payload["coins"])
 
+    def account(self) -> Account:
+        return Account(base_url=self.base_url, key=self.api_key)
+
     def _call(self, path: str, body: Mapping[str, Any] | None = None) -> Call:
-        account = Account(base_url=self.base_url, key=self.api_key)
         method = "GET" if body is None else "POST"
-        return Call(account=account, method=method, path=path, json=body, fresh=body is not None)
+        return Call(account=self.account(), method=method, path=path, json=body)
 
 
 # What would be tests/recordings/toy/ ---------------------------------------------------------

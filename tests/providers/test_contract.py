@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from udio_async._errors import AuthenticationFailed, BadAnswer, InvalidRequest, SubmitInDoubt
-from udio_async._http import Http, Reply
+from udio_async._http import Account, Http, Reply
 from udio_async._records import Credits, SongRequest, Stage, Task
 from udio_async.providers import (
     PROVIDERS,
@@ -112,9 +112,8 @@ class Broken:
     def name(self) -> str:
         return self.good.name
 
-    @property
-    def base_url(self) -> str:
-        return self.good.base_url
+    def account(self) -> Account:
+        return self.good.account()
 
     @property
     def traits(self) -> Traits:

@@ -1,5 +1,6 @@
 """Who asks, and where: the only things that know the key."""
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -48,6 +49,10 @@ class ApiKey:
     def reveal(self) -> str:
         """Return the key itself. Only for the request that carries it."""
         return self._value
+
+    def fingerprint(self) -> str:
+        """Return what tells one key from another, and nothing else of it."""
+        return hashlib.sha256(self._value.encode()).hexdigest()
 
     def __repr__(self) -> str:
         return "ApiKey('***')"

@@ -363,7 +363,7 @@ class Apiframe:
     traits: Traits = attrs.field(default=APIFRAME_TRAITS, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._call(ACCOUNT)  # refuses a base URL that the key must not go to
+        self.account()  # refuses a base URL that the key must not go to
 
     def check(self, request: SongRequest) -> None:
         """Refuse what apiframe would refuse or cannot express. Sends nothing."""
@@ -380,9 +380,7 @@ class Apiframe:
         if callback is not None:
             self._check_address(callback.url)
         call = self._call(IMAGINE, build_body(request, callback))
-        return await send_submit(
-            http, attrs.evolve(call, fresh=True), self.rules, provider=self.name
-        )
+        return await send_submit(http, call, self.rules, provider=self.name)
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
         """Look at up to 20 tasks with one request."""
@@ -397,6 +395,10 @@ class Apiframe:
             reply = await ask(http, call)
             return read_credits(read_look(reply, provider=self.name))
 
+    def account(self) -> Account:
+        """Return where the key goes, and how."""
+        return Account(base_url=self.base_url, key=self.api_key, scheme=self.scheme)
+
     async def _fetch_one(self, http: Http, task_id: str) -> Task:
         with about(self.name, task_id):
             reply = await ask(http, self._call(FETCH, {"task_id": task_id}))
@@ -408,8 +410,7 @@ class Apiframe:
             return read_many(read_look(reply, provider=self.name), task_ids)
 
     def _call(self, path: str, body: Mapping[str, Any] | None = None) -> Call:
-        account = Account(base_url=self.base_url, key=self.api_key, scheme=self.scheme)
-        return Call(account=account, method="POST", path=path, json=body)
+        return Call(account=self.account(), method="POST", path=path, json=body)
 
     def _check_address(self, url: str) -> None:
         """A provider on this machine, such as the sandbox, can call back to it."""

@@ -13,7 +13,7 @@ from .._errors import (
     UnsupportedOption,
     UpstreamFailed,
 )
-from .._http import ApiKey, Http
+from .._http import Account, ApiKey, Http
 from .._records import (
     Credits,
     Failure,
@@ -76,13 +76,12 @@ class Provider(Protocol):
         ...
 
     @property
-    def base_url(self) -> str:
-        """Where it lives. Its songs may be links to loopback only if it lives there itself."""
-        ...
-
-    @property
     def traits(self) -> Traits:
         """What it can do."""
+        ...
+
+    def account(self) -> Account:
+        """Where it lives, and who is asking."""
         ...
 
     def check(self, request: SongRequest) -> None:
@@ -177,7 +176,7 @@ def check_fields(request: SongRequest, traits: Traits, *, provider: str) -> None
     _check_extra(request.extra)
 
 
-_EVERYWHERE = frozenset({"options", "extra", "model"})
+_EVERYWHERE = frozenset({"options", "extra", "model", "key"})
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:

@@ -232,7 +232,6 @@ class UdioApiV1:
             method="POST",
             path=GENERATE,
             json=build(request, callback),
-            fresh=True,
         )
         return await send_submit(http, call, self.rules, provider=self.name)
 

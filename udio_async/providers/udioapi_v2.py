@@ -110,7 +110,6 @@ class UdioApiV2:
             method="POST",
             path=GENERATE,
             json=build_body(request),
-            fresh=True,
         )
         return await send_submit(http, call, self.rules, provider=self.name)
 

@@ -122,8 +122,12 @@ def accepted_id(reply: Reply, rules: Iterable[Rule], *, provider: str) -> str:
         raise make_error(rule, message, reply=reply)
 
 
+SUBMIT_TIMEOUT = 120.0
+"""Seconds that a submit may take: an impatient time-out makes a doubt of an answer on its way."""
+
+
 async def send_submit(http: Http, call: Call, rules: Iterable[Rule], *, provider: str) -> str:
-    """Send one paid call, once, and return the id.
+    """Send one paid call, once, on a connection of its own, and return the id.
 
     Raises:
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
@@ -131,7 +135,7 @@ async def send_submit(http: Http, call: Call, rules: Iterable[Rule], *, provider
     """
     with about(provider):
         try:
-            reply = await ask(http, call)
+            reply = await ask(http, attrs.evolve(call, fresh=True, timeout=SUBMIT_TIMEOUT))
         except ProviderUnavailable as error:
             if isinstance(error, Unreachable) and not error.sent:
                 raise

@@ -1,0 +1,196 @@
+"""What happens to a job is written down before it counts.
+
+The intent is kept before a paid request leaves, the provider's id before the caller hears of it.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections import Counter
+from uuid import uuid4
+
+import attrs
+from anyio.abc import TaskGroup
+
+from . import _errors
+from ._errors import (
+    GenerationFailed,
+    InvalidRequest,
+    JournalError,
+    RequestError,
+    SubmitInDoubt,
+    UdioError,
+    Unreachable,
+)
+from ._poller import Watch
+from ._records import SongRequest
+from .journal import Entry, Journal, State
+
+logger = logging.getLogger("udio_async")
+
+
+class Keys:
+    """Names the jobs of a batch: equal requests are told apart by which of them it is.
+
+    So the same batch, run again, has the same keys, whatever came in between.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def name(self, request: SongRequest) -> str:
+        """Return the key of the next job of the batch."""
+        if request.key is not None:
+            return request.key
+        digest = request_digest(request)
+        self._seen[digest] += 1
+        return f"{digest}-{self._seen[digest]}"
+
+
+def request_digest(request: SongRequest) -> str:
+    """Return a fingerprint of what is asked for, the same in every run."""
+    text = json.dumps(request.as_json(), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def fresh_key(request: SongRequest) -> str:
+    """Return the request's own key, or one that no other job has."""
+    return request.key if request.key is not None else f"{request_digest(request)}-{uuid4().hex}"
+
+
+class Book:
+    """Keeps a client's jobs in its journal."""
+
+    def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
+        self._journal = journal
+        self._tasks = tasks
+        self._provider = provider
+        self._broken: JournalError | None = None
+
+    async def recall(self, request: SongRequest, key: str) -> Entry | None:
+        """Return what is known of this job.
+
+        Raises:
+            InvalidRequest: the key stands for another request.
+        """
+        entry = await self._journal.get(key)
+        if entry is not None and entry.request != request.as_json():
+            raise InvalidRequest(
+                f"key {key!r} stands for another request: {_difference(entry, request)}; "
+                "give the request that it stands for, or another key",
+                job_key=key,
+            )
+        return entry
+
+    async def intend(self, request: SongRequest, key: str, known: Entry | None) -> Entry:
+        """Keep the intent to submit; what leaves afterwards is never forgotten.
+
+        Raises:
+            JournalError: it cannot be kept. Nothing may be sent.
+            InvalidRequest: the same job is being submitted at this moment.
+        """
+        if self._broken is not None:
+            raise JournalError(f"nothing more is submitted: {self._broken}", job_key=key)
+        entry = Entry(
+            key=key,
+            provider=self._provider,
+            request=request.as_json(),
+            state=State.SENDING,
+            attempt=known.attempt + 1 if known else 1,
+            submitted_at=time.time(),
+        )
+        if known is not None:
+            await self._journal.put(entry, expected=known.state)
+        elif await self._journal.add(entry) is not None:
+            raise InvalidRequest(f"key {key!r} is being submitted already", job_key=key)
+        return entry
+
+    async def accept(self, entry: Entry, task_id: str) -> Entry:
+        """Keep the provider's id.
+
+        Raises:
+            JournalError: it is not kept, so the error carries the id, and nothing more is sent.
+        """
+        accepted = attrs.evolve(entry, state=State.ACCEPTED, task_id=task_id)
+        try:
+            await self._journal.put(accepted, expected=entry.state)
+        except JournalError as error:
+            self._broken = error
+            raise JournalError(
+                f"{self._provider} accepted the song as task {task_id}, which could not be kept: "
+                f"{error}. Write the id down: it is paid for.",
+                provider=self._provider,
+                job_key=entry.key,
+                task_id=task_id,
+                charged="yes",
+            ) from error
+        return accepted
+
+    async def settle(self, entry: Entry, error: UdioError) -> Entry:
+        """Keep the verdict on a submit that brought no id."""
+        settled = attrs.evolve(
+            entry,
+            state=_verdict(error),
+            evidence=error.evidence if isinstance(error, SubmitInDoubt) else str(error),
+            error=type(error).__name__,
+        )
+        await self._put(settled, expected=entry.state)
+        return settled
+
+    def ended(self, watch: Watch) -> None:
+        """Keep how a wait ended, in the background: until then the id leads there again."""
+        entry, error = watch.entry, watch.error
+        if entry is None or entry.state is not State.ACCEPTED:
+            return
+        if error is None:
+            songs = tuple(attrs.evolve(song, raw={}) for song in watch.task.songs)
+            entry = attrs.evolve(entry, state=State.READY, songs=songs, took=watch.took)
+        elif isinstance(error, (GenerationFailed, RequestError)):
+            entry = attrs.evolve(
+                entry, state=State.FAILED, error=type(error).__name__, evidence=str(error)
+            )
+        else:  # it is still being made, as far as anybody knows
+            return
+        self._tasks.start_soon(self._put, entry, State.ACCEPTED)
+
+    async def _put(self, entry: Entry, expected: State) -> None:
+        try:
+            await self._journal.put(entry, expected=expected)
+        except JournalError as error:
+            self._broken = error
+            logger.error("job %s is %s, which could not be kept: %s", entry.key, entry.state, error)  # noqa: TRY400  # its frames help nobody
+
+
+def remembered_error(entry: Entry) -> UdioError:
+    """Return the error that a job of an earlier run ended with, or waits with."""
+    error: UdioError
+    if entry.state is State.FAILED:
+        kind = getattr(_errors, entry.error, GenerationFailed)
+        error = kind(entry.evidence)
+    elif entry.state is State.ABANDONED:
+        error = SubmitInDoubt(f"job {entry.key} was in doubt, and you have let it go")
+    else:
+        error = SubmitInDoubt(
+            f"job {entry.key} may have been taken by {entry.provider}: {entry.evidence}; "
+            "look at your account, then client.resolve() it",
+            evidence=entry.evidence,
+        )
+    error.provider, error.task_id = entry.provider, entry.task_id
+    return error
+
+
+def _verdict(error: UdioError) -> State:
+    if isinstance(error, SubmitInDoubt):
+        return State.IN_DOUBT
+    return State.NOT_SENT if isinstance(error, Unreachable) else State.REFUSED
+
+
+def _difference(entry: Entry, request: SongRequest) -> str:
+    """Say in which fields a request differs from the one that was kept."""
+    then, now = entry.request, request.as_json()
+    return "; ".join(
+        f"{name} was {then.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    )

@@ -1,0 +1,7 @@
+"""What is remembered of each job: nothing is paid for twice, nothing paid for is lost."""
+
+from .base import Entry, Journal, State
+from .memory import MemoryJournal
+from .sqlite import SqliteJournal
+
+__all__ = ["Entry", "Journal", "MemoryJournal", "SqliteJournal", "State"]

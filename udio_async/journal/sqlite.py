@@ -1,0 +1,369 @@
+"""A journal in one SQLite file, written by a thread of its own.
+
+Everything that waits while one commit is being made durable goes into the next one, so ten
+thousand songs share a few hundred commits, and the event loop never waits for the disk.
+"""
+
+import hashlib
+import hmac
+import os
+import queue
+import secrets
+import sqlite3
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import anyio
+import attrs
+import cattrs
+from anyio.from_thread import run_sync as run_in_loop
+from anyio.lowlevel import EventLoopToken, current_token
+from cattrs.preconf.json import make_converter
+
+from .._errors import JournalError
+from .base import Entry, State
+
+T = TypeVar("T")
+
+_APPLICATION = 0x7564696F  # "udio"
+_VERSION = 1
+_GROUP = 64
+"""Changes in one commit, at most."""
+_DIED = "the process died after the intent was kept and before an answer was"
+
+_SCHEMA = """
+create table meta (name text primary key, value blob not null) without rowid;
+create table jobs (
+    number integer primary key,
+    key text not null unique,
+    state text not null,
+    task_id text,
+    entry text not null
+);
+create index jobs_by_state on jobs (state);
+"""
+
+_converter = make_converter()
+
+
+class SqliteJournal:
+    """Remembers in the file at `path`, through crashes and power cuts.
+
+    `threaded=False` writes in the event loop itself: only for virtual clocks, which do not wait
+    for threads.
+    """
+
+    durable = True
+
+    def __init__(self, path: str | os.PathLike[str], *, threaded: bool = True) -> None:
+        self.path = Path(path)
+        self._threaded = threaded
+
+    @asynccontextmanager
+    async def open(self, account: str) -> AsyncGenerator[None]:
+        """Open the file, or make it, readable by its owner only."""
+        desk = _Desk(self.path, account) if self._threaded else _Inline(self.path, account)
+        await desk.start()
+        self._desk = desk
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await desk.stop()
+
+    async def add(self, entry: Entry) -> Entry | None:
+        """Keep a new entry; return the one whose key it has, if there is one."""
+        return await self._desk.do(lambda store: store.add(entry))
+
+    async def put(self, entry: Entry, *, expected: State) -> None:
+        """Replace the entry of this key, if it is in the expected state."""
+        await self._desk.do(lambda store: store.put(entry, expected))
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the entry of this key."""
+        return await self._desk.do(lambda store: store.get(key))
+
+    async def entries(
+        self, states: Collection[State], *, last: int | None = None
+    ) -> Sequence[Entry]:
+        """Return the entries in these states, oldest first; only the newest `last` of them."""
+        return await self._desk.do(lambda store: store.entries(states, last))
+
+
+class _Store:
+    """The file itself, used by one thread."""
+
+    def __init__(self, path: Path, account: str) -> None:
+        self._path = path
+        try:
+            self._db = self._connect()
+            try:
+                self._prepare(account)
+            except BaseException:
+                self._db.close()
+                raise
+        except (sqlite3.Error, OSError, cattrs.BaseValidationError, ValueError) as error:
+            raise self._unusable(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        # Made here, because SQLite would make it readable by others.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        _sync_directory(self._path.parent)
+        return sqlite3.connect(self._path, isolation_level=None, timeout=0)
+
+    def _prepare(self, account: str) -> None:
+        # Held until the connection closes or the process dies: the lease of one owner.
+        self._pragma("locking_mode = exclusive", expect="exclusive")
+        self._pragma("trusted_schema = off")
+        self._pragma("cell_size_check = on")
+        if sys.platform == "darwin":
+            self._pragma("fullfsync = on")
+            self._pragma("checkpoint_fullfsync = on")
+        # A failed switch says nothing: both are read back.
+        self._pragma("journal_mode = wal", expect="wal")
+        self._pragma("synchronous = full")
+        self._pragma("synchronous", expect=2)
+        self._db.execute("begin exclusive")
+        self._check_version()
+        self._check_account(account)
+        self._doubt_what_was_sending()
+        self._db.execute("commit")
+
+    def _pragma(self, text: str, *, expect: object = None) -> None:
+        row = self._db.execute(f"pragma {text}").fetchone()
+        if expect is not None and (row is None or row[0] != expect):
+            raise JournalError(f"{self._path}: pragma {text} gave {row}, not {expect!r}")
+
+    def _check_version(self) -> None:
+        application = self._db.execute("pragma application_id").fetchone()[0]
+        version = self._db.execute("pragma user_version").fetchone()[0]
+        if not application and not self._db.execute("select 1 from sqlite_master").fetchone():
+            self._create()
+        elif application != _APPLICATION:
+            raise JournalError(f"{self._path} is no journal of this library; give another path")
+        elif version != _VERSION:
+            raise JournalError(
+                f"{self._path} has version {version}, this library knows {_VERSION}; update it"
+            )
+        elif self._db.execute("pragma quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("its check failed")
+
+    def _create(self) -> None:
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._db.execute("insert into meta values ('salt', ?)", (secrets.token_bytes(16),))
+        self._db.execute(f"pragma application_id = {_APPLICATION}")
+        self._db.execute(f"pragma user_version = {_VERSION}")
+
+    def _check_account(self, account: str) -> None:
+        """Refuse another account's journal: its ids would all be unknown, its doubts not ours."""
+        meta = dict(self._db.execute("select name, value from meta").fetchall())
+        mark = hashlib.sha256(meta["salt"] + account.encode()).digest()
+        if "account" not in meta:
+            self._db.execute("insert into meta values ('account', ?)", (mark,))
+        elif not hmac.compare_digest(meta["account"], mark):
+            raise JournalError(
+                f"{self._path} belongs to another provider or API key; "
+                "use the one it was made with, or another journal"
+            )
+
+    def _doubt_what_was_sending(self) -> None:
+        for entry in self.entries([State.SENDING]):
+            doubt = attrs.evolve(entry, state=State.IN_DOUBT, evidence=_DIED)
+            self.put(doubt, State.SENDING)
+
+    def add(self, entry: Entry) -> Entry | None:
+        added = self._db.execute(
+            "insert into jobs (key, state, task_id, entry) values (?, ?, ?, ?)"
+            " on conflict do nothing",
+            (entry.key, entry.state, entry.task_id, _converter.dumps(entry)),
+        )
+        return None if added.rowcount else self.get(entry.key)
+
+    def put(self, entry: Entry, expected: State) -> None:
+        changed = self._db.execute(
+            "update jobs set state = ?, task_id = ?, entry = ? where key = ? and state = ?",
+            (entry.state, entry.task_id, _converter.dumps(entry), entry.key, expected),
+        )
+        if not changed.rowcount:
+            known = self.get(entry.key)
+            raise JournalError(
+                f"job {entry.key} is {known.state if known else 'unknown'}, not {expected}",
+                job_key=entry.key,
+                task_id=entry.task_id,
+            )
+
+    def get(self, key: str) -> Entry | None:
+        row = self._db.execute("select entry from jobs where key = ?", (key,)).fetchone()
+        return _converter.loads(row[0], Entry) if row else None
+
+    def entries(self, states: Collection[State], last: int | None = None) -> list[Entry]:
+        marks = ", ".join("?" * len(states))
+        rows = self._db.execute(
+            f"select entry from jobs where state in ({marks})"  # noqa: S608  # question marks
+            " order by number desc limit ?",
+            (*states, -1 if last is None else last),
+        )
+        return [_converter.loads(text, Entry) for (text,) in rows][::-1]
+
+    def commit(self, orders: "Sequence[_Order[Any]]") -> None:
+        """Run the orders as one transaction, durable when this returns."""
+        try:
+            self._db.execute("begin immediate")
+            for order in orders:
+                order.run(self)
+            self._db.execute("commit")
+        except (sqlite3.Error, OSError, cattrs.BaseValidationError, ValueError) as error:
+            with suppress(sqlite3.Error):
+                self._db.execute("rollback")
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> JournalError:
+        reason = str(error) or type(error).__name__
+        if "locked" in reason:
+            return JournalError(f"{self._path} is in use by another process; wait for it to end")
+        return JournalError(f"the journal {self._path} cannot be trusted: {reason}")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a new file's name durable; SQLite does it only for its own log."""
+    if sys.platform != "win32":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@attrs.define(eq=False)
+class _Order(Generic[T]):
+    """One thing to do with the store, and its result for whoever waits in the event loop."""
+
+    work: Callable[[_Store], T]
+    done: anyio.Event
+    result: T | None = None
+    error: JournalError | None = None
+
+    def run(self, store: _Store) -> None:
+        try:
+            self.result = self.work(store)
+        except JournalError as error:  # it has changed nothing; the others of its group go on
+            self.error = error
+
+
+class _Inline:
+    """Does the work at once, in the event loop."""
+
+    def __init__(self, path: Path, account: str) -> None:
+        self._path, self._account = path, account
+
+    async def start(self) -> None:
+        self._store = _Store(self._path, self._account)
+
+    async def do(self, work: Callable[[_Store], T]) -> T:
+        order = _Order(work, anyio.Event())
+        self._store.commit([order])
+        if order.error:
+            raise order.error
+        return order.result  # type: ignore[return-value]  # set, as there is no error
+
+    async def stop(self) -> None:
+        self._store.close()
+
+
+class _Desk:
+    """Takes orders from the event loop to the thread that writes, and the results back."""
+
+    def __init__(self, path: Path, account: str) -> None:
+        self._path, self._account = path, account
+        self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
+        self._broken: JournalError | None = None
+
+    async def start(self) -> None:
+        self._opened = _Order(lambda _: None, anyio.Event())
+        self._closed = anyio.Event()
+        self._thread = threading.Thread(
+            target=self._serve, args=(current_token(),), name="udio-async journal", daemon=True
+        )
+        self._thread.start()
+        with anyio.CancelScope(shield=True):
+            await self._opened.done.wait()
+        if self._opened.error:
+            self._thread.join()
+            raise self._opened.error
+
+    async def do(self, work: Callable[[_Store], T]) -> T:
+        if self._broken:
+            raise _again(self._broken)
+        order = _Order(work, anyio.Event())
+        self._orders.put(order)
+        await order.done.wait()
+        if order.error:
+            raise _again(order.error)
+        return order.result  # type: ignore[return-value]  # set, as there is no error
+
+    async def stop(self) -> None:
+        self._orders.put(None)
+        await self._closed.wait()
+        self._thread.join()
+
+    def _serve(self, token: EventLoopToken) -> None:
+        """The thread: open, write group after group, close."""
+        try:
+            store = _Store(self._path, self._account)
+        except JournalError as error:
+            self._opened.error = error
+            run_in_loop(self._opened.done.set, token=token)
+            return
+        run_in_loop(self._opened.done.set, token=token)
+        while orders := self._next_group():
+            self._write(store, orders)
+            run_in_loop(_announce, orders, token=token)
+        store.close()
+        run_in_loop(self._closed.set, token=token)
+
+    def _next_group(self) -> list[_Order[Any]]:
+        """Wait for an order, and take with it what has come in meanwhile. Empty: stop."""
+        orders = []
+        order = self._orders.get()
+        while order is not None:
+            orders.append(order)
+            if len(orders) == _GROUP:
+                break
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                break
+            if order is None:
+                self._orders.put(None)  # first write what was ordered before
+        return orders
+
+    def _write(self, store: _Store, orders: list[_Order[Any]]) -> None:
+        """Write a group; after a failure nothing is believed any more, a repeated sync least."""
+        try:
+            if self._broken:
+                raise self._broken
+            store.commit(orders)
+        except JournalError as error:
+            self._broken = error
+            for order in orders:
+                order.error = error
+
+
+def _announce(orders: list[_Order[Any]]) -> None:
+    for order in orders:
+        order.done.set()
+
+
+def _again(error: JournalError) -> JournalError:
+    """Copy an error, so that each waiter may add what it knows to its own."""
+    copy = JournalError(str(error), job_key=error.job_key, task_id=error.task_id)
+    copy.__cause__ = error.__cause__
+    return copy
