@@ -26,6 +26,7 @@ from udio_async import (
     Unreachable,
 )
 from udio_async._book import Book, fresh_key
+from udio_async._counter import CreditCounter
 from udio_async._events import Observer
 from udio_async._lane import Lane, SubmitPolicy
 from udio_async._poller import Poller, Watch
@@ -69,6 +70,7 @@ async def submitting(
             poller=Poller(provider, NO_HTTP, tasks, policy=PollPolicy()),
             book=Book(journal, tasks, provider=provider.name),
             lane=Lane(SubmitPolicy(concurrency=concurrency)),
+            counter=CreditCounter(provider, NO_HTTP, journal),
             observer=observer,
         )
 

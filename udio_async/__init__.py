@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ._batch import Batch
 from ._client import Client
+from ._counter import Audit
 from ._errors import (
     AccountError,
     AuthenticationFailed,
@@ -69,6 +70,7 @@ __all__ = [
     "ApiKey",
     "Apiframe",
     "ApiframeOptions",
+    "Audit",
     "AuthenticationFailed",
     "BadAnswer",
     "Batch",

@@ -127,7 +127,7 @@ class Book:
             ) from error
         return accepted
 
-    async def settle(self, entry: Entry, error: UdioError) -> Entry:
+    async def settle(self, entry: Entry, error: UdioError) -> None:
         """Keep the verdict on a submit that brought no id."""
         settled = attrs.evolve(
             entry,
@@ -136,7 +136,6 @@ class Book:
             error=type(error).__name__,
         )
         await self._put(settled, expected=entry.state)
-        return settled
 
     def ended(self, watch: Watch) -> None:
         """Keep how a wait ended, in the background: until then the id leads there again."""

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 
 from ._batch import Batch, check_count
 from ._book import Book, Keys, fresh_key
+from ._counter import Audit, CreditCounter
 from ._download import download
 from ._errors import InvalidRequest, UdioError
 from ._events import Observer, guarded
@@ -42,6 +43,7 @@ class _House:
     http: Http
     poller: Poller
     submitter: Submitter
+    counter: CreditCounter
 
 
 class Client(AsyncContextManagerMixin):
@@ -125,7 +127,9 @@ class Client(AsyncContextManagerMixin):
             ) as http,
         ):
             house = self._house = self._furnish(tasks, http)
-            await self._learn_from_earlier_runs(house.poller)
+            if self._journal.durable:
+                await self._learn_from_earlier_runs(house.poller)
+                tasks.start_soon(house.counter.note_start)
             tasks.start_soon(house.poller.run)
             try:
                 yield self
@@ -141,6 +145,7 @@ class Client(AsyncContextManagerMixin):
         )
         book = Book(self._journal, tasks, provider=self.provider.name)
         poller.on_end = book.ended
+        counter = CreditCounter(self.provider, http, self._journal)
         submitter = Submitter(
             provider=self.provider,
             http=http,
@@ -148,10 +153,11 @@ class Client(AsyncContextManagerMixin):
             poller=poller,
             book=book,
             lane=Lane(self._submit_policy),
+            counter=counter,
             resubmit_doubts=self._submit_policy.resubmit_doubts,
             observer=self._observer,
         )
-        return _House(http=http, poller=poller, submitter=submitter)
+        return _House(http=http, poller=poller, submitter=submitter, counter=counter)
 
     async def _learn_from_earlier_runs(self, poller: Poller) -> None:
         for entry in await self._journal.entries([State.READY], last=_LEARN_FROM):
@@ -276,6 +282,13 @@ class Client(AsyncContextManagerMixin):
     async def credits(self) -> Credits:
         """Return what the account has left."""
         return await self.provider.credits(self._inside().http)
+
+    async def audit(self) -> Audit | None:
+        """Compare what the journal says was charged with the provider's counter.
+
+        None where the counter was not noted when the journal was begun.
+        """
+        return await self._inside().counter.audit()
 
     async def download(self, songs: Song | Iterable[Song], directory: str | Path) -> list[Path]:
         """Save the audio of finished songs into `directory`, and return the paths in order.

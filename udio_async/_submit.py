@@ -9,6 +9,7 @@ import attrs
 from anyio.abc import TaskGroup
 
 from ._book import Book, remembered_error
+from ._counter import CreditCounter
 from ._errors import RateLimited, SubmitInDoubt, UdioError, Unreachable
 from ._events import Event, Observer
 from ._http import Http
@@ -38,6 +39,7 @@ class Submitter:
     poller: Poller
     book: Book
     lane: Lane
+    counter: CreditCounter
     resubmit_doubts: bool = False
     observer: Observer | None = None
 
@@ -112,7 +114,7 @@ class Submitter:
             if isinstance(error, (RateLimited, Unreachable)) and _took_nothing(error):
                 # Before the lane is free: the next one shall see it.
                 self.lane.hold_back(attempt, error)
-            await self.book.settle(entry, error)
+            await self._settle(entry, error)
             raise
         except Exception as error:
             doubt = SubmitInDoubt(
@@ -120,8 +122,15 @@ class Submitter:
                 provider=self.provider.name,
                 evidence=f"the adapter raised {error!r}",
             )
-            await self.book.settle(entry, doubt)
+            await self._settle(entry, doubt)
             raise doubt from error
+
+    async def _settle(self, entry: Entry, error: UdioError) -> None:
+        """Keep the verdict; for a doubt also what the account's counter says of it."""
+        await self.book.settle(entry, error)
+        if isinstance(error, SubmitInDoubt):
+            error.evidence += await self.counter.since_start()
+            await self.book.settle(attrs.evolve(entry, state=State.IN_DOUBT), error)
 
     def _tell_retried(self, error: RateLimited | Unreachable) -> None:
         if self.observer:

@@ -104,3 +104,11 @@ class Journal(Protocol):
     ) -> Sequence[Entry]:
         """Return the entries in these states, oldest first; only the newest `last` of them."""
         ...
+
+    async def note(self, name: str, value: str) -> None:
+        """Keep a fact about the account, over an earlier one of that name."""
+        ...
+
+    async def noted(self, name: str) -> str | None:
+        """Return the fact of that name."""
+        ...

@@ -16,11 +16,13 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._notes: dict[str, str] = {}
 
     @asynccontextmanager
     async def open(self, account: str) -> AsyncGenerator[None]:  # noqa: ARG002  # it has only one
         """Start empty."""
         self._entries.clear()
+        self._notes.clear()
         yield
 
     async def add(self, entry: Entry) -> Entry | None:
@@ -54,3 +56,11 @@ class MemoryJournal:
         """Return the unfinished entries in these states."""
         found = [entry for entry in self._entries.values() if entry.state in states]
         return found if last is None else found[-last:]
+
+    async def note(self, name: str, value: str) -> None:
+        """Keep a fact about the account."""
+        self._notes[name] = value
+
+    async def noted(self, name: str) -> str | None:
+        """Return the fact of that name."""
+        return self._notes.get(name)

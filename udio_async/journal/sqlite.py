@@ -37,6 +37,7 @@ _DIED = "the process died after the intent was kept and before an answer was"
 
 _SCHEMA = """
 create table meta (name text primary key, value blob not null) without rowid;
+create table notes (name text primary key, value text not null) without rowid;
 create table jobs (
     number integer primary key,
     key text not null unique,
@@ -92,6 +93,14 @@ class SqliteJournal:
     ) -> Sequence[Entry]:
         """Return the entries in these states, oldest first; only the newest `last` of them."""
         return await self._desk.do(lambda store: store.entries(states, last))
+
+    async def note(self, name: str, value: str) -> None:
+        """Keep a fact about the account, over an earlier one of that name."""
+        await self._desk.do(lambda store: store.note(name, value))
+
+    async def noted(self, name: str) -> str | None:
+        """Return the fact of that name."""
+        return await self._desk.do(lambda store: store.noted(name))
 
 
 class _Store:
@@ -209,6 +218,13 @@ class _Store:
             (*states, -1 if last is None else last),
         )
         return [_converter.loads(text, Entry) for (text,) in rows][::-1]
+
+    def note(self, name: str, value: str) -> None:
+        self._db.execute("insert or replace into notes values (?, ?)", (name, value))
+
+    def noted(self, name: str) -> str | None:
+        row = self._db.execute("select value from notes where name = ?", (name,)).fetchone()
+        return row[0] if row else None
 
     def commit(self, orders: "Sequence[_Order[Any]]") -> None:
         """Run the orders as one transaction, durable when this returns."""

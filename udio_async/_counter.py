@@ -1,0 +1,94 @@
+"""What the account's own counter says: evidence about doubts, and a check of our books."""
+
+import json
+import logging
+
+import anyio
+import attrs
+
+from ._errors import UdioError
+from ._http import Http
+from ._records import Credits
+from .journal import Journal, State
+from .providers.base import Provider
+
+_TIMEOUT = 10.0
+"""Seconds that evidence is waited for."""
+_FIRST = "credits at first"
+_CHARGED = frozenset({State.ACCEPTED, State.READY, State.FAILED})
+
+logger = logging.getLogger("udio_async")
+
+
+@attrs.frozen(kw_only=True)
+class Audit:
+    """What the journal says was charged, beside the provider's counter.
+
+    The counter is conclusive only if nobody else uses the account. `difference` is what the
+    counter went down by beyond the accepted songs: 0 if the books agree, None if the price of a
+    song is not known.
+    """
+
+    accepted: int
+    in_doubt: int
+    price: float | None
+    """Credits for one request."""
+    counted: float
+    """Credits that the counter went down by since this journal was begun."""
+
+    @property
+    def difference(self) -> float | None:
+        """Credits that the counter and the accepted songs differ by."""
+        return None if self.price is None else self.counted - self.accepted * self.price
+
+
+class CreditCounter:
+    """Looks at the account's credits, once when a journal is begun and again on demand."""
+
+    def __init__(self, provider: Provider, http: Http, journal: Journal) -> None:
+        self._provider = provider
+        self._http = http
+        self._journal = journal
+        self._at_start: Credits | None = None
+
+    async def note_start(self) -> None:
+        """Note the credits before anything is spent; without an answer there is no evidence."""
+        self._at_start = await self._now()
+        if self._at_start is not None and await self._journal.noted(_FIRST) is None:
+            await self._journal.note(_FIRST, json.dumps(_spent_so_far(self._at_start)))
+
+    async def since_start(self) -> str:
+        """Return, for a doubt, what the counter showed before this run and shows now."""
+        if self._at_start is None:
+            return ""
+        now = await self._now()
+        if now is None:
+            return ""
+        return f"; credits: {self._at_start.remaining:g} at the start, {now.remaining:g} now"
+
+    async def audit(self) -> Audit | None:
+        """Compare the journal with the counter; None if the counter was never noted."""
+        first = await self._journal.noted(_FIRST)
+        if first is None:
+            return None
+        now = await self._provider.credits(self._http)
+        accepted = await self._journal.entries(_CHARGED)
+        return Audit(
+            accepted=len(accepted),
+            in_doubt=len(await self._journal.entries([State.IN_DOUBT])),
+            price=self._provider.traits.credits_per_song,
+            counted=_spent_so_far(now) - json.loads(first),
+        )
+
+    async def _now(self) -> Credits | None:
+        try:
+            with anyio.move_on_after(_TIMEOUT):
+                return await self._provider.credits(self._http)
+        except (UdioError, RuntimeError) as error:
+            logger.debug("no credits to compare with: %s", error)
+        return None
+
+
+def _spent_so_far(credits: Credits) -> float:  # noqa: A002  # what it is
+    """Return a counter that goes up with spending: `used`, where the provider has it."""
+    return credits.used if credits.used is not None else -credits.remaining
