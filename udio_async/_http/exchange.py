@@ -185,9 +185,9 @@ async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.R
     try:
         return await opener(request)
     except (httpx.NetworkError, httpx.RemoteProtocolError):
-        if request.extensions["fresh"] or not trail.reused:
+        if request.extensions["fresh"] or not request.extensions.get("reused", trail.reused):
             raise
-    request.extensions["fresh"] = True
+    request.extensions.update(fresh=True, trace=trail)
     return await opener(request)
 
 
