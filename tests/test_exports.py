@@ -15,7 +15,7 @@ ROOMS = (
     "_errors _records _schedule _limits _mp3",
     "_tasks _wire _http journal",
     "_events providers",
-    "_poller _book _lane _counter _submit _download",
+    "_watch _poller _book _lane _counter _submit _download",
     "_job _batch _client callbacks",
     "sandbox testing cli",
 )

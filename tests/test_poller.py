@@ -34,8 +34,9 @@ from udio_async import (
     Unreachable,
     WaitExpired,
 )
-from udio_async._poller import _LOOKS_AT_ONCE, Poller, Watch
+from udio_async._poller import _LOOKS_AT_ONCE, Poller
 from udio_async._schedule import Schedule
+from udio_async._watch import Watch
 
 Backend = tuple[str, Mapping[str, Any]]
 AWAY = Unreachable("no route")

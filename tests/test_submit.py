@@ -29,8 +29,9 @@ from udio_async._book import Book, fresh_key
 from udio_async._counter import CreditCounter
 from udio_async._events import Observer
 from udio_async._lane import Lane, SubmitPolicy
-from udio_async._poller import Poller, Watch
+from udio_async._poller import Poller
 from udio_async._submit import Submitter
+from udio_async._watch import Watch
 
 UNSENT = Unreachable("no route", sent=False)
 

@@ -53,6 +53,7 @@ class Batch(AsyncContextManagerMixin):
         self._moved = anyio.Event()
         self._stopped_by: AccountError | Blocked | None = None
         self._input_ended = False
+        self._hand_in = self._finish  # bound once, not once for each song
         self._input_error: Exception | None = None
 
     @asynccontextmanager
@@ -129,7 +130,7 @@ class Batch(AsyncContextManagerMixin):
                 self._stopped_by = error
             self._finish(Outcome(index=index, request=request, error=error))
         else:
-            on_outcome(job, index, request, self._finish)
+            on_outcome(job, index, request, self._hand_in)
 
     def _finish(self, outcome: Outcome) -> None:
         self._active -= 1

@@ -23,8 +23,8 @@ from ._errors import (
     UdioError,
     Unreachable,
 )
-from ._poller import Watch
 from ._records import SongRequest
+from ._watch import Watch
 from .journal import Entry, Journal, State
 
 logger = logging.getLogger("udio_async")

@@ -1,13 +1,12 @@
 """One song in the making, as its owner sees it."""
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Self
 
 import attrs
 
-from ._poller import Watch
 from ._records import Outcome, Song, SongRequest, Stage, Task
+from ._watch import Watch
 
 
 @attrs.frozen(eq=False)
@@ -59,22 +58,28 @@ def on_outcome(
     job: Job, index: int, request: SongRequest | str, then: Callable[[Outcome], None]
 ) -> None:
     """Call `then` with the job's outcome once it is over."""
-    # A partial holds half of what a closure does, and there may be 10,000 of them.
-    job._watch.on_done(partial(_hand_over, job, index, request, then))  # noqa: SLF001  # its own room
+    job._watch.on_done(_HandOver(job, index, request, then))  # noqa: SLF001  # its own room
 
 
-def _hand_over(
-    job: Job, index: int, request: SongRequest | str, then: Callable[[Outcome], None]
-) -> None:
-    then(
-        Outcome(
-            index=index,
-            request=request,
-            task_id=job.task_id,
-            songs=job._delivered(),  # noqa: SLF001  # its own room
-            error=job._watch.error,  # noqa: SLF001  # its own room
+@attrs.frozen(eq=False)
+class _HandOver:
+    """One small object: the garbage collector visits all of them, and 10,000 may wait."""
+
+    _job: Job
+    _index: int
+    _request: SongRequest | str
+    _then: Callable[[Outcome], None]
+
+    def __call__(self) -> None:
+        self._then(
+            Outcome(
+                index=self._index,
+                request=self._request,
+                task_id=self._job.task_id,
+                songs=self._job._delivered(),  # noqa: SLF001  # its own room
+                error=self._job._watch.error,  # noqa: SLF001  # its own room
+            )
         )
-    )
 
 
 @attrs.define(eq=False)

@@ -8,8 +8,10 @@ about the songs: it slows the looks at this provider down, and is repeated.
 import heapq
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 import attrs
@@ -29,6 +31,7 @@ from ._http import Http
 from ._limits import backoff
 from ._records import SongRequest, Stage, Task
 from ._schedule import PollPolicy, Schedule
+from ._watch import Watch
 from .journal import Entry
 from .providers.base import Provider, failure_error
 
@@ -45,65 +48,9 @@ _SPREAD_PER_LOOK = 0.05
 _OVERSLEPT = 1.0
 """Seconds: waking up later than this means that something blocked the event loop."""
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 logger = logging.getLogger("udio_async")
-
-
-@attrs.define(eq=False, kw_only=True)
-class Watch:
-    """One task in flight: what was last seen of it."""
-
-    task: Task
-    schedule: Schedule = attrs.field(repr=False)
-    entry: Entry | None = attrs.field(default=None, repr=False)
-    """What the journal knows of it."""
-    resumed: bool = False
-    """It was accepted in an earlier run, so how long it took is not known."""
-    took: float | None = None
-    """Seconds from accepted to complete, to within a look."""
-    accepted_at: float
-    looked_at: float
-    outages_before: float
-    """Seconds of outage that had passed when it was accepted; they do not count as its wait."""
-    alone: bool = False
-    """Ask about it in a request of its own: one for many went without it."""
-    settling_since: float | None = None
-    over: bool = False
-    error: UdioError | None = None
-    _changed: anyio.Event | None = None
-    _then: Callable[[], None] | None = None
-
-    @property
-    def task_id(self) -> str:
-        """The provider's id of the task."""
-        return self.task.id
-
-    async def changed(self) -> None:
-        """Wait for the next step forward, or for the end."""
-        if self._changed is None:
-            self._changed = anyio.Event()
-        await self._changed.wait()
-
-    def announce(self) -> None:
-        """Wake whoever waits for a change."""
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
-
-    def finish(self, error: UdioError | None = None) -> None:
-        """End the wait, well or with an error."""
-        self.over = True
-        self.error = error
-        self.announce()
-        then, self._then = self._then, None  # it may hold this watch, in a circle
-        if then is not None:
-            then()
-
-    def on_done(self, then: Callable[[], None]) -> None:
-        """Call `then` once it is over, at once if it is already."""
-        if self.over:
-            then()
-        else:
-            self._then = then
 
 
 @attrs.define
@@ -188,7 +135,7 @@ class Poller:
         """
         now = anyio.current_time()
         watch = Watch(
-            task=Task(id=task_id, provider=self._provider.name, stage=Stage.QUEUED),
+            task=Task(id=task_id, provider=self._provider.name, stage=Stage.QUEUED, raw=_NOTHING),
             schedule=self._schedule_for(request.model or self._traits.default_model),
             entry=entry,
             resumed=resumed,
@@ -348,7 +295,7 @@ class Poller:
             task = self._settled(watch, task, now)
         if task.stage.is_before(before):
             return
-        watch.task = task
+        watch.task = task if task.stage.is_final else _without_raw(task)
         if task.stage is Stage.FAILED:
             self._finish(watch, failure_error(task))
         elif task.stage is Stage.COMPLETE:
@@ -371,7 +318,7 @@ class Poller:
         return attrs.evolve(task, stage=Stage.COMPLETE if has_audio else Stage.FAILED)
 
     def _missed(self, batch: list[Watch], error: Exception) -> None:
-        """Slow the looks down; after a whole deadline without any answer, give up."""
+        """Slow the looks down, unless a single song is to blame."""
         if not isinstance(error, ProviderUnavailable):
             logger.error("a look at %s failed unforeseen", self._provider.name, exc_info=error)
         now = anyio.current_time()
@@ -382,11 +329,14 @@ class Poller:
         self._tell("retried", error=error, wait=wait)
         for watch in batch:
             watch.alone = watch.alone or unreadable
+            if watch.alone and self._waited(watch, now) >= self._deadline:
+                self._finish(watch, self._expired(watch))
+        self._give_up_unanswered(batch, now)
+
+    def _give_up_unanswered(self, batch: list[Watch], now: float) -> None:
+        """End the waits that have seen no answer of the provider for a whole deadline."""
         for watch in self._all(batch):
             if now - max(watch.accepted_at, self._reach.answered_at) > self._deadline:
-                self._finish(watch, self._expired(watch))
-        for watch in batch:
-            if not watch.over and watch.alone and self._waited(watch, now) >= self._deadline:
                 self._finish(watch, self._expired(watch))
 
     def _unknown(self, batch: list[Watch], error: RequestError) -> None:
@@ -412,7 +362,8 @@ class Poller:
             )
 
     def _all(self, batch: list[Watch]) -> list[Watch]:
-        return [*batch, *(watch for _, _, watch in self._heap if not watch.over)]
+        waiting = [*batch, *(watch for _, _, watch in self._heap)]
+        return [watch for watch in waiting if not watch.over]
 
     def _spread(self, now: float) -> None:
         """Spread what piled up during an outage or a blocked loop, so that it is no burst."""
@@ -498,3 +449,9 @@ class Poller:
                     wait=wait,
                 )
             )
+
+
+def _without_raw(task: Task) -> Task:
+    """Let the words of an answer go while more answers will come: ten thousand songs may wait."""
+    songs = tuple(attrs.evolve(song, raw=_NOTHING) for song in task.songs)
+    return attrs.evolve(task, songs=songs, raw=_NOTHING)

@@ -211,6 +211,7 @@ class Task:
     """True where the provider says it is done but the audio does not show it yet."""
     error: Failure | None = None
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+    """What the provider said, word for word; a client keeps it once the task is final."""
 
 
 @attrs.frozen(kw_only=True)

@@ -14,9 +14,10 @@ from ._errors import RateLimited, SubmitInDoubt, UdioError, Unreachable
 from ._events import Event, Observer
 from ._http import Http
 from ._lane import Lane
-from ._poller import Poller, Watch
+from ._poller import Poller
 from ._records import SongRequest
 from ._tasks import owned
+from ._watch import Watch
 from .journal import Entry, State
 from .providers.base import Provider
 

@@ -11,8 +11,9 @@ import attrs
 from udio_async import Credits, PollPolicy, Song, SongRequest, Stage, Task, Traits
 from udio_async._events import Observer
 from udio_async._http import Account, ApiKey, Http
-from udio_async._poller import Poller, Watch
+from udio_async._poller import Poller
 from udio_async._records import ProviderOptions
+from udio_async._watch import Watch
 from udio_async.providers.base import CallbackAddress
 
 SONG = SongRequest(description="a song")
