@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udio_async._errors import InvalidRequest
-from udio_async._limits import Gcra, RetryQuota, backoff, parse_retry_after
+from udio_async._limits import Gcra, backoff, parse_retry_after
 
 NOW = 1_790_000_000.0
 
@@ -80,29 +80,6 @@ def test_backoff_spreads_clients_that_failed_together() -> None:
     for tenth in range(10):
         share = sum(tenth * 0.8 <= wait < (tenth + 1) * 0.8 for wait in waits)
         assert 60 <= share <= 140
-
-
-def test_an_outage_costs_a_constant_number_of_retries() -> None:
-    """However many songs are in flight, retries end when the shared purse is empty."""
-    quota = RetryQuota()
-    assert sum(quota.take() for _ in range(10_000)) == 500 // 14
-
-
-def test_good_answers_fill_the_quota_up_to_its_capacity() -> None:
-    """A retry that helped is refunded, first successes earn a little, no hoard is built."""
-    quota = RetryQuota(capacity=28, cost=14, refund=1)
-    assert quota.take()
-    quota.succeeded(retried=True)
-    assert quota.balance == 28
-    assert quota.take()
-    assert quota.take()
-    assert not quota.take()
-    for _ in range(14):
-        quota.succeeded()
-    assert quota.take()
-    for _ in range(100):
-        quota.succeeded()
-    assert quota.balance == 28
 
 
 @given(

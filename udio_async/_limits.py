@@ -59,36 +59,6 @@ def backoff(
 
 
 @attrs.define
-class RetryQuota:
-    """A purse that all requests to one provider share, so that an outage costs a constant number.
-
-    A retry takes `cost` out and the success of a retried request puts it back; a success at
-    first try puts `refund` in. When it is empty, failures are reported instead of retried. The
-    figures are those of botocore's standard mode, where 500 buys about 35 retries.
-    """
-
-    capacity: int = 500
-    cost: int = 14
-    refund: int = 1
-    balance: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.balance = self.capacity
-
-    def take(self) -> bool:
-        """Pay for one retry and answer whether it may be made."""
-        if self.balance < self.cost:
-            return False
-        self.balance -= self.cost
-        return True
-
-    def succeeded(self, *, retried: bool = False) -> None:
-        """Put back what a good answer earns."""
-        earned = self.cost if retried else self.refund
-        self.balance = min(self.capacity, self.balance + earned)
-
-
-@attrs.define
 class Gcra:
     """A rate limit by the generic cell rate algorithm: no queue, one number.
 

@@ -188,8 +188,9 @@ def test_doubt_names_its_evidence() -> None:
 
 
 def test_the_wait_that_was_asked_for_is_told() -> None:
-    """RateLimited carries Retry-After in seconds, or None."""
-    for headers, wait in (({"retry_after": "7"}, 7.0), ({}, None)):
+    """RateLimited carries Retry-After in seconds, or None; milliseconds come before it."""
+    ms = {"retry_after_ms": "1500", "retry_after": "2"}
+    for headers, wait in (({"retry_after": "7"}, 7.0), (ms, 1.5), ({}, None)):
         with pytest.raises(RateLimited) as caught:
             accepted_id(reply(429, **headers), SHARED_RULES, provider="p")
         assert caught.value.retry_after == wait

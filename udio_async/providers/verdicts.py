@@ -151,12 +151,19 @@ def make_error(rule: Rule, message: str, *, reply: Reply) -> UdioError:
     assert rule.error is not None
     error = rule.error(message)
     if isinstance(error, RateLimited):
-        error.retry_after = parse_retry_after(reply.headers.get("retry-after"), now=time.time())
+        error.retry_after = _asked_wait(reply)
     if isinstance(error, Unreachable):
         error.sent = rule.verdict is not Verdict.NOT_SENT
     if isinstance(error, SubmitInDoubt):
         error.evidence = _evidence(reply)
     return error
+
+
+def _asked_wait(reply: Reply) -> float | None:
+    """Return the seconds that the provider asked for, if it did; some gateways say it in ms."""
+    in_ms = reply.headers.get("retry-after-ms")
+    asked = f"{in_ms}ms" if in_ms else reply.headers.get("retry-after")
+    return parse_retry_after(asked, now=time.time())
 
 
 def _evidence(reply: Reply) -> str:
