@@ -46,38 +46,39 @@ class Job:
             await self._watch.changed()
         if self._watch.error is not None:
             raise self._watch.error
-        return self._delivered()
+        return _titled(self._watch.task, self.request.title)
 
-    def _delivered(self) -> tuple[Song, ...]:
-        """The songs so far, with the title asked for where the provider knows no titles."""
-        title = self.request.title
-        return tuple(attrs.evolve(song, title=song.title or title) for song in self.task.songs)
+
+def _titled(task: Task, title: str | None) -> tuple[Song, ...]:
+    """The songs so far, with the title asked for where the provider knows no titles."""
+    return tuple(attrs.evolve(song, title=song.title or title) for song in task.songs)
 
 
 def on_outcome(
     job: Job, index: int, request: SongRequest | str, then: Callable[[Outcome], None]
 ) -> None:
     """Call `then` with the job's outcome once it is over."""
-    job._watch.on_done(_HandOver(job, index, request, then))  # noqa: SLF001  # its own room
+    job._watch.on_done(_HandOver(job._watch, index, request, then))  # noqa: SLF001  # its own room
 
 
 @attrs.frozen(eq=False)
 class _HandOver:
     """One small object: the garbage collector visits all of them, and 10,000 may wait."""
 
-    _job: Job
+    _watch: Watch
     _index: int
     _request: SongRequest | str
     _then: Callable[[Outcome], None]
 
     def __call__(self) -> None:
+        title = None if isinstance(self._request, str) else self._request.title
         self._then(
             Outcome(
                 index=self._index,
                 request=self._request,
-                task_id=self._job.task_id,
-                songs=self._job._delivered(),  # noqa: SLF001  # its own room
-                error=self._job._watch.error,  # noqa: SLF001  # its own room
+                task_id=self._watch.task_id,
+                songs=_titled(self._watch.task, title),
+                error=self._watch.error,
             )
         )
 
