@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections import Counter
+from typing import Any
 from uuid import uuid4
 
 import attrs
@@ -50,8 +51,14 @@ class Keys:
 
 def request_digest(request: SongRequest) -> str:
     """Return a fingerprint of what is asked for, the same in every run."""
-    text = json.dumps(request.as_json(), sort_keys=True, ensure_ascii=True)
+    text = json.dumps(_canonical(request), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _canonical(request: SongRequest) -> dict[str, Any]:
+    """Return what is asked for as it comes back from the journal: no tuples, names are text."""
+    asked: dict[str, Any] = json.loads(json.dumps(request.as_json()))
+    return asked
 
 
 def fresh_key(request: SongRequest) -> str:
@@ -75,7 +82,7 @@ class Book:
             InvalidRequest: the key stands for another request.
         """
         entry = await self._journal.get(key)
-        if entry is not None and entry.request != request.as_json():
+        if entry is not None and entry.request != _canonical(request):
             raise InvalidRequest(
                 f"key {key!r} stands for another request: {_difference(entry, request)}; "
                 "give the request that it stands for, or another key",
@@ -95,7 +102,7 @@ class Book:
         entry = Entry(
             key=key,
             provider=self._provider,
-            request=request.as_json(),
+            request=_canonical(request),
             state=State.SENDING,
             attempt=known.attempt + 1 if known else 1,
             submitted_at=time.time(),
@@ -157,8 +164,18 @@ class Book:
         try:
             await self._journal.put(entry, expected=expected)
         except JournalError as error:
+            if await self._is_kept(entry):
+                return
             self._broken = error
             logger.error("job %s is %s, which could not be kept: %s", entry.key, entry.state, error)  # noqa: TRY400  # its frames help nobody
+
+    async def _is_kept(self, entry: Entry) -> bool:
+        """Answer whether another wait for the same job has kept the same end before."""
+        try:
+            known = await self._journal.get(entry.key)
+        except JournalError:
+            return False
+        return known.state is entry.state if known else not self._journal.durable
 
 
 def remembered_error(entry: Entry) -> UdioError:
@@ -187,7 +204,7 @@ def _verdict(error: UdioError) -> State:
 
 def _difference(entry: Entry, request: SongRequest) -> str:
     """Say in which fields a request differs from the one that was kept."""
-    then, now = entry.request, request.as_json()
+    then, now = entry.request, _canonical(request)
     return "; ".join(
         f"{name} was {then.get(name)!r}, is {now.get(name)!r}"
         for name in sorted(then.keys() | now.keys())

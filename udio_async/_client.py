@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -61,8 +61,8 @@ class Client(AsyncContextManagerMixin):
             doubt if the process is killed.
         poll: when to look at a song, and when to give it up.
         requests_per_second: an upper bound on API requests; None for no bound of our own.
-        on_doubt: "hold" raises `SubmitInDoubt` and never pays twice; "resubmit" asks again, and
-            may pay twice.
+        on_doubt: what becomes of doubts of an earlier run when their batch is continued: "hold"
+            raises `SubmitInDoubt` and never pays twice; "resubmit" asks again, and may pay twice.
         max_in_doubt: submits in doubt after which nothing more is sent.
         max_submits: songs that this client may have accepted or in doubt; None for no limit.
         max_credits: credits that it may spend, where the provider's price is known.
@@ -129,7 +129,7 @@ class Client(AsyncContextManagerMixin):
             house = self._house = self._furnish(tasks, http)
             if self._journal.durable:
                 await self._learn_from_earlier_runs(house.poller)
-                tasks.start_soon(house.counter.note_start)
+                await house.counter.note_start()
             tasks.start_soon(house.poller.run)
             try:
                 yield self
@@ -188,7 +188,12 @@ class Client(AsyncContextManagerMixin):
     async def _submit(self, request: SongRequest | str, name: Callable[[SongRequest], str]) -> Job:
         house = self._inside()
         request = _as_request(request)
-        self.provider.check(request)
+        try:
+            self.provider.check(request)
+        except UdioError as error:
+            with suppress(TypeError, ValueError):  # what is no JSON has no name
+                error.job_key = name(request)
+            raise
         return Job(request, await house.submitter.submit(request, name(request)))
 
     async def generate(self, request: SongRequest | str) -> tuple[Song, ...]:

@@ -6,7 +6,7 @@ import logging
 import anyio
 import attrs
 
-from ._errors import UdioError
+from ._errors import JournalError, UdioError
 from ._http import Http
 from ._records import Credits
 from .journal import Journal, State
@@ -54,8 +54,14 @@ class CreditCounter:
     async def note_start(self) -> None:
         """Note the credits before anything is spent; without an answer there is no evidence."""
         self._at_start = await self._now()
-        if self._at_start is not None and await self._journal.noted(_FIRST) is None:
-            await self._journal.note(_FIRST, json.dumps(_spent_so_far(self._at_start)))
+        if self._at_start is None:
+            return
+        try:
+            new = not await self._journal.entries(list(State), last=1)
+            if new and await self._journal.noted(_FIRST) is None:
+                await self._journal.note(_FIRST, json.dumps(_spent_so_far(self._at_start)))
+        except JournalError as error:  # the next intent will raise it to whoever submits
+            logger.debug("the credits could not be kept: %s", error)
 
     async def since_start(self) -> str:
         """Return, for a doubt, what the counter showed before this run and shows now."""

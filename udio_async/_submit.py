@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from ._book import Book, remembered_error
 from ._counter import CreditCounter
-from ._errors import RateLimited, SubmitInDoubt, UdioError, Unreachable
+from ._errors import InvalidRequest, RateLimited, SubmitInDoubt, UdioError, Unreachable
 from ._events import Event, Observer
 from ._http import Http
 from ._lane import Lane
@@ -80,6 +80,10 @@ class Submitter:
             return self.poller.watch(known.task_id, request, known, resumed=True)
         if known.state is State.READY:
             return self.poller.finished(known)
+        if known.state is State.SENDING:
+            raise InvalidRequest(
+                f"key {known.key!r} is being submitted at this moment; wait for it"
+            )
         raise remembered_error(known)
 
     async def _attempt(

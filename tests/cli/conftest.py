@@ -14,6 +14,7 @@ import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+import udio_async.cli
 from udio_async.cli import main
 from udio_async.sandbox import Fault, Sandbox
 
@@ -67,6 +68,8 @@ def call_cli(
     """Run a command in this process, where starting a child would show nothing more."""
     monkeypatch.setenv("UDIOAPI_API_KEY", KEY)
     monkeypatch.setenv("APIFRAME_API_KEY", KEY)
+    # Commands that it shows are then those of a child.
+    monkeypatch.setattr(sys, "argv", [str(Path(udio_async.cli.__file__).with_name("__main__.py"))])
 
     def call(*args: object) -> Ended:
         code = main([*map(str, args)])

@@ -27,7 +27,8 @@ def test_an_interrupt_names_what_was_accepted(
 ) -> None:
     """Exit 130, with the id of every task that was paid for and not delivered, and only those."""
     requests = write_requests(*QUICK_AND_STUCK)
-    child = start_cli("batch", requests, "--out", tmp_path, "--backend", backend, *bench.at)
+    options = ("--out", tmp_path, "--no-journal", "--backend", backend)
+    child = start_cli("batch", requests, *options, *bench.at)
     quick = [json.loads(child.next_line()) for _ in range(2)]
     child.interrupt()
     ended = child.end()
@@ -47,7 +48,8 @@ def test_sigterm_is_told_the_same_way(
     tmp_path: Path,
 ) -> None:
     """A container that is stopped loses no id either; exit 143."""
-    child = start_cli("batch", write_requests(*QUICK_AND_STUCK), "--out", tmp_path, *bench.at)
+    requests = write_requests(*QUICK_AND_STUCK)
+    child = start_cli("batch", requests, "--out", tmp_path, "--no-journal", *bench.at)
     child.next_line()
     child.process.send_signal(signal.SIGTERM)
     ended = child.end()
@@ -89,7 +91,7 @@ def test_a_reader_that_leaves(
 ) -> None:
     """Like `| head -1`: no traceback, exit as if by SIGPIPE, and what was paid for is named."""
     requests = write_requests(*QUICK_AND_STUCK, {"description": "a"}, {"description": "b"})
-    child = start_cli("batch", requests, "--out", tmp_path, *bench.at)
+    child = start_cli("batch", requests, "--out", tmp_path, "--no-journal", *bench.at)
     child.next_line()
     assert child.process.stdout is not None
     child.process.stdout.close()

@@ -14,16 +14,18 @@ from udio_async.providers import PROVIDERS
 
 from .conftest import Child, environment, run_cli
 
+COMMANDS = ("generate", "batch", "resume", "doubts", "resolve", "audit", "credits", "demo")
+
 
 def test_help() -> None:
     """The program's own help names every command and the exit codes."""
     ended = run_cli("--help")
     assert (ended.code, ended.err) == (0, "")
-    for word in ("generate", "batch", "credits", "demo", "sandbox", "130", "UDIOAPI_API_KEY"):
+    for word in (*COMMANDS, "sandbox", "130", "UDIOAPI_API_KEY"):
         assert word in ended.out
 
 
-@pytest.mark.parametrize("command", ["generate", "batch", "credits", "demo", "sandbox"])
+@pytest.mark.parametrize("command", [*COMMANDS, "sandbox"])
 def test_help_of_a_command(command: str) -> None:
     """Every command has help, 80 columns wide, and no option that takes a key."""
     result = CliRunner().invoke(cli, [command, "--help"], prog_name="udio-async")

@@ -1,4 +1,4 @@
-"""The command line: `udio-async demo`, `generate`, `batch`, `credits`, `sandbox`.
+"""The command line: `udio-async demo`, `generate`, `batch`, `resume`, `doubts` and others.
 
 It needs the extra `cli`: `pip install "udio-async[cli]"`.
 """

@@ -1,85 +1,32 @@
-"""The commands and their options. What they do is imported when they run, so `--help` is quick."""
+"""The commands. What they do is imported when they run, so `--help` is quick."""
 # ruff: noqa: ANN401, PLC0415 - click checks the options; for the imports see above
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
-from ._names import (
-    DEFAULT_SERVICE,
-    DEMO_SPEED,
-    MAX_ACTIVE,
-    SANDBOX_PORT,
-    SANDBOX_SPEED,
-    SERVICES,
+from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
+from ._options import (
+    DIRECTORY,
+    SPEED,
+    backend_option,
+    journal_of_batch,
+    journal_option,
+    journal_that_exists,
+    json_option,
+    limit_options,
+    many_options,
+    price_option,
+    service_options,
+    take_service,
+    take_terms,
+    take_view,
+    view_options,
+    with_options,
 )
-
-if TYPE_CHECKING:
-    from ._run import View
-    from ._service import Service
-
-Command = Callable[..., Any]
-
-_OUT = click.Path(file_okay=False, path_type=Path)
-_SPEED = click.FloatRange(min=0, min_open=True)
-
-_service_options = (
-    click.option(
-        "--provider",
-        "name",
-        type=click.Choice(SERVICES),
-        default=DEFAULT_SERVICE,
-        show_default=True,
-        help="Who makes the songs; sandbox needs no key and costs nothing.",
-    ),
-    click.option("--base-url", metavar="URL", help="The service at another address."),
-    click.option("--legacy", is_flag=True, help="udioapi-v1: its older generation, no callback."),
-    click.option(
-        "--speed",
-        type=_SPEED,
-        metavar="N",
-        help="For a sandbox: songs are made N times faster.",
-    ),
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
-_backend_option = click.option(
-    "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", hidden=True
-)
-_view_options = (
-    _json_option,
-    click.option("--quiet", is_flag=True, help="Only errors on stderr."),
-    click.option("--no-progress", is_flag=True, help="No progress on stderr."),
-    _backend_option,
-)
-
-
-def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Apply options so that the help lists them in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _service(options: dict[str, Any]) -> "Service":
-    """Take the options of the service out of a command's options."""
-    from ._service import Service
-
-    return Service(**{name: options.pop(name) for name in ("name", "base_url", "legacy", "speed")})
-
-
-def _view(options: dict[str, Any]) -> "View":
-    """Take the options of the output out of a command's options."""
-    from ._run import View
-
-    names = ("quiet", "no_progress", "backend")
-    return View(json=options.pop("as_json"), **{name: options.pop(name) for name in names})
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88})
@@ -95,7 +42,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("description", metavar="[TEXT]", required=False)
-@click.option("--out", type=_OUT, metavar="DIR", help="Save the songs here.")
+@click.option("--out", type=DIRECTORY, metavar="DIR", help="Save the songs here.")
 @click.option("--lyrics", type=click.File("rb"), metavar="FILE|-", help="The words to sing.")
 @click.option("--style", help='Genre, mood, tempo: "pop, upbeat, 120 bpm".')
 @click.option("--title", help="The song's name.")
@@ -103,64 +50,165 @@ def cli() -> None:
 @click.option("--instrumental", is_flag=True, help="Without singing.")
 @click.option("--model", help="As the provider spells it.")
 @click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
-@_with(*_service_options, *_view_options)
+@with_options(*limit_options, *service_options, *view_options)
 def generate(*, out: Path | None, lyrics: BinaryIO | None, **options: Any) -> int:
     """Make the songs of one request. TEXT says what they are about."""
     from ._input import read_text
     from ._make import make_one
 
-    service, view = _service(options), _view(options)
+    service, view, terms = take_service(options), take_view(options), take_terms(options, None)
     words = None if lyrics is None else read_text(lyrics, lyrics.name)
-    return make_one({**options, "lyrics": words}, service, out, view)
+    return make_one({**options, "lyrics": words}, service, out, view, terms)
 
 
 @cli.command()
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
-@click.option("--out", type=_OUT, metavar="DIR", required=True, help="Save the songs here.")
+@click.option("--out", type=DIRECTORY, metavar="DIR", required=True, help="Save the songs here.")
 @click.option(
-    "--max-active",
-    type=click.IntRange(min=1),
-    default=MAX_ACTIVE,
-    show_default=True,
-    metavar="N",
-    help="Requests in the making at once.",
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Remember here.  [default: DIR/journal.db; none for the sandbox, which forgets too]",
 )
-@_with(*_service_options, *_view_options)
-def batch(*, file: BinaryIO, out: Path, max_active: int, **options: Any) -> int:
+@click.option(
+    "--no-journal", is_flag=True, help="Remember nothing: what breaks off cannot be continued."
+)
+@with_options(*many_options, *service_options, *view_options)
+def batch(
+    *, file: BinaryIO, out: Path, journal: Path | None, no_journal: bool, **options: Any
+) -> int:
     """Make the songs of many requests, one JSON object per line.
 
     Names: description, lyrics, style, title, negative_tags, instrumental, model, vocal_gender,
-    options (an object, different for each provider), extra (raw fields).
+    options (an object, different for each provider), extra (raw fields), key (your own name for
+    the request).
 
     Nothing is sent unless every line is good.
+
+    The same command run again continues: songs that are done are not asked for again, and files
+    that are there are not fetched again. Requests from stdin or a pipe are kept in the journal,
+    and `resume` continues them.
     """
+    from ._hints import hints_for_batch
     from ._make import make_many
 
-    service, view = _service(options), _view(options)
-    name = "stdin" if file is sys.stdin.buffer else file.name
-    return make_many(file, name, service, out, view, max_active=max_active)
+    service, view = take_service(options), take_view(options)
+    from_stdin = file is sys.stdin.buffer
+    only_once = from_stdin or not Path(file.name).is_file()  # a pipe: `<(...)`
+    path = journal_of_batch(out, journal, no_journal=no_journal, provider=service.name)
+    return make_many(
+        file,
+        "stdin" if from_stdin else file.name,
+        service,
+        out,
+        view,
+        take_terms(options, path),
+        hints=hints_for_batch(out, only_once=only_once) if path else None,
+        keep=only_once,
+    )
 
 
 @cli.command()
-@_with(*_service_options, _json_option, _backend_option)
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@journal_option
+@with_options(*many_options, *service_options, *view_options)
+def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
+    """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
+
+    Accepted requests are looked at, refused ones are tried again, and songs whose files are
+    missing are fetched. Requests of a file that were never submitted are not in the journal: for
+    them run the batch again.
+    """
+    from ._hints import hints_for_journal
+    from ._make import make_rest
+
+    service, view = take_service(options), take_view(options)
+    terms = take_terms(options, journal_that_exists(directory, journal))
+    return make_rest(service, directory, view, terms, hints=hints_for_journal(directory))
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@journal_option
+@with_options(*service_options, json_option, backend_option)
+def doubts(
+    *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
+) -> None:
+    """List the requests that may have been taken and paid for.
+
+    An answer was lost, so only your account at the provider can tell. Each comes with the
+    commands that end it; nothing is submitted again before that.
+    """
+    from ._doubts import show_doubts
+    from ._hints import hints_for_journal
+
+    path = journal_that_exists(directory, journal)
+    hints = hints_for_journal(directory)
+    show_doubts(take_service(options), path, hints, as_json=as_json, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.argument("key")
+@click.option("--task-id", metavar="ID", help="It was taken: this is its id at the provider.")
+@click.option("--resubmit", is_flag=True, help="It was not taken: submit it again, and pay.")
+@click.option("--abandon", is_flag=True, help="Let it go: neither look nor submit.")
+@journal_option
+@with_options(*service_options, backend_option)
+def resolve(
+    *, directory: Path, key: str, journal: Path | None, backend: str, **options: Any
+) -> None:
+    """End the doubt about the request KEY, with one of three answers.
+
+    This only writes the answer down; `resume` or the same batch then acts on it.
+    """
+    from ._doubts import Answer, end_doubt
+    from ._hints import hints_for_journal
+
+    answer = Answer(**{name: options.pop(name) for name in ("task_id", "resubmit", "abandon")})
+    path = journal_that_exists(directory, journal)
+    hints = hints_for_journal(directory)
+    end_doubt(take_service(options), path, key, answer, hints, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@journal_option
+@with_options(price_option, *service_options, json_option, backend_option)
+def audit(
+    *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
+) -> int:
+    """Compare what the journal says was charged with the provider's own counter.
+
+    Conclusive only if nobody else uses the key. Exit code 1 when they differ, 2 when they cannot
+    be compared.
+    """
+    from ._audit import show_audit
+
+    path = journal_that_exists(directory, journal)
+    return show_audit(take_service(options), path, as_json=as_json, backend=backend)
+
+
+@cli.command()
+@with_options(*service_options, json_option, backend_option)
 def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A001 - the command's name
     """Show what the account has left."""
     from ._credits import show_credits
 
-    show_credits(_service(options), as_json=as_json, backend=backend)
+    show_credits(take_service(options), as_json=as_json, backend=backend)
 
 
 @cli.command()
-@click.option("--out", type=_OUT, metavar="DIR", default=Path("udio-demo"), show_default=True)
-@click.option("--speed", type=_SPEED, default=DEMO_SPEED, show_default=True, metavar="N")
-@_with(*_view_options)
+@click.option("--out", type=DIRECTORY, metavar="DIR", default=Path("udio-demo"), show_default=True)
+@click.option("--speed", type=SPEED, default=DEMO_SPEED, show_default=True, metavar="N")
+@with_options(*view_options)
 def demo(*, out: Path, speed: float, **options: Any) -> int:
     """Make a dozen requests' songs on all three services: no key, no network, no money."""
     from ._demo import run_demo
     from ._make import prepare_directory
 
     prepare_directory(out)
-    return run_demo(out=out, speed=speed, view=_view(options))
+    return run_demo(out=out, speed=speed, view=take_view(options))
 
 
 @cli.command()
@@ -175,7 +223,7 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
 )
 @click.option(
     "--speed",
-    type=_SPEED,
+    type=SPEED,
     default=SANDBOX_SPEED,
     show_default=True,
     metavar="N",
@@ -192,9 +240,11 @@ def run(argv: Sequence[str] | None) -> int:
     """Run a command and return its exit code; what goes wrong is one line on stderr."""
     from .._errors import UdioError
     from ._failures import tell
+    from ._hints import program
 
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = cli.main(args=argv, prog_name="udio-async", standalone_mode=False)
+        code = cli.main(args=argv, prog_name=program(), standalone_mode=False, obj=words)
     except (click.ClickException, click.Abort, UdioError) as error:
         return tell(error)
     return code if isinstance(code, int) else 0

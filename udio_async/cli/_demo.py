@@ -13,6 +13,7 @@ from .._client import Client
 from .._records import SongRequest
 from .._tasks import open_tasks
 from ..providers import Provider
+from ._hints import program
 from ._input import Entry
 from ._output import Line, SongLine, choose_writer
 from ._run import Run, View, execute
@@ -61,7 +62,7 @@ def run_demo(*, out: Path, speed: float, view: View) -> int:
     if as_table:
         _show_table([line for line in shown if isinstance(line, SongLine)])
     if code == 0 and not view.quiet:
-        click.echo(_NEXT, err=True)
+        click.echo(_NEXT.format(program=program()), err=True)
     return code
 
 
@@ -90,7 +91,7 @@ def _show_table(lines: list[SongLine]) -> None:
 
 _NEXT = """
 Next, still without a key:
-  udio-async generate "A song about rain" --provider sandbox --out songs
+  {program} generate "A song about rain" --provider sandbox --out songs
 With a key, for real songs:
   export UDIOAPI_API_KEY=...
-  udio-async generate "A song about rain" --out songs"""
+  {program} generate "A song about rain" --out songs"""

@@ -38,12 +38,15 @@ def read_entries(file: BinaryIO, name: str, provider: Provider) -> list[Entry]:
     """
     entries: list[Entry] = []
     problems: list[str] = []
+    lines_of_keys: dict[str, int] = {}
     for number, line in _iter_lines(file):
         try:
             if number == 1:
                 _refuse_mark(line)
             if line.strip():
-                entries.append(Entry(read_request(_parse(line), provider), number))
+                request = read_request(_parse(line), provider)
+                _refuse_key(request.key, number, lines_of_keys)
+                entries.append(Entry(request, number))
         except (UdioError, TypeError, ValueError) as error:
             problems.append(f"{name}:{number}: {one_line(error)}")
             if line.startswith(_UTF16):  # so is the rest
@@ -54,6 +57,17 @@ def read_entries(file: BinaryIO, name: str, provider: Provider) -> list[Entry]:
     if not entries:
         raise BadInput(f"{name} holds no requests; give one JSON object per line")
     return entries
+
+
+def _refuse_key(key: str | None, number: int, lines_of_keys: dict[str, int]) -> None:
+    """Refuse a key of two requests, and one that could not be typed."""
+    if key is None:
+        return
+    if key.startswith("-"):
+        raise ValueError(f"key {key!r} begins like an option; begin it with another character")
+    first = lines_of_keys.setdefault(key, number)
+    if first != number:
+        raise ValueError(f"key {key!r} is that of line {first} already")
 
 
 def read_request(values: Mapping[str, Any], provider: Provider) -> SongRequest:

@@ -1,52 +1,109 @@
-"""`generate` and `batch`: from what was given to songs on disk."""
+"""`generate`, `batch` and `resume`: from what was asked for to songs on disk."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
+import attrs
 import click
 
 from .._client import Client
 from .._errors import UdioError
+from ..journal import SqliteJournal
 from ._failures import BadInput
+from ._hints import Hints
 from ._input import Entry, read_entries, read_request
+from ._kept import keep_all, read_unfinished
+from ._opened import open_client
 from ._run import Run, View, execute
 from ._service import Service
 
 
-def make_one(values: Mapping[str, Any], service: Service, out: Path | None, view: View) -> int:
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What the options say about how much at once, for how much, and what is remembered."""
+
+    max_active: int = 1
+    max_submits: int | None = None
+    max_credits: float | None = None
+    on_doubt: Literal["hold", "resubmit"] = "hold"
+    journal: Path | None = None
+
+
+def make_one(
+    values: Mapping[str, Any], service: Service, out: Path | None, view: View, terms: Terms
+) -> int:
     """Make the songs of one request."""
     try:
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
         raise BadInput(str(error)) from error
-    return _make([entry], service, out, view, max_active=1)
-
-
-def make_many(
-    file: BinaryIO, name: str, service: Service, out: Path, view: View, *, max_active: int
-) -> int:
-    """Make the songs of every request in a file."""
-    entries = read_entries(file, name, service.provider())
-    return _make(entries, service, out, view, max_active=max_active)
-
-
-def _make(
-    entries: list[Entry], service: Service, out: Path | None, view: View, *, max_active: int
-) -> int:
     if out is not None:
         prepare_directory(out)
-    work = partial(_work, entries=entries, service=service, max_active=max_active)
-    return execute(work, requests=len(entries), view=view, out=out)
+    work = partial(_make, entries=[entry], service=service, terms=terms)
+    return execute(work, requests=1, view=view, out=out)
 
 
-async def _work(run: Run, *, entries: list[Entry], service: Service, max_active: int) -> None:
-    async with (
-        service.open() as provider,
-        Client(provider, on_event=run.progress.observe) as client,
-    ):
-        await run.make_songs(client, entries, max_active=max_active)
+def make_many(  # noqa: PLR0917 - the first five are those of the other two
+    file: BinaryIO,
+    name: str,
+    service: Service,
+    out: Path,
+    view: View,
+    terms: Terms,
+    *,
+    hints: Hints | None,
+    keep: bool,
+) -> int:
+    """Make the songs of every request in a file. `keep`: there is no file to read again."""
+    entries = read_entries(file, name, service.provider())
+    prepare_directory(out)
+    if terms.journal is not None:
+        prepare_directory(terms.journal.parent)
+    work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)
+    return execute(work, requests=len(entries), view=view, out=out, hints=hints)
+
+
+def make_rest(service: Service, out: Path, view: View, terms: Terms, *, hints: Hints) -> int:
+    """Make whatever the journal holds unfinished."""
+    service.provider()  # a wrong option or a missing key shows before anything is started
+    prepare_directory(out)
+    work = partial(_make_rest, service=service, terms=terms, out=out)
+    return execute(work, requests=0, view=view, out=out, hints=hints)
+
+
+async def _make(
+    run: Run, *, entries: list[Entry], service: Service, terms: Terms, keep: bool = False
+) -> None:
+    journal = SqliteJournal(terms.journal) if terms.journal else None
+    async with open_client(service, **_client_options(run, terms, journal)) as client:
+        if keep and journal is not None:
+            await keep_all(journal, entries, client.provider.name)
+        await _make_all(run, client, entries, terms)
+
+
+async def _make_rest(run: Run, *, service: Service, terms: Terms, out: Path) -> None:
+    assert terms.journal is not None
+    journal = SqliteJournal(terms.journal)
+    async with open_client(service, **_client_options(run, terms, journal)) as client:
+        entries = await read_unfinished(journal, client.provider.traits.options, out)
+        run.progress.total = len(entries)
+        await _make_all(run, client, entries, terms)
+
+
+def _client_options(run: Run, terms: Terms, journal: SqliteJournal | None) -> dict[str, Any]:
+    return {
+        "journal": journal,
+        "max_submits": terms.max_submits,
+        "max_credits": terms.max_credits,
+        "on_doubt": terms.on_doubt,
+        "on_event": run.progress.observe,
+    }
+
+
+async def _make_all(run: Run, client: Client, entries: list[Entry], terms: Terms) -> None:
+    await run.make_songs(client, entries, max_active=terms.max_active)
 
 
 def prepare_directory(out: Path) -> None:

@@ -16,3 +16,5 @@ KEY_VARIABLES = {
 SERVICES = (*KEY_VARIABLES, SANDBOX)
 DEFAULT_SERVICE = "udioapi-v2"
 MAX_ACTIVE = 20
+JOURNAL = "journal.db"
+"""The name of a batch's journal in its directory."""

@@ -28,11 +28,13 @@ class Trouble:
     task_id: str | None
 
     @classmethod
-    def from_error(cls, error: Exception, *, task_id: str | None) -> Self:
-        """Tell an error that was raised."""
+    def from_error(
+        cls, error: Exception, *, task_id: str | None, message: str | None = None
+    ) -> Self:
+        """Tell an error that was raised, in its own words or in better ones."""
         return cls(
             type=type(error).__name__,
-            message=str(error),
+            message=message or str(error),
             charged=error.charged if isinstance(error, UdioError) else "yes",
             task_id=task_id,
         )
@@ -70,15 +72,23 @@ class SongLine:
     error: Trouble | None
     line: int | None = None
     """Where its request stands in the input file."""
+    key: str | None = None
+    """What its request was called there."""
 
     @classmethod
     def from_song(
-        cls, song: Song, *, path: Path | None, error: Trouble | None, line: int | None
+        cls,
+        song: Song,
+        *,
+        path: Path | None,
+        error: Trouble | None,
+        line: int | None,
+        key: str | None,
     ) -> Self:
         """Tell a song and where it was saved."""
         names = [field.name for field in attrs.fields(cls) if hasattr(song, field.name)]
         known = {name: getattr(song, name) for name in names if name != "error"}
-        return cls(**known, path=str(path) if path else None, error=error, line=line)
+        return cls(**known, path=str(path) if path else None, error=error, line=line, key=key)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +99,8 @@ class FailedLine:
     task_id: str | None
     error: Trouble
     line: int | None = None
+    key: str | None = None
+    """Its name in the journal."""
 
 
 Line = SongLine | FailedLine
@@ -101,8 +113,9 @@ def write_json(line: Line) -> None:
     Escaped to ASCII: no locale can spoil it, and no title can command a terminal.
     """
     values = attrs.asdict(line)
-    if line.line is None:
-        del values["line"]
+    for name in ("line", "key"):  # only where there are such things
+        if values[name] is None:
+            del values[name]
     _write(json.dumps(values))
 
 

@@ -57,6 +57,9 @@ class Progress:
     done: int = 0
     failed: int = 0
     songs: int = 0
+    doubts: int = 0
+    begun: bool = False
+    """Whether anything could be submitted."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
     _began: float = attrs.field(factory=time.monotonic)
     _note: str = ""

@@ -3,18 +3,22 @@
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from .._client import Client
+from .._download import file_name
 from .._errors import DownloadFailed, UdioError
 from .._mp3 import measure
 from .._records import Outcome, Song
 from .._tasks import open_tasks
 from ._display import Display, choose_display
+from ._hints import Hints, explain, is_open_doubt
 from ._input import Entry
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._progress import Progress
@@ -44,6 +48,8 @@ class Run:
     writer: Writer
     out: Path | None
     stop: Stop
+    hints: Hints | None = None
+    """What to type about the journal, if there is one."""
     stdout: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
     """One line at a time, in order."""
 
@@ -68,17 +74,23 @@ class Run:
     async def make_songs(
         self, client: Client, entries: Sequence[Entry], *, max_active: int
     ) -> None:
-        """Have every song made, saved and written as it finishes."""
+        """Have every song made, saved and written as it finishes, until the run is stopped.
+
+        Only this is cancelled then. The client goes on until each paid request on the wire has its
+        answer, and the journal has it too.
+        """
         slots = anyio.Semaphore(_SAVES_AT_ONCE)
         requests = [entry.request for entry in entries]
-        async with (
-            open_tasks() as saving,
-            client.generate_many(requests, max_active=max_active) as batch,
-        ):
-            async for outcome in batch:
-                await slots.acquire()
-                delivery = _Delivery(self, client, outcome, entries[outcome.index].line)
-                saving.start_soon(delivery.run, slots)
+        self.progress.begun = True
+        with self.stop.stoppable():
+            async with (
+                open_tasks() as saving,
+                client.generate_many(requests, max_active=max_active) as batch,
+            ):
+                async for outcome in batch:
+                    await slots.acquire()
+                    delivery = _Delivery(self, client, outcome, entries[outcome.index])
+                    saving.start_soon(delivery.run, slots)
 
 
 @attrs.frozen(eq=False)
@@ -88,7 +100,7 @@ class _Delivery:
     _run: Run
     _client: Client
     _outcome: Outcome
-    _line: int | None
+    _entry: Entry
 
     async def run(self, slots: anyio.Semaphore) -> None:
         try:
@@ -114,26 +126,35 @@ class _Delivery:
             song = attrs.evolve(song, duration=round(await _play_time(path), 2))
         if trouble is not None:
             self._run.display.error(trouble.message)
-        await self._run.write(SongLine.from_song(song, path=path, error=trouble, line=self._line))
+        await self._run.write(SongLine.from_song(song, path=path, error=trouble, **self._origin))
         return trouble is None
+
+    @property
+    def _origin(self) -> dict[str, Any]:
+        return {"line": self._entry.line, "key": self._entry.request.key}
 
     async def _save(self, song: Song, out: Path) -> tuple[Path | None, Trouble | None]:
         try:
             if not _arrived(song):
                 raise DownloadFailed(f"song {song.id} of task {song.task_id} has no final audio")
+            if await anyio.Path(out / file_name(song)).is_file():  # by an earlier run, and whole
+                return out / file_name(song), None
             return (await self._client.download(song, out))[0], None
         except (UdioError, OSError) as error:
             return None, Trouble.from_error(error, task_id=song.task_id)
 
     async def _request_failed(self, error: UdioError) -> None:
         task_id = self._outcome.task_id or error.task_id
-        self._run.display.error(error)
+        message = explain(error, self._run.hints)
+        trouble = Trouble.from_error(error, task_id=task_id, message=message)
+        self._run.progress.doubts += is_open_doubt(error)
+        self._run.display.error(message)
+        origin = self._origin
+        if self._run.hints is not None:
+            origin["key"] = error.job_key or origin["key"]
         await self._run.write(
             FailedLine(
-                provider=self._client.provider.name,
-                task_id=task_id,
-                error=Trouble.from_error(error, task_id=task_id),
-                line=self._line,
+                provider=self._client.provider.name, task_id=task_id, error=trouble, **origin
             )
         )
 
@@ -149,6 +170,7 @@ def execute(
     view: View,
     out: Path | None,
     writer: Writer | None = None,
+    hints: Hints | None = None,
 ) -> int:
     """Run `work` on an event loop with a display beside it, and return the exit code."""
     progress = Progress(requests)
@@ -156,36 +178,37 @@ def execute(
     writer = writer or choose_writer(as_json=view.json)
     code = _INTERRUPTED
     try:
-        code = anyio.run(_execute, work, progress, display, writer, out, backend=view.backend)
+        make_run = partial(
+            Run, progress=progress, display=display, writer=writer, out=out, hints=hints
+        )
+        code = anyio.run(_execute, work, make_run, display, backend=view.backend)
     except* KeyboardInterrupt:  # a second Ctrl-C, or Windows
         # The loop was left in the middle of its work, and would say so with tracebacks.
         logging.getLogger("asyncio").disabled = True
     finally:
-        _report(progress, display, out)
+        if progress.begun:
+            _report(progress, display, out, hints)
     return code
 
 
 async def _execute(
-    work: Callable[[Run], Awaitable[None]],
-    progress: Progress,
-    display: Display,
-    writer: Writer,
-    out: Path | None,
+    work: Callable[[Run], Awaitable[None]], make_run: Callable[..., Run], display: Display
 ) -> int:
+    stop = Stop(display.say)
+    run = make_run(stop=stop)
     async with open_tasks() as tasks:
-        stop = Stop(tasks.cancel_scope, display.say)
         await tasks.start(stop.watch)
         tasks.start_soon(display.run)
         with display:
-            await work(Run(progress=progress, display=display, writer=writer, out=out, stop=stop))
+            await work(run)
         tasks.cancel_scope.cancel()
     if stop.code is not None:
         return stop.code
-    return 1 if progress.failed else 0
+    return 1 if run.progress.failed else 0
 
 
-def _report(progress: Progress, display: Display, out: Path | None) -> None:
-    """Sum up, and name whatever was paid for and is not here."""
+def _report(progress: Progress, display: Display, out: Path | None, hints: Hints | None) -> None:
+    """Sum up, and say what is not here: where to look for it, or what to type."""
     counts = [counted(progress.songs, "song")]
     if out is not None and progress.songs:
         counts[0] += f" in {out}"
@@ -197,12 +220,17 @@ def _report(progress: Progress, display: Display, out: Path | None) -> None:
     if not_accepted:
         display.error(f"stopped early, {counted(not_accepted, 'request')} not accepted")
     if unfinished:
-        display.error(
-            f"{counted(len(unfinished), 'accepted request')} not delivered; "
-            "look for them at the provider:"
-        )
-    for flight in unfinished:
-        display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")
+        where = "kept in the journal" if hints else "look for them at the provider:"
+        display.error(f"{counted(len(unfinished), 'accepted request')} not delivered; {where}")
+    if hints is None:
+        for flight in unfinished:
+            display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")
+        return
+    if progress.doubts:
+        display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
+        display.say(f"  {hints.doubts}")
+    if unfinished or not_accepted:
+        display.say(f"to continue:\n  {hints.again}")
 
 
 async def _play_time(path: Path) -> float:

@@ -4,6 +4,7 @@ import os
 
 import click
 
+from ._hints import program
 from ._service import load_sandbox
 
 _COPY = """\
@@ -11,9 +12,9 @@ Sandbox at {url}, {speed:g} times as fast as a real service. Ctrl-C ends it.
 
 To use it from another terminal:
   export UDIOAPI_API_KEY=sandbox APIFRAME_API_KEY=sandbox
-  udio-async generate "A song about rain" --out songs \\
+  {program} generate "A song about rain" --out songs \\
       --provider udioapi-v2 --base-url {url} --speed {speed:g}
-  udio-async batch requests.jsonl --out songs \\
+  {program} batch requests.jsonl --out songs \\
       --provider udioapi-v2 --base-url {url} --speed {speed:g}
 
 What was charged: {url}/_sandbox/ledger
@@ -28,7 +29,7 @@ def serve(*, host: str, port: int, speed: float) -> None:
     """
     sandbox = load_sandbox()(host=host, port=port, speed=speed)
     try:
-        sandbox.run(lambda url: click.echo(_COPY.format(url=url, speed=speed)))
+        sandbox.run(lambda url: click.echo(_COPY.format(url=url, speed=speed, program=program())))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise click.UsageError(f"cannot listen on {host}:{port}: {reason}") from error

@@ -27,6 +27,8 @@ class Service:
     legacy: bool = False
     speed: float | None = None
     """How much faster than a real service a sandbox makes songs."""
+    price: float | None = None
+    """What one request costs, in credits."""
 
     def provider(self) -> Provider:
         """Return the provider, for the sandbox one that can check requests.
@@ -45,9 +47,13 @@ class Service:
             provider = _make(self.name, **options)
         except UdioError as error:
             raise click.UsageError(str(error)) from error
-        if self.speed is None:
-            return provider
-        return _make(self.name, **options, traits=_hastened(provider.traits, self.speed))
+        return _make(self.name, **options, traits=self._adapted(provider.traits))
+
+    def _adapted(self, traits: Traits) -> Traits:
+        """Take in what the options know about the service."""
+        if self.speed is not None and self.name != SANDBOX:  # which sees to that itself
+            traits = _hastened(traits, self.speed)
+        return traits if self.price is None else attrs.evolve(traits, credits_per_song=self.price)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Provider]:
@@ -56,7 +62,8 @@ class Service:
             yield self.provider()
             return
         async with load_sandbox()(speed=self.speed or SANDBOX_SPEED) as sandbox:
-            yield sandbox.udioapi_v2()
+            provider = sandbox.udioapi_v2()
+            yield attrs.evolve(provider, traits=self._adapted(provider.traits))
 
     def _check(self) -> None:
         if self.legacy and self.name != UdioApiV1.name:

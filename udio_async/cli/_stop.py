@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import anyio
 import attrs
@@ -14,19 +15,29 @@ _SIGPIPE = 13  # spelled out: Windows has no such signal
 
 @attrs.define(eq=False)
 class Stop:
-    """Cancels the run, and remembers the exit code that says why."""
+    """Cancels the work of the run, and remembers the exit code that says why."""
 
-    _scope: anyio.CancelScope
     _tell: Callable[[str], None]
     code: int | None = None
+    _scopes: list[anyio.CancelScope] = attrs.field(factory=list, init=False)
+
+    @contextmanager
+    def stoppable(self) -> Generator[None]:
+        """Mark work that may be cancelled at any moment; what is around it ends in good order."""
+        with anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            if self.code is not None:
+                scope.cancel()
+            yield
 
     def now(self, code: int) -> None:
-        """Cancel the run."""
+        """Cancel the work."""
         self.code = code
-        self._scope.cancel()
+        for scope in self._scopes:
+            scope.cancel()
 
     def stdout_lost(self, error: OSError) -> None:
-        """Cancel the run because its lines cannot be written: in silence if the reader left."""
+        """Cancel the work because its lines cannot be written: in silence if the reader left."""
         # What is still buffered would fail again when the interpreter exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
@@ -36,7 +47,7 @@ class Stop:
             self.now(1)
 
     async def watch(self, *, task_status: TaskStatus[None]) -> None:
-        """Cancel the run at the first signal; the second one ends the program as usual."""
+        """Cancel the work at the first signal; the second one ends the program as usual."""
         try:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 task_status.started()

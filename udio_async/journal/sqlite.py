@@ -19,7 +19,6 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
-import cattrs
 from anyio.from_thread import run_sync as run_in_loop
 from anyio.lowlevel import EventLoopToken, current_token
 from cattrs.preconf.json import make_converter
@@ -115,12 +114,16 @@ class _Store:
             except BaseException:
                 self._db.close()
                 raise
-        except (sqlite3.Error, OSError, cattrs.BaseValidationError, ValueError) as error:
+        except JournalError:
+            raise
+        except Exception as error:  # a damaged file may hold anything
             raise self._unusable(error) from error
 
     def _connect(self) -> sqlite3.Connection:
-        # Made here, because SQLite would make it readable by others.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Made here, because SQLite would make it readable by others. One that exists is not opened:
+        # closing it would let go of the lease that another client of this process may hold.
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         _sync_directory(self._path.parent)
         return sqlite3.connect(self._path, isolation_level=None, timeout=0)
 
@@ -233,7 +236,7 @@ class _Store:
             for order in orders:
                 order.run(self)
             self._db.execute("commit")
-        except (sqlite3.Error, OSError, cattrs.BaseValidationError, ValueError) as error:
+        except Exception as error:  # a damaged file may hold anything
             with suppress(sqlite3.Error):
                 self._db.execute("rollback")
             raise self._unusable(error) from error
@@ -282,10 +285,17 @@ class _Inline:
 
     async def start(self) -> None:
         self._store = _Store(self._path, self._account)
+        self._broken: JournalError | None = None
 
     async def do(self, work: Callable[[_Store], T]) -> T:
+        if self._broken:
+            raise _again(self._broken)
         order = _Order(work, anyio.Event())
-        self._store.commit([order])
+        try:
+            self._store.commit([order])
+        except JournalError as error:
+            self._broken = error
+            raise
         if order.error:
             raise order.error
         return order.result  # type: ignore[return-value]  # set, as there is no error
@@ -309,8 +319,12 @@ class _Desk:
             target=self._serve, args=(current_token(),), name="udio-async journal", daemon=True
         )
         self._thread.start()
-        with anyio.CancelScope(shield=True):
-            await self._opened.done.wait()
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._opened.done.wait()
+        except BaseException:  # a native cancellation: nobody else will end the thread
+            self._orders.put(None)
+            raise
         if self._opened.error:
             self._thread.join()
             raise self._opened.error

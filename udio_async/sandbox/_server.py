@@ -15,7 +15,7 @@ import uvicorn
 from ..providers import Apiframe, UdioApiV1, UdioApiV2
 from ._app import make_app
 from ._faults import Fault
-from ._world import Charge, World
+from ._world import COSTS, Charge, World
 
 P = TypeVar("P", UdioApiV1, UdioApiV2, Apiframe)
 
@@ -140,6 +140,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
             min_interval=provider.traits.min_interval / self.speed,
             typical_duration=provider.traits.typical_duration / self.speed,
             settle=provider.traits.settle / self.speed,
+            credits_per_song=COSTS[provider.name],
         )
         return attrs.evolve(provider, traits=traits)
 

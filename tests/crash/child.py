@@ -1,0 +1,126 @@
+"""A batch in a process of its own, to be killed: `python -m tests.crash.child URL JOURNAL ...`.
+
+It says "ready" before it begins, then one line of JSON for each id that it was told and for each
+outcome, and "done" at the end. The flags break what the tests around it must then catch.
+"""
+
+# ruff: noqa: T201 - it is listened to
+
+import argparse
+import json
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import anyio
+import attrs
+
+from udio_async import Client, Event, JournalEntry, JournalError, JournalState, UdioApiV2
+from udio_async._book import Book
+from udio_async.journal import sqlite
+
+KEY = "sandbox"
+SPEED = 600.0
+
+
+def provider_at(url: str) -> UdioApiV2:
+    """Return a provider that looks as often as this sandbox is fast."""
+    made = UdioApiV2(api_key=KEY, base_url=url)
+    traits = attrs.evolve(
+        made.traits,
+        min_interval=made.traits.min_interval / SPEED,
+        typical_duration=made.traits.typical_duration / SPEED,
+        settle=made.traits.settle / SPEED,
+    )
+    return attrs.evolve(made, traits=traits)
+
+
+def prompts(prefix: str, songs: int) -> list[str]:
+    """Return what the batch of this name asks for."""
+    return [f"{prefix} number {number}" for number in range(songs)]
+
+
+@contextmanager
+def intent_late() -> Generator[None]:
+    """Keep the intent only once there is an answer: what nobody must ever do."""
+    accept = Book.accept
+
+    async def intend(book: Book, request: object, key: str, known: object) -> JournalEntry:
+        return JournalEntry(
+            key=key,
+            provider="udioapi-v2",
+            request=request.as_json(),  # type: ignore[attr-defined]  # a SongRequest
+            state=JournalState.SENDING,
+        )
+
+    async def accept_late(book: Book, entry: JournalEntry, task_id: str) -> JournalEntry:
+        await book._journal.add(entry)
+        return await accept(book, entry, task_id)
+
+    with patch.object(Book, "intend", intend), patch.object(Book, "accept", accept_late):
+        yield
+
+
+@contextmanager
+def synchronous(mode: str) -> Generator[None]:
+    """Sync less than is promised."""
+    original = sqlite._Store._pragma
+
+    def pragma(store: sqlite._Store, text: str, *, expect: object = None) -> None:
+        if text.startswith("synchronous"):
+            text, expect = f"synchronous = {mode}", None
+        original(store, text, expect=expect)
+
+    with patch.object(sqlite._Store, "_pragma", pragma):
+        yield
+
+
+def say(**words: object) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def tell(event: Event) -> None:
+    if event.kind == "submitted" and event.task is not None:
+        say(accepted=event.task.id)
+
+
+async def run(url: str, journal: Path, prefix: str, songs: int) -> None:
+    try:
+        async with (
+            Client(provider_at(url), journal=journal, on_event=tell) as client,
+            client.generate_many(prompts(prefix, songs)) as batch,
+        ):
+            async for outcome in batch:
+                error = outcome.error
+                say(
+                    prompt=outcome.request,
+                    ok=outcome.ok,
+                    error=type(error).__name__ if error else None,
+                    task_id=outcome.task_id or (error.task_id if error else None),
+                )
+    except JournalError as error:
+        say(error=str(error))
+    print("done", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("journal", type=Path)
+    parser.add_argument("prefix")
+    parser.add_argument("songs", type=int)
+    parser.add_argument("--intent-late", action="store_true")
+    parser.add_argument("--synchronous", default="full", choices=["full", "normal", "off"])
+    options = parser.parse_args()
+    with ExitStack() as breaks:
+        if options.intent_late:
+            breaks.enter_context(intent_late())
+        if options.synchronous != "full":
+            breaks.enter_context(synchronous(options.synchronous))
+        print("ready", flush=True)
+        anyio.run(run, options.url, options.journal, options.prefix, options.songs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""No song is lost and none is paid for twice: after kills, failed system calls and power cuts."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.inject import strike_all
+from tests.crash.kill import kill_in_lanes
+from tests.crash.power import cut_power
+from tests.crash.trace import missing
+from tests.crash.world import CONCURRENCY, tail
+
+SEED = 1
+needs_strace = pytest.mark.skipif(bool(missing()), reason=missing() or "strace is there")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that holds a journal and nothing else."""
+    made = tmp_path / "journal"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.timeout(180)
+def test_killed_at_random_moments_nothing_is_lost_or_paid_for_twice(tmp_path: Path) -> None:
+    report = kill_in_lanes(tmp_path, rounds=30, seed=SEED)
+    assert report.kills >= 30
+    assert report.violations == [], f"seed {SEED}\n{tail(report.violations)}"
+    assert 0 < report.most_doubts <= CONCURRENCY, "some kill struck while a submit was on the wire"
+
+
+@pytest.mark.timeout(180)
+def test_control_an_intent_kept_after_the_answer_is_caught(tmp_path: Path) -> None:
+    """The same check sees songs that nobody knows of, and then pays for them again."""
+    report = kill_in_lanes(tmp_path, "--intent-late", rounds=16, seed=SEED)
+    assert any("nobody knows" in text for text in report.violations), f"seed {SEED}"
+    assert any("charged 2 times" in text for text in report.violations), f"seed {SEED}"
+
+
+@needs_strace
+@pytest.mark.timeout(180)
+def test_killed_or_failing_at_a_system_call_nothing_is_lost_or_paid_for_twice(
+    tmp_path: Path,
+) -> None:
+    points, violations = strike_all(tmp_path, sample=24, seed=SEED)
+    assert len(points) == 24
+    assert violations == [], f"seed {SEED}\n{tail(violations)}"
+
+
+@needs_strace
+@pytest.mark.timeout(180)
+def test_no_power_cut_forgets_what_had_left(folder: Path) -> None:
+    """Whatever of the unsynced writes survives: each request's intent does, and each told id."""
+    report = cut_power(folder, songs=10, states=500, seed=SEED)
+    assert report.states == 500
+    assert report.bad == 0, tail(report.first)
+
+
+@needs_strace
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("mode", ["normal", "off"])
+def test_control_syncing_less_is_caught(folder: Path, mode: str) -> None:
+    report = cut_power(folder, songs=4, states=60, seed=SEED, synchronous=mode)
+    assert report.forgotten > 10, f"seed {SEED}: {report}"

@@ -1,0 +1,547 @@
+"""The SQLite journal: durable, owned by one, honest about damage and full disks, gone when left."""
+
+# ruff: noqa: ANN401, ASYNC240 - SQLite's values, and files of tests
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from tests.journal.damage import damage
+from udio_async import (
+    Client,
+    JournalError,
+    JournalState,
+    Sandbox,
+    SqliteJournal,
+    UdioError,
+)
+from udio_async.journal import sqlite
+from udio_async.testing import ACCOUNT, make_entry
+
+ROOT = Path(__file__).parents[2]
+HELD = "in use by another process; wait for it to end"
+SENDING, ACCEPTED = JournalState.SENDING, JournalState.ACCEPTED
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "songs.db"
+
+
+@pytest.fixture(params=[True, False], ids=["threaded", "inline"])
+def journal(request: pytest.FixtureRequest, path: Path) -> SqliteJournal:
+    return SqliteJournal(path, threaded=request.param)
+
+
+async def ask(journal: SqliteJournal, statement: str) -> Any:
+    """Ask the journal's own connection something."""
+    return await journal._desk.do(lambda store: store._db.execute(statement).fetchone()[0])
+
+
+async def cannot_open(journal: SqliteJournal, match: str, account: str = ACCOUNT) -> None:
+    with pytest.raises(JournalError, match=match):
+        async with journal.open(account):
+            pass
+
+
+# How it is opened ----------------------------------------------------------------------------
+
+
+async def test_it_syncs_every_commit(journal: SqliteJournal) -> None:
+    async with journal.open(ACCOUNT):
+        assert await ask(journal, "pragma journal_mode") == "wal"
+        assert await ask(journal, "pragma synchronous") == 2
+        assert await ask(journal, "pragma locking_mode") == "exclusive"
+
+
+class _Lying(sqlite3.Connection):
+    """Ignores one pragma and tells what it goes on with, as SQLite does where a switch fails."""
+
+    ignored, instead = "", ""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql.startswith(f"pragma {self.ignored}"):
+            return super().execute(f"select {self.instead}")
+        return super().execute(sql, *values)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "instead"),
+    [
+        ("journal_mode", "'delete'"),
+        ("journal_mode", "'memory'"),
+        ("synchronous", "1"),
+        ("synchronous", "0"),
+        ("locking_mode", "'normal'"),
+    ],
+)
+async def test_a_switch_that_fails_is_noticed(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch, ignored: str, instead: str
+) -> None:
+    def connect(store: sqlite._Store) -> sqlite3.Connection:
+        return sqlite3.connect(store._path, isolation_level=None, factory=_Lying)
+
+    monkeypatch.setattr(_Lying, "ignored", ignored)
+    monkeypatch.setattr(_Lying, "instead", instead)
+    with monkeypatch.context() as lying:
+        lying.setattr(sqlite._Store, "_connect", connect)
+        await cannot_open(journal, f"pragma {ignored}")
+    async with journal.open(ACCOUNT):
+        pass
+
+
+async def test_only_its_owner_can_read_it(journal: SqliteJournal, path: Path) -> None:
+    before = os.umask(0)
+    try:
+        async with journal.open(ACCOUNT):
+            await journal.add(make_entry("a"))
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"songs.db": 0o600, "songs.db-wal": 0o600}
+
+
+async def test_a_path_that_is_no_file_is_a_journal_error(tmp_path: Path) -> None:
+    await cannot_open(SqliteJournal(tmp_path), "cannot be trusted")
+    await cannot_open(SqliteJournal(tmp_path / "no" / "such" / "folder.db"), "cannot be trusted")
+
+
+async def test_a_newer_version_is_refused(journal: SqliteJournal, path: Path) -> None:
+    async with journal.open(ACCOUNT):
+        pass
+    with sqlite3.connect(path) as db:
+        db.execute("pragma user_version = 2")
+    db.close()
+    await cannot_open(journal, "has version 2, this library knows 1; update it")
+
+
+async def test_other_files_are_refused_and_left_alone(journal: SqliteJournal, path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("create table songs (title)")
+    db.commit()
+    db.close()
+    await cannot_open(journal, "is no journal of this library; give another path")
+    db = sqlite3.connect(path)
+    assert db.execute("select name from sqlite_master").fetchall() == [("songs",)]
+    db.close()
+    path.write_text("a shopping list, " * 500)
+    await cannot_open(journal, "not a database")
+    assert path.read_text().startswith("a shopping list")
+
+
+async def test_another_account_is_told_what_to_do(journal: SqliteJournal) -> None:
+    async with journal.open(ACCOUNT):
+        pass
+    await cannot_open(journal, "belongs to another provider or API key; use the one", "other")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "delete from meta",
+        "update meta set value = 'text'",
+        "drop table notes",
+        "drop table jobs",
+        "update jobs set entry = 5",
+        "update jobs set entry = '[]'",
+        "update jobs set entry = x'ff'",
+        "update jobs set entry = null",
+        "update jobs set entry = replace(entry, 'sending', 'no such state')",
+        "update jobs set entry = '" + "[" * 100_000 + "'",
+    ],
+    ids=lambda harm: harm[:60],
+)
+async def test_a_file_with_other_contents_raises_nothing_but_journal_errors(
+    journal: SqliteJournal, path: Path, harm: str
+) -> None:
+    async with journal.open(ACCOUNT):
+        await journal.add(make_entry("a"))
+    db = sqlite3.connect(path)
+    with suppress(sqlite3.IntegrityError):
+        db.execute(harm)
+        db.commit()
+    db.close()
+    with anyio.fail_after(10), suppress(JournalError):
+        async with journal.open(ACCOUNT):
+            await journal.noted("name")
+            await journal.entries(list(JournalState))
+    assert left_open(path) == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_damaged_file_raises_nothing_but_journal_errors(tmp_path: Path) -> None:
+    """The long form: `python -m tests.journal.damage --cases 2000`."""
+    report = await damage(tmp_path, cases=300, seed=1)
+    assert report.violations == []
+    assert report.refused > 50, f"most damage is noticed: {report}"
+
+
+# Who owns it ---------------------------------------------------------------------------------
+
+_HOLD = """
+import anyio, sys
+from udio_async import SqliteJournal
+from udio_async.testing import ACCOUNT, make_entry
+
+async def main():
+    journal = SqliteJournal(sys.argv[1])
+    async with journal.open(ACCOUNT):
+        await journal.add(make_entry("a"))
+        print("open", flush=True)
+        sys.stdin.read()
+
+anyio.run(main)
+"""
+
+
+@contextmanager
+def script(text: str, *words: object) -> Generator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-c", text, *map(str, words)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_second_process_waits_until_the_first_is_gone(path: Path) -> None:
+    """The lease of a killed process ends with it, and what it was sending is in doubt."""
+    journal = SqliteJournal(path)
+    with script(_HOLD, path) as process:
+        assert first_line(process) == "open\n"
+        await cannot_open(journal, HELD)
+        process.kill()
+        process.communicate()
+    async with journal.open(ACCOUNT):
+        entry = await journal.get("a")
+        assert entry is not None
+        assert entry.state is JournalState.IN_DOUBT
+        assert "died" in entry.evidence
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_second_client_in_one_process_does_not_break_the_lease(
+    journal: SqliteJournal, path: Path
+) -> None:
+    """Locks of files end with the first handle that is closed, so none is opened for nothing."""
+    async with journal.open(ACCOUNT):
+        await cannot_open(SqliteJournal(path), HELD)
+        with script(_HOLD, path) as process:
+            _, complaint = process.communicate()
+        assert HELD in complaint
+
+
+# What it costs -------------------------------------------------------------------------------
+
+
+async def test_what_waits_together_is_committed_together(path: Path) -> None:
+    journal, statements = SqliteJournal(path), list[str]()
+
+    async def change(key: str) -> None:
+        await journal.add(make_entry(key))
+        await journal.put(make_entry(key, ACCEPTED), expected=SENDING)
+
+    async with journal.open(ACCOUNT):
+        await journal._desk.do(lambda store: store._db.set_trace_callback(statements.append))
+        async with anyio.create_task_group() as tasks:
+            for number in range(500):
+                tasks.start_soon(change, str(number))
+        assert len(await journal.entries([ACCEPTED])) == 500
+    commits = sum(statement.lower() == "commit" for statement in statements)
+    assert commits < 100, "1,000 changes"
+
+
+async def test_the_loop_and_its_threads_are_free_while_the_disk_is_slow(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, commit = threading.Event(), sqlite._Store.commit
+
+    def slow(store: sqlite._Store, orders: Sequence[Any]) -> None:
+        assert gate.wait(10)
+        commit(store, orders)
+
+    journal = SqliteJournal(path)
+    async with journal.open(ACCOUNT):
+        monkeypatch.setattr(sqlite._Store, "commit", slow)
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        async with anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(journal.add, make_entry(str(number)))
+            for _ in range(1_000):  # a thousand turns of the loop while the thread stands still
+                await anyio.lowlevel.checkpoint()
+            assert limiter.borrowed_tokens == 0
+            gate.set()
+        assert len(await journal.entries([SENDING])) == 100
+
+
+async def test_the_default_threads_may_all_be_busy(path: Path) -> None:
+    busy, release = threading.Event(), threading.Event()
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    before, limiter.total_tokens = limiter.total_tokens, 1
+
+    def hog() -> None:
+        busy.set()
+        release.wait(10)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, hog)
+            while not busy.is_set():
+                await anyio.lowlevel.checkpoint()
+            journal = SqliteJournal(path)
+            async with journal.open(ACCOUNT):
+                await journal.add(make_entry("a"))
+            release.set()
+    finally:
+        limiter.total_tokens = before
+
+
+# When the disk fails -------------------------------------------------------------------------
+
+
+async def fails_for_good(journal: SqliteJournal) -> None:
+    """Every later change raises, and every look too: nothing of it is believed any more."""
+    with pytest.raises(JournalError):
+        await journal.add(make_entry("later"))
+    with pytest.raises(JournalError):
+        await journal.put(make_entry("0", ACCEPTED), expected=SENDING)
+    with pytest.raises(JournalError):
+        await journal.note("name", "value")
+    with pytest.raises(JournalError):
+        await journal.get("0")
+
+
+async def test_a_full_disk_breaks_it_for_good(journal: SqliteJournal) -> None:
+    """What was kept before is kept, what was refused is not, and the file is sound."""
+    kept = 0
+    async with journal.open(ACCOUNT):
+        await ask(journal, "pragma max_page_count = 20")
+        with pytest.raises(JournalError, match="cannot be trusted: database or disk is full"):  # noqa: PT012  # until it does
+            for kept in range(1_000):
+                await journal.add(make_entry(str(kept)))
+        await fails_for_good(journal)
+    assert kept > 10
+    async with journal.open(ACCOUNT):
+        entries = await journal.entries(list(JournalState))
+    assert [entry.key for entry in entries] == [str(number) for number in range(kept)]
+
+
+_LIMITED = """
+import anyio, resource, sys
+from udio_async import JournalError, SqliteJournal
+from udio_async.testing import ACCOUNT, make_entry
+
+async def main():
+    journal = SqliteJournal(sys.argv[1])
+    async with journal.open(ACCOUNT):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        kept = 0
+        try:
+            while True:
+                await journal.add(make_entry(str(kept)))
+                kept += 1
+        except JournalError as error:
+            print(kept, error)
+        for _ in range(2):
+            try:
+                await journal.add(make_entry("later"))
+            except JournalError:
+                print("still broken")
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_limit_of_the_file_size_breaks_it_for_good(path: Path) -> None:
+    with script(_LIMITED, path) as process:
+        words, complaints = process.communicate()
+    assert process.returncode == 0, complaints
+    first, *others = words.splitlines()
+    assert "cannot be trusted: disk I/O error" in first
+    assert others == ["still broken"] * 2
+    journal = SqliteJournal(path)
+    async with journal.open(ACCOUNT):
+        entries = await journal.entries(list(JournalState))
+    assert len(entries) == int(first.split()[0]) > 10
+
+
+async def all_ids(path: Path) -> set[str | None]:
+    db = sqlite3.connect(path)
+    ids = {task_id for (task_id,) in db.execute("select task_id from jobs")}
+    db.close()
+    return ids
+
+
+def disk_fails_at(
+    monkeypatch: pytest.MonkeyPatch, name: str, state: JournalState | None = None
+) -> None:
+    """Let a change fail as the disk would."""
+    original = getattr(sqlite._Store, name)
+
+    def change(store: sqlite._Store, first: Any, *more: Any) -> Any:
+        if state is None or first.state is state:
+            raise sqlite3.OperationalError("disk I/O error")
+        return original(store, first, *more)
+
+    monkeypatch.setattr(sqlite._Store, name, change)
+
+
+async def test_an_id_that_cannot_be_kept_is_in_the_error(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is paid for; and nothing more is submitted."""
+    disk_fails_at(monkeypatch, "put", ACCEPTED)
+    errors: list[UdioError] = []
+    async with Sandbox(speed=600) as sandbox:
+        client = Client(sandbox.udioapi_v2(), journal=journal)
+        async with client, client.generate_many(f"song {n}" for n in range(20)) as batch:
+            errors += [outcome.error async for outcome in batch if outcome.error]
+        charged = {charge.task_id for charge in sandbox.ledger}
+    assert len(errors) == 20
+    assert {type(error) for error in errors} == {JournalError}
+    assert {error.task_id for error in errors} - {None} == charged
+    assert 0 < len(charged) <= 4
+    for error in errors:
+        assert error.job_key
+        if error.task_id:
+            assert error.charged == "yes"
+            assert error.task_id in str(error)
+
+
+async def test_an_intent_that_cannot_be_kept_is_not_sent(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_fails_at(monkeypatch, "add")
+    async with Sandbox() as sandbox:
+        async with Client(sandbox.udioapi_v2(), journal=journal) as client:
+            for _ in range(2):
+                with pytest.raises(JournalError, match="disk I/O error") as caught:
+                    await client.submit("a song")
+                assert caught.value.charged == "no"
+        assert sandbox.ledger == ()
+
+
+async def test_credits_that_cannot_be_noted_cost_no_id(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note is made beside the first submits, and must not tear them down."""
+    disk_fails_at(monkeypatch, "note")
+    async with Sandbox(credits=1e9) as sandbox:
+        async with Client(sandbox.udioapi_v2(), journal=path) as client:
+            with pytest.raises(JournalError) as caught:  # noqa: PT012  # until it does
+                for number in range(1_000):
+                    await client.submit(f"song {number}")
+        ids = {charge.task_id for charge in sandbox.ledger}
+    assert caught.value.task_id is None or caught.value.task_id in ids
+    remembered = await all_ids(path)
+    assert ids <= remembered | {caught.value.task_id}
+
+
+# What is in it, and what is left of it -------------------------------------------------------
+
+
+async def test_the_key_is_nowhere_in_it(path: Path, tmp_path: Path) -> None:
+    key = "canary-key-5f3a9c"
+    async with Sandbox(speed=600, api_key=key) as sandbox:
+        async with Client(sandbox.udioapi_v2(), journal=path) as client:
+            await client.generate("a song")
+            assert key not in repr(await client._journal.entries(list(JournalState)))
+            for name in ("songs.db", "songs.db-wal"):
+                shutil.copy(tmp_path / name, tmp_path / f"{name}.copy")
+        assert sandbox.ledger[0].key_ok, "the canary was sent to the provider"
+    files = [file for file in tmp_path.iterdir() if file.is_file()]
+    assert len(files) == 3
+    assert not [file.name for file in files if key.encode() in file.read_bytes()]
+
+
+def handles() -> list[str]:
+    """Return the open files of this process."""
+    found = []
+    for handle in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            found.append(str(handle.readlink()))
+    return found
+
+
+def left_open(path: Path) -> list[str]:
+    threads = [thread.name for thread in threading.enumerate() if "journal" in thread.name]
+    files = [file for file in handles() if str(path) in file] if sys.platform == "linux" else []
+    return threads + files
+
+
+async def test_nothing_is_left_open(journal: SqliteJournal, path: Path) -> None:
+    async with journal.open(ACCOUNT):
+        await journal.add(make_entry("a"))
+        assert left_open(path) or sys.platform != "linux"
+    assert left_open(path) == []
+    await cannot_open(journal, "another provider", "other")
+    assert left_open(path) == []
+    with pytest.raises(ZeroDivisionError):
+        async with journal.open(ACCOUNT):
+            raise ZeroDivisionError
+    assert left_open(path) == []
+    with anyio.move_on_after(0):
+        async with journal.open(ACCOUNT):
+            await anyio.sleep(10)
+    assert left_open(path) == []
+    assert [file.name for file in path.parent.iterdir()] == ["songs.db"], "the log is gone too"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_native_cancellation_while_it_opens_leaves_nothing_behind(path: Path) -> None:
+    journal = SqliteJournal(path)
+
+    async def hold() -> None:
+        async with journal.open(ACCOUNT):
+            await anyio.sleep(10)
+
+    for turns in range(8):
+        task = asyncio.create_task(hold())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with anyio.fail_after(5):
+            while left_open(path):  # noqa: ASYNC110  # a thread has no asyncio.Event
+                await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_change_of_a_natively_cancelled_waiter_is_kept(path: Path) -> None:
+    journal = SqliteJournal(path)
+    async with journal.open(ACCOUNT):
+        task = asyncio.create_task(journal.add(make_entry("a")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await journal.get("a") == make_entry("a")

@@ -1,0 +1,116 @@
+"""Commands for the user to copy: they have to work as they stand."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TypeGuard
+
+import attrs
+import click
+from click.core import ParameterSource
+
+from .._errors import SubmitInDoubt, UdioError, WaitExpired
+
+_NAME = "udio-async"
+_SAME_JOURNAL = frozenset({"journal", "name", "base_url", "legacy", "speed"})
+"""The options without which another command would not find the journal or the account."""
+_SAME_TERMS = frozenset({"max_active", "max_submits", "max_credits", "price", "on_doubt"})
+
+
+def program() -> str:
+    """Return what starts this program again from a shell."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return shlex.join([sys.executable, "-m", "udio_async.cli"])
+    found = shutil.which(_NAME)
+    if found is None:
+        return shlex.quote(sys.argv[0])
+    another = called.stem == _NAME and called.exists() and not called.samefile(found)
+    return shlex.quote(sys.argv[0]) if another else _NAME
+
+
+@attrs.frozen(kw_only=True)
+class Hints:
+    """What to type about one journal."""
+
+    again: str
+    """Continues the run."""
+    directory: Path
+    options: tuple[str, ...]
+    """What leads to the same journal."""
+
+    @property
+    def doubts(self) -> str:
+        """Lists the doubts."""
+        return _line("doubts", _as_argument(self.directory), *self.options)
+
+    @property
+    def resume(self) -> str:
+        """Continues whatever is unfinished."""
+        return _line("resume", _as_argument(self.directory), *self.options)
+
+    def resolve(self, key: str, *answer: str) -> str:
+        """Ends the doubt about a job, once an answer is added."""
+        return _line("resolve", _as_argument(self.directory), key, *self.options, *answer)
+
+
+def hints_for_batch(out: Path, *, only_once: bool) -> Hints:
+    """Return the hints of the batch that is running: run again, it continues."""
+    context = click.get_current_context()
+    again = f"{program()} {shlex.join(context.obj)}"
+    if only_once:  # its requests will not come a second time
+        options = _given(context, _SAME_JOURNAL | _SAME_TERMS)
+        again = _line("resume", _as_argument(out), *options)
+    return Hints(again=again, directory=out, options=_given(context, _SAME_JOURNAL))
+
+
+def hints_for_journal(directory: Path) -> Hints:
+    """Return the hints of a command about the journal in a directory."""
+    context = click.get_current_context()
+    again = _line("resume", _as_argument(directory), *_given(context, _SAME_JOURNAL | _SAME_TERMS))
+    return Hints(again=again, directory=directory, options=_given(context, _SAME_JOURNAL))
+
+
+def explain(error: UdioError, hints: Hints | None) -> str:
+    """Return an error's words, with the command that helps where there is one."""
+    if hints is None:
+        return str(error)
+    if is_open_doubt(error) and error.job_key:
+        return (
+            f"{error.provider} may have taken this request: {error.evidence}; look at your "
+            f"account, then end the doubt with `{hints.resolve(error.job_key)}` and one of "
+            "--task-id ID, --resubmit, --abandon"
+        )
+    if isinstance(error, WaitExpired):
+        return f"{error}; to wait for it again: {hints.again}"
+    return str(error)
+
+
+def is_open_doubt(error: UdioError) -> TypeGuard[SubmitInDoubt]:
+    """Answer whether it waits for an answer; one that was let go has no evidence any more."""
+    return isinstance(error, SubmitInDoubt) and bool(error.evidence)
+
+
+def _line(*words: str) -> str:
+    return f"{program()} {shlex.join(words)}"
+
+
+def _as_argument(path: Path) -> str:
+    """Write a path so that it cannot be taken for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def _given(context: click.Context, names: frozenset[str]) -> tuple[str, ...]:
+    """Return these options as they were given to the running command."""
+    words: list[str] = []
+    for option in context.command.params:
+        name = str(option.name)
+        if name in names and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            words += option.opts[:1] if value is True else [option.opts[0], _word(value)]
+    return tuple(words)
+
+
+def _word(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

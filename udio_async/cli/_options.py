@@ -1,0 +1,162 @@
+"""The options that several commands share, and the values that they stand for."""
+# ruff: noqa: PLC0415 - what the commands do is imported when they run, so that `--help` is quick
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._names import DEFAULT_SERVICE, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
+
+if TYPE_CHECKING:
+    from ._make import Terms
+    from ._run import View
+    from ._service import Service
+
+Command = Callable[..., Any]
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+SPEED = click.FloatRange(min=0, min_open=True)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_COUNT = click.IntRange(min=1)
+_CREDITS = click.FloatRange(min=0, min_open=True)
+
+service_options = (
+    click.option(
+        "--provider",
+        "name",
+        type=click.Choice(SERVICES),
+        default=DEFAULT_SERVICE,
+        show_default=True,
+        help="Who makes the songs; sandbox needs no key and costs nothing.",
+    ),
+    click.option("--base-url", metavar="URL", help="The service at another address."),
+    click.option("--legacy", is_flag=True, help="udioapi-v1: its older generation, no callback."),
+    click.option(
+        "--speed",
+        type=SPEED,
+        metavar="N",
+        help="For a sandbox: songs are made N times faster.",
+    ),
+)
+price_option = click.option(
+    "--price",
+    type=_CREDITS,
+    metavar="X",
+    help="What one request costs in credits, as no provider states it.",
+)
+limit_options = (
+    click.option(
+        "--max-submits", type=_COUNT, metavar="N", help="Submit at most N requests in this run."
+    ),
+    click.option(
+        "--max-credits",
+        type=_CREDITS,
+        metavar="X",
+        help="Spend at most X credits in this run; needs --price.",
+    ),
+    price_option,
+)
+many_options = (
+    click.option(
+        "--max-active",
+        type=_COUNT,
+        default=MAX_ACTIVE,
+        show_default=True,
+        metavar="N",
+        help="Requests in the making at once.",
+    ),
+    *limit_options,
+    click.option(
+        "--on-doubt",
+        type=click.Choice(["hold", "resubmit"]),
+        default="hold",
+        show_default=True,
+        help=(
+            "What an earlier run left in doubt: hold leaves it to you; resubmit asks for it "
+            "again, and may pay twice."
+        ),
+    ),
+)
+journal_option = click.option(
+    "--journal",
+    type=_FILE,
+    metavar="PATH",
+    help=f"The journal, where it is not DIR/{JOURNAL}.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
+backend_option = click.option(
+    "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", hidden=True
+)
+view_options = (
+    json_option,
+    click.option("--quiet", is_flag=True, help="Only errors on stderr."),
+    click.option("--no-progress", is_flag=True, help="No progress on stderr."),
+    backend_option,
+)
+
+
+def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Apply options so that the help lists them in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def take_service(options: dict[str, Any]) -> "Service":
+    """Take the options of the service out of a command's options."""
+    from ._service import Service
+
+    names = ("name", "base_url", "legacy", "speed")
+    return Service(price=options.pop("price", None), **{name: options.pop(name) for name in names})
+
+
+def take_view(options: dict[str, Any]) -> "View":
+    """Take the options of the output out of a command's options."""
+    from ._run import View
+
+    names = ("quiet", "no_progress", "backend")
+    return View(json=options.pop("as_json"), **{name: options.pop(name) for name in names})
+
+
+def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
+    """Take what may be spent, and how, out of a command's options."""
+    from ._make import Terms
+
+    names = ("max_active", "max_submits", "max_credits", "on_doubt")
+    given = {name: options.pop(name) for name in names if name in options}
+    return Terms(journal=journal, **given)
+
+
+def journal_of_batch(
+    out: Path, journal: Path | None, *, no_journal: bool, provider: str
+) -> Path | None:
+    """Return where a batch keeps its journal, or None where it keeps none.
+
+    Raises:
+        click.UsageError: both a journal and none are asked for.
+    """
+    if no_journal and journal is not None:
+        raise click.UsageError("--journal and --no-journal exclude one another")
+    if no_journal or (provider == SANDBOX and journal is None):
+        return None
+    return journal or out / JOURNAL
+
+
+def journal_that_exists(directory: Path, journal: Path | None) -> Path:
+    """Return where the journal of an earlier run is.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    path = journal or directory / JOURNAL
+    if not path.is_file():
+        raise click.UsageError(
+            f"there is no journal at {path}; give the DIR that a batch had as --out"
+        )
+    return path
