@@ -171,7 +171,9 @@ async def test_after_an_account_error_nothing_more_is_sent() -> None:
         outcomes = await outcomes_of(client.generate_many([SONG] * 30))
     assert len(provider.sent) == 6
     assert sum(outcome.ok for outcome in outcomes) == 5
-    assert [outcome.error for outcome in outcomes if not outcome.ok] == [broke] * 25
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    assert [str(error) for error in errors] == [str(broke)] * 25
+    assert len({error.job_key for error in errors}) == 25, "each names its own job"
 
 
 async def test_every_input_has_exactly_one_outcome() -> None:

@@ -34,7 +34,7 @@ class Batch(AsyncContextManagerMixin):
     def __init__(
         self,
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        submit: Callable[[SongRequest | str], Awaitable[Job]],
+        submit: Callable[[SongRequest | str, UdioError | None], Awaitable[Job]],
         *,
         max_active: int,
         submitters: int,
@@ -52,6 +52,7 @@ class Batch(AsyncContextManagerMixin):
         self._finished = deque[Outcome]()
         self._moved = anyio.Event()
         self._stopped_by: AccountError | Blocked | None = None
+        self._entered = False
         self._input_ended = False
         self._hand_in = self._finish  # bound once, not once for each song
         self._input_error: Exception | None = None
@@ -60,6 +61,7 @@ class Batch(AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         try:
             async with open_tasks() as tasks:
+                self._entered = True
                 self._submitting = self._submitters
                 for _ in range(self._submitters):
                     tasks.start_soon(self._submit_all)
@@ -73,6 +75,10 @@ class Batch(AsyncContextManagerMixin):
         return self
 
     async def __anext__(self) -> Outcome:
+        if not self._entered:
+            raise RuntimeError(
+                "a batch runs inside `async with client.generate_many(...) as batch`"
+            )
         while not self._finished:
             if not self._submitting and not self._active:
                 if self._input_error is not None:
@@ -120,14 +126,12 @@ class Batch(AsyncContextManagerMixin):
             return self._next_index - 1, request
 
     async def _submit_one(self, index: int, request: SongRequest | str) -> None:
-        if self._stopped_by is not None:
-            self._finish(Outcome(index=index, request=request, error=self._stopped_by))
-            return
         try:
-            job = await self._submit(request)
+            # What was accepted in an earlier run is looked at, even where nothing more is sent.
+            job = await self._submit(request, self._stopped_by)
         except UdioError as error:
             if isinstance(error, (AccountError, Blocked)):
-                self._stopped_by = error
+                self._stopped_by = self._stopped_by or error
             self._finish(Outcome(index=index, request=request, error=error))
         else:
             on_outcome(job, index, request, self._hand_in)

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,6 @@ from ._errors import (
     GenerationFailed,
     InvalidRequest,
     JournalError,
-    RequestError,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -57,7 +57,10 @@ def request_digest(request: SongRequest) -> str:
 
 def _canonical(request: SongRequest) -> dict[str, Any]:
     """Return what is asked for as it comes back from the journal: no tuples, names are text."""
-    asked: dict[str, Any] = json.loads(json.dumps(request.as_json()))
+    try:
+        asked: dict[str, Any] = json.loads(json.dumps(request.as_json()))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
     return asked
 
 
@@ -144,6 +147,15 @@ class Book:
         )
         await self._put(settled, expected=entry.state)
 
+    async def add_evidence(self, key: str, evidence: str) -> None:
+        """Keep more about a doubt, unless its owner has ended it meanwhile."""
+        entry = await self._journal.get(key)
+        if entry is not None and entry.state is State.IN_DOUBT:
+            with suppress(JournalError):
+                await self._journal.put(
+                    attrs.evolve(entry, evidence=evidence), expected=State.IN_DOUBT
+                )
+
     def ended(self, watch: Watch) -> None:
         """Keep how a wait ended, in the background: until then the id leads there again."""
         entry, error = watch.entry, watch.error
@@ -152,7 +164,7 @@ class Book:
         if error is None:
             songs = tuple(attrs.evolve(song, raw={}) for song in watch.task.songs)
             entry = attrs.evolve(entry, state=State.READY, songs=songs, took=watch.took)
-        elif isinstance(error, (GenerationFailed, RequestError)):
+        elif isinstance(error, GenerationFailed):
             entry = attrs.evolve(
                 entry, state=State.FAILED, error=type(error).__name__, evidence=str(error)
             )
@@ -175,7 +187,9 @@ class Book:
             known = await self._journal.get(entry.key)
         except JournalError:
             return False
-        return known.state is entry.state if known else not self._journal.durable
+        if known is None:
+            return not self._journal.durable
+        return known.state in (State.READY, State.FAILED)  # the first end counts
 
 
 def remembered_error(entry: Entry) -> UdioError:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -167,7 +167,7 @@ class Client(AsyncContextManagerMixin):
 
     def _inside(self) -> "_House":
         if self._house is None:
-            raise RuntimeError("the client is closed; use it inside `async with Client(...)`")
+            raise RuntimeError("the client is not open; use it inside `async with Client(...)`")
         return self._house
 
     async def submit(self, request: SongRequest | str) -> Job:
@@ -185,16 +185,17 @@ class Client(AsyncContextManagerMixin):
         """
         return await self._submit(request, fresh_key)
 
-    async def _submit(self, request: SongRequest | str, name: Callable[[SongRequest], str]) -> Job:
+    async def _submit(
+        self,
+        request: SongRequest | str,
+        name: Callable[[SongRequest], str],
+        stopped_by: UdioError | None = None,
+    ) -> Job:
         house = self._inside()
         request = _as_request(request)
-        try:
-            self.provider.check(request)
-        except UdioError as error:
-            with suppress(TypeError, ValueError):  # what is no JSON has no name
-                error.job_key = name(request)
-            raise
-        return Job(request, await house.submitter.submit(request, name(request)))
+        key = name(request)
+        watch = await house.submitter.submit(request, key, stopped_by=stopped_by)
+        return Job(request, watch)
 
     async def generate(self, request: SongRequest | str) -> tuple[Song, ...]:
         """Make a song and wait for it: the songs of its task, usually two.
@@ -233,7 +234,7 @@ class Client(AsyncContextManagerMixin):
         name = Keys().name if self._journal.durable else fresh_key
         return Batch(
             requests,
-            lambda request: self._submit(request, name),
+            lambda request, stopped_by: self._submit(request, name, stopped_by),
             max_active=self._max_active if max_active is None else max_active,
             submitters=self._submit_policy.concurrency,
         )
@@ -282,7 +283,7 @@ class Client(AsyncContextManagerMixin):
             state = State.ACCEPTED
         settled = attrs.evolve(entry, state=state, task_id=task_id)
         await self._journal.put(settled, expected=State.IN_DOUBT)
-        house.submitter.lane.count_settled()
+        house.submitter.lane.count_settled(key)
 
     async def credits(self) -> Credits:
         """Return what the account has left."""

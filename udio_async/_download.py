@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 import anyio
 import attrs
@@ -20,6 +21,8 @@ from ._http import Http
 from ._mp3 import NoMp3, measure
 from ._records import Song
 
+MAX_FILE = 256 * 1024 * 1024
+"""Bytes of a song, at most: two hours at the highest bit rate."""
 _DEADLINE = 600.0
 """Seconds for one file."""
 _TITLE_BYTES = 120
@@ -36,7 +39,8 @@ async def download(http: Http, song: Song, directory: Path, *, local: bool = Fal
     if song.audio_url is None or not song.audio_is_final:
         raise _failed(DownloadFailed, song, "is no final file yet; wait until it is complete")
     path = directory / file_name(song)
-    part = path.with_name(path.name + ".part")
+    # A part of its own: another download of the same song may be under way.
+    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
     try:
         with _open(part) as file:
             receiver = _AudioFile(file, song)
@@ -74,7 +78,7 @@ def _clean(title: str) -> str:
 
 @attrs.define(eq=False)
 class _AudioFile:
-    """Takes in an answer and refuses what is no audio before it fills the disk."""
+    """Takes in an answer, and refuses one that would fill the disk."""
 
     _file: BinaryIO
     _song: Song
@@ -88,10 +92,16 @@ class _AudioFile:
             raise _failed(DownloadFailed, self._song, f"was not served (HTTP {status})")
         length = headers.get("content-length", "")
         self._expected = int(length) if length.isdigit() else None
+        self._check_size(self._expected or 0)
 
     async def write(self, chunk: bytes) -> None:
+        self._check_size(self._received + len(chunk))
         self._file.write(chunk)
         self._received += len(chunk)
+
+    def _check_size(self, size: int) -> None:
+        if size > MAX_FILE:
+            raise _failed(NotAudio, self._song, f"is longer than {MAX_FILE} bytes: no song is")
 
     def check_whole(self, cut: str | None) -> None:
         if cut and not self._received:
@@ -118,9 +128,10 @@ def _check_and_keep(file: BinaryIO, song: Song) -> None:
         raise _failed(NotAudio, song, f"is {error}") from None
     if not measured.whole:
         raise _failed(Truncated, song, f"breaks off after {measured.seconds:.2f} s")
-    if song.duration and abs(measured.seconds - song.duration) > max(1.0, song.duration / 100):
+    # A longer one is whole: only the statement was wrong, and the song is paid for.
+    if song.duration and measured.seconds < song.duration - max(1.0, song.duration / 100):
         stated = f"{measured.seconds:.2f} s, stated were {song.duration:.2f} s"
-        raise _failed(Truncated, song, f"plays {stated}")
+        raise _failed(Truncated, song, f"plays only {stated}")
     file.flush()
     os.fsync(file.fileno())
 

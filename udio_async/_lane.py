@@ -27,7 +27,7 @@ class Lane:
         self._places = anyio.Semaphore(policy.concurrency)
         self._not_before = 0.0
         self._taken = 0
-        self._doubts = 0
+        self._doubts: set[str] = set()
         self._closing = anyio.Event()
 
     async def enter(self) -> None:
@@ -55,9 +55,9 @@ class Lane:
         limit = self._policy.max_submits
         if limit is not None and self._taken >= limit:
             raise SpendLimitReached(f"{limit} songs were submitted, which is this client's limit")
-        if self._doubts >= self._policy.max_in_doubt:
+        if len(self._doubts) >= self._policy.max_in_doubt:
             raise ProviderUnavailable(
-                f"{self._doubts} submits are in doubt, so nothing more is sent; "
+                f"{len(self._doubts)} submits are in doubt, so nothing more is sent; "
                 "settle them first: client.doubts() lists them"
             )
 
@@ -65,13 +65,13 @@ class Lane:
         """Give the place to the next one."""
         self._places.release()
 
-    def count_doubt(self) -> None:
-        """Remember that a song may have been taken."""
-        self._doubts += 1
+    def count_doubt(self, key: str) -> None:
+        """Remember that the job of this key may have been taken."""
+        self._doubts.add(key)
 
-    def count_settled(self) -> None:
-        """Remember that a doubt of this run has ended."""
-        self._doubts = max(0, self._doubts - 1)
+    def count_settled(self, key: str) -> None:
+        """Forget a doubt of this run: its owner has ended it, or it is submitted again."""
+        self._doubts.discard(key)
 
     def count_nothing_taken(self) -> None:
         """Do not count the song that entered last: it cost nothing."""

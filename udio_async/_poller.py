@@ -29,7 +29,7 @@ from ._errors import (
 from ._events import Event, EventKind, Observer
 from ._http import Http
 from ._limits import backoff
-from ._records import SongRequest, Stage, Task
+from ._records import Failure, Song, SongRequest, Stage, Task
 from ._schedule import PollPolicy, Schedule
 from ._watch import Watch
 from .journal import Entry
@@ -39,7 +39,7 @@ _LOOKS_AT_ONCE = 8
 _GATHER = 0.1
 """Seconds that a look waits for more songs to become due, where one request takes many."""
 _UNKNOWN_GRACE = 60.0
-"""Seconds after the submit in which a provider may not know the task yet."""
+"""Seconds for which a provider may say that it does not know a task."""
 _PROBE_CAP = 20.0
 """Seconds between two probes of a provider that stays away, at most."""
 _SPREAD = 30.0
@@ -290,7 +290,7 @@ class Poller:
     def _advance(self, watch: Watch, task: Task, now: float) -> None:
         """Take in a good look. A task never moves backwards, whatever the provider says."""
         before, previous_look = watch.task.stage, watch.looked_at
-        watch.looked_at = now
+        watch.looked_at, watch.unknown_since = now, None
         if task.settling:
             task = self._settled(watch, task, now)
         if task.stage.is_before(before):
@@ -314,8 +314,9 @@ class Poller:
             watch.settling_since = now
         if now - watch.settling_since < self._traits.settle:
             return task
-        has_audio = any(song.audio_url for song in task.songs)
-        return attrs.evolve(task, stage=Stage.COMPLETE if has_audio else Stage.FAILED)
+        songs = tuple(map(_settled_song, task.songs))
+        heard = any(song.error is None for song in songs)
+        return attrs.evolve(task, stage=Stage.COMPLETE if heard else Stage.FAILED, songs=songs)
 
     def _missed(self, batch: list[Watch], error: Exception) -> None:
         """Slow the looks down, unless a single song is to blame."""
@@ -340,10 +341,15 @@ class Poller:
                 self._finish(watch, self._expired(watch))
 
     def _unknown(self, batch: list[Watch], error: RequestError) -> None:
-        """Believe only of a single task, some time after it was accepted, that it is unknown."""
+        """Believe only of a single task, and only after a while, that it is unknown.
+
+        A fresh one may not have got around yet, and a gateway may be astray for a moment.
+        """
         now = anyio.current_time()
         for watch in batch:
-            if len(batch) == 1 and now - watch.accepted_at > _UNKNOWN_GRACE:
+            if len(batch) == 1 and watch.unknown_since is None:
+                watch.unknown_since = now
+            if watch.unknown_since is not None and now - watch.unknown_since > _UNKNOWN_GRACE:
                 error.task_id, error.charged = watch.task_id, "unknown"
                 self._finish(watch, error)
             watch.alone = True
@@ -449,6 +455,16 @@ class Poller:
                     wait=wait,
                 )
             )
+
+
+def _settled_song(song: Song) -> Song:
+    """Take a song of a settled task as it is: with its audio, or failed without."""
+    if song.error is not None or song.stage is Stage.COMPLETE:
+        return song
+    if song.audio_url is not None:
+        return attrs.evolve(song, stage=Stage.COMPLETE)
+    lost = Failure(message="the task is done, and this song has no audio")
+    return attrs.evolve(song, stage=Stage.FAILED, error=lost)
 
 
 def _without_raw(task: Task) -> Task:

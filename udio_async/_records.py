@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 
 import attrs
-from attrs import validators
 
 from ._errors import InvalidRequest, UdioError
 
@@ -105,6 +104,15 @@ class ProviderOptions:
     """What only one provider knows. Each provider has its own subclass."""
 
 
+def _provider_options(
+    _request: object, field: "attrs.Attribute[ProviderOptions | None]", value: object
+) -> None:
+    if value is not None and not isinstance(value, ProviderOptions):
+        raise InvalidRequest(
+            f"{field.name} is {value!r}; give UdioApiOptions(...) or ApiframeOptions(...)"
+        )
+
+
 @attrs.frozen(kw_only=True)
 class SongRequest:
     """One song to make, in the same words whichever provider makes it.
@@ -130,10 +138,7 @@ class SongRequest:
     model: str | None = attrs.field(default=None, validator=_meaningful)
     """A model name as the provider spells it, known to us or not; None takes its default."""
     vocal_gender: VocalGender | None = attrs.field(default=None, validator=_gender)
-    options: ProviderOptions | None = attrs.field(
-        default=None,
-        validator=validators.optional(validators.instance_of(ProviderOptions)),
-    )
+    options: ProviderOptions | None = attrs.field(default=None, validator=_provider_options)
     """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
     extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields, hash=False)
     """Raw wire fields, sent as they are and over ours: for what is newer than this library."""

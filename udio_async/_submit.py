@@ -5,12 +5,13 @@ or where the provider said so (`RateLimited`). Everything else is the adapter's 
 an error that says whether money may be gone.
 """
 
+import anyio
 import attrs
 from anyio.abc import TaskGroup
 
 from ._book import Book, remembered_error
 from ._counter import CreditCounter
-from ._errors import InvalidRequest, RateLimited, SubmitInDoubt, UdioError, Unreachable
+from ._errors import BadAnswer, InvalidRequest, RateLimited, SubmitInDoubt, UdioError, Unreachable
 from ._events import Event, Observer
 from ._http import Http
 from ._lane import Lane
@@ -43,9 +44,15 @@ class Submitter:
     counter: CreditCounter
     resubmit_doubts: bool = False
     observer: Observer | None = None
+    running: dict[str, anyio.Event] = attrs.field(factory=dict, init=False)
+    """The jobs that are being submitted at this moment, by key."""
 
-    async def submit(self, request: SongRequest, key: str) -> Watch:
+    async def submit(
+        self, request: SongRequest, key: str, *, stopped_by: UdioError | None = None
+    ) -> Watch:
         """Have the song accepted, unless the journal says that it was, and watch it.
+
+        With `stopped_by` nothing is sent: a job that would have to be ends with such an error.
 
         Raises:
             RequestError, AccountError, ProviderUnavailable: nothing was taken.
@@ -53,21 +60,28 @@ class Submitter:
             GenerationFailed: it was accepted in an earlier run, and failed.
             JournalError: the intent, or the id in the error, could not be kept.
         """
+        while (first := self.running.get(key)) is not None:
+            await first.wait()  # the same job is being submitted: see what becomes of it
+        self.running[key] = anyio.Event()
         try:
-            known = await self.book.recall(request, key)
             for attempt in range(_ATTEMPTS):
+                known = await self.book.recall(request, key)
                 if known is not None and not self._may_submit(known):
                     return self._remembered(known, request)
+                if stopped_by is not None:
+                    raise type(stopped_by)(str(stopped_by), provider=self.provider.name)
+                self.provider.check(request)
                 try:
                     return await self._attempt(attempt, request, key, known)
                 except (RateLimited, Unreachable) as error:
                     if attempt + 1 == _ATTEMPTS or not _took_nothing(error):
                         raise
                     self._tell_retried(error)
-                known = await self.book.recall(request, key)
         except UdioError as error:
             error.job_key = key
             raise
+        finally:
+            self.running.pop(key).set()
         raise AssertionError("the last attempt returned or raised")
 
     def _may_submit(self, known: Entry) -> bool:
@@ -98,12 +112,10 @@ class Submitter:
         """Runs in a task of the client, in this order, whoever has stopped waiting for it."""
         try:
             entry = await self.book.intend(request, key, known)
+            self.lane.count_settled(key)
             task_id = await self._ask(attempt, request, entry)
             entry = await self.book.accept(entry, task_id)
             return self.poller.watch(task_id, request, entry)
-        except SubmitInDoubt:
-            self.lane.count_doubt()
-            raise
         except UdioError as error:
             if error.charged == "no":
                 self.lane.count_nothing_taken()
@@ -115,27 +127,36 @@ class Submitter:
         """Send the request, and keep the verdict where it brings no id."""
         try:
             return await self.provider.submit(self.http, request)
-        except UdioError as error:
+        except Exception as error:
             if isinstance(error, (RateLimited, Unreachable)) and _took_nothing(error):
                 # Before the lane is free: the next one shall see it.
                 self.lane.hold_back(attempt, error)
-            await self._settle(entry, error)
-            raise
-        except Exception as error:
-            doubt = SubmitInDoubt(
-                f"{self.provider.name} may have taken the song: its adapter failed: {error!r}",
-                provider=self.provider.name,
-                evidence=f"the adapter raised {error!r}",
-            )
-            await self._settle(entry, doubt)
-            raise doubt from error
+            verdict = self._verdict(error)
+            await self._settle(entry, verdict)
+            if verdict is error:
+                raise
+            raise verdict from error
+
+    def _verdict(self, error: Exception) -> UdioError:
+        """Take for a doubt whatever an adapter let out that proves nothing."""
+        proves_nothing = isinstance(error, BadAnswer) or (
+            isinstance(error, Unreachable) and error.sent
+        )
+        if isinstance(error, UdioError) and not proves_nothing:
+            return error
+        return SubmitInDoubt(
+            f"{self.provider.name} may have taken the song: {error!r}",
+            provider=self.provider.name,
+            evidence=f"the adapter raised {error!r}",
+        )
 
     async def _settle(self, entry: Entry, error: UdioError) -> None:
         """Keep the verdict; for a doubt also what the account's counter says of it."""
         await self.book.settle(entry, error)
         if isinstance(error, SubmitInDoubt):
+            self.lane.count_doubt(entry.key)
             error.evidence += await self.counter.since_start()
-            await self.book.settle(attrs.evolve(entry, state=State.IN_DOUBT), error)
+            await self.book.add_evidence(entry.key, error.evidence)
 
     def _tell_retried(self, error: RateLimited | Unreachable) -> None:
         if self.observer:

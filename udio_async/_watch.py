@@ -30,6 +30,7 @@ class Watch:
     alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
     settling_since: float | None = None
+    unknown_since: float | None = None
     over: bool = False
     error: UdioError | None = None
     _changed: anyio.Event | None = None

@@ -93,13 +93,15 @@ def strike(world: World, folder: Path, point: Point) -> list[str]:
         env=environment(),
     ) as process:
         try:
-            words, _ = process.communicate(timeout=TIMEOUT)
+            words, complaints = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()  # strace takes its child with it
-            words, _ = process.communicate()
+            process.communicate()
             return [f"{point.name}: it did not end"]
     said = read_words(words)
-    violations = [] if point.fault != "error=EIO" or said.done else [f"it died: {words[-300:]}"]
+    violations = (
+        [] if point.fault != "error=EIO" or said.done else [f"it died: {complaints[-2000:]}"]
+    )
     after = anyio.run(settle, world, journal, point.name, SONGS, said)
     rest = anyio.run(finish, world, journal, point.name, SONGS)
     violations += after.violations + judge(world, point.name, SONGS, rest)

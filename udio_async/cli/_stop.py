@@ -5,11 +5,13 @@ import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import anyio
 import attrs
 from anyio.abc import TaskStatus
 
+_SHOW_CURSOR = "\x1b[?25h"
 _SIGPIPE = 13  # spelled out: Windows has no such signal
 
 
@@ -47,14 +49,23 @@ class Stop:
             self.now(1)
 
     async def watch(self, *, task_status: TaskStatus[None]) -> None:
-        """Cancel the work at the first signal; the second one ends the program as usual."""
+        """Cancel the work at the first signal, and leave at once at the second."""
         try:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 task_status.started()
-                number = await anext(aiter(signals))
+                async for number in signals:
+                    if self.code is not None:
+                        self._leave(128 + number)
+                    # Submits on the wire are waited for: each of them may be a paid song.
+                    self._tell("stopping; Ctrl-C again stops at once")
+                    self.now(128 + number)
         except NotImplementedError:  # Windows: there Ctrl-C raises KeyboardInterrupt
             task_status.started()
-        else:
-            # Submits on the wire are waited for: each of them may be a paid song.
-            self._tell("stopping; Ctrl-C again stops at once")
-            self.now(128 + number)
+
+    def _leave(self, code: int) -> NoReturn:
+        """End the process: an exception would wait for the very requests that are waited for."""
+        self._tell("stopped at once; what was on the wire may be in doubt")
+        if sys.stderr.isatty():
+            sys.stderr.write(_SHOW_CURSOR)
+        sys.stderr.flush()
+        os._exit(code)

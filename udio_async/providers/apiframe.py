@@ -248,12 +248,12 @@ def _without_messages(payload: object) -> dict[str, Any]:
 
 
 def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
-    """Return the stage of a task, and whether it says "finished" without any audio."""
+    """Return the stage of a task, and whether it says "finished" without all of its audio."""
     stage = STAGES.get(word, Stage.PROCESSING if word else Stage.QUEUED)
     if stage is Stage.FAILED:
         return stage, False
     heard = any(song.audio_url for song in songs)
-    if stage is Stage.COMPLETE and heard:
+    if stage is Stage.COMPLETE and heard and all(song.audio_url for song in songs):
         return stage, False
     settling = stage is Stage.COMPLETE
     if heard:
@@ -265,7 +265,7 @@ def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
 
 def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
     """Translate one song of a task."""
-    stage = _song_stage(song, task.stage)
+    stage = _song_stage(song, task)
     lost = Failure(message=f"the task is {task.status}, and this song has no audio")
     return Song(
         id=song.song_id or f"{task.id}-{index}",
@@ -293,10 +293,11 @@ def is_stream(url: str | None) -> bool:
         return False
 
 
-def _song_stage(song: WireSong, task_stage: Stage) -> Stage:
+def _song_stage(song: WireSong, task: Task) -> Stage:
     if song.audio_url:
-        return Stage.COMPLETE if task_stage is Stage.COMPLETE else Stage.FIRST_AUDIO
-    if task_stage.is_final:
+        done = task.settling or task.stage is Stage.COMPLETE
+        return Stage.COMPLETE if done else Stage.FIRST_AUDIO
+    if task.stage.is_final:
         return Stage.FAILED
     return Stage.TEXT_READY if song.lyrics else Stage.PROCESSING
 

@@ -245,7 +245,7 @@ def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure
 
 def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
     """Translate one item of a task."""
-    stage = _song_stage(item, task.stage)
+    stage = _song_stage(item, task)
     failure = item.failure
     if stage is Stage.FAILED and failure is None:
         failure = f"the task is {task.status or task.stage}, and this song has no audio"
@@ -269,13 +269,14 @@ def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> 
     )
 
 
-def _song_stage(item: Item, task_stage: Stage) -> Stage:
+def _song_stage(item: Item, task: Task) -> Stage:
     """Return one song's stage: readiness is per song and by its audio, not by its status."""
     if item.failure:
         return Stage.FAILED
-    if task_stage.is_final and not item.audio_url:
+    if task.stage.is_final and not item.audio_url:
         return Stage.FAILED
-    if task_stage is Stage.COMPLETE or (item.has_file and _lower(item.status) == "complete"):
+    done = task.settling or _lower(item.status) == "complete"
+    if task.stage is Stage.COMPLETE or (item.has_file and done):
         return Stage.COMPLETE
     if item.audio_url:
         return Stage.FIRST_AUDIO
