@@ -129,6 +129,7 @@ def polled(sigma: float, look_cost: float, *, learned: int, measured: int, seed:
     provider = TimedProvider(lambda _: song_time(sigma, source), min_interval=MIN_INTERVAL)
 
     async def run() -> Result:
+        looks_before = seen_before = 0
         async with anyio.create_task_group() as tasks:
             http = cast(Http, None)  # the provider in memory sends nothing
             policy = PollPolicy(look_cost=look_cost, deadline=1e6)

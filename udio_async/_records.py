@@ -81,7 +81,7 @@ def _yes_or_no(_request: object, field: "attrs.Attribute[bool]", value: object) 
         raise InvalidRequest(f"{field.name} is {value!r}; give true or false")
 
 
-def _gender(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+def _gender(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
     if value not in (None, "male", "female"):
         raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
 
