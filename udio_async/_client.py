@@ -1,5 +1,6 @@
 """The front door: it puts the rooms together, and hands out jobs and batches."""
 
+import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -274,6 +275,10 @@ class Client(AsyncContextManagerMixin):
         house = self._inside()
         if (task_id is not None) + resubmit + abandon != 1:
             raise InvalidRequest("give one of task_id, resubmit and abandon")
+        if not key.isprintable() or (task_id is not None and not task_id.strip()):
+            raise InvalidRequest(
+                f"key {key!r} with task_id {task_id!r} names no job; give both whole"
+            )
         entry = await self._journal.get(key)
         if entry is None or entry.state is not State.IN_DOUBT:
             state = entry.state if entry else "unknown"
@@ -355,6 +360,8 @@ def _submit_limit(
         check_count("max_submits", max_submits)
     if max_credits is None:
         return max_submits
+    if not isinstance(max_credits, (int, float)) or not 0 < max_credits < math.inf:
+        raise InvalidRequest(f"max_credits is {max_credits!r}; give a number above 0")
     price = provider.traits.credits_per_song
     if price is None:
         raise InvalidRequest(
