@@ -360,8 +360,7 @@ def _submit_limit(
         check_count("max_submits", max_submits)
     if max_credits is None:
         return max_submits
-    if not isinstance(max_credits, (int, float)) or not 0 < max_credits < math.inf:
-        raise InvalidRequest(f"max_credits is {max_credits!r}; give a number above 0")
+    _check_amount(max_credits)
     price = provider.traits.credits_per_song
     if price is None:
         raise InvalidRequest(
@@ -370,3 +369,8 @@ def _submit_limit(
         )
     affordable = int(max_credits // price)
     return affordable if max_submits is None else min(affordable, max_submits)
+
+
+def _check_amount(value: object) -> None:
+    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise InvalidRequest(f"max_credits is {value!r}; give a number above 0")
