@@ -169,7 +169,8 @@ def learning_curve(sigma: float, look_cost: float, songs: Sequence[float]) -> di
                 typical=MEDIAN * 0.8, look_cost=look_cost, min_interval=MIN_INTERVAL
             )
             for _ in range(learned):
-                schedule.learn(song_time(sigma, source))
+                took = song_time(sigma, source)
+                schedule.learn(took, took)
             results.append(evaluate(scheduled(schedule), songs))
         curve[learned] = Result(fmean(r.lag for r in results), fmean(r.looks for r in results))
     return curve

@@ -32,7 +32,7 @@ FIELDS = ("look_cost", "min_interval", "deadline")
 def learned(durations: Sequence[float], *, typical: float = MEDIAN, cost: float = 0.8) -> Schedule:
     schedule = Schedule(typical=typical, look_cost=cost, min_interval=MIN_INTERVAL)
     for duration in durations:
-        schedule.learn(duration)
+        schedule.learn(duration, duration)
     return schedule
 
 
@@ -54,7 +54,7 @@ def test_a_wait_is_finite_and_never_below_the_minimum(
     """Whatever was learned, however old the song."""
     schedule = Schedule(typical=typical, look_cost=look_cost, min_interval=min_interval)
     for duration in history:
-        schedule.learn(duration)
+        schedule.learn(duration, duration)
     assert min_interval <= schedule.wait(age) < math.inf
 
 
@@ -82,6 +82,47 @@ def test_learning_moves_the_first_look_towards_the_real_median(real: float) -> N
     errors = [abs(learned(songs[:seen]).wait(0.0) - aim) for seen in (0, 30, 300)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.15 * aim < errors[0]
+
+
+@pytest.mark.parametrize("counts_the_waiting", [True, False])
+def test_the_songs_that_still_wait_are_learned_from(counts_the_waiting: bool) -> None:
+    """Of 1,000 songs that start together only the short half is complete after the median.
+
+    Alone, the control, they teach that songs are short.
+    """
+    songs = drawn(0.4, 1_000, seed=5)
+    schedule = Schedule(typical=MEDIAN, look_cost=0.8, min_interval=MIN_INTERVAL)
+    for song in songs:
+        if song <= MEDIAN:
+            schedule.learn(song, song)
+        elif counts_the_waiting:
+            schedule.seen(0.0, MEDIAN / 2)
+            schedule.seen(MEDIAN / 2, MEDIAN)
+    aim = learned(songs).wait(0.0)
+    error = abs(schedule.wait(0.0) - aim)
+    assert (error < 0.05 * aim) is counts_the_waiting
+
+
+def test_a_song_found_by_a_first_late_look_is_not_taken_for_half_as_long() -> None:
+    """All that the look at 90 s says is "at most 90 s"; most songs take about 60."""
+    schedule = learned(drawn(0.2, 500, seed=6))
+    schedule.wait(0.0)  # makes its estimate
+    assert 55 < schedule.learn(0.0, 90.0) < 65
+    assert schedule.learn(90.0, 91.0) == pytest.approx(90.5, abs=0.6)
+    assert schedule.learn(9e4, 9.1e4) == pytest.approx(9.05e4, rel=0.01)
+
+
+def test_forgotten_songs_teach_nothing() -> None:
+    """A song that failed, or was given up, counts no more."""
+    schedule, plain = learned([]), learned([])
+    for each in (schedule, plain):
+        for song in drawn(0.2, 100, seed=8):
+            each.learn(song, song)
+    schedule.seen(0.0, 500.0)
+    schedule.seen(500.0, 900.0)
+    schedule.forget(900.0)
+    schedule.forget(0.0)
+    assert schedule.wait(0.0) == plain.wait(0.0)
 
 
 def test_a_dearer_look_is_made_more_rarely() -> None:

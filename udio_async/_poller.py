@@ -289,8 +289,11 @@ class Poller:
 
     def _advance(self, watch: Watch, task: Task, now: float) -> None:
         """Take in a good look. A task never moves backwards, whatever the provider says."""
-        before, previous_look = watch.task.stage, watch.looked_at
+        before = watch.task.stage
+        age_before, age = watch.looked_at - watch.accepted_at, now - watch.accepted_at
         watch.looked_at, watch.unknown_since = now, None
+        if not watch.resumed:
+            watch.schedule.seen(age_before, age)
         if task.settling:
             task = self._settled(watch, task, now)
         if task.stage.is_before(before):
@@ -299,10 +302,8 @@ class Poller:
         if task.stage is Stage.FAILED:
             self._finish(watch, failure_error(task))
         elif task.stage is Stage.COMPLETE:
-            # It was done at some moment between the two looks.
             if not watch.resumed:
-                watch.took = (previous_look + now) / 2 - watch.accepted_at
-                watch.schedule.learn(watch.took)
+                watch.took = watch.schedule.learn(age_before, age)
             self._finish(watch, None)
         elif before.is_before(task.stage):
             watch.announce()
@@ -405,11 +406,13 @@ class Poller:
 
     def learn(self, model: str, took: float) -> None:
         """Take in how long a song of an earlier run took, in seconds."""
-        self._schedule_for(model).learn(took)
+        self._schedule_for(model).learn(took, took)
 
     def _end(self, watch: Watch, error: UdioError | None) -> None:
         if error is not None and watch.entry is not None:
             error.job_key = watch.entry.key
+        if not watch.resumed:
+            watch.schedule.forget(watch.looked_at - watch.accepted_at)
         watch.finish(error)
         if self.on_end is not None:
             self.on_end(watch)

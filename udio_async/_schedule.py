@@ -6,12 +6,15 @@ sqrt(2c / h(t)) seconds is the best trade, so the right number of looks per seco
 sqrt(h(t) / 2c). The next look is due when that rate, summed from now on, has come to one.
 
 How long songs take is taken for log-normal: a positive time with a tail of stragglers. It starts
-from the provider's typical time and is learned from the songs that finish. Its hazard falls in
-the far tail, so a song later than anything seen is looked at ever more rarely.
+from the provider's typical time and is learned from the songs that finish, and from how long the
+others have waited: of many songs that start together the short ones finish first, and alone they
+would speak for all. Its hazard falls in the far tail, so a song later than anything seen is looked
+at ever more rarely.
 """
 
 import bisect
 import math
+from collections import Counter
 from itertools import accumulate
 from statistics import NormalDist
 from typing import Any
@@ -25,6 +28,10 @@ _PRIOR_SIGMA = 0.5
 """Of the logarithm: two songs in three take between 0.6 and 1.6 times the typical time."""
 _PRIOR_WEIGHT = 4.0
 """How many finished songs the prior counts for."""
+_ROUNDS = 5
+"""Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
+_LEAST_SIGMA = 0.02
+_LEAST_SHARE = 1e-9
 _GRID = 400
 _REACH = 5.0
 """The table covers this many standard deviations around the median."""
@@ -59,20 +66,40 @@ class Schedule:
     def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
         self._look_cost = look_cost
         self._min_interval = min_interval
-        self._weight = _PRIOR_WEIGHT
+        self._count = _PRIOR_WEIGHT
         self._mean = math.log(typical)
-        self._spread = _PRIOR_WEIGHT * _PRIOR_SIGMA**2  # sum of squared deviations
+        self._sigma = _PRIOR_SIGMA
+        # of the logarithms of the durations: sum, and sum of squares
+        self._sum = _PRIOR_WEIGHT * self._mean
+        self._squares = _PRIOR_WEIGHT * (self._mean**2 + self._sigma**2)
+        self._bin = typical / 30
+        self._waiting: Counter[int] = Counter()  # songs, by the binned age they were last seen at
         self._tabulated_at = 0.0
         self._ages: list[float] = []
         self._looks: list[float] = []
 
-    def learn(self, duration: float) -> None:
-        """Take in how long one song took, in seconds."""
-        value = math.log(max(duration, 1e-3))
-        self._weight += 1
-        shift = value - self._mean
-        self._mean += shift / self._weight
-        self._spread += shift * (value - self._mean)
+    def learn(self, longer_than: float, at_most: float) -> float:
+        """Take in a song that was complete between these ages, and return how long it took.
+
+        It is expected where songs that take so long are: of those found by the first look, near
+        that look.
+        """
+        low, high = (math.log(max(age, 1e-3)) for age in (longer_than, at_most))
+        value, square = self._expected(low, high)
+        self._count += 1
+        self._sum += value
+        self._squares += square
+        return min(max(math.exp(value), longer_than), at_most)
+
+    def seen(self, before: float, age: float) -> None:
+        """Count a song that was last seen at the age `before` as seen at this one."""
+        self.forget(before)
+        self._waiting[int(age / self._bin)] += 1
+
+    def forget(self, age: float) -> None:
+        """Count a song that was last seen at this age no more; at 0 it was never seen."""
+        if age > 0:
+            self._waiting[int(age / self._bin)] -= 1
 
     def wait(self, age: float, *, together: int = 1) -> float:
         """Return how many seconds to wait before looking at a song of this age again.
@@ -88,16 +115,50 @@ class Schedule:
             wait = age / 8
         return max(wait, self._min_interval)
 
+    def _estimate(self) -> None:
+        """Fit mean and deviation to what is complete and to what was seen waiting.
+
+        A waiting song counts with what is expected of it, given that it takes longer than it has
+        so far: expectation and maximisation, for data censored on the right.
+        """
+        waiting = [
+            (math.log((place + 0.5) * self._bin), songs)
+            for place, songs in self._waiting.items()
+            if songs
+        ]
+        for _ in range(_ROUNDS):
+            count, total, squares = self._count, self._sum, self._squares
+            for low, songs in waiting:
+                value, square = self._expected(low, math.inf)
+                count += songs
+                total += songs * value
+                squares += songs * square
+            self._mean = total / count
+            self._sigma = math.sqrt(max(squares / count - self._mean**2, _LEAST_SIGMA**2))
+
+    def _expected(self, low: float, high: float) -> tuple[float, float]:
+        """Return the mean of the logarithm and of its square, given that it lies between these."""
+        a, b = (low - self._mean) / self._sigma, (high - self._mean) / self._sigma
+        share = _STANDARD.cdf(b) - _STANDARD.cdf(a)
+        if share < _LEAST_SHARE:  # nothing was expected there
+            value = low if math.isinf(high) else (low + high) / 2
+            return value, value**2
+        at_a, at_b = _STANDARD.pdf(a), _STANDARD.pdf(b)
+        first = (at_a - at_b) / share
+        second = 1 + (a * at_a - (0.0 if math.isinf(b) else b * at_b)) / share
+        value = self._mean + self._sigma * first
+        return value, self._mean * (2 * value - self._mean) + self._sigma**2 * second
+
     def _tabulate(self) -> None:
         """Sum the look rate over a grid of ages, anew when a tenth more has been learned."""
-        if self._weight < self._tabulated_at * 1.1:
+        if self._count < self._tabulated_at * 1.1:
             return
-        self._tabulated_at = self._weight
-        sigma = max(math.sqrt(self._spread / self._weight), 0.02)
+        self._tabulated_at = self._count
+        self._estimate()
         steps = [_REACH * (2 * i / _GRID - 1) for i in range(_GRID + 1)]
-        self._ages = [math.exp(self._mean + sigma * z) for z in steps]
+        self._ages = [math.exp(self._mean + self._sigma * z) for z in steps]
         rates = [
-            math.sqrt(self._hazard(z, sigma, age) / (2 * self._look_cost))
+            math.sqrt(self._hazard(z, age) / (2 * self._look_cost))
             for z, age in zip(steps, self._ages, strict=True)
         ]
         areas = (
@@ -106,10 +167,9 @@ class Schedule:
         )
         self._looks = [0.0, *accumulate(areas)]
 
-    @staticmethod
-    def _hazard(z: float, sigma: float, age: float) -> float:
+    def _hazard(self, z: float, age: float) -> float:
         survival = max(1 - _STANDARD.cdf(z), 1e-12)
-        return _STANDARD.pdf(z) / (survival * sigma * age)
+        return _STANDARD.pdf(z) / (survival * self._sigma * age)
 
     def _looks_by(self, age: float) -> float:
         return _interpolate(age, self._ages, self._looks)
