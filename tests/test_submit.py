@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -32,6 +32,7 @@ from udio_async._lane import Lane, SubmitPolicy
 from udio_async._poller import Poller
 from udio_async._submit import Submitter
 from udio_async._watch import Watch
+from udio_async.journal import Entry, State
 
 UNSENT = Unreachable("no route", sent=False)
 
@@ -273,3 +274,53 @@ async def test_closing_does_not_wait_for_ever() -> None:
     _, errors = await close_over(TimedProvider(song, submit_time=1e6), 1)
     assert [type(error) for error in errors] == [RuntimeError]
     assert 30 <= anyio.current_time() < 40
+
+
+@pytest.mark.parametrize("at", [5, 25], ids=["in the body", "while leaving"])
+async def test_a_cancellation_around_the_client_leaves_the_paid_request_its_answer(at: int) -> None:
+    """It is on the wire for 30 s, and its id is kept, whoever stops waiting for it."""
+    provider, journal = TimedProvider(song, submit_time=30.0), KeptAccepted()
+    with anyio.move_on_after(at):
+        await leave_over(provider, journal)
+    assert journal.accepted == ["0"]
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")], ids=["asyncio"])
+@pytest.mark.parametrize("at", [5, 25], ids=["in the body", "while leaving"])
+async def test_a_native_timeout_around_the_client_leaves_the_paid_request_its_answer(
+    at: int,
+) -> None:
+    """`asyncio.timeout` cancels the task, whatever shields it has."""
+    provider, journal = TimedProvider(song, submit_time=30.0), KeptAccepted()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(at):
+            await leave_over(provider, journal)
+    assert journal.accepted == ["0"]
+
+
+class KeptAccepted(MemoryJournal):
+    """Remembers which ids were kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepted: list[str | None] = []
+
+    async def put(self, entry: Entry, *, expected: State) -> None:
+        await super().put(entry, expected=expected)
+        if entry.state is State.ACCEPTED:
+            self.accepted.append(entry.task_id)
+
+
+async def leave_over(provider: TimedProvider, journal: MemoryJournal) -> None:
+    """Leave a client after 20 s, with a submit on the wire."""
+
+    async def call(client: Client) -> None:
+        with suppress(UdioError, RuntimeError):
+            await client.submit(SONG)
+
+    async with (
+        anyio.create_task_group() as users,
+        Client(provider, journal=journal) as client,
+    ):
+        users.start_soon(call, client)
+        await anyio.sleep(20)

@@ -26,7 +26,7 @@ from ._poller import Poller
 from ._records import Credits, Song, SongRequest
 from ._schedule import PollPolicy
 from ._submit import Submitter
-from ._tasks import open_tasks
+from ._tasks import lasting_tasks, open_tasks, outlast
 from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
 from .providers.base import Provider
 
@@ -119,7 +119,7 @@ class Client(AsyncContextManagerMixin):
         account = f"{self.provider.name} {self.provider.account().key.fingerprint()}"
         async with (
             self._journal.open(account),
-            open_tasks() as tasks,
+            lasting_tasks() as tasks,
             Http(
                 tasks,
                 client=self._http_client,
@@ -136,9 +136,12 @@ class Client(AsyncContextManagerMixin):
                 yield self
             finally:
                 self._house = None
-                with anyio.move_on_after(_GRACE, shield=True):
-                    await house.submitter.lane.drain()
-                tasks.cancel_scope.cancel()
+                drained = anyio.Event()
+                tasks.start_soon(_drain, house.submitter.lane, drained)
+                try:
+                    await outlast(drained)
+                finally:
+                    tasks.cancel_scope.cancel()
 
     def _furnish(self, tasks: TaskGroup, http: Http) -> "_House":
         poller = Poller(
@@ -336,6 +339,12 @@ class Client(AsyncContextManagerMixin):
             if isinstance(result, Exception):
                 raise result
         return [result for result in results if isinstance(result, Path)]
+
+
+async def _drain(lane: Lane, drained: anyio.Event) -> None:
+    with anyio.move_on_after(_GRACE):
+        await lane.drain()
+    drained.set()
 
 
 def _as_request(request: object) -> SongRequest:

@@ -2,7 +2,8 @@
 
 anyio's shield does not stop `task.cancel()` or `asyncio.timeout()`. So what must not be torn
 apart (a request on the wire, a paid submit) runs in a task of the client's own group, and the
-caller only waits for its result.
+caller only waits for its result. That group goes on while its owner is cancelled, until the owner
+has seen to what is on the wire.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -11,7 +12,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 
 import anyio
 import attrs
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -68,3 +69,44 @@ async def open_tasks() -> AsyncGenerator[TaskGroup]:
             raise error
         finally:
             error.__context__ = context
+
+
+async def outlast(event: anyio.Event) -> None:
+    """Wait for an event that is sure to come; a cancellation meanwhile is raised afterwards."""
+    cancelled: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while not event.is_set():
+            try:
+                await event.wait()
+            except anyio.get_cancelled_exc_class() as error:  # a native one
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+@asynccontextmanager
+async def lasting_tasks() -> AsyncGenerator[TaskGroup]:
+    """Open a task group that a cancellation from outside does not reach, only the end of this.
+
+    Its host is a task of its own: a shield around the body would keep cancellations from the body.
+    """
+    host = _Host()
+    async with open_tasks() as outer:
+        try:
+            yield await outer.start(host.run)
+        finally:
+            host.end()
+
+
+@attrs.define(eq=False)
+class _Host:
+    _scope: anyio.CancelScope = attrs.field(factory=lambda: anyio.CancelScope(shield=True))
+
+    async def run(self, *, task_status: TaskStatus[TaskGroup]) -> None:
+        with self._scope:
+            async with open_tasks() as tasks:
+                task_status.started(tasks)
+                await anyio.sleep_forever()
+
+    def end(self) -> None:
+        self._scope.cancel()

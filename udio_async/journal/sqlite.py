@@ -24,6 +24,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 from cattrs.preconf.json import make_converter
 
 from .._errors import JournalError
+from .._tasks import outlast
 from .base import Entry, State
 
 T = TypeVar("T")
@@ -72,8 +73,7 @@ class SqliteJournal:
         try:
             yield
         finally:
-            with anyio.CancelScope(shield=True):
-                await desk.stop()
+            await desk.stop()
 
     async def add(self, entry: Entry) -> Entry | None:
         """Keep a new entry; return the one whose key it has, if there is one."""
@@ -320,10 +320,10 @@ class _Desk:
         )
         self._thread.start()
         try:
-            with anyio.CancelScope(shield=True):
-                await self._opened.done.wait()
-        except BaseException:  # a native cancellation: nobody else will end the thread
-            self._orders.put(None)
+            await outlast(self._opened.done)
+        except BaseException:  # cancelled meanwhile: nobody else will end the thread
+            if not self._opened.error:
+                await self.stop()
             raise
         if self._opened.error:
             self._thread.join()
@@ -341,7 +341,7 @@ class _Desk:
 
     async def stop(self) -> None:
         self._orders.put(None)
-        await self._closed.wait()
+        await outlast(self._closed)
         self._thread.join()
 
     def _serve(self, token: EventLoopToken) -> None:
