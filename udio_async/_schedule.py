@@ -105,10 +105,10 @@ class Schedule:
         """Return how many seconds to wait before looking at a song of this age again.
 
         A look that asks about several songs is dearer than one, and for each of them cheaper:
-        half the price where 16 go `together`, so it falls with the fourth root of how many.
+        an eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
         """
         self._tabulate()
-        target = self._looks_by(age) + together**-0.125  # the rate goes with the root of the price
+        target = self._looks_by(age) + together**-0.375  # the rate goes with the root of the price
         if target <= self._looks[-1]:
             wait = _interpolate(target, self._looks, self._ages) - age
         else:  # later than anything seen: ever more rarely
