@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,9 @@ from .journal import Entry, Journal, State
 
 logger = logging.getLogger("udio_async")
 
+_DELIVERY = frozenset({"callback_url", "disable_callback", "webhook_url", "webhook_secret"})
+"""Options and raw fields that say where the answer goes, not which song is asked for."""
+
 
 class Keys:
     """Names the jobs of a batch: equal requests are told apart by which of them it is.
@@ -51,7 +55,7 @@ class Keys:
 
 def request_digest(request: SongRequest) -> str:
     """Return a fingerprint of what is asked for, the same in every run."""
-    text = json.dumps(_canonical(request), sort_keys=True, ensure_ascii=True)
+    text = json.dumps(_wanted(_canonical(request)), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -62,6 +66,18 @@ def _canonical(request: SongRequest) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
     return asked
+
+
+def _wanted(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out where the answer goes: an address or a secret may change, the song is the same."""
+    wanted = dict(asked)
+    for part in ("options", "extra"):
+        left = {name: value for name, value in asked.get(part, {}).items() if name not in _DELIVERY}
+        if left:
+            wanted[part] = left
+        else:
+            wanted.pop(part, None)
+    return wanted
 
 
 def fresh_key(request: SongRequest) -> str:
@@ -85,7 +101,7 @@ class Book:
             InvalidRequest: the key stands for another request.
         """
         entry = await self._journal.get(key)
-        if entry is not None and entry.request != _canonical(request):
+        if entry is not None and _wanted(entry.request) != _wanted(_canonical(request)):
             raise InvalidRequest(
                 f"key {key!r} stands for another request: {_difference(entry, request)}; "
                 "give the request that it stands for, or another key",
@@ -122,6 +138,7 @@ class Book:
         Raises:
             JournalError: it is not kept, so the error carries the id, and nothing more is sent.
         """
+        logger.info("%s accepted job %s as task %s", self._provider, entry.key, task_id)
         accepted = attrs.evolve(entry, state=State.ACCEPTED, task_id=task_id)
         try:
             await self._journal.put(accepted, expected=entry.state)
@@ -166,7 +183,11 @@ class Book:
             entry = attrs.evolve(entry, state=State.READY, songs=songs, took=watch.took)
         elif isinstance(error, GenerationFailed):
             entry = attrs.evolve(
-                entry, state=State.FAILED, error=type(error).__name__, evidence=str(error)
+                entry,
+                state=State.FAILED,
+                songs=tuple(attrs.evolve(song, raw={}) for song in error.songs),
+                error=type(error).__name__,
+                evidence=str(error),
             )
         else:  # it is still being made, as far as anybody knows
             return
@@ -197,7 +218,7 @@ def remembered_error(entry: Entry) -> UdioError:
     error: UdioError
     if entry.state is State.FAILED:
         kind = getattr(_errors, entry.error, GenerationFailed)
-        error = kind(entry.evidence)
+        error = kind(entry.evidence, songs=entry.songs)
     elif entry.state is State.ABANDONED:
         error = SubmitInDoubt(f"job {entry.key} was in doubt, and you have let it go")
     else:
@@ -218,7 +239,7 @@ def _verdict(error: UdioError) -> State:
 
 def _difference(entry: Entry, request: SongRequest) -> str:
     """Say in which fields a request differs from the one that was kept."""
-    then, now = entry.request, _canonical(request)
+    then, now = _wanted(entry.request), _wanted(_canonical(request))
     return "; ".join(
         f"{name} was {then.get(name)!r}, is {now.get(name)!r}"
         for name in sorted(then.keys() | now.keys())

@@ -27,6 +27,8 @@ class Lane:
         self._places = anyio.Semaphore(policy.concurrency)
         self._not_before = 0.0
         self._taken = 0
+        self._on_wire = 0
+        self._left = anyio.Event()
         self._doubts: set[str] = set()
         self._closing = anyio.Event()
 
@@ -40,20 +42,34 @@ class Lane:
         """
         await self._places.acquire()
         try:
-            while not self._closing.is_set() and anyio.current_time() < self._not_before:
-                with anyio.CancelScope(deadline=self._not_before):
-                    await self._closing.wait()
-            self._check()
+            await self._may_send()
         except BaseException:
             self._places.release()
             raise
         self._taken += 1
+        self._on_wire += 1
+
+    async def _may_send(self) -> None:
+        """Wait until the provider may be asked, and until it is known what those before cost."""
+        while not self._closing.is_set():
+            if anyio.current_time() < self._not_before:
+                with anyio.CancelScope(deadline=self._not_before):
+                    await self._closing.wait()
+            elif self._at_limit() and self._on_wire:
+                await self._left.wait()
+            else:
+                break
+        self._check()
+
+    def _at_limit(self) -> bool:
+        limit = self._policy.max_submits
+        return limit is not None and self._taken >= limit
 
     def _check(self) -> None:
         if self._closing.is_set():
             raise RuntimeError("the client is closed; the request was not sent")
-        limit = self._policy.max_submits
-        if limit is not None and self._taken >= limit:
+        if self._at_limit():
+            limit = self._policy.max_submits
             raise SpendLimitReached(f"{limit} songs were submitted, which is this client's limit")
         if len(self._doubts) >= self._policy.max_in_doubt:
             raise ProviderUnavailable(
@@ -63,6 +79,9 @@ class Lane:
 
     def leave(self) -> None:
         """Give the place to the next one."""
+        self._on_wire -= 1
+        self._left.set()
+        self._left = anyio.Event()
         self._places.release()
 
     def count_doubt(self, key: str) -> None:

@@ -165,11 +165,18 @@ class SongRequest:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], options: type[ProviderOptions]) -> Self:
-        """Return the request that `as_json` described, with options of this class."""
+        """Return the request that `as_json` described, with options of this class.
+
+        Raises:
+            InvalidRequest: it describes none, or one with fields that this version does not know.
+        """
         values = dict(data)
-        if "options" in values:
-            values["options"] = options(**values["options"])
-        return cls(**values)
+        try:
+            if "options" in values:
+                values["options"] = options(**values["options"])
+            return cls(**values)
+        except TypeError as error:
+            raise InvalidRequest(f"{data!r} describes no request: {error}") from error
 
 
 @attrs.frozen(kw_only=True)

@@ -17,6 +17,7 @@ from tests.crash.world import child_command, environment, serving
 from tests.kit.cutting import CuttingRelay, cutting_relay
 from tests.kit.timed import TimedProvider
 from udio_async import (
+    ApiframeOptions,
     AuthenticationFailed,
     Client,
     InvalidRequest,
@@ -28,15 +29,18 @@ from udio_async import (
     Outcome,
     ProviderUnavailable,
     Sandbox,
+    Song,
     SongRequest,
     SpendLimitReached,
     SqliteJournal,
+    Stage,
     SubmitInDoubt,
     UdioApiV2,
     UdioError,
     UnsupportedOption,
     WaitExpired,
 )
+from udio_async._book import remembered_error
 from udio_async._http import ApiKey
 from udio_async.sandbox import Fault
 
@@ -388,6 +392,56 @@ async def test_a_wait_that_expired_is_resumed(path: Path) -> None:
         assert len(sandbox.ledger) == 1
 
 
+async def test_a_new_address_for_the_answer_is_still_the_same_song(path: Path) -> None:
+    """Where the answer goes may change with each run, and a secret is in no message."""
+    base = {"description": "a song", "key": "mine"}
+    async with sandbox_with() as sandbox:
+        provider = sandbox.apiframe()
+        for secret in ("first-secret", "second-secret"):
+            options = ApiframeOptions(
+                webhook_url=f"http://127.0.0.1:9/{secret}", webhook_secret=secret
+            )
+            async with Client(provider, journal=path) as client:
+                named = await client.submit(SongRequest(**base, options=options))
+                counted = await run(client, [SongRequest(description="other", options=options)])
+                assert counted[0].ok
+        other = SongRequest(description="b", key="mine", options=options)
+        async with Client(provider, journal=path) as client:
+            with pytest.raises(InvalidRequest, match="description was 'a song'") as caught:
+                await client.submit(other)
+    assert named.task_id
+    assert "secret" not in str(caught.value)
+    assert len(sandbox.ledger) == 2
+
+
+async def test_a_doubt_does_not_end_with_the_id_of_another_job(path: Path) -> None:
+    """One of the two would be lost."""
+    async with sandbox_with(Fault("charged_502", times=1)) as sandbox:
+        async with Client(sandbox.udioapi_v2(), journal=path) as client:
+            with pytest.raises(SubmitInDoubt) as caught:
+                await client.submit("a song")
+            other = await client.submit("another song")
+            with pytest.raises(InvalidRequest, match=other.task_id):
+                await client.resolve(caught.value.job_key or "", task_id=other.task_id)
+            assert len(await client.doubts()) == 1
+
+
+async def test_songs_that_arrived_before_a_failure_are_remembered(path: Path) -> None:
+    """The error of a later run carries them as the first one did."""
+    songs = (Song(id="1", task_id="t", provider="timed", index=0, stage=Stage.COMPLETE),)
+    entry = JournalEntry(
+        key="k",
+        provider="timed",
+        request={"description": "a song"},
+        state=JournalState.FAILED,
+        songs=songs,
+        error="ModerationFailed",
+    )
+    error = remembered_error(entry)
+    assert isinstance(error, ModerationFailed)
+    assert error.songs == songs
+
+
 # Limits and what is learned ------------------------------------------------------------------
 
 
@@ -419,7 +473,7 @@ async def test_doubts_count_towards_the_limit(path: Path) -> None:
 async def test_what_was_refused_does_not_count_towards_the_limit(path: Path) -> None:
     async with sandbox_with(Fault("refused", times=3)) as sandbox:
         wanted = [f"song {number}" for number in range(8)]
-        await run_at(sandbox.udioapi_v2(), path, wanted, submit_concurrency=1, max_submits=5)
+        await run_at(sandbox.udioapi_v2(), path, wanted, max_submits=5)
         assert len(sandbox.ledger) == 5
 
 
@@ -514,3 +568,14 @@ def test_control_without_a_journal_each_process_pays(path: Path) -> None:
         journals = [path.with_name(name) for name in ("one.db", "two.db")]
         start_all([child_command(world.url, journal, "shared", 2) for journal in journals])
         assert [len(ids) for ids in world.charges().values()] == [2, 2]
+
+
+async def test_a_memory_journal_has_one_client_at_a_time() -> None:
+    """A second one would make it forget what the first has in flight."""
+    journal, provider = MemoryJournal(), TimedProvider(lambda _: 1.0)
+    async with Client(provider, journal=journal):
+        with pytest.raises(JournalError, match="give each client its own"):
+            async with Client(provider, journal=journal):
+                pass
+    async with Client(provider, journal=journal):
+        pass

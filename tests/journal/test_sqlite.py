@@ -33,7 +33,7 @@ from udio_async.journal import sqlite
 from udio_async.testing import ACCOUNT, make_entry
 
 ROOT = Path(__file__).parents[2]
-HELD = "in use by another process; wait for it to end"
+HELD = "in use by another process or client; wait for it to end"
 SENDING, ACCEPTED = JournalState.SENDING, JournalState.ACCEPTED
 
 

@@ -17,13 +17,20 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._notes: dict[str, str] = {}
+        self._is_open = False
 
     @asynccontextmanager
     async def open(self, account: str) -> AsyncGenerator[None]:  # noqa: ARG002  # it has only one
         """Start empty."""
+        if self._is_open:
+            raise JournalError("this MemoryJournal is another client's; give each client its own")
+        self._is_open = True
         self._entries.clear()
         self._notes.clear()
-        yield
+        try:
+            yield
+        finally:
+            self._is_open = False
 
     async def add(self, entry: Entry) -> Entry | None:
         """Keep a new entry, unless its key is known."""

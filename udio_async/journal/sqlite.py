@@ -244,7 +244,9 @@ class _Store:
     def _unusable(self, error: Exception) -> JournalError:
         reason = str(error) or type(error).__name__
         if "locked" in reason:
-            return JournalError(f"{self._path} is in use by another process; wait for it to end")
+            return JournalError(
+                f"{self._path} is in use by another process or client; wait for it to end"
+            )
         return JournalError(f"the journal {self._path} cannot be trusted: {reason}")
 
     def close(self) -> None:
