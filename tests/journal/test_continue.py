@@ -394,7 +394,7 @@ async def test_a_wait_that_expired_is_resumed(path: Path) -> None:
 
 async def test_a_new_address_for_the_answer_is_still_the_same_song(path: Path) -> None:
     """Where the answer goes may change with each run, and a secret is in no message."""
-    base = {"description": "a song", "key": "mine"}
+    base: dict[str, Any] = {"description": "a song", "key": "mine"}
     async with sandbox_with() as sandbox:
         provider = sandbox.apiframe()
         for secret in ("first-secret", "second-secret"):
@@ -416,14 +416,16 @@ async def test_a_new_address_for_the_answer_is_still_the_same_song(path: Path) -
 
 async def test_a_doubt_does_not_end_with_the_id_of_another_job(path: Path) -> None:
     """One of the two would be lost."""
-    async with sandbox_with(Fault("charged_502", times=1)) as sandbox:
-        async with Client(sandbox.udioapi_v2(), journal=path) as client:
-            with pytest.raises(SubmitInDoubt) as caught:
-                await client.submit("a song")
-            other = await client.submit("another song")
-            with pytest.raises(InvalidRequest, match=other.task_id):
-                await client.resolve(caught.value.job_key or "", task_id=other.task_id)
-            assert len(await client.doubts()) == 1
+    async with (
+        sandbox_with(Fault("charged_502", times=1)) as sandbox,
+        Client(sandbox.udioapi_v2(), journal=path) as client,
+    ):
+        with pytest.raises(SubmitInDoubt) as caught:
+            await client.submit("a song")
+        other = await client.submit("another song")
+        with pytest.raises(InvalidRequest, match=other.task_id):
+            await client.resolve(caught.value.job_key or "", task_id=other.task_id)
+        assert len(await client.doubts()) == 1
 
 
 async def test_songs_that_arrived_before_a_failure_are_remembered(path: Path) -> None:
