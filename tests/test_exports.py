@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ ROOMS = (
     "_errors _records _schedule _limits _mp3",
     "_tasks _wire _http journal",
     "_events providers",
-    "_watch _poller _book _lane _counter _submit _download",
-    "_job _batch _client callbacks",
+    "_watch _poller _addresses _book _lane _counter _submit _download",
+    "_job _batch callbacks _client",
     "sandbox testing cli",
 )
 """The house from the ground up. A module imports only what stands before it."""
@@ -103,6 +104,20 @@ def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
     """`hasattr` works although the sandbox is imported late."""
     assert hasattr(udio_async, "Sandbox")
     assert not hasattr(udio_async, "Sandbocks")
+
+
+def test_dir_lists_all_there_is() -> None:
+    """The sandbox too, before anybody has asked for it."""
+    assert {*udio_async.__all__, "__version__"} <= set(dir(udio_async))
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """As it was installed; a source tree has none."""
+    try:
+        installed = metadata.version("udio-async")
+    except metadata.PackageNotFoundError:
+        installed = "dev"
+    assert udio_async.__version__ == installed
 
 
 def foreign_imports() -> dict[str, set[str]]:

@@ -35,6 +35,7 @@ from ._errors import (
 )
 from ._events import Event
 from ._http import ApiKey
+from ._http import installed_version as _installed_version
 from ._job import Job
 from ._records import (
     Credits,
@@ -47,6 +48,7 @@ from ._records import (
     Task,
 )
 from ._schedule import PollPolicy
+from .callbacks import Callbacks
 from .journal import Entry as JournalEntry
 from .journal import Journal, MemoryJournal, SqliteJournal
 from .journal import State as JournalState
@@ -54,6 +56,7 @@ from .providers import (
     Apiframe,
     ApiframeOptions,
     CallbackAddress,
+    CallbackNews,
     Provider,
     Traits,
     UdioApiOptions,
@@ -64,6 +67,8 @@ from .providers import (
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
+
+    __version__: str
 
 __all__ = [
     "AccountError",
@@ -76,7 +81,9 @@ __all__ = [
     "Batch",
     "Blocked",
     "CallbackAddress",
+    "CallbackNews",
     "CallbackRejected",
+    "Callbacks",
     "Client",
     "Credits",
     "DownloadFailed",
@@ -131,4 +138,11 @@ def __getattr__(name: str) -> object:
         from .sandbox import Sandbox  # noqa: PLC0415  # Starlette is no core dependency
 
         return Sandbox
+    if name == "__version__":
+        return _installed_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the sandbox too, before anybody has asked for it."""
+    return sorted({*globals(), *__all__, "__version__"})

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import anyio
 import attrs
 from anyio.abc import TaskGroup
 
@@ -25,12 +26,14 @@ from ._errors import (
     UdioError,
     Unreachable,
 )
-from ._records import SongRequest
+from ._records import SongRequest, Stage, Task
 from ._watch import Watch
 from .journal import Entry, Journal, State
+from .providers.base import CallbackNews, failure_error
 
 logger = logging.getLogger("udio_async")
 
+_UNANSWERED = frozenset({State.SENDING, State.IN_DOUBT, State.REFUSED, State.NOT_SENT})
 _DELIVERY = frozenset({"callback_url", "disable_callback", "webhook_url", "webhook_secret"})
 """Options and raw fields that say where the answer goes, not which song is asked for."""
 
@@ -93,6 +96,7 @@ class Book:
         self._tasks = tasks
         self._provider = provider
         self._broken: JournalError | None = None
+        self._hearing = anyio.Lock()
 
     async def recall(self, request: SongRequest, key: str) -> Entry | None:
         """Return what is known of this job.
@@ -154,15 +158,18 @@ class Book:
             ) from error
         return accepted
 
-    async def settle(self, entry: Entry, error: UdioError) -> None:
-        """Keep the verdict on a submit that brought no id."""
-        settled = attrs.evolve(
-            entry,
-            state=_verdict(error),
-            evidence=error.evidence if isinstance(error, SubmitInDoubt) else str(error),
-            error=type(error).__name__,
-        )
-        await self._put(settled, expected=entry.state)
+    async def settle(self, entry: Entry, error: UdioError) -> Entry:
+        """Keep the verdict on a submit that brought no id, unless a callback has answered it."""
+        async with self._hearing:
+            settled = attrs.evolve(
+                await self._journal.get(entry.key) or entry,
+                state=_verdict(error),
+                evidence=error.evidence if isinstance(error, SubmitInDoubt) else str(error),
+                error=type(error).__name__,
+            )
+            settled = _healed(settled)
+            await self._put(settled, expected=entry.state)
+            return settled
 
     async def add_evidence(self, key: str, evidence: str) -> None:
         """Keep more about a doubt, unless its owner has ended it meanwhile."""
@@ -172,6 +179,40 @@ class Book:
                 await self._journal.put(
                     attrs.evolve(entry, evidence=evidence), expected=State.IN_DOUBT
                 )
+
+    async def hear(self, key: str, news: CallbackNews) -> tuple[Entry | None, bool]:
+        """Keep what a callback says of a job whose answer is missing.
+
+        Its id makes it accepted. Songs without an id are kept as they come forward, and end the
+        job with the task; while its request is on the wire, what was said waits for the answer.
+
+        Returns the job, and whether this has ended a doubt about it.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
+        async with self._hearing:
+            entry = await self._journal.get(key)
+            while entry is not None and entry.state in _UNANSWERED:
+                heard = _heard(entry, news)
+                if heard == entry:
+                    break
+                try:
+                    await self._journal.put(heard, expected=entry.state)
+                except JournalError:
+                    before, entry = entry, await self._journal.get(key)
+                    if entry is None or entry.state is before.state:
+                        raise
+                else:
+                    return heard, heard.state not in _UNANSWERED
+            return entry, False
+
+    async def hear_all_kept(self) -> None:
+        """End the doubts whose answer came by callback while they were on the wire."""
+        for entry in await self._journal.entries([State.IN_DOUBT]):
+            healed = _healed(entry)
+            if healed != entry:
+                await self._journal.put(healed, expected=State.IN_DOUBT)
 
     def ended(self, watch: Watch) -> None:
         """Keep how a wait ended, in the background: until then the id leads there again."""
@@ -229,6 +270,38 @@ def remembered_error(entry: Entry) -> UdioError:
         )
     error.provider, error.task_id = entry.provider, entry.task_id
     return error
+
+
+def _heard(entry: Entry, news: CallbackNews) -> Entry:
+    """Put what a callback says into an entry. It never moves backwards."""
+    if news.task_id is not None:
+        return _healed(attrs.evolve(entry, task_id=news.task_id))
+    known = {song.id: song for song in entry.songs}
+    for song in news.songs:
+        before = known.get(song.id)
+        if before is None or before.stage.is_before(song.stage):
+            known[song.id] = attrs.evolve(song, unverified=True, raw={})
+    songs = tuple(sorted(known.values(), key=lambda song: song.index))
+    return _healed(attrs.evolve(entry, songs=songs))
+
+
+def _healed(entry: Entry) -> Entry:
+    """Take an entry out of doubt if callbacks have said what became of it."""
+    if entry.state is State.SENDING:
+        return entry
+    if entry.task_id is not None:
+        return attrs.evolve(entry, state=State.ACCEPTED, error="", evidence="")
+    if not entry.songs:
+        return entry
+    if not all(song.stage.is_final for song in entry.songs):
+        # Whatever the answer said, it was taken: nothing may be submitted for it again.
+        return attrs.evolve(entry, state=State.IN_DOUBT)
+    task = Task(id="", provider=entry.provider, stage=Stage.COMPLETE, songs=entry.songs)
+    failures = [song.error for song in entry.songs if song.error is not None]
+    if len(failures) < len(entry.songs):
+        return attrs.evolve(entry, state=State.READY, error="", evidence="")
+    error = failure_error(attrs.evolve(task, stage=Stage.FAILED, error=failures[0]))
+    return attrs.evolve(entry, state=State.FAILED, error=type(error).__name__, evidence=str(error))
 
 
 def _verdict(error: UdioError) -> State:

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -13,6 +13,7 @@ import attrs
 from anyio import AsyncContextManagerMixin
 from anyio.abc import TaskGroup
 
+from ._addresses import Addresses
 from ._batch import Batch, check_count
 from ._book import Book, Keys, fresh_key
 from ._counter import Audit, CreditCounter
@@ -27,7 +28,9 @@ from ._records import Credits, Song, SongRequest
 from ._schedule import PollPolicy
 from ._submit import Submitter
 from ._tasks import lasting_tasks, open_tasks, outlast
+from .callbacks import Callbacks, Reception
 from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
+from .providers.addresses import check_callback_url
 from .providers.base import Provider
 
 _LEARN_FROM = 200
@@ -98,6 +101,12 @@ class Client(AsyncContextManagerMixin):
         check_count("max_in_doubt", max_in_doubt)
         if on_doubt not in ("hold", "resubmit"):
             raise InvalidRequest(f"on_doubt is {on_doubt!r}; known: 'hold', 'resubmit'")
+        _check_kind("poll", poll, PollPolicy, "give PollPolicy(...)")
+        _check_kind("http_client", http_client, AsyncClient, "give an httpx.AsyncClient")
+        if on_event is not None and not callable(on_event):
+            raise InvalidRequest(f"on_event is {on_event!r}; give a function that takes an Event")
+        if requests_per_second is not None:
+            _check_amount("requests_per_second", requests_per_second)
         self.provider = provider
         self._journal = _as_journal(journal)
         self._max_active = max_active
@@ -112,6 +121,7 @@ class Client(AsyncContextManagerMixin):
         self._http_client = http_client
         self._trust_env = trust_env
         self._observer = guarded(on_event)
+        self._public_url: str | None = None
         self._house: _House | None = None
 
     @asynccontextmanager
@@ -130,6 +140,7 @@ class Client(AsyncContextManagerMixin):
             house = self._house = self._furnish(tasks, http)
             if self._journal.durable:
                 await self._learn_from_earlier_runs(house.poller)
+                await house.submitter.book.hear_all_kept()
                 await house.counter.note_start()
             tasks.start_soon(house.poller.run)
             try:
@@ -161,6 +172,8 @@ class Client(AsyncContextManagerMixin):
             resubmit_doubts=self._submit_policy.resubmit_doubts,
             observer=self._observer,
         )
+        if self._public_url is not None:
+            submitter.addresses = Addresses(self._journal, self._public_url)
         return _House(http=http, poller=poller, submitter=submitter, counter=counter)
 
     async def _learn_from_earlier_runs(self, poller: Poller) -> None:
@@ -301,6 +314,54 @@ class Client(AsyncContextManagerMixin):
                     f"task {task_id!r} is that of job {entry.key!r} already; give the other id"
                 )
 
+    def callbacks(self, public_url: str, *, allow_private: bool = False) -> Callbacks:
+        """Return an ASGI application that takes the provider's callbacks at `public_url`.
+
+        From then on each submit tells the provider an address of its own below that URL, and its
+        song is looked at when it calls. Mount the application at the URL's path.
+
+        Args:
+            public_url: where the provider reaches the application: https, and public.
+            allow_private: for a provider on this machine, such as the sandbox: plain http and
+                hosts that are not public.
+
+        Raises:
+            InvalidRequest: the provider has no callbacks, or cannot call this address.
+        """
+        if self.provider.traits.callbacks == "none":
+            raise InvalidRequest(
+                f"{self.provider.name} documents no callback; poll, or use another provider"
+            )
+        check_callback_url(public_url, allow_private=allow_private)
+        if set(public_url) & set("?#"):
+            raise InvalidRequest(
+                f"callback address {public_url!r} has a query or a fragment; leave it out"
+            )
+        self._public_url = public_url
+        if self._house is not None:
+            self._house.submitter.addresses = Addresses(self._journal, public_url)
+        return Callbacks(self._reception)
+
+    @property
+    def _is_local(self) -> bool:
+        """Answer whether the provider is on this machine, and so may its links be."""
+        return is_loopback(urlsplit(self.provider.account().base_url).hostname or "")
+
+    def _reception(self) -> Reception | None:
+        house = self._house
+        if house is None or house.submitter.addresses is None:
+            return None
+        return Reception(
+            provider=self.provider,
+            addresses=house.submitter.addresses,
+            book=house.submitter.book,
+            poller=house.poller,
+            submitter=house.submitter,
+            tasks=house.submitter.tasks,
+            local=self._is_local,
+            observer=self._observer,
+        )
+
     async def credits(self) -> Credits:
         """Return what the account has left."""
         return await self.provider.credits(self._inside().http)
@@ -366,7 +427,13 @@ def _as_request(request: object) -> SongRequest:
 def _as_journal(journal: Journal | str | os.PathLike[str] | None) -> Journal:
     if journal is None:
         return MemoryJournal()
-    return SqliteJournal(journal) if isinstance(journal, (str, os.PathLike)) else journal
+    if isinstance(journal, (str, os.PathLike)):
+        return SqliteJournal(journal)
+    if isinstance(journal, type) or not isinstance(journal, Journal):
+        raise InvalidRequest(
+            f"journal is {journal!r}; give a path, or a Journal such as SqliteJournal('songs.db')"
+        )
+    return journal
 
 
 def _submit_limit(
@@ -377,7 +444,7 @@ def _submit_limit(
         check_count("max_submits", max_submits)
     if max_credits is None:
         return max_submits
-    _check_amount(max_credits)
+    _check_amount("max_credits", max_credits)
     price = provider.traits.credits_per_song
     if price is None:
         raise InvalidRequest(
@@ -388,6 +455,15 @@ def _submit_limit(
     return affordable if max_submits is None else min(affordable, max_submits)
 
 
-def _check_amount(value: object) -> None:
-    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise InvalidRequest(f"max_credits is {value!r}; give a number above 0")
+def _check_amount(name: str, value: object) -> None:
+    if (
+        isinstance(value, bool)  # an int to Python
+        or not isinstance(value, (int, float))
+        or not 0 < value < math.inf
+    ):
+        raise InvalidRequest(f"{name} is {value!r}; give a number above 0")
+
+
+def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise InvalidRequest(f"{name} is {value!r}; {remedy}")

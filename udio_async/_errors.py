@@ -197,3 +197,8 @@ class JournalError(UdioError):
 
 class CallbackRejected(UdioError):
     """A callback that is forged or cannot be read. Nothing was changed."""
+
+    def __init__(self, message: str, *, forged: bool = False, **about: str) -> None:
+        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+        self.forged = forged
+        """It does not show the secret that its address was given."""

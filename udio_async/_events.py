@@ -10,7 +10,7 @@ from ._records import SongRequest, Task
 
 logger = logging.getLogger("udio_async")
 
-EventKind = Literal["submitted", "looked", "advanced", "finished", "retried"]
+EventKind = Literal["submitted", "looked", "advanced", "finished", "retried", "healed"]
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +24,7 @@ class Event:
     | advanced | a task came a stage further | `task` |
     | finished | a wait ended, well or not | `task`, `error` |
     | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
+    | healed | a callback has settled a submit in doubt | `task` |
     """
 
     kind: EventKind

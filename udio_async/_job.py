@@ -32,6 +32,7 @@ class Job:
         Each stage comes once; stages that passed between two looks are skipped. The iteration
         ends with the job, with a failed one too: `songs` raises its error.
         """
+        self._watch.followed = True
         return _Updates(self._watch)
 
     async def songs(self) -> tuple[Song, ...]:

@@ -45,6 +45,8 @@ _PROBE_CAP = 20.0
 _SPREAD = 30.0
 """Seconds over which the looks that piled up meanwhile are spread, at most."""
 _SPREAD_PER_LOOK = 0.05
+_CALLED_GAP = 1.0
+"""Seconds between two looks at one song, whatever callbacks come."""
 _OVERSLEPT = 1.0
 """Seconds: waking up later than this means that something blocked the event loop."""
 
@@ -113,6 +115,7 @@ class Poller:
         self._schedules: dict[str, Schedule] = {}
         self._heap: list[tuple[float, int, Watch]] = []
         self._numbers = count()
+        self._by_key: dict[str, Watch] = {}
         self._reach = _Reachability()
         self._looking = 0
         self._moved = anyio.Event()
@@ -147,8 +150,25 @@ class Poller:
             self._push(now, watch)
         else:
             self._plan(watch, now)
+        if entry is not None:
+            self._by_key[entry.key] = watch
         self._tell("submitted", task=watch.task, request=request)
         return watch
+
+    def call(self, key: str, stage: Stage) -> bool:
+        """Take in that a callback has named this stage of a job; answer whether it is watched.
+
+        It says when to look, and nothing more: at once where the song should be over or somebody
+        follows its stages, else hardly before it can be late, as another callback should come.
+        """
+        watch = self._by_key.get(key)
+        if watch is None:
+            return False
+        if watch.called is None or watch.called.is_before(stage):
+            watch.called, watch.called_at = stage, anyio.current_time()
+            if watch.place is not None:
+                self._plan(watch, watch.called_at)
+        return True
 
     def _schedule_for(self, model: str) -> Schedule:
         if model not in self._schedules:
@@ -161,8 +181,14 @@ class Poller:
 
     def _plan(self, watch: Watch, now: float, at_most: float = float("inf")) -> None:
         """Look at it again when its schedule says so, and at the latest when its time is up."""
+        if watch.is_called_for:
+            self._push(max(now, watch.asked_at + _CALLED_GAP), watch)
+            return
+        age = now - watch.accepted_at
         together = min(len(self._heap) + 1, self._traits.max_ids_per_look)
-        wait = min(watch.schedule.wait(now - watch.accepted_at, together=together), at_most)
+        wait = min(watch.schedule.wait(age, together=together), at_most)
+        if watch.called is not None:  # they do come: the next one will say when to look
+            wait = max(wait, watch.schedule.late() - age)
         # A little jitter, so that what was submitted together does not march in step for ever.
         wait = max(wait * random.uniform(0.95, 1.05), self._min_interval)  # noqa: S311  # no secret
         expires_in = self._deadline - self._waited(watch, now)
@@ -171,7 +197,8 @@ class Poller:
         self._push(now + wait, watch)
 
     def _push(self, due: float, watch: Watch) -> None:
-        heapq.heappush(self._heap, (due, next(self._numbers), watch))
+        watch.place = next(self._numbers)
+        heapq.heappush(self._heap, (due, watch.place, watch))
         if self._heap[0][2] is watch:
             self._moved.set()
 
@@ -220,8 +247,9 @@ class Poller:
         if room > 2 and self._due_at_least(room + 2, now) == room + 1:
             room -= 1  # the next request would ask about a single one
         while len(batch) < room and self._may_go(batch, now):
-            watch = heapq.heappop(self._heap)[2]
-            if not watch.over:
+            _, place, watch = heapq.heappop(self._heap)
+            if not watch.over and place == watch.place:
+                watch.place, watch.asked_at = None, now
                 batch.append(watch)
         return batch
 
@@ -269,6 +297,8 @@ class Poller:
     def _put_back(self, batch: list[Watch], at_most: float) -> None:
         now = anyio.current_time()
         for watch in batch:
+            if watch.has_shown_less:
+                watch.called = None
             if self._closed:
                 self._abandon(watch)
             else:
@@ -303,6 +333,8 @@ class Poller:
             self._finish(watch, failure_error(task))
         elif task.stage is Stage.COMPLETE:
             if not watch.resumed:
+                if watch.called is Stage.COMPLETE:
+                    age_before = age = watch.called_at - watch.accepted_at
                 watch.took = watch.schedule.learn(age_before, age)
             self._finish(watch, None)
         elif before.is_before(task.stage):
@@ -369,7 +401,7 @@ class Poller:
             )
 
     def _all(self, batch: list[Watch]) -> list[Watch]:
-        waiting = [*batch, *(watch for _, _, watch in self._heap)]
+        waiting = [*batch, *(watch for _, place, watch in self._heap if place == watch.place)]
         return [watch for watch in waiting if not watch.over]
 
     def _spread(self, now: float) -> None:
@@ -409,8 +441,11 @@ class Poller:
         self._schedule_for(model).learn(took, took)
 
     def _end(self, watch: Watch, error: UdioError | None) -> None:
-        if error is not None and watch.entry is not None:
-            error.job_key = watch.entry.key
+        if watch.entry is not None:
+            if self._by_key.get(watch.entry.key) is watch:
+                del self._by_key[watch.entry.key]
+            if error is not None:
+                error.job_key = watch.entry.key
         if not watch.resumed:
             watch.schedule.forget(watch.looked_at - watch.accepted_at)
         watch.finish(error)

@@ -203,6 +203,8 @@ class Song:
     created_at: datetime | None = None
     error: Failure | None = None
     """Set when this song failed; the others of its task may be fine."""
+    unverified: bool = False
+    """A callback said so, and no look could confirm it: its task's id was never received."""
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
     """What the provider said, word for word."""
 

@@ -30,6 +30,8 @@ _PRIOR_WEIGHT = 4.0
 """How many finished songs the prior counts for."""
 _ROUNDS = 5
 """Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
+_LATE = 2.326
+"""Standard deviations, in the logarithm, beyond which one song in a hundred takes."""
 _LEAST_SIGMA = 0.02
 _LEAST_SHARE = 1e-9
 _GRID = 400
@@ -40,7 +42,11 @@ _REACH = 5.0
 def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
     if value is None and field.default is None:
         return
-    if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if (
+        isinstance(value, bool)  # an int to Python
+        or not isinstance(value, (int, float))
+        or not 0 < value < math.inf
+    ):
         raise InvalidRequest(f"PollPolicy {field.name} is {value!r}; give seconds above 0")
 
 
@@ -114,6 +120,11 @@ class Schedule:
         else:  # later than anything seen: ever more rarely
             wait = age / 8
         return max(wait, self._min_interval)
+
+    def late(self) -> float:
+        """Return the age in seconds that few songs reach: one in a hundred."""
+        self._tabulate()
+        return math.exp(self._mean + _LATE * self._sigma)
 
     def _estimate(self) -> None:
         """Fit mean and deviation to what is complete and to what was seen waiting.

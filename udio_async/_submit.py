@@ -9,6 +9,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
+from ._addresses import Addresses
 from ._book import Book, remembered_error
 from ._counter import CreditCounter
 from ._errors import BadAnswer, InvalidRequest, RateLimited, SubmitInDoubt, UdioError, Unreachable
@@ -16,18 +17,19 @@ from ._events import Event, Observer
 from ._http import Http
 from ._lane import Lane
 from ._poller import Poller
-from ._records import SongRequest
+from ._records import SongRequest, Stage
 from ._tasks import owned
 from ._watch import Watch
 from .journal import Entry, State
-from .providers.base import Provider
+from .providers.base import CallbackAddress, Provider, names_own_callback
 
 _ATTEMPTS = 8
+_ANSWERED = frozenset({State.ACCEPTED, State.READY})
 _REPEATABLE = frozenset({State.REFUSED, State.NOT_SENT})
 """States of a job from which it may be submitted again: nothing was taken."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False)
 class Submitter:
     """Sends paid requests, a few at a time, each in a task of the client.
 
@@ -44,8 +46,12 @@ class Submitter:
     counter: CreditCounter
     resubmit_doubts: bool = False
     observer: Observer | None = None
+    addresses: Addresses | None = None
+    """Where the provider shall report to, if it shall."""
     running: dict[str, anyio.Event] = attrs.field(factory=dict, init=False)
     """The jobs that are being submitted at this moment, by key."""
+    early: dict[str, Stage] = attrs.field(factory=dict, init=False)
+    """What callbacks have said of those, before the answer was here."""
 
     async def submit(
         self, request: SongRequest, key: str, *, stopped_by: UdioError | None = None
@@ -82,6 +88,7 @@ class Submitter:
             raise
         finally:
             self.running.pop(key).set()
+            self.early.pop(key, None)
         raise AssertionError("the last attempt returned or raised")
 
     def _may_submit(self, known: Entry) -> bool:
@@ -113,9 +120,9 @@ class Submitter:
         try:
             entry = await self.book.intend(request, key, known)
             self.lane.count_settled(key)
-            task_id = await self._ask(attempt, request, entry)
-            entry = await self.book.accept(entry, task_id)
-            return self.poller.watch(task_id, request, entry)
+            address = await self._address(request, entry)
+            entry = await self._ask(attempt, request, entry, address)
+            return self._watch(request, entry)
         except UdioError as error:
             if error.charged == "no":
                 self.lane.count_nothing_taken()
@@ -123,19 +130,39 @@ class Submitter:
         finally:
             self.lane.leave()
 
-    async def _ask(self, attempt: int, request: SongRequest, entry: Entry) -> str:
-        """Send the request, and keep the verdict where it brings no id."""
+    async def _address(self, request: SongRequest, entry: Entry) -> CallbackAddress | None:
+        if self.addresses is None or names_own_callback(request):
+            return None
+        return await self.addresses.give(entry.key, entry.attempt)
+
+    def _watch(self, request: SongRequest, entry: Entry) -> Watch:
+        if entry.task_id is None:
+            return self.poller.finished(entry)
+        watch = self.poller.watch(entry.task_id, request, entry)
+        if entry.key in self.early:
+            self.poller.call(entry.key, self.early[entry.key])
+        return watch
+
+    async def _ask(
+        self, attempt: int, request: SongRequest, entry: Entry, address: CallbackAddress | None
+    ) -> Entry:
+        """Send the request, and keep its id, or the verdict where it brings none."""
         try:
-            return await self.provider.submit(self.http, request)
+            task_id = await self.provider.submit(self.http, request, address)
         except Exception as error:
             if isinstance(error, (RateLimited, Unreachable)) and _took_nothing(error):
                 # Before the lane is free: the next one shall see it.
                 self.lane.hold_back(attempt, error)
             verdict = self._verdict(error)
-            await self._settle(entry, verdict)
+            settled = await self._settle(entry, verdict)
+            if settled.state in _ANSWERED:  # by its callback
+                return settled
+            if settled.state is State.FAILED:
+                raise remembered_error(settled) from error
             if verdict is error:
                 raise
             raise verdict from error
+        return await self.book.accept(entry, task_id)
 
     def _verdict(self, error: Exception) -> UdioError:
         """Take for a doubt whatever an adapter let out that proves nothing."""
@@ -150,13 +177,14 @@ class Submitter:
             evidence=f"the adapter raised {error!r}",
         )
 
-    async def _settle(self, entry: Entry, error: UdioError) -> None:
+    async def _settle(self, entry: Entry, error: UdioError) -> Entry:
         """Keep the verdict; for a doubt also what the account's counter says of it."""
-        await self.book.settle(entry, error)
-        if isinstance(error, SubmitInDoubt):
+        settled = await self.book.settle(entry, error)
+        if settled.state is State.IN_DOUBT and isinstance(error, SubmitInDoubt):
             self.lane.count_doubt(entry.key)
             error.evidence += await self.counter.since_start()
             await self.book.add_evidence(entry.key, error.evidence)
+        return settled
 
     def _tell_retried(self, error: RateLimited | Unreachable) -> None:
         if self.observer:

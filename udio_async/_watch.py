@@ -6,7 +6,7 @@ import anyio
 import attrs
 
 from ._errors import UdioError
-from ._records import Task
+from ._records import Stage, Task
 from ._schedule import Schedule
 from .journal import Entry
 
@@ -27,6 +27,15 @@ class Watch:
     looked_at: float
     outages_before: float
     """Seconds of outage that had passed when it was accepted; they do not count as its wait."""
+    place: int | None = None
+    """Which entry of the heap is its own, older ones being out of date; None while asked for."""
+    asked_at: float = float("-inf")
+    """When the latest look left."""
+    called: Stage | None = None
+    """What its callbacks have said so far, until a look has shown less."""
+    called_at: float = 0.0
+    followed: bool = False
+    """Somebody wants to hear of each stage, not only of the end."""
     alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
     settling_since: float | None = None
@@ -40,6 +49,19 @@ class Watch:
     def task_id(self) -> str:
         """The provider's id of the task."""
         return self.task.id
+
+    @property
+    def is_called_for(self) -> bool:
+        """Answer whether its callbacks have named what somebody waits for, and no look has yet."""
+        if self.called is None or not self.task.stage.is_before(self.called):
+            return False
+        return self.called.is_final or self.followed
+
+    @property
+    def has_shown_less(self) -> bool:
+        """Answer whether the latest look, sent after the callback, saw less than that had said."""
+        looked = self.looked_at >= self.asked_at >= self.called_at
+        return self.called is not None and looked and self.task.stage.is_before(self.called)
 
     async def changed(self) -> None:
         """Wait for the next step forward, or for the end."""

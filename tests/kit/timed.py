@@ -1,6 +1,7 @@
 """A provider in memory whose songs take as long as it is told, for virtual clocks."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import cast
@@ -8,13 +9,23 @@ from typing import cast
 import anyio
 import attrs
 
-from udio_async import Credits, PollPolicy, Song, SongRequest, Stage, Task, Traits
+from udio_async import (
+    CallbackRejected,
+    Credits,
+    Failure,
+    PollPolicy,
+    Song,
+    SongRequest,
+    Stage,
+    Task,
+    Traits,
+)
 from udio_async._events import Observer
 from udio_async._http import Account, ApiKey, Http
 from udio_async._poller import Poller
 from udio_async._records import ProviderOptions
 from udio_async._watch import Watch
-from udio_async.providers.base import CallbackAddress
+from udio_async.providers.base import CallbackAddress, CallbackKind, CallbackNews
 
 SONG = SongRequest(description="a song")
 NO_HTTP = cast(Http, None)
@@ -48,6 +59,9 @@ class TimedProvider:
     """Seconds that a submit takes."""
     refuse: Callable[[int], Exception | None] = lambda _place: None
     """Raised by the submit at that place, from 0, if anything."""
+    callbacks: CallbackKind = "none"
+    given: list[CallbackAddress | None] = attrs.field(factory=list)
+    """The callback address of each submit."""
     sent: list[float] = attrs.field(factory=list)
     """When each submit left."""
     on_wire: int = 0
@@ -71,6 +85,7 @@ class TimedProvider:
             min_interval=self.min_interval,
             typical_duration=self.typical_duration,
             settle=self.settle,
+            callbacks=self.callbacks,
         )
 
     def account(self) -> Account:
@@ -84,6 +99,7 @@ class TimedProvider:
     ) -> str:
         place = len(self.sent)
         self.sent.append(anyio.current_time())
+        self.given.append(callback)
         self.on_wire += 1
         self.most_on_wire = max(self.most_on_wire, self.on_wire)
         try:
@@ -122,10 +138,49 @@ class TimedProvider:
     async def credits(self, http: Http) -> Credits:
         return Credits(provider=self.name, remaining=1e9)
 
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        """Read `{"stage": …, "task_id": … or null, "songs": [links]}`."""
+        if headers.get("x-secret") != address.secret:
+            raise CallbackRejected("wrong secret", forged=True)
+        try:
+            said = json.loads(body)
+            stage = Stage(said["stage"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise CallbackRejected(f"no callback: {error}") from None
+        songs = tuple(
+            Song(
+                id=f"song {place}",
+                task_id="",
+                provider=self.name,
+                index=place,
+                stage=stage,
+                audio_url=url,
+                audio_is_final=stage is Stage.COMPLETE,
+                error=Failure(message="no luck") if stage is Stage.FAILED else None,
+            )
+            for place, url in enumerate(said.get("songs", ()))
+        )
+        return CallbackNews(stage=stage, task_id=said.get("task_id"), songs=songs)
+
     @property
     def lags(self) -> list[float]:
         """How late each finished song was noticed, in seconds."""
         return [seen - self.completes_at[task_id] for task_id, seen in self.seen_at.items()]
+
+
+@attrs.define(eq=False)
+class ForgetfulProvider(TimedProvider):
+    """Keeps nothing of a song that was seen complete, so that any growth is the client's."""
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+        tasks = await super().fetch(http, task_ids)
+        for task_id in self.seen_at:
+            del self.completes_at[task_id]
+        for record in (self.seen_at, self.looks, self.sent):
+            record.clear()
+        return tasks
 
 
 @asynccontextmanager

@@ -8,12 +8,24 @@ import attrs
 import pytest
 
 from udio_async import providers
-from udio_async._errors import AuthenticationFailed, BadAnswer, RequestRefused, SubmitInDoubt
+from udio_async._errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    CallbackRejected,
+    RequestRefused,
+    SubmitInDoubt,
+)
 from udio_async._http import Account, ApiKey, Call, Http
 from udio_async._records import Credits, ProviderOptions, Song, SongRequest, Stage, Task
 from udio_async._wire import make_converter, structure
 from udio_async.providers.answers import ask
-from udio_async.providers.base import CallbackAddress, Traits, check_fields, key_from
+from udio_async.providers.base import (
+    CallbackAddress,
+    CallbackNews,
+    Traits,
+    check_fields,
+    key_from,
+)
 from udio_async.providers.verdicts import SHARED_RULES, read_look, send_submit
 from udio_async.testing import KEY, ProviderCase, ProviderContract
 
@@ -80,6 +92,11 @@ class Toy:
     async def credits(self, http: Http) -> Credits:
         payload = read_look(await ask(http, self._call("/me")), provider=self.name)
         return Credits(provider=self.name, remaining=payload["coins"])
+
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        raise CallbackRejected(f"{self.name} has no callbacks")
 
     def account(self) -> Account:
         return Account(base_url=self.base_url, key=self.api_key)

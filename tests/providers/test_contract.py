@@ -1,6 +1,6 @@
 """The contract itself: what it covers, and that it catches providers that break it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from udio_async._records import Credits, SongRequest, Stage, Task
 from udio_async.providers import (
     PROVIDERS,
     CallbackAddress,
+    CallbackNews,
     Provider,
     Traits,
     UdioApiV2,
@@ -133,6 +134,11 @@ class Broken:
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
         tasks = await self.good.fetch(http, task_ids)
         return [self.spoiled(task) for task in tasks] if self.method == "fetch" else tasks
+
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        return self.good.read_callback(headers, body, address)
 
     async def credits(self, http: Http) -> Credits:
         balance = await self.good.credits(http)

@@ -331,6 +331,35 @@ async def test_one_song_may_fail_and_the_other_arrive() -> None:
     assert (bad.stage, bad.error.kind) == (Stage.FAILED, FailureKind.UPSTREAM)
 
 
+async def test_the_newer_page_is_not_asked_without_a_callback() -> None:
+    """It would answer 400; the error says what to give and who needs none."""
+    http = RecordedHttp()
+    with pytest.raises(InvalidRequest, match=r"requires callback_url.*UdioApiV2"):
+        await CASE.provider.submit(http, CASE.request)
+    assert not http.calls
+
+
+@pytest.mark.parametrize("where", ["options", "extra", "client"])
+async def test_a_callback_may_come_from_anywhere(where: str) -> None:
+    """From the request's options, its raw fields, or the client."""
+    http = RecordedHttp([CASE.reply("submit-ok")])
+    request = SongRequest(
+        description="a song",
+        options=UdioApiOptions(callback_url=CALLBACK.url) if where == "options" else None,
+        extra={"callback_url": CALLBACK.url} if where == "extra" else {},
+    )
+    assert await CASE.provider.submit(http, request, CALLBACK if where == "client" else None) == ID
+    assert http.calls[0].json is not None
+    assert http.calls[0].json["callback_url"] == CALLBACK.url
+
+
+@pytest.mark.parametrize("wrong", ["foo", None, 1, []])
+def test_an_unknown_generation_is_refused(wrong: Any) -> None:  # noqa: ANN401  # a user's value
+    """With its value and those there are."""
+    with pytest.raises(InvalidRequest, match=r"generation is .*; known: 'callback', 'legacy'"):
+        UdioApiV1(api_key=KEY, generation=wrong)
+
+
 @pytest.mark.parametrize("stage", [Stage.TEXT_READY, Stage.FIRST_AUDIO, Stage.COMPLETE])
 def test_a_callback_reads_like_a_feed(stage: Stage) -> None:
     """The bare list of a callback gives the same songs and stages as the feed."""

@@ -6,7 +6,15 @@ from typing import Any
 from .._errors import InvalidRequest
 from .addresses import check_callback_url
 from .apiframe import APIFRAME_TRAITS, Apiframe, ApiframeOptions
-from .base import CallbackAddress, Callbacks, Provider, Traits, failure_error
+from .base import (
+    CallbackAddress,
+    CallbackKind,
+    CallbackNews,
+    Provider,
+    Traits,
+    failure_error,
+    names_own_callback,
+)
 from .udioapi import UdioApiOptions
 from .udioapi_v1 import UDIOAPI_V1_LEGACY_TRAITS, UDIOAPI_V1_TRAITS, UdioApiV1
 from .udioapi_v2 import UDIOAPI_V2_TRAITS, UdioApiV2
@@ -21,7 +29,8 @@ __all__ = [
     "Apiframe",
     "ApiframeOptions",
     "CallbackAddress",
-    "Callbacks",
+    "CallbackKind",
+    "CallbackNews",
     "Provider",
     "Rule",
     "Traits",
@@ -31,6 +40,7 @@ __all__ = [
     "Verdict",
     "check_callback_url",
     "failure_error",
+    "names_own_callback",
     "provider_named",
 ]
 

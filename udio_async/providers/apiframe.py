@@ -4,6 +4,7 @@ The key goes bare into `Authorization`. Results come by `/fetch`, for several ta
 `/fetch-many`, or by webhook; all three show the same object.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 import cattrs
 
-from .._errors import BadAnswer, InvalidRequest
+from .._errors import BadAnswer, CallbackRejected, InvalidRequest
 from .._http import Account, ApiKey, Call, Http
 from .._records import (
     Credits,
@@ -23,10 +24,10 @@ from .._records import (
     Stage,
     Task,
 )
-from .._wire import Number, OptionalText, Seconds, make_converter, structure
+from .._wire import Number, OptionalText, Seconds, loads, make_converter, structure
 from .addresses import check_callback_url, is_private_url
-from .answers import FailureTable, about, ask, explain, message_in
-from .base import CallbackAddress, Traits, check_fields, key_from
+from .answers import FailureTable, about, ask, explain, find_id, message_in
+from .base import CallbackAddress, CallbackNews, Traits, check_fields, key_from
 from .validators import fraction, moment, switch, text
 from .verdicts import SHARED_RULES, Rule, read_look, send_submit
 
@@ -38,6 +39,7 @@ IMAGINE = "/udio-imagine"
 FETCH = "/fetch"
 FETCH_MANY = "/fetch-many"  # 2 to 20 ids; one alone is an error there
 ACCOUNT = "/account"
+SECRET_HEADER = "x-webhook-secret"  # noqa: S105  # a name, no secret
 
 
 # Options -------------------------------------------------------------------------------------
@@ -306,6 +308,23 @@ def _task_failure(payload: object) -> Failure:
     return explain(message_in(payload) or "the provider gave no reason", FAILURES)
 
 
+def read_webhook(body: bytes) -> CallbackNews:
+    """Read what is posted to a webhook: the task, with its id.
+
+    Raises:
+        CallbackRejected: it is none.
+    """
+    try:
+        payload = loads(body)
+        task_id = find_id(payload)
+        task = read_task(payload, task_id=task_id or "")
+    except BadAnswer as error:
+        raise CallbackRejected(f"the webhook cannot be read: {error}") from None
+    if task_id is None:
+        raise CallbackRejected("the webhook names no task")
+    return CallbackNews(stage=task.stage, task_id=task.id, songs=task.songs, error=task.error)
+
+
 def read_many(payload: object, task_ids: Sequence[str]) -> list[Task]:
     """Read `/fetch-many`: `{"tasks": [...]}`, or the bare list that has been seen as well.
 
@@ -395,6 +414,17 @@ class Apiframe:
         with about(self.name):
             reply = await ask(http, call)
             return read_credits(read_look(reply, provider=self.name))
+
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        """Read a webhook: the task as `/fetch` shows it, with our secret in a header."""
+        shown = headers.get(SECRET_HEADER, "")
+        if not hmac.compare_digest(shown.encode(), (address.secret or "").encode()):
+            raise CallbackRejected(
+                f"{SECRET_HEADER} is not the secret of this address", forged=True
+            )
+        return read_webhook(body)
 
     def account(self) -> Account:
         """Return where the key goes, and how."""

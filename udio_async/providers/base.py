@@ -19,12 +19,13 @@ from .._records import (
     Failure,
     FailureKind,
     ProviderOptions,
+    Song,
     SongRequest,
     Stage,
     Task,
 )
 
-Callbacks = Literal["none", "songs", "task"]
+CallbackKind = Literal["none", "songs", "task"]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +39,7 @@ class Traits:
     default_model: str
     models: tuple[str, ...] = ()
     """The documented models. Others are sent as they are: the provider decides."""
-    callbacks: Callbacks = "none"
+    callbacks: CallbackKind = "none"
     """What its callback says: nothing, the songs only, or the task with its id."""
     max_ids_per_look: int = 1
     """How many tasks one `fetch` may ask about."""
@@ -60,6 +61,17 @@ class CallbackAddress:
 
     url: str
     secret: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class CallbackNews:
+    """What a callback says of its task: how far it is, and either its id or its songs."""
+
+    stage: Stage
+    task_id: str | None = None
+    songs: tuple[Song, ...] = ()
+    """Their `task_id` is empty where the callback names none."""
+    error: Failure | None = None
 
 
 @runtime_checkable
@@ -118,6 +130,16 @@ class Provider(Protocol):
         """Return what the account has left."""
         ...
 
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        """Read what was posted to this address. Header names are in lower case. Sends nothing.
+
+        Raises:
+            CallbackRejected: it does not show the address's secret, or cannot be read.
+        """
+        ...
+
 
 _FAILURES: Mapping[FailureKind, type[GenerationFailed]] = {
     FailureKind.MODERATION: ModerationFailed,
@@ -139,6 +161,12 @@ def failure_error(task: Task) -> GenerationFailed:
 
 
 # What adapters share -------------------------------------------------------------------------
+
+
+def names_own_callback(request: SongRequest) -> bool:
+    """Answer whether a request says itself where the provider shall report to."""
+    names = ("callback_url", "webhook_url")
+    return any(getattr(request.options, name, None) or name in request.extra for name in names)
 
 
 def key_from(value: str | ApiKey | None, variable: str) -> ApiKey:

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import attrs
 import cattrs
 
-from .._errors import BadAnswer
+from .._errors import BadAnswer, CallbackRejected
 from .._records import Failure, FailureKind, Song, Stage, Task
-from .._wire import Instant, OptionalText, Seconds, make_converter, structure
+from .._wire import Instant, OptionalText, Seconds, loads, make_converter, structure
 from .answers import FailureTable, explain, find_id, message_in
+from .base import CallbackNews
 
 # Wire models ---------------------------------------------------------------------------------
 
@@ -233,6 +234,23 @@ def read_task(
             for place in places
         ),
     )
+
+
+def read_callback(body: bytes, *, provider: str) -> CallbackNews:
+    """Read a callback: a bare list of songs, without the id of their task.
+
+    Raises:
+        CallbackRejected: it is no such list.
+    """
+    try:
+        payload = loads(body)
+        task_id = find_id(payload)
+        task = read_task(payload, task_id=task_id or "", provider=provider)
+    except BadAnswer as error:
+        raise CallbackRejected(f"the callback cannot be read: {error}", provider=provider) from None
+    if not task.songs and task.stage is not Stage.FAILED:
+        raise CallbackRejected("the callback names no songs", provider=provider)
+    return CallbackNews(stage=task.stage, task_id=task_id, songs=task.songs, error=task.error)
 
 
 def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure:

@@ -5,7 +5,7 @@ mode follows from the prompt field. "legacy" is the older one ("generate" and "f
 also in the body, a callback is optional, and `custom_mode` says the mode.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -14,7 +14,7 @@ from .._errors import InvalidRequest, UnsupportedOption
 from .._http import Account, ApiKey, Call, Http
 from .._records import Credits, SongRequest, Task
 from .addresses import check_callback_url, is_private_url
-from .base import CallbackAddress, Traits, check_fields, check_options
+from .base import CallbackAddress, CallbackNews, Traits, check_fields, check_options
 from .udioapi import (
     CHIRP_MODELS,
     UDIOAPI_RULES,
@@ -29,6 +29,7 @@ from .udioapi import (
     options_of,
     udioapi_key,
 )
+from .udioapi_feed import read_callback
 from .verdicts import Rule, send_submit
 
 Generation = Literal["callback", "legacy"]
@@ -177,6 +178,24 @@ def _callback_field(request: SongRequest, callback: CallbackAddress | None) -> d
     return {} if url is None else {"callback_url": url}
 
 
+def check_has_callback(body: Mapping[str, Any]) -> None:
+    """Refuse a body of the newer page without the address that it requires.
+
+    Raises:
+        InvalidRequest: there is none; the server would answer 400.
+    """
+    if not body.get("callback_url"):
+        raise InvalidRequest(
+            "udioapi-v1 (callback) requires callback_url, and there is none; give "
+            "UdioApiOptions(callback_url='https://...'), or take UdioApiV2, which needs none"
+        )
+
+
+def _generation(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    if value not in ("callback", "legacy"):
+        raise InvalidRequest(f"{field.name} is {value!r}; known: 'callback', 'legacy'")
+
+
 def _traits_of(provider: "UdioApiV1") -> Traits:
     return UDIOAPI_V1_LEGACY_TRAITS if provider.generation == "legacy" else UDIOAPI_V1_TRAITS
 
@@ -194,9 +213,7 @@ class UdioApiV1:
 
     api_key: ApiKey = attrs.field(default=None, converter=udioapi_key)
     base_url: str = UDIOAPI_URL
-    generation: Generation = attrs.field(
-        default="callback", validator=attrs.validators.in_(("callback", "legacy"))
-    )
+    generation: Generation = attrs.field(default="callback", validator=_generation)
     traits: Traits = attrs.field(default=attrs.Factory(_traits_of, takes_self=True), repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -226,13 +243,12 @@ class UdioApiV1:
         self.check(request)
         if callback is not None:
             check_callback_url(callback.url, allow_private=self._allow_private)
-        build = build_legacy_body if self.generation == "legacy" else build_body
-        call = Call(
-            account=self.account(),
-            method="POST",
-            path=GENERATE,
-            json=build(request, callback),
-        )
+        if self.generation == "legacy":
+            body = build_legacy_body(request, callback)
+        else:
+            body = build_body(request, callback)
+            check_has_callback(body)
+        call = Call(account=self.account(), method="POST", path=GENERATE, json=body)
         return await send_submit(http, call, self.rules, provider=self.name)
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
@@ -246,6 +262,15 @@ class UdioApiV1:
         """Return what the account has left."""
         account = attrs.evolve(self.account(), body_field=None)
         return await ask_credits(http, account, provider=self.name)
+
+    def read_callback(
+        self,
+        headers: Mapping[str, str],  # noqa: ARG002  # udioapi signs nothing: the address is the proof
+        body: bytes,
+        address: CallbackAddress,  # noqa: ARG002
+    ) -> CallbackNews:
+        """Read a callback: the songs, without the id of their task."""
+        return read_callback(body, provider=self.name)
 
     def account(self) -> Account:
         """Both generations take the Bearer key; only the legacy page also wants it as `token`."""

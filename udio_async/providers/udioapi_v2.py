@@ -1,14 +1,14 @@
 """udioapi.pro v2: Bearer key, no callback, results by feed (pages "v2 generate", "v2 feed")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
 
-from .._errors import UnsupportedOption
+from .._errors import CallbackRejected, UnsupportedOption
 from .._http import Account, ApiKey, Call, Http
 from .._records import Credits, SongRequest, Task
-from .base import CallbackAddress, Traits, check_fields, check_options
+from .base import CallbackAddress, CallbackNews, Traits, check_fields, check_options
 from .udioapi import (
     CHIRP_MODELS,
     UDIOAPI_RULES,
@@ -123,6 +123,13 @@ class UdioApiV2:
     async def credits(self, http: Http) -> Credits:
         """Return what the account has left."""
         return await ask_credits(http, self.account(), provider=self.name)
+
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        """Refuse it: v2 documents no callback."""
+        del headers, body, address
+        raise CallbackRejected(f"{self.name} documents no callback", provider=self.name)
 
     def account(self) -> Account:
         """Return where the key goes, and how."""

@@ -1,0 +1,489 @@
+"""Callbacks say when to look, settle what is in doubt, and are believed from nobody else."""
+
+import random
+import shutil
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+
+from tests.kit.asgi import call, said
+from tests.kit.clocks import virtual_backend
+from tests.kit.timed import NO_HTTP, SONG, TimedProvider
+from udio_async import (
+    CallbackAddress,
+    Callbacks,
+    Client,
+    Event,
+    InvalidRequest,
+    Job,
+    JournalEntry,
+    JournalError,
+    JournalState,
+    MemoryJournal,
+    SqliteJournal,
+    Stage,
+    SubmitInDoubt,
+    UdioApiV2,
+    UpstreamFailed,
+)
+
+PUBLIC = "https://songs.example.org/udio"
+LINKS = ["https://cdn.example.org/a.mp3", "https://cdn.example.org/b.mp3"]
+STAGES = ("text", "first", "complete")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, Mapping[str, Any]]:
+    return virtual_backend(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(3)  # of the jitter
+
+
+def sixty(_place: int) -> float:
+    return 60.0
+
+
+def provider_with(**options: Any) -> TimedProvider:  # noqa: ANN401  # they are passed on
+    return TimedProvider(options.pop("durations", sixty), callbacks="task", **options)
+
+
+@attrs.define(eq=False)
+class Line:
+    """An open client, its application, and the provider at the other end."""
+
+    provider: TimedProvider
+    client: Client
+    app: Callbacks
+    events: list[Event] = attrs.field(factory=list)
+
+    def address(self, place: int = 0) -> CallbackAddress:
+        given = self.provider.given[place]
+        assert given is not None
+        return given
+
+    async def post(self, body: bytes, place: int = 0, **changes: Any) -> int:  # noqa: ANN401
+        """Call as the provider would, or with changes."""
+        address = self.address(place)
+        headers = {"x-secret": changes.pop("secret", address.secret)}
+        return await call(self.app, changes.pop("url", address.url), body, headers=headers)
+
+
+@asynccontextmanager
+async def line_to(provider: TimedProvider, **options: Any) -> AsyncGenerator[Line]:  # noqa: ANN401
+    events: list[Event] = []
+    async with Client(provider, on_event=events.append, **options) as client:
+        yield Line(provider, client, client.callbacks(PUBLIC), events)
+
+
+# When to look --------------------------------------------------------------------------------
+
+
+async def test_a_song_that_calls_is_looked_at_once_and_at_once() -> None:
+    """Its text and its first audio interest nobody here."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        for stage, wait in zip(STAGES, (10, 30, 20.5), strict=True):
+            await anyio.sleep(wait)
+            assert await line.post(said(stage, task_id=job.task_id)) == 200
+        await job.songs()
+    assert len(line.provider.looks) == 1
+    assert line.provider.lags == pytest.approx([0.5], abs=0.01)
+
+
+async def test_whoever_follows_a_song_gets_a_look_for_each_stage_it_calls() -> None:
+    """The provider in memory knows no stage before the end, so nothing came of the first look."""
+    async with line_to(provider_with(min_interval=100.0)) as line:
+        job = await line.client.submit(SONG)
+        updates = job.updates()
+        await anyio.sleep(10)
+        await line.post(said("text", task_id=job.task_id))
+        await anyio.sleep(51)
+        await line.post(said("complete", task_id=job.task_id))
+        assert [task.stage async for task in updates] == [Stage.PROCESSING, Stage.COMPLETE]
+    assert [look.at for look in line.provider.looks] == pytest.approx([10, 61], abs=0.01)
+
+
+async def test_without_callbacks_the_schedule_goes_on() -> None:
+    """An address that nobody calls makes no difference."""
+    looks = []
+    for callbacks in (True, False):
+        provider = provider_with()
+        async with Client(provider) as client:
+            if callbacks:
+                client.callbacks(PUBLIC)
+            random.seed(3)
+            await client.generate(SONG)
+        looks.append([look.at - provider.sent[0] for look in provider.looks])
+    assert looks[0] == pytest.approx(looks[1])
+    assert len(looks[0]) > 1
+
+
+async def test_callbacks_that_stop_coming_are_not_waited_for_for_ever() -> None:
+    """After a first word the poller waits until the song would be late, and then looks."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        await anyio.sleep(10)
+        await line.post(said("text", task_id=job.task_id))
+        await job.songs()
+    assert 60 < line.provider.seen_at["0"] < 250
+    assert len(line.provider.looks) <= 2
+
+
+async def test_a_callback_ahead_of_the_feed_is_followed_by_the_schedule() -> None:
+    """It says complete at 40 s; the feed shows it at 60 s."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        await anyio.sleep(40)
+        await line.post(said("complete", task_id=job.task_id))
+        await job.songs()
+    assert 40 in [round(look.at, 2) for look in line.provider.looks]
+    assert line.provider.lags[0] < 15
+    assert len(line.provider.looks) < 8
+
+
+async def test_a_callback_before_the_answer_of_the_submit_is_remembered() -> None:
+    """The song is complete before we know its id; it is looked at as soon as we do."""
+    provider = provider_with(durations=lambda _: 0.0, submit_time=20.0)
+    async with line_to(provider) as line, anyio.create_task_group() as tasks:
+        jobs: list[Job] = []
+
+        async def submit() -> None:
+            jobs.append(await line.client.submit(SONG))
+
+        tasks.start_soon(submit)
+        await anyio.sleep(5)
+        assert await line.post(said("complete", task_id="0")) == 200
+        await anyio.sleep(16)
+        await jobs[0].songs()
+        assert [look.at for look in provider.looks] == pytest.approx([20], abs=0.01)
+
+
+async def test_a_hundred_callbacks_for_one_song_are_at_most_a_look_a_second() -> None:
+    """Every one of them says that it is complete, which the feed does not confirm."""
+    async with line_to(provider_with(durations=lambda _: 1e4), poll=None) as line:
+        job = await line.client.submit(SONG)
+        for _ in range(100):
+            await anyio.sleep(0.05)
+            assert await line.post(said("complete", task_id=job.task_id)) == 200
+        assert len(line.provider.looks) <= 6
+
+
+@pytest.mark.parametrize("order", [*permutations(STAGES), STAGES * 2, STAGES[::-1] * 2])
+async def test_any_order_and_repetition_ends_as_polling_does(order: tuple[str, ...]) -> None:
+    """Late ones, too: after the end they change nothing."""
+    async with line_to(provider_with(), journal=MemoryJournal()) as line:
+        job = await line.client.submit(SONG)
+        for stage in order:
+            await anyio.sleep(20)
+            assert await line.post(said(stage, task_id=job.task_id)) == 200
+        songs = await job.songs()
+        for stage in order:
+            assert await line.post(said(stage, task_id=job.task_id)) == 200
+    provider = provider_with()
+    async with Client(provider) as client:
+        assert await client.generate(SONG) == songs
+
+
+# Who is calling ------------------------------------------------------------------------------
+
+
+async def test_each_attempt_has_an_address_of_its_own() -> None:
+    """Long and unguessable, below the public URL, with a secret."""
+    async with line_to(provider_with()) as line:
+        for _ in range(20):
+            await line.client.submit(SONG)
+    addresses = [address for address in line.provider.given if address is not None]
+    tokens = [address.url.removeprefix(f"{PUBLIC}/") for address in addresses]
+    assert len(set(tokens)) == len({address.secret for address in addresses}) == 20
+    assert all(len(token) == 64 for token in tokens)
+    assert all(address.secret not in repr(address) for address in addresses if address.secret)
+
+
+async def test_forged_callbacks_change_nothing() -> None:
+    """Each part wrong in turn; the true one still counts."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        other = await line.client.submit(SONG)
+        true, body = line.address(), said("complete", task_id=job.task_id)
+        token = true.url.rpartition("/")[2]
+        wrong = [token[:-1] + ("0" if token[-1] != "0" else "1"), token[1:], token.upper() + "0"]
+        wrong += [line.address(1).url.rpartition("/")[2][:32] + token[32:], "", "..", "x" * 64]
+        for forged in wrong:
+            assert await line.post(body, url=f"{PUBLIC}/{forged}") == 404
+        for secret in ("", "x", line.address(1).secret, f"{true.secret} "):
+            assert await line.post(body, secret=secret) == 401
+        for nonsense in (b"", b"[", b"null", b'{"stage": "nonsense"}', b"\xff" * 100):
+            assert await line.post(nonsense) == 400
+        await anyio.sleep(1)
+        assert line.provider.looks == []
+        assert await line.post(body) == 200
+        await anyio.sleep(1)
+        assert [look.task_ids for look in line.provider.looks] == [(job.task_id,)]
+        assert not other.task.stage.is_final
+
+
+async def test_only_a_small_post_that_comes_in_time_is_read() -> None:
+    """Anything else is refused before its body is."""
+    async with line_to(provider_with()) as line:
+        await line.client.submit(SONG)
+        url, secret = line.address().url, line.address().secret or ""
+        good = {"x-secret": secret}
+        assert await call(line.app, url, method="GET", headers=good) == 405
+        assert await call(line.app, url, b" " * (1024 * 1024 + 1), headers=good) == 413
+        many = {**good, **{f"x-{number}": "x" * 1000 for number in range(20)}}
+        assert await call(line.app, url, headers=many) == 431
+        slow = [(4.0, b" ")] * 10
+        began = anyio.current_time()
+        assert await call(line.app, url, headers=good, chunks=slow) == 408
+        assert anyio.current_time() - began == pytest.approx(10)
+
+
+async def test_slow_callers_do_not_take_all_places_for_ever() -> None:
+    """At most 64 are read at once, the others hear "try again"."""
+    async with line_to(provider_with()) as line, anyio.create_task_group() as tasks:
+        await line.client.submit(SONG)
+        url, good = line.address().url, {"x-secret": line.address().secret or ""}
+        statuses: list[int] = []
+
+        async def drip() -> None:
+            statuses.append(await call(line.app, url, headers=good, chunks=[(100.0, b"x")]))
+
+        for _ in range(70):
+            tasks.start_soon(drip)
+        await anyio.sleep(1)
+        assert statuses == [503] * 6
+        await anyio.sleep(10)
+        assert statuses == [503] * 6 + [408] * 64
+        assert await line.post(said("text", task_id="0")) == 200
+
+
+async def test_secrets_can_be_rotated() -> None:
+    """What was given out before stays good for one rotation."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        body = said("text", task_id=job.task_id)
+        await line.app.rotate()
+        assert await line.post(body) == 200
+        await line.client.submit(SONG)
+        assert await line.post(body, 1) == 200
+        await line.app.rotate()
+        assert await line.post(body) == 404
+        assert await line.post(body, 1) == 200
+
+
+async def test_the_journal_knows_no_address_and_no_song_secret(tmp_path: Path) -> None:
+    """Whoever reads the file cannot pretend to be the provider of a song that he knows of."""
+    path = tmp_path / "songs.db"
+    journal = SqliteJournal(path, threaded=False)
+    async with line_to(provider_with(), journal=journal) as line:
+        await line.client.submit(SONG)
+        address = line.address()
+        content = everything_in(tmp_path)
+    assert b"callback " in content  # the marks are there
+    assert address.url.rpartition("/")[2].encode() not in content
+    assert (address.secret or "?").encode() not in content
+
+
+def everything_in(directory: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in directory.iterdir())
+
+
+async def test_a_closed_client_asks_to_try_again() -> None:
+    """A server may be up before its client, and after."""
+    async with line_to(provider_with()) as line:
+        await line.client.submit(SONG)
+    assert await line.post(said("complete", task_id="0")) == 503
+
+
+# Healing -------------------------------------------------------------------------------------
+
+
+def lose(provider: TimedProvider) -> TimedProvider:
+    """Have the first answer lost, after the song was taken."""
+    doubt = SubmitInDoubt("the answer was lost", evidence="nothing came back")
+    provider.refuse = lambda place: doubt if place == 0 else None
+    return provider
+
+
+@asynccontextmanager
+async def in_doubt(**options: Any) -> AsyncGenerator[Line]:  # noqa: ANN401
+    async with line_to(lose(provider_with()), **options) as line:
+        with pytest.raises(SubmitInDoubt):
+            await line.client.submit(attrs.evolve(SONG, key="mine"))
+        yield line
+
+
+def journal_at(path: Path) -> SqliteJournal:
+    return SqliteJournal(path / "songs.db", threaded=False)
+
+
+async def test_an_id_settles_a_doubt(tmp_path: Path) -> None:
+    """The song is looked at, and the same job again has it without another submit."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        number = await line.provider.submit(NO_HTTP, SONG)
+        assert await line.post(said("text", task_id=number)) == 200
+        assert await line.client.doubts() == []
+        await anyio.sleep(100)
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+        assert [song.task_id for song in songs] == [number]
+        assert not songs[0].unverified
+    assert [event.kind for event in line.events].count("healed") == 1
+    assert len(line.provider.sent) == 2  # the lost one, and the one by hand
+
+
+async def test_songs_without_an_id_settle_a_doubt_unverified(tmp_path: Path) -> None:
+    """No look can confirm them, and they say so."""
+    journal = journal_at(tmp_path)
+    async with in_doubt(journal=journal) as line:
+        for stage in ("first", "text"):
+            assert await line.post(said(stage, songs=LINKS)) == 200
+            assert len(await line.client.doubts()) == 1
+        assert await line.post(said("complete", songs=LINKS)) == 200
+        assert await line.post(said("text", songs=LINKS)) == 200
+        assert await line.client.doubts() == []
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert [song.audio_url for song in songs] == LINKS
+    assert all(song.unverified and song.stage is Stage.COMPLETE for song in songs)
+    [healed] = [event.task for event in line.events if event.kind == "healed"]
+    assert healed is not None
+    assert healed.songs == songs
+    assert len(line.provider.sent) == 1
+
+
+async def test_a_failure_settles_a_doubt(tmp_path: Path) -> None:
+    """It was taken, and came to nothing."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        assert await line.post(said("failed", songs=LINKS)) == 200
+        with pytest.raises(Exception, match="no luck") as caught:
+            await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert not isinstance(caught.value, (SubmitInDoubt, UpstreamFailed))
+    assert len(line.provider.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://cdn.example.org/a.mp3",
+        "https://127.0.0.1/a",
+        "https://169.254.169.254/",
+        "file:///a",
+    ],
+)
+async def test_unverified_links_lead_to_the_public_internet_or_nowhere(
+    link: str, tmp_path: Path
+) -> None:
+    """The other song is delivered."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        assert await line.post(said("complete", songs=[LINKS[0], link])) == 200
+        good, bad = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert good.audio_url == LINKS[0]
+    assert bad.audio_url is None
+    assert bad.error is not None
+
+
+async def test_a_callback_for_a_refused_submit_keeps_it_from_being_paid_again(
+    tmp_path: Path,
+) -> None:
+    """The answer said no, the callback proves yes."""
+    provider = provider_with(refuse=lambda _: UpstreamRefusal)
+    key = attrs.evolve(SONG, key="mine")
+    async with line_to(provider, journal=journal_at(tmp_path)) as line:
+        with pytest.raises(InvalidRequest):
+            await line.client.submit(key)
+        assert await line.post(said("text", songs=LINKS)) == 200
+        with pytest.raises(SubmitInDoubt):
+            await line.client.submit(key)
+    assert len(provider.sent) == 1
+
+
+UpstreamRefusal = InvalidRequest("refused")
+
+
+async def test_what_was_said_while_it_was_on_the_wire_outlives_the_process(
+    tmp_path: Path,
+) -> None:
+    """It died before the answer, and after a callback was acknowledged."""
+    for news, state in (
+        (said("complete", songs=LINKS), JournalState.READY),
+        (said("text", task_id="7"), JournalState.ACCEPTED),
+        (said("text", songs=LINKS), JournalState.IN_DOUBT),
+    ):
+        path = tmp_path / state
+        path.mkdir()
+        provider = provider_with(submit_time=1e6)
+        journal = journal_at(path)
+        async with anyio.create_task_group() as tasks, line_to(provider, journal=journal) as line:
+            tasks.start_soon(line.client.submit, attrs.evolve(SONG, key="mine"))
+            await anyio.sleep(1)
+            assert await line.post(news) == 200
+            kept = await journal.get("mine")
+            assert kept is not None
+            assert kept.state is JournalState.SENDING
+            again = shutil.copytree(path, tmp_path / f"{state}-again")
+            tasks.cancel_scope.cancel()
+        journal = journal_at(again)
+        async with Client(provider_with(durations=lambda _: 1e6), journal=journal):
+            settled = await journal.get("mine")
+        assert settled is not None
+        assert settled.state is state
+
+
+class Deaf(MemoryJournal):
+    """Cannot keep what callbacks say."""
+
+    async def put(self, entry: JournalEntry, *, expected: JournalState) -> None:
+        if expected is JournalState.IN_DOUBT:
+            raise JournalError("the disk is full")
+        await super().put(entry, expected=expected)
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged() -> None:
+    """503, so that it may come again."""
+    async with in_doubt(journal=Deaf()) as line:
+        assert await line.post(said("text", task_id="7")) == 503
+        assert len(await line.client.doubts()) == 1
+
+
+# The address ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://songs.example.org/udio",
+        "https://localhost/udio",
+        "https://127.0.0.1/udio",
+        "https://2130706433/udio",
+        "https://0177.0.0.1/udio",
+        "https://[::ffff:10.0.0.1]/udio",
+        "https://192.168.0.1./udio",
+        "https://user:password@songs.example.org/udio",
+        "https://songs.example.org/udio?token=1",
+        "https://songs.example.org/udio#part",
+        "songs.example.org/udio",
+    ],
+)
+async def test_an_address_that_cannot_be_called_is_refused_before_anything_is_sent(
+    url: str,
+) -> None:
+    with pytest.raises(InvalidRequest):
+        Client(provider_with()).callbacks(url)
+
+
+async def test_a_provider_without_callbacks_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no callback"):
+        Client(UdioApiV2(api_key="k")).callbacks(PUBLIC)
+
+
+async def test_a_private_address_needs_the_switch() -> None:
+    client = Client(provider_with())
+    assert isinstance(client.callbacks("http://127.0.0.1:8000/", allow_private=True), Callbacks)

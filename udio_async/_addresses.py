@@ -1,0 +1,94 @@
+"""An address of its own for each paid request, which nobody can guess, and which we know again.
+
+Its last part is made of the job and the attempt with a secret that the journal keeps, and proves
+by itself that we made it: a stranger's costs one hash to refuse, and no look into the journal,
+which knows only a hash of it.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+
+import anyio
+
+from .journal import Journal
+from .providers.base import CallbackAddress
+
+_SECRETS = "callback secrets"
+_KEPT = 2
+"""Secrets whose addresses are answered: the one in use, and the one before."""
+_PART = 32
+"""Hexadecimal digits of each half of the token: 128 bits."""
+_TOKEN = re.compile(rf"[0-9a-f]{{{2 * _PART}}}")
+
+
+class Addresses:
+    """Gives out callback addresses below `public_url`, and recognises them."""
+
+    def __init__(self, journal: Journal, public_url: str) -> None:
+        self._journal = journal
+        self._public_url = public_url.rstrip("/")
+        self._secrets: list[str] = []
+        self._lock = anyio.Lock()
+
+    async def give(self, key: str, attempt: int) -> CallbackAddress:
+        """Return the address for this attempt of a job, once the journal knows it.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
+        secret = (await self._known_secrets())[0]
+        address = self._address(secret, _mac(secret, "address", f"{attempt} {key}")[:_PART])
+        await self._journal.note(_mark(address.url.rpartition("/")[2]), key)
+        return address
+
+    async def find(self, token: str) -> CallbackAddress | None:
+        """Return the address that ends with this token, if we gave it."""
+        if not _TOKEN.fullmatch(token):
+            return None
+        number, proof = token[:_PART], token[_PART:]
+        found = None
+        for secret in await self._known_secrets():  # all of them: it shall take equally long
+            if hmac.compare_digest(_proof(secret, number), proof):
+                found = self._address(secret, number)
+        return found
+
+    async def job(self, token: str) -> str | None:
+        """Return the key of the job that this address was given to."""
+        return await self._journal.noted(_mark(token))
+
+    async def rotate(self) -> None:
+        """Use a new secret from now on. Addresses of the one before it are still answered."""
+        async with self._lock:
+            self._secrets = [secrets.token_hex(), *self._secrets][:_KEPT]
+            await self._journal.note(_SECRETS, json.dumps(self._secrets))
+
+    async def _known_secrets(self) -> list[str]:
+        if not self._secrets:
+            async with self._lock:
+                known = await self._journal.noted(_SECRETS)
+                self._secrets = json.loads(known) if known else []
+            if not self._secrets:
+                await self.rotate()
+        return self._secrets
+
+    def _address(self, secret: str, number: str) -> CallbackAddress:
+        return CallbackAddress(
+            url=f"{self._public_url}/{number}{_proof(secret, number)}",
+            secret=_mac(secret, "secret", number),
+        )
+
+
+def _mac(secret: str, purpose: str, text: str) -> str:
+    return hmac.new(bytes.fromhex(secret), f"{purpose} {text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _proof(secret: str, number: str) -> str:
+    return _mac(secret, "proof", number)[:_PART]
+
+
+def _mark(token: str) -> str:
+    """Return under which name the journal keeps an address: whoever reads it cannot call it."""
+    return f"callback {hashlib.sha256(token.encode()).hexdigest()}"
