@@ -1,9 +1,14 @@
 """Many songs at once: one outcome for each request, bounded in every direction."""
 
+import gc
+import heapq
+import math
 import random
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing, closing, suppress
+from statistics import fmean
 from typing import Any
 
 import anyio
@@ -13,13 +18,15 @@ from anyio.from_thread import start_blocking_portal
 from anyio.lowlevel import checkpoint
 
 from tests.kit.clocks import virtual_backend
-from tests.kit.timed import SONG, TimedProvider
+from tests.kit.timed import SONG, ForgetfulProvider, TimedProvider
 from udio_async import (
     AuthenticationFailed,
     Batch,
     Client,
     Event,
     InvalidRequest,
+    JournalState,
+    MemoryJournal,
     ModerationFailed,
     Outcome,
     Sandbox,
@@ -222,7 +229,7 @@ async def test_what_is_not_many_requests_is_refused(wrong: Any) -> None:  # noqa
     assert not provider.sent
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 2.5, "3"])
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "3", True])
 async def test_an_impossible_bound_is_refused(wrong: Any) -> None:  # noqa: ANN401
     """At the call, and not by waiting for ever."""
     async with Client(TimedProvider(song)) as client:
@@ -348,7 +355,66 @@ async def test_a_bound_of_the_batch_goes_before_that_of_the_client() -> None:
         assert tally.most == 10
 
 
+async def most_blocks(inputs: int, *, hold: bool) -> int:
+    """Make songs, and return by how much memory blocks grow from a fifth of the way on."""
+    provider = ForgetfulProvider(song, max_ids_per_look=20, min_interval=60.0)
+    held: list[Outcome] = []
+    blocks: list[int] = []
+    async with (
+        Client(provider, max_active=50) as client,
+        client.generate_many(f"song {n}" for n in range(inputs)) as batch,
+    ):
+        async for outcome in batch:
+            if hold:
+                held.append(outcome)
+            if outcome.index % (inputs // 10) == 0:
+                gc.collect()
+                blocks.append(sys.getallocatedblocks())
+    return max(blocks[2:]) - blocks[1]
+
+
+async def test_memory_is_flat_over_any_number_of_inputs() -> None:
+    """What is held is what is in the making; `benchmarks.batch` shows it for a million."""
+    assert await most_blocks(5_000, hold=False) < 1_000
+
+
+async def test_the_measure_of_memory_sees_what_is_held() -> None:
+    """The same with a consumer that keeps all outcomes must not pass for flat."""
+    assert await most_blocks(500, hold=True) > 1_000
+
+
+def list_scheduled(times: Iterable[float], slots: int) -> float:
+    """How long it takes when each job, in order, goes to the slot that is free first."""
+    free = [0.0] * slots
+    for time in times:
+        heapq.heapreplace(free, free[0] + time)
+    return max(free)
+
+
+@pytest.mark.parametrize("slots", [1, 5, 50])
+async def test_a_batch_takes_as_long_as_list_scheduling(slots: int) -> None:
+    """All the slots are used all the time: nothing is lost but how late a song is noticed."""
+    source = random.Random(8)
+    times = [60.0 * math.exp(0.5 * source.gauss(0, 1)) for _ in range(300)]
+    provider, tally = TimedProvider(lambda n: times[n]), Tally()
+    async with Client(provider, max_active=slots, on_event=tally) as client:
+        began = anyio.current_time()
+        await outcomes_of(client.generate_many([SONG] * len(times)))
+        took = anyio.current_time() - began
+    assert tally.most == slots
+    lag = fmean(provider.lags)
+    ideal = list_scheduled([time + lag for time in times], slots)
+    assert abs(took / ideal - 1) < 0.05
+    if slots > 1:  # the control: one slot fewer would be seen
+        assert list_scheduled([time + lag for time in times], slots - 1) > took
+
+
 # Leaving early
+
+
+def submitters() -> int:
+    """Count the tasks of batches."""
+    return sum("_submit_all" in (task.name or "") for task in anyio.get_running_tasks())
 
 
 @pytest.mark.parametrize("kind", ["sync", "asynchronous"])
@@ -370,6 +436,39 @@ async def test_leaving_early_pulls_nothing_more_and_closes_the_input(kind: str, 
         await anyio.sleep(600)
         assert (source.pulled, len(provider.sent)) == (pulled, sent)
         assert len(provider.seen_at) == sent
+
+
+@pytest.mark.parametrize("how", ["break", "error", "cancel"])
+async def test_leaving_early_leaves_no_task_and_loses_no_song(how: str) -> None:
+    """What was on the wire by then is answered, and each accepted song is in the journal."""
+    provider, journal = TimedProvider(lambda n: 900.0 * n + 1, submit_time=1.0), MemoryJournal()
+    async with Client(provider, journal=journal, max_active=7) as client:
+        with suppress(LookupError), anyio.CancelScope() as scope:
+            async with client.generate_many(Endless().sync()) as batch:
+                await anext(batch)
+                assert submitters() == 4
+                await anyio.sleep(0.5)
+                assert provider.on_wire
+                if how == "error":
+                    raise LookupError("enough")
+                if how == "cancel":
+                    scope.cancel()
+                    await checkpoint()
+        assert submitters() == 0
+        await anyio.sleep(2)
+        kept = await journal.entries([JournalState.ACCEPTED])
+        made = provider.completes_at.keys() - provider.seen_at.keys()
+        assert {entry.task_id for entry in kept} == made
+        assert len(made) > 4
+
+
+async def test_a_batch_that_was_left_says_so() -> None:
+    """Instead of waiting for outcomes that nobody hands in any more."""
+    async with Client(TimedProvider(song, submit_time=1.0)) as client:
+        async with client.generate_many([SONG] * 9) as batch:
+            await anyio.sleep(0.5)
+        with pytest.raises(RuntimeError, match="runs inside `async with"):
+            await anext(batch)
 
 
 async def test_leaving_before_the_first_request_is_fine() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -23,6 +24,7 @@ from udio_async import (
     GenerationFailed,
     InsufficientCredits,
     InvalidRequest,
+    MemoryJournal,
     ModerationFailed,
     PollPolicy,
     RequestRefused,
@@ -263,7 +265,7 @@ class OtherOptions(ProviderOptions):
 
 
 @pytest.mark.parametrize("name", ["max_active", "submit_concurrency"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, "4", None])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "4", None, True])
 def test_an_impossible_count_is_refused(name: str, value: object) -> None:
     """With its name, its value and the remedy."""
     counts: dict[str, Any] = {name: value}
@@ -278,6 +280,30 @@ def test_what_is_no_provider_is_refused(wrong: object) -> None:
     """A name or a class, for example."""
     with pytest.raises(InvalidRequest, match="is no provider"):
         Client(wrong)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("poll", 5, r"give PollPolicy\("),
+        ("journal", 5, "give a path"),
+        ("journal", MemoryJournal, "give a path"),
+        ("on_event", 5, "give a function"),
+        ("http_client", 5, "give an httpx.AsyncClient"),
+        ("requests_per_second", 0, "give a number above 0"),
+        ("requests_per_second", -1.5, "give a number above 0"),
+        ("requests_per_second", math.nan, "give a number above 0"),
+        ("requests_per_second", math.inf, "give a number above 0"),
+        ("requests_per_second", "2", "give a number above 0"),
+        ("max_credits", True, "give a number above 0"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_refused(name: str, value: object, remedy: str) -> None:
+    """When the client is made, with its name, its value and the remedy."""
+    wrong: dict[str, Any] = {name: value}
+    with pytest.raises(InvalidRequest, match=remedy) as caught:
+        Client(TimedProvider(lambda _: 1.0), **wrong)
+    assert f"{name} is {value!r}" in str(caught.value)
 
 
 async def test_an_error_in_the_block_comes_out_bare(provider: Provider) -> None:

@@ -81,13 +81,18 @@ async def fault(behaviour: Behaviour, **fields: Any) -> Reply | ProviderUnavaila
     ("value", "flaw"),
     [
         ("", "is empty"),
-        ("abc\n", "line break"),
+        ("abc\n", "ends in a line break"),
         ("ab\rc", "line break"),
         (" abc", "space"),
         ("a\tb", "space"),
         ("ab\x00", "control"),
         ("ab\x7f", "control"),
         ("schlüssel", "outside ASCII"),
+        ('"sk-abcdef"', "contains a quotation mark"),
+        ("'sk-abcdef'", "contains a quotation mark"),
+        ("“sk-abcdef”", "contains a quotation mark"),
+        ("Bearer sk-abcdef", "begins with 'Bearer'"),
+        ("bearer sk-abcdef", "begins with 'Bearer'"),
     ],
 )
 def test_what_is_no_key_is_refused_unseen(value: str, flaw: str) -> None:
@@ -125,9 +130,10 @@ def test_a_key_from_the_environment_names_its_variable(monkeypatch: pytest.Monke
     """Whoever forgot to set it reads which name to set."""
     monkeypatch.setenv("SONG_KEY", CANARY)
     assert ApiKey.from_env("SONG_KEY").reveal() == CANARY
-    for value in ("", f"{CANARY} "):
+    flaws = {"": "is empty", f"{CANARY} ": "a space", f"{CANARY}\n": "ends in a line break"}
+    for value, flaw in flaws.items():
         monkeypatch.setenv("SONG_KEY", value)
-        with pytest.raises(AuthenticationFailed, match="SONG_KEY") as caught:
+        with pytest.raises(AuthenticationFailed, match=f"SONG_KEY .*{flaw}") as caught:
             ApiKey.from_env("SONG_KEY")
         report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         frames = [frame for frame in report.stack if frame.name != traceback_frame()]

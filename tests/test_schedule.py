@@ -164,7 +164,7 @@ def test_a_fixed_interval_is_not_within_a_tenth_of_the_optimum() -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_bad_policy_is_refused_with_name_value_and_remedy(name: str) -> None:
     """Whoever reads it knows what to change to what."""
-    values: list[Any] = [0, -1, -0.5, math.nan, math.inf, "5", [5]]
+    values: list[Any] = [0, -1, -0.5, math.nan, math.inf, "5", [5], True]
     for value in values:
         with pytest.raises(InvalidRequest, match="give seconds above 0") as caught:
             PollPolicy(**{name: value})

@@ -68,6 +68,7 @@ class Batch(AsyncContextManagerMixin):
                 yield self
                 tasks.cancel_scope.cancel()
         finally:
+            self._entered = False
             if isinstance(self._input, (AsyncGenerator, _Pulled)):
                 await self._input.aclose()
 
@@ -143,8 +144,8 @@ class Batch(AsyncContextManagerMixin):
 
 
 def check_count(name: str, value: object) -> None:
-    """Refuse what is no number of songs or submits."""
-    if not isinstance(value, int) or value < 1:
+    """Refuse what is no number of songs or submits. True is an int to Python, and no count."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
 
 

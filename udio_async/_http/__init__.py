@@ -8,7 +8,7 @@ import httpx
 
 from .account import Account, ApiKey, is_loopback
 from .exchange import MAX_BODY
-from .messages import Call, Receiver, Reply
+from .messages import Call, Receiver, Reply, installed_version
 from .sender import MAX_DOWNLOADS, Http
 from .transport import LeasedTransport
 
@@ -26,5 +26,6 @@ __all__ = [
     "LeasedTransport",
     "Receiver",
     "Reply",
+    "installed_version",
     "is_loopback",
 ]

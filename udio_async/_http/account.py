@@ -13,6 +13,17 @@ from .._errors import AuthenticationFailed, InvalidRequest
 
 _BASE_URL = re.compile(r"https?://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[\w.~-]+)*", re.ASCII)
 _SCHEME = re.compile(r"[\w-]*", re.ASCII)
+_FLAWS = (
+    (r"\A\Z", "is empty"),
+    (r"\A(?i:bearer)\s", "begins with 'Bearer', which is put before it anyway"),
+    (r"[\r\n]\Z", "ends in a line break"),
+    (r"[\r\n]", "contains a line break"),
+    (r"\s", "contains a space"),
+    (r"[\"'`\u2018\u2019\u201c\u201d]", "contains a quotation mark"),
+    (r"[^\x00-\x7f]", "contains a character outside ASCII"),
+    (r"[\x00-\x1f\x7f]", "contains a control character"),
+)
+"""What a key never has, and how to say it; the first that fits is told."""
 
 
 class ApiKey:
@@ -42,7 +53,8 @@ class ApiKey:
         flaw = _flaw(os.environ.get(name, ""))
         if flaw:
             raise AuthenticationFailed(
-                f"the API key {flaw}; set the environment variable {name} or pass api_key="
+                f"the API key in the environment variable {name} {flaw}; "
+                f"set the environment variable {name} to the key alone, or pass api_key="
             )
         return cls(os.environ[name])
 
@@ -77,15 +89,7 @@ def _flaw(value: object) -> str:
     """Say what keeps `value` from being a key, without showing it; "" for nothing."""
     if not isinstance(value, str):
         return f"is {type(value).__name__}, not text"
-    if not value:
-        return "is empty"
-    if "\n" in value or "\r" in value:
-        return "contains a line break"
-    if any(char.isspace() for char in value):
-        return "contains a space"
-    if not value.isascii():
-        return "contains a character outside ASCII"
-    return "" if value.isprintable() else "contains a control character"
+    return next((flaw for pattern, flaw in _FLAWS if re.search(pattern, value)), "")
 
 
 def is_loopback(host: str) -> bool:

@@ -91,7 +91,7 @@ def _api_url(call: Call) -> httpx.URL:
 
 
 def _own_headers() -> dict[str, str]:
-    return {"Accept-Encoding": "identity", "User-Agent": _user_agent()}
+    return {"Accept-Encoding": "identity", "User-Agent": f"udio-async/{installed_version()}"}
 
 
 def _content(call: Call) -> bytes | None:
@@ -128,11 +128,11 @@ class _Body(httpx.AsyncByteStream):
 
 
 @functools.cache
-def _user_agent() -> str:
+def installed_version() -> str:
     try:
-        return f"udio-async/{metadata.version('udio-async')}"
+        return metadata.version("udio-async")
     except metadata.PackageNotFoundError:  # run from a source tree
-        return "udio-async/dev"
+        return "dev"
 
 
 def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.Request:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -60,6 +60,7 @@ class Entry:
     """Seconds from accepted to ready."""
 
 
+@runtime_checkable
 class Journal(Protocol):
     """Remembers entries by their key.
 
