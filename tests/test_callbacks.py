@@ -340,6 +340,31 @@ async def test_an_id_settles_a_doubt(tmp_path: Path) -> None:
     assert len(line.provider.sent) == 2  # the lost one, and the one by hand
 
 
+@pytest.mark.parametrize("news", [{"task_id": "7"}, {"songs": LINKS}], ids=["id", "songs"])
+async def test_a_callback_before_a_lost_answer_leaves_no_doubt(
+    news: dict[str, Any], tmp_path: Path
+) -> None:
+    """The caller gets the song as if the answer had come."""
+    provider = lose(provider_with(submit_time=20.0))
+    provider.completes_at["7"] = 0.0
+    async with (
+        line_to(provider, journal=journal_at(tmp_path)) as line,
+        anyio.create_task_group() as tasks,
+    ):
+        jobs: list[Job] = []
+
+        async def submit() -> None:
+            jobs.append(await line.client.submit(SONG))
+
+        tasks.start_soon(submit)
+        await anyio.sleep(5)
+        assert await line.post(said("complete", **news)) == 200
+        await anyio.sleep(16)
+        songs = await jobs[0].songs()
+        assert await line.client.doubts() == []
+    assert [song.unverified for song in songs] == ([True, True] if "songs" in news else [False])
+
+
 async def test_songs_without_an_id_settle_a_doubt_unverified(tmp_path: Path) -> None:
     """No look can confirm them, and they say so."""
     journal = journal_at(tmp_path)
