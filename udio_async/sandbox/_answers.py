@@ -60,11 +60,10 @@ async def read_json(request: Request) -> dict[str, object]:
     return body
 
 
-async def answer_submit(world: World, dialect: Dialect, order: Order) -> Response:
-    """Take an order that is in order: meet its fault, charge it, answer.
-
-    A sender of callbacks would start here, with the task that `accept` returns.
-    """
+async def answer_submit(
+    world: World, dialect: Dialect, order: Order, follow: Callable[[MadeTask], None]
+) -> Response:
+    """Take an order that is in order: meet its fault, charge it, call back about it, answer."""
     fault = world.plan.deal(order.provider, order.prompt)
     refusal = _refuse(fault, dialect)
     if refusal is not None:
@@ -73,6 +72,7 @@ async def answer_submit(world: World, dialect: Dialect, order: Order) -> Respons
         task = world.accept(order, fault)
     except OutOfCreditsError:
         return dialect.error(402, "Insufficient balance")
+    follow(task)
     return await _confirm(fault, dialect, task)
 
 

@@ -18,6 +18,7 @@ from ._answers import (
     share,
     text,
 )
+from ._callbacks import Caller
 from ._faults import MESSAGE
 from ._world import JsonObject, MadeSong, MadeTask, Order, Phase, World
 
@@ -26,6 +27,7 @@ MODELS = ("udio32-v1.5", "udio130-v1.5")
 MIN_IDS, MAX_IDS = 2, 20  # of one fetch-many
 _SHARES = ("prompt_strength", "clarity_strength", "lyrics_strength", "generation_quality")
 _TEXTS = ("negative_prompt", "webhook_url", "webhook_secret")
+_JUST_AFTER = 1e-6  # seconds
 _STAGED_UNTIL, _PENDING_UNTIL, _STARTING_UNTIL = 0.02, 0.05, 0.08
 _FAILURES = {
     "moderation": "Your prompt was refused by content moderation",
@@ -56,6 +58,7 @@ class Apiframe:
     """The endpoints."""
 
     world: World
+    caller: Caller
 
     def routes(self) -> list[Route]:
         """List the endpoints."""
@@ -75,7 +78,16 @@ class Apiframe:
             return _dialect.error(400, error.message)
         except _WrongKeyError:
             return _dialect.error(401)
-        return await answer_submit(self.world, _dialect, order)
+        origin = str(request.base_url)
+
+        def follow(task: MadeTask) -> None:
+            def describe(phase: Phase) -> object:
+                moment = task.born + (task.enters_after(phase) or 0.0)
+                return describe_task(task, moment + _JUST_AFTER, origin)
+
+            self.caller.follow(task, self.world.clock(), describe)
+
+        return await answer_submit(self.world, _dialect, order, follow)
 
     async def fetch(self, request: Request) -> Response:
         """Tell how one task is."""

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ._apiframe import Apiframe
+from ._callbacks import Caller
 from ._media import Media
 from ._udioapi import UdioApi
 from ._world import World
@@ -30,11 +31,12 @@ files        GET  /media/<song id>.mp3
              GET  /media/<song id>.png
              GET  /stream/?item_id=<song id>
 ledger       GET  /_sandbox/ledger      what was charged, request by request
+callbacks    GET  /_sandbox/deliveries  what was posted to addresses on this machine
 """
 
 
-def make_app(world: World) -> Starlette:
-    """Build the application over a world."""
+def make_app(world: World, caller: Caller) -> Starlette:
+    """Build the application over a world, and over who calls back."""
 
     async def welcome(_: Request) -> Response:
         return PlainTextResponse(_WELCOME.format(key=world.api_key, seconds=60 / world.speed))
@@ -48,6 +50,16 @@ def make_app(world: World) -> Starlette:
             }
         )
 
-    own = [Route("/", welcome), Route("/_sandbox/ledger", ledger)]
-    services = (UdioApi(world), Apiframe(world), Media(world))
+    async def deliveries(_: Request) -> Response:
+        shown = ("provider", "task_id", "url", "forged", "status", "at")
+        return JSONResponse(
+            [{name: getattr(each, name) for name in shown} for each in caller.deliveries]
+        )
+
+    own = [
+        Route("/", welcome),
+        Route("/_sandbox/ledger", ledger),
+        Route("/_sandbox/deliveries", deliveries),
+    ]
+    services = (UdioApi(world, caller), Apiframe(world, caller), Media(world))
     return Starlette(routes=[*own, *(route for each in services for route in each.routes())])

@@ -18,7 +18,19 @@ BROKEN_LOOKS = frozenset({"malformed", "look_500"})
 NEVER_READY = frozenset({"moderation", "upstream", "one_song", "stuck"})
 """The submit is accepted and charged, and not every song arrives."""
 
-KINDS = NOT_TAKEN | TAKEN_BUT_UNCLEAR | BROKEN_LOOKS | NEVER_READY
+CALLBACKS = frozenset(
+    {
+        "late_callback",
+        "doubled_callback",
+        "reordered_callbacks",
+        "dropped_callbacks",
+        "skipped_callbacks",
+        "forged_callback",
+    }
+)
+"""The submit is accepted, and its callbacks are troubled; without any, nothing is."""
+
+KINDS = NOT_TAKEN | TAKEN_BUT_UNCLEAR | BROKEN_LOOKS | NEVER_READY | CALLBACKS
 MESSAGE = "message:"
 BROKEN_LOOKS_PER_TASK = 2
 
@@ -72,6 +84,15 @@ class Fault:
         `message:<text>`: the task fails with this text, such as `message:Server overload`.
         `one_song`: the second song fails, the first is delivered.
         `stuck`: the task stays at 99 % for ever.
+
+    Charged, and calling back is troubled:
+        `late_callback`: all of them come after the end, half of the song's time late.
+        `doubled_callback`: each comes twice, at the same time.
+        `reordered_callbacks`: all come at the end, the last stage first.
+        `dropped_callbacks`: none comes.
+        `skipped_callbacks`: only the last one comes.
+        `forged_callback`: before each true one come forged ones: to a wrong address, and with a
+            wrong secret and without one where there is one.
     """
 
     match: str = attrs.field(default="", kw_only=True)

@@ -14,6 +14,7 @@ import uvicorn
 
 from ..providers import Apiframe, UdioApiV1, UdioApiV2
 from ._app import make_app
+from ._callbacks import Caller, Delivery
 from ._faults import Fault
 from ._world import COSTS, Charge, World
 
@@ -61,6 +62,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
         self._world = World(
             speed=speed, seed=seed, credits=credits, api_key=api_key, faults=tuple(faults)
         )
+        self._caller = Caller()
 
     @property
     def base_url(self) -> str:
@@ -77,6 +79,14 @@ class Sandbox(anyio.AsyncContextManagerMixin):
     def ledger(self) -> tuple[Charge, ...]:
         """What was charged so far, oldest first."""
         return self._world.ledger
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """The latest callbacks that were posted, oldest first; 10,000 at most.
+
+        Only addresses on this machine are called.
+        """
+        return tuple(self._caller.deliveries)
 
     def udioapi_v1(self, **options: Any) -> UdioApiV1:  # noqa: ANN401 - checked by the class
         """Return the v1 provider of this sandbox; the older generation, which needs no callback."""
@@ -99,12 +109,13 @@ class Sandbox(anyio.AsyncContextManagerMixin):
             on_ready: is called with `base_url` once the server answers.
         """
         with self._listen() as listener:
-            _make_server(self._world, lambda: on_ready and on_ready(self.base_url)).run([listener])
+            server = self._make_server(lambda: on_ready and on_ready(self.base_url))
+            server.run([listener])
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         ready = threading.Event()
-        server = _make_server(self._world, ready.set)
+        server = self._make_server(ready.set)
         with self._listen() as listener:
             thread = threading.Thread(
                 target=_run, args=(server, listener, ready), name="udio-async-sandbox", daemon=True
@@ -119,6 +130,20 @@ class Sandbox(anyio.AsyncContextManagerMixin):
                 server.should_exit = True
                 with anyio.CancelScope(shield=True):  # short: `join` has the deadline
                     await _in_thread(lambda: thread.join(_STOP_WITHIN))
+
+    def _make_server(self, on_started: Callable[[], object]) -> "_Server":
+        config = uvicorn.Config(
+            make_app(self._world, self._caller),
+            access_log=False,
+            log_config=None,  # the caller's logging stays as it is
+            log_level="warning",
+            lifespan="off",
+            ws="none",
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=1,
+            backlog=_BACKLOG,
+        )
+        return _Server(config, self._caller, on_started)
 
     def _listen(self) -> socket.socket:
         """Bind here and not in the server, so that the port is known before it runs."""
@@ -172,9 +197,18 @@ def serve(
 class _Server(uvicorn.Server):
     """uvicorn, telling when it is up, and taking a signal as a wish and not as a crash."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, caller: Caller, on_started: Callable[[], object]
+    ) -> None:
         super().__init__(config)
+        self._caller = caller
         self._on_started = on_started
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        async with anyio.create_task_group() as tasks:
+            self._caller.start(tasks)
+            await super().serve(sockets)
+            tasks.cancel_scope.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -184,21 +218,6 @@ class _Server(uvicorn.Server):
         # uvicorn's own would raise the signal again after a clean stop and so end the process.
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def _make_server(world: World, on_started: Callable[[], object]) -> _Server:
-    config = uvicorn.Config(
-        make_app(world),
-        access_log=False,
-        log_config=None,  # the caller's logging stays as it is
-        log_level="warning",
-        lifespan="off",
-        ws="none",
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=1,
-        backlog=_BACKLOG,
-    )
-    return _Server(config, on_started)
 
 
 def _run(server: _Server, listener: socket.socket, ready: threading.Event) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ._answers import InvalidBodyError, answer_broken_look, answer_submit, read_json
+from ._callbacks import Caller
 from ._faults import MESSAGE
 from ._udioapi_orders import TOO_LONG, read_callback_order, read_token_order, read_v2_order
 from ._world import JsonObject, MadeSong, MadeTask, Order, Phase, World
@@ -49,6 +50,7 @@ class UdioApi:
     """The endpoints of both versions."""
 
     world: World
+    caller: Caller
 
     def routes(self) -> list[Route]:
         """List the endpoints."""
@@ -68,11 +70,12 @@ class UdioApi:
         except InvalidBodyError as error:
             return self._refuse_key(request) or _dialect.error(400, error.message)
         if "token" not in body:
-            return self._refuse_key(request) or await self._submit(read_callback_order, body)
+            refusal = self._refuse_key(request)
+            return refusal or await self._submit(request, read_callback_order, body)
         if body["token"] != self.world.api_key:
             return _dialect.error(401, _WRONG_KEY)
         header_ok = _read_key(request) in {None, self.world.api_key}
-        return await self._submit(read_token_order, body, key_ok=header_ok)
+        return await self._submit(request, read_token_order, body, key_ok=header_ok)
 
     async def generate_v2(self, request: Request) -> Response:
         """Take a song request."""
@@ -83,7 +86,7 @@ class UdioApi:
             body = await read_json(request)
         except InvalidBodyError as error:
             return _dialect.error(400, error.message)
-        return await self._submit(read_v2_order, body)
+        return await self._submit(request, read_v2_order, body)
 
     async def feed_v1(self, request: Request) -> Response:
         """Tell how a task is: flat, without an envelope."""
@@ -124,13 +127,26 @@ class UdioApi:
         return JSONResponse({"code": 200, "message": "success", "data": data})
 
     async def _submit(
-        self, read_order: Callable[[JsonObject], Order], body: JsonObject, *, key_ok: bool = True
+        self,
+        request: Request,
+        read_order: Callable[[JsonObject], Order],
+        body: JsonObject,
+        *,
+        key_ok: bool = True,
     ) -> Response:
         try:
             order = read_order(body)
         except InvalidBodyError as error:
             return _dialect.error(400, error.message)
-        return await answer_submit(self.world, _dialect, attrs.evolve(order, key_ok=key_ok))
+        origin = str(request.base_url)
+
+        def follow(task: MadeTask) -> None:
+            self.caller.follow(
+                task, self.world.clock(), lambda phase: _describe_songs(task, phase, origin)
+            )
+
+        order = attrs.evolve(order, key_ok=key_ok)
+        return await answer_submit(self.world, _dialect, order, follow)
 
     def _find(self, request: Request, provider: str) -> MadeTask | Response:
         # The feed pages show no key, so none is needed; a wrong one is still wrong.

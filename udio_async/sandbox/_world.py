@@ -111,6 +111,14 @@ class MadeTask:
             (phase for phase, start in _STARTS.items() if done >= start), default=Phase.QUEUED
         )
 
+    def enters_after(self, phase: Phase) -> float | None:
+        """Return the seconds after which it enters a phase; None if it never does."""
+        fails = self._fails_after()
+        share = fails if phase is Phase.FAILED else _STARTS[phase]
+        if share > self.progress(float("inf")) or (share >= fails and phase is not Phase.FAILED):
+            return None
+        return share * self.length
+
     def reached_at(self, phase: Phase) -> float:
         """Return the Unix time at which it entered a phase."""
         share = self._fails_after() if phase is Phase.FAILED else _STARTS.get(phase, 0.0)

@@ -1,0 +1,200 @@
+"""The sandbox calls back: each stage of a task is posted to the address its submit named.
+
+Only addresses on this machine are called. No document says whether a failed delivery is tried
+again; here it is, once.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import SplitResult, urlsplit
+
+import anyio
+import attrs
+import h11
+from anyio.abc import SocketStream, TaskGroup
+
+from .._http import is_loopback
+from ._world import MadeTask, Phase
+
+AT_ONCE = 32
+TIMEOUT = 10.0  # seconds for one delivery
+RETRY_AFTER = 0.5  # seconds
+KEPT = 10_000  # deliveries
+_STAGES = (Phase.TEXT, Phase.FIRST, Phase.COMPLETE, Phase.FAILED)
+_LATE = 0.5  # of the task's own time, after its end
+_SECRET = "x-webhook-secret"  # noqa: S105 - a name, no secret
+
+Describe = Callable[[Phase], object]
+"""Says what is posted when a task enters a phase."""
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """One callback, as it was posted."""
+
+    provider: str
+    task_id: str
+    url: str
+    secret: str | None = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    forged: bool
+    status: int | None
+    """What the receiver answered; None for no answer, and where nobody was called."""
+    at: float
+    """Unix time at which the answer came."""
+
+
+@attrs.frozen(kw_only=True)
+class _Letter:
+    url: str
+    secret: str | None
+    body: bytes
+    forged: bool = False
+
+
+@attrs.define
+class Caller:
+    """Posts callbacks, in tasks of the server, for as long as it runs."""
+
+    deliveries: list[Delivery] = attrs.field(factory=list, init=False)
+    _tasks: TaskGroup | None = attrs.field(default=None, init=False)
+    _slots: anyio.Semaphore | None = attrs.field(default=None, init=False)
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Call back from now on."""
+        self._tasks, self._slots = tasks, anyio.Semaphore(AT_ONCE)
+
+    def follow(self, task: MadeTask, now: float, describe: Describe) -> None:
+        """Report on a task that was accepted just now, if its submit said where to."""
+        address = _address_of(task)
+        if self._tasks is not None and address is not None:
+            self._tasks.start_soon(self._report, task, now, address, describe)
+
+    async def _report(
+        self, task: MadeTask, now: float, address: tuple[str, str | None], describe: Describe
+    ) -> None:
+        url, secret = address
+        begin = anyio.current_time() - (now - task.born)
+        async with anyio.create_task_group() as letters:
+            for after, phase in _plan(task):
+                await anyio.sleep_until(begin + after)
+                body = json.dumps(describe(phase)).encode()
+                letter = _Letter(url=url, secret=secret, body=body)
+                if task.fault == "forged_callback":
+                    for forged in _forgeries(letter):
+                        await self._deliver(task, forged)
+                for _ in range(2 if task.fault == "doubled_callback" else 1):
+                    letters.start_soon(self._deliver, task, letter)
+                if task.fault in {"reordered_callbacks", "late_callback"}:
+                    await anyio.sleep(0.05)  # so that they arrive in this order
+
+    async def _deliver(self, task: MadeTask, letter: _Letter) -> None:
+        status = await self._post(letter)
+        if status is not None and not 200 <= status < 300 and not letter.forged:
+            self._note(task, letter, status)
+            await anyio.sleep(RETRY_AFTER)
+            status = await self._post(letter)
+        self._note(task, letter, status)
+
+    async def _post(self, letter: _Letter) -> int | None:
+        parts = urlsplit(letter.url)
+        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+            return None
+        assert self._slots is not None
+        async with self._slots:
+            with anyio.move_on_after(TIMEOUT):
+                try:
+                    return await _post(parts, letter)
+                except (OSError, anyio.BrokenResourceError, h11.RemoteProtocolError):
+                    return None
+        return None
+
+    def _note(self, task: MadeTask, letter: _Letter, status: int | None) -> None:
+        self.deliveries.append(
+            Delivery(
+                provider=task.order.provider,
+                task_id=task.id,
+                url=letter.url,
+                secret=letter.secret,
+                body=letter.body,
+                forged=letter.forged,
+                status=status,
+                at=time.time(),
+            )
+        )
+        del self.deliveries[:-KEPT]
+
+
+def _address_of(task: MadeTask) -> tuple[str, str | None] | None:
+    """Return where a submit wants to be called, and the secret to show there."""
+    asked: Mapping[str, object] = task.order.request
+    match task.order.provider:
+        case "udioapi-v1":
+            url, secret = asked.get("callback_url"), None
+            if asked.get("disable_callback"):
+                return None
+        case "apiframe":
+            url, secret = asked.get("webhook_url"), asked.get("webhook_secret")
+        case _:
+            return None
+    if not isinstance(url, str) or not url or task.fault == "dropped_callbacks":
+        return None
+    return url, secret if isinstance(secret, str) else None
+
+
+def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
+    """Iterate over the callbacks: seconds after the submit, and the phase that each tells of."""
+    entered = [(task.enters_after(phase), phase) for phase in _STAGES]
+    due = sorted((after, phase) for after, phase in entered if after is not None)
+    end = due[-1][0]
+    if task.fault == "skipped_callbacks":
+        yield due[-1]
+    elif task.fault == "late_callback":
+        yield from ((end + _LATE * task.length, phase) for _, phase in due)
+    elif task.fault == "reordered_callbacks":
+        yield from ((end, phase) for _, phase in reversed(due))
+    else:
+        yield from due
+
+
+def _forgeries(letter: _Letter) -> Iterator[_Letter]:
+    """Iterate over what somebody would send who has seen such callbacks, but not this address."""
+    last = "0" if letter.url[-1] != "0" else "1"
+    yield attrs.evolve(letter, url=letter.url[:-1] + last, forged=True)
+    if letter.secret is not None:
+        yield attrs.evolve(letter, secret="guessed", forged=True)  # noqa: S106 - a wrong one
+        yield attrs.evolve(letter, secret=None, forged=True)
+
+
+async def _post(parts: SplitResult, letter: _Letter) -> int:
+    """Send one request and return the status of its answer."""
+    headers = {
+        "Host": parts.netloc,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(letter.body)),
+        "Connection": "close",
+    }
+    if letter.secret is not None:
+        headers[_SECRET] = letter.secret
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    line = h11.Connection(h11.CLIENT)
+    request = h11.Request(method="POST", target=target, headers=list(headers.items()))
+    message = [request, h11.Data(data=letter.body), h11.EndOfMessage()]
+    async with await anyio.connect_tcp(parts.hostname or "", parts.port or 80) as stream:
+        await stream.send(b"".join(line.send(part) or b"" for part in message))
+        return await _read_status(line, stream)
+
+
+async def _read_status(line: h11.Connection, stream: SocketStream) -> int:
+    while True:
+        event = line.next_event()
+        if event is h11.NEED_DATA:
+            try:
+                line.receive_data(await stream.receive())
+            except anyio.EndOfStream:
+                line.receive_data(b"")
+        elif isinstance(event, h11.Response):
+            return event.status_code
+        elif not isinstance(event, h11.InformationalResponse):
+            raise h11.RemoteProtocolError("no answer")
