@@ -22,9 +22,11 @@ ROOMS = (
 )
 """The house from the ground up. A module imports only what stands before it."""
 ORDER: Sequence[str] = " ".join(ROOMS).split()
-LIBRARIES = {"starlette": "sandbox", "uvicorn": "sandbox", "lameenc": "sandbox"} | {
+LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "h11", "lameenc"), "sandbox") | {
     "click": "cli",
     "rich": "cli",
+    "jinja2": "cli",
+    "markupsafe": "cli",
 }
 """What belongs to an extra, and the only room that may need it."""
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-_NEEDED = ("click", "rich")
+_NEEDED = ("click", "rich", "jinja2")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

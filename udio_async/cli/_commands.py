@@ -190,6 +190,37 @@ def audit(
 
 
 @cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+def gallery(*, directory: Path) -> None:
+    """Write DIR/index.html: the songs of a batch to look at, to search and to play."""
+    from ._gallery import write_gallery
+
+    click.echo(write_gallery(directory))
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+def report(*, directory: Path) -> None:
+    """Write DIR/report.html: what each song of a batch was waited for."""
+    from ._report import write_report
+
+    click.echo(write_report(directory))
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@json_option
+def verify(*, directory: Path, as_json: bool) -> int:
+    """Compare the songs in DIR with what was saved: size and SHA-256.
+
+    Exit code 1 when one is missing or changed.
+    """
+    from ._manifest import show_verified
+
+    return show_verified(directory, as_json=as_json)
+
+
+@cli.command()
 @with_options(*service_options, json_option, backend_option)
 def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A001 - the command's name
     """Show what the account has left."""

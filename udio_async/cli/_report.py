@@ -1,0 +1,217 @@
+"""`report.html`: where the time of each song went."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import ceil, floor, log10
+from pathlib import Path
+
+import attrs
+
+from ._manifest import Record, Timeline, read_manifest
+from ._page import write_page
+from ._text import clock
+
+REPORT = "report.html"
+ALL_SHOWN = 500
+SLOWEST_SHOWN = 200
+_WAITS = {
+    "queued": "a free place among the requests at once",
+    "text": "title and lyrics",
+    "first": "the first audio",
+    "complete": "the final audio",
+    "saved": "the file on disk",
+}
+"""What was waited for until a stage was reached, in the order of the stages."""
+_STAGES = ("text", "first", "complete", "saved")
+_TICKS = 5
+
+
+@attrs.frozen(kw_only=True)
+class Segment:
+    """A part of a song's bar. Lengths are shares of the widest bar, in percent."""
+
+    stage: str
+    seconds: float
+    start: float
+    width: float
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One song and its bar."""
+
+    title: str
+    provider: str
+    total: float  # seconds
+    timeline: Timeline
+    segments: Sequence[Segment]
+    late: Segment | None
+    """The part of the bar in which it may have been done without our knowing."""
+    longest: str
+    """What most of the time was waited for."""
+
+
+@attrs.frozen(kw_only=True)
+class Tick:
+    """A mark on the scale."""
+
+    label: str
+    place: float  # percent
+
+
+@attrs.frozen(kw_only=True)
+class Figure:
+    """One number of the summary."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def write_report(directory: Path) -> Path:
+    """Write the report of a directory with a manifest, and return where it is.
+
+    Raises:
+        BadInput: as `read_manifest` does.
+    """
+    records = read_manifest(directory)
+    timed = [record for record in records if record.id and _parts(record.timeline)]
+    timed.sort(key=_total, reverse=True)
+    shown = timed if len(timed) <= ALL_SHOWN else timed[:SLOWEST_SHOWN]
+    scale = max(map(_total, shown), default=0)
+    path = directory / REPORT
+    values: dict[str, object] = {
+        "rows": [_make_row(record, scale) for record in shown],
+        "ticks": _ticks(scale),
+        "timed": len(timed),
+        "untimed": sum(record.id is not None for record in records) - len(timed),
+        "figures": _sum_up(records),
+        "reasons": Counter(record.error.type for record in records if record.error).most_common(),
+        "waits": _WAITS,
+        "seconds": _seconds,
+    }
+    write_page(path, "report.html", values)
+    return path
+
+
+def _parts(timeline: Timeline | None) -> list[tuple[str, float]]:
+    """Return what was waited for and for how long, oldest first.
+
+    A stage that was not seen belongs to the next one that was.
+    """
+    if timeline is None:
+        return []
+    times = [(stage, getattr(timeline, stage)) for stage in _STAGES]
+    # A clock that was set back makes a time negative, and no bar can show that.
+    seen = [("", 0.0), *((stage, max(time, 0.0)) for stage, time in times if time is not None)]
+    parts = [(stage, max(time - before, 0.0)) for (_, before), (stage, time) in pairwise(seen)]
+    if timeline.queued:
+        parts.insert(0, ("queued", max(timeline.queued, 0.0)))
+    return parts
+
+
+def _total(record: Record) -> float:
+    return sum(seconds for _, seconds in _parts(record.timeline))
+
+
+def _make_row(record: Record, scale: float) -> Row:
+    assert record.timeline is not None
+    parts = _parts(record.timeline)
+    segments, start = [], 0.0
+    for stage, seconds in parts:
+        segments.append(_segment(stage, seconds, start, scale))
+        start += seconds
+    longest = max(parts, key=lambda part: part[1])[0]
+    return Row(
+        title=record.title or record.asked or "Untitled",
+        provider=record.provider,
+        total=start,
+        timeline=record.timeline,
+        segments=segments,
+        late=_late(record.timeline, scale),
+        longest=_WAITS[longest],
+    )
+
+
+def _segment(stage: str, seconds: float, start: float, scale: float) -> Segment:
+    return Segment(
+        stage=stage,
+        seconds=seconds,
+        start=round(100 * start / (scale or 1), 3),
+        width=round(100 * seconds / (scale or 1), 3),
+    )
+
+
+def _late(timeline: Timeline, scale: float) -> Segment | None:
+    if timeline.complete is None or not timeline.noticed_within:
+        return None
+    seconds = min(max(timeline.noticed_within, 0.0), max(timeline.complete, 0.0))
+    end = max(timeline.queued or 0.0, 0.0) + max(timeline.complete, 0.0)
+    return _segment("late", seconds, end - seconds, scale)
+
+
+def _ticks(scale: float) -> list[Tick]:
+    if scale <= 0:
+        return []
+    rough = scale / _TICKS
+    magnitude = 10.0 ** floor(log10(rough))
+    step = next(size * magnitude for size in (1, 2, 5, 10) if size * magnitude >= rough)
+    return [
+        Tick(label=_seconds(number * step), place=round(100 * number * step / scale, 3))
+        for number in range(floor(scale / step) + 1)
+    ]
+
+
+def _sum_up(records: Iterable[Record]) -> list[Figure]:
+    records = list(records)
+    songs = [record for record in records if record.id and not record.error]
+    timelines = [record.timeline for record in songs if record.timeline]
+    complete = [line.complete for line in timelines if line.complete is not None]
+    late = [line.noticed_within for line in timelines if line.noticed_within is not None]
+    looks = {
+        (record.provider, record.task_id): record.timeline.looks
+        for record in records
+        if record.timeline and record.timeline.looks is not None
+    }
+    figures = [
+        Figure(name="Songs", value=str(len(songs))),
+        Figure(name="Failed", value=str(sum(record.error is not None for record in records))),
+    ]
+    if complete:
+        figures += [
+            Figure(name="Time to complete, median", value=_seconds(_quantile(complete, 0.5))),
+            Figure(name="Time to complete, 95 %", value=_seconds(_quantile(complete, 0.95))),
+        ]
+    if late:
+        figures.append(
+            Figure(
+                name="Noticed within",
+                value=_seconds(_quantile(late, 0.5)),
+                note=f"95 %: {_seconds(_quantile(late, 0.95))}, at most {_seconds(max(late))}",
+            )
+        )
+    if looks:
+        total = sum(looks.values())
+        figures += [
+            Figure(name="Looks per song", value=f"{total / max(len(songs), 1):.1f}"),
+            Figure(
+                name="Requests in all",
+                value=str(total + len(looks)),
+                note="at most: one look can be at several songs",
+            ),
+        ]
+    return figures
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least this share of the values does not exceed."""
+    return sorted(values)[max(ceil(share * len(values)) - 1, 0)]
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds >= 99.5:
+        return clock(seconds)
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
