@@ -34,6 +34,8 @@ from .providers.base import CallbackNews, failure_error
 logger = logging.getLogger("udio_async")
 
 _UNANSWERED = frozenset({State.SENDING, State.IN_DOUBT, State.REFUSED, State.NOT_SENT})
+_OWNERS = frozenset(State) - _UNANSWERED
+"""States of a job whose id is its own: what a callback says of the others is not settled yet."""
 _DELIVERY = frozenset({"callback_url", "disable_callback", "webhook_url", "webhook_secret"})
 """Options and raw fields that say where the answer goes, not which song is asked for."""
 
@@ -167,7 +169,7 @@ class Book:
                 evidence=error.evidence if isinstance(error, SubmitInDoubt) else str(error),
                 error=type(error).__name__,
             )
-            settled = _healed(settled)
+            settled = _healed(await self._without_taken_id(settled))
             await self._put(settled, expected=entry.state)
             return settled
 
@@ -194,7 +196,7 @@ class Book:
         async with self._hearing:
             entry = await self._journal.get(key)
             while entry is not None and entry.state in _UNANSWERED:
-                heard = _heard(entry, news)
+                heard = _healed(await self._without_taken_id(_heard(entry, news)))
                 if heard == entry:
                     break
                 try:
@@ -210,9 +212,26 @@ class Book:
     async def hear_all_kept(self) -> None:
         """End the doubts whose answer came by callback while they were on the wire."""
         for entry in await self._journal.entries([State.IN_DOUBT]):
-            healed = _healed(entry)
+            healed = _healed(await self._without_taken_id(entry))
             if healed != entry:
                 await self._journal.put(healed, expected=State.IN_DOUBT)
+
+    async def owner(self, task_id: str) -> Entry | None:
+        """Return the job that the journal knows to have this task."""
+        for entry in await self._journal.entries(_OWNERS):
+            if entry.task_id == task_id:
+                return entry
+        return None
+
+    async def _without_taken_id(self, entry: Entry) -> Entry:
+        """Take the id from an entry that a callback has given that of another job."""
+        if entry.task_id is None or entry.state is State.SENDING:
+            return entry
+        owner = await self.owner(entry.task_id)
+        if owner is None or owner.key == entry.key:
+            return entry
+        logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
+        return attrs.evolve(entry, task_id=None)
 
     def ended(self, watch: Watch) -> None:
         """Keep how a wait ended, in the background: until then the id leads there again."""
@@ -275,14 +294,14 @@ def remembered_error(entry: Entry) -> UdioError:
 def _heard(entry: Entry, news: CallbackNews) -> Entry:
     """Put what a callback says into an entry. It never moves backwards."""
     if news.task_id is not None:
-        return _healed(attrs.evolve(entry, task_id=news.task_id))
+        return attrs.evolve(entry, task_id=news.task_id)
     known = {song.id: song for song in entry.songs}
     for song in news.songs:
         before = known.get(song.id)
         if before is None or before.stage.is_before(song.stage):
             known[song.id] = attrs.evolve(song, unverified=True, raw={})
     songs = tuple(sorted(known.values(), key=lambda song: song.index))
-    return _healed(attrs.evolve(entry, songs=songs))
+    return attrs.evolve(entry, songs=songs)
 
 
 def _healed(entry: Entry) -> Entry:

@@ -301,18 +301,15 @@ class Client(AsyncContextManagerMixin):
             raise InvalidRequest(f"job {key!r} is {state}, not in doubt", job_key=key)
         state = State.NOT_SENT if resubmit else State.ABANDONED
         if task_id is not None:
-            await self._refuse_taken(task_id)
+            owner = await house.submitter.book.owner(task_id)
+            if owner is not None:
+                raise InvalidRequest(
+                    f"task {task_id!r} is that of job {owner.key!r} already; give the other id"
+                )
             state = State.ACCEPTED
         settled = attrs.evolve(entry, state=state, task_id=task_id)
         await self._journal.put(settled, expected=State.IN_DOUBT)
         house.submitter.lane.count_settled(key)
-
-    async def _refuse_taken(self, task_id: str) -> None:
-        for entry in await self._journal.entries(list(State)):
-            if entry.task_id == task_id:
-                raise InvalidRequest(
-                    f"task {task_id!r} is that of job {entry.key!r} already; give the other id"
-                )
 
     def callbacks(self, public_url: str, *, allow_private: bool = False) -> Callbacks:
         """Return an ASGI application that takes the provider's callbacks at `public_url`.

@@ -107,6 +107,12 @@ class Submitter:
             )
         raise remembered_error(known)
 
+    def note_early(self, key: str, stage: Stage) -> None:
+        """Remember what a callback says of a job before its answer is here, in whatever order."""
+        before = self.early.get(key)
+        if before is None or before.is_before(stage):
+            self.early[key] = stage
+
     async def _attempt(
         self, attempt: int, request: SongRequest, key: str, known: Entry | None
     ) -> Watch:

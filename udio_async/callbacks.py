@@ -64,9 +64,11 @@ class Reception:
         if healed:
             self.submitter.lane.count_settled(key)
             self._tell_healed(entry)
+        if self.poller.call(key, news.stage):
+            return
         if key in self.submitter.running:
-            self.submitter.early[key] = news.stage
-        elif entry.state is State.ACCEPTED and not self.poller.call(key, news.stage):
+            self.submitter.note_early(key, news.stage)
+        elif entry.state is State.ACCEPTED:
             self._watch(entry)
 
     def _watch(self, entry: Entry) -> None:
