@@ -12,15 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from udio_async.sandbox import _server, serve
 from udio_async.sandbox._app import make_app
+from udio_async.sandbox._callbacks import Caller
 from udio_async.sandbox._world import World
 
 BEFORE, AFTER = 0.01, 0.02
 """Seconds before a submit is charged, and after."""
 
 
-def unhurried(world: World) -> ASGIApp:
+def unhurried(world: World, caller: Caller) -> ASGIApp:
     """Return the application with slow submits."""
-    app = make_app(world)
+    app = make_app(world, caller)
 
     async def take_time(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_late(message: Message) -> None:
