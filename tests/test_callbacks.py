@@ -167,6 +167,17 @@ async def test_a_callback_before_the_answer_of_the_submit_is_remembered() -> Non
         assert [look.at for look in provider.looks] == pytest.approx([20], abs=0.01)
 
 
+async def test_what_comes_before_the_answer_is_remembered_in_any_order() -> None:
+    """The last callback comes first; those after it do not take it back."""
+    provider = provider_with(durations=lambda _: 0.0, submit_time=20.0)
+    async with line_to(provider) as line, anyio.create_task_group() as tasks:
+        tasks.start_soon(line.client.generate, SONG)
+        await anyio.sleep(5)
+        for stage in reversed(STAGES):
+            assert await line.post(said(stage, task_id="0")) == 200
+    assert [look.at for look in provider.looks] == pytest.approx([20], abs=0.01)
+
+
 async def test_a_hundred_callbacks_for_one_song_are_at_most_a_look_a_second() -> None:
     """Every one of them says that it is complete, which the feed does not confirm."""
     async with line_to(provider_with(durations=lambda _: 1e4), poll=None) as line:
@@ -338,6 +349,21 @@ async def test_an_id_settles_a_doubt(tmp_path: Path) -> None:
         assert not songs[0].unverified
     assert [event.kind for event in line.events].count("healed") == 1
     assert len(line.provider.sent) == 2  # the lost one, and the one by hand
+
+
+async def test_the_id_of_another_job_changes_none(tmp_path: Path) -> None:
+    """It wakes a look at an accepted song of our own, and leaves a doubt a doubt."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        first, second = [await line.client.submit(SONG) for _ in range(2)]
+        await anyio.sleep(61)
+        body = said("complete", task_id=second.task_id)
+        assert await line.post(body, 1) == 200
+        await anyio.sleep(1)
+        assert line.provider.looks[-1].task_ids == (first.task_id,)
+        assert await line.post(body, 0) == 200
+        [doubt] = await line.client.doubts()
+        assert doubt.task_id is None
+        assert [song.task_id for song in await first.songs()] == [first.task_id]
 
 
 @pytest.mark.parametrize("news", [{"task_id": "7"}, {"songs": LINKS}], ids=["id", "songs"])

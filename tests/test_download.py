@@ -1,21 +1,40 @@
 """Audio to disk: whole under its final name, or not at all."""
 
+import errno
+import hashlib
+import os
+import random
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mutagen.id3 import ID3
 
 from tests.kit import fault_server as faults
-from tests.kit.fault_server import Behaviour, FaultServer
+from tests.kit.fault_server import Behaviour, Connection, FaultServer
+from tests.kit.media_server import (
+    FRAME_BYTES,
+    FRAME_SECONDS,
+    HOPELESS,
+    LIES,
+    RESUMABLE,
+    MediaServer,
+    make_mp3,
+    serving_media,
+)
 from udio_async import (
     Client,
     DownloadFailed,
     Failure,
+    InvalidRequest,
     LinkExpired,
     NotAudio,
     Sandbox,
@@ -24,14 +43,26 @@ from udio_async import (
     Truncated,
     UdioApiV2,
     UdioError,
+    _client,
+    _download,
+    _tags,
 )
-from udio_async._download import file_name
+from udio_async._download import Limits
+from udio_async._http import exchange, messages
+from udio_async._mp3 import measure
+from udio_async._names import file_name
 
 FRAME = bytes((0xFF, 0xFB, 0x10, 0xC4)) + bytes(100)
 """A silent frame of MPEG 1 layer III: 32 kbit/s, 44.1 kHz, 104 bytes."""
 MP3 = FRAME * 160
 AUDIO = "Content-Type: audio/mpeg"
 WHOLE = faults.http(200, MP3, AUDIO)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits before trying again."""
+    monkeypatch.setattr(_download, "backoff", lambda *_, **__: 0.0)
 
 
 def make_song(url: str | None = None, *, title: str | None = "A Song", ident: str = "id-1") -> Song:
@@ -57,7 +88,7 @@ async def serving(*script: Behaviour) -> AsyncGenerator[tuple[Client, FaultServe
         yield client, server
 
 
-def files(directory: Path) -> list[str]:
+def files_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
 
 
@@ -68,10 +99,16 @@ async def test_the_songs_of_a_task_are_saved_whole(tmp_path: Path) -> None:
     """Byte for byte as the link serves them, one file for each, in the order of the songs."""
     async with Sandbox(speed=2000) as sandbox, Client(sandbox.udioapi_v2()) as client:
         songs = await client.generate("a song to keep")
-        paths = await client.download(songs, tmp_path / "new" / "songs")
+        saved = await client.download(songs, tmp_path / "new" / "songs")
         again = await client.download(songs[1], str(tmp_path / "new" / "songs"))
-    assert again == paths[1:]
-    assert files(tmp_path / "new" / "songs") == sorted(path.name for path in paths)
+    assert again == saved[1:]
+    paths = [each.path for each in saved]
+    assert [(each.sha256, each.size) for each in saved] == [
+        (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size) for path in paths
+    ]
+    assert [each.duration for each in saved] == pytest.approx([s.duration for s in songs], abs=0.1)
+    assert Path(os.fspath(saved[0])) == paths[0]
+    assert files_in(tmp_path / "new" / "songs") == sorted(path.name for path in paths)
     sizes = {path.stat().st_size for path in paths}
     assert len(paths) == 2
     assert min(sizes) > 10_000
@@ -88,9 +125,9 @@ async def test_a_file_is_what_the_server_sent(tmp_path: Path) -> None:
         ]
         for behaviour in script:
             async with serving(behaviour) as (client, first):
-                paths = await client.download(make_song(f"{first.url}/a.mp3"), tmp_path)
-                assert paths[0].read_bytes() == MP3
-    assert len(files(tmp_path)) == 1
+                [saved] = await client.download(make_song(f"{first.url}/a.mp3"), tmp_path)
+                assert saved.path.read_bytes() == MP3
+                saved.path.unlink()
 
 
 # Nothing less
@@ -121,7 +158,7 @@ async def test_what_is_no_whole_song_leaves_nothing(
             await client.download(make_song(f"{server.url}/a.mp3"), tmp_path)
     assert type(caught.value) is error
     assert caught.value.task_id == "task-1"
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("data", [MP3[:-50], FRAME * 100], ids=["mid frame", "whole frames"])
@@ -131,19 +168,88 @@ async def test_a_length_that_lies_does_not_pass_for_a_song(data: bytes, tmp_path
         song = attrs.evolve(make_song(f"{server.url}/a.mp3"), duration=160 * 1152 / 44100)
         with pytest.raises(Truncated):
             await client.download(song, tmp_path)
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
-async def test_a_failed_download_leaves_an_older_file_alone(tmp_path: Path) -> None:
-    """What was whole stays whole."""
-    script = [faults.answer_once(WHOLE), faults.cut(WHOLE, after=len(WHOLE) - 1)]
-    async with serving(*script) as (client, server):
+async def test_a_song_that_is_there_is_not_fetched_again(tmp_path: Path) -> None:
+    """It is whole, or it would not have its name."""
+    async with serving(faults.answer(WHOLE)) as (client, server):
         song = make_song(f"{server.url}/a.mp3")
-        (path,) = await client.download(song, tmp_path)
-        with pytest.raises(Truncated):
-            await client.download(song, tmp_path)
-    assert path.read_bytes() == MP3
-    assert files(tmp_path) == [path.name]
+        first = await client.download(song, tmp_path)
+        assert await client.download(song, tmp_path) == first
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("stranger", [b"mine", MP3[:-50], b""])
+async def test_a_file_of_somebody_else_is_left_alone(stranger: bytes, tmp_path: Path) -> None:
+    """The error names it and says what to do; nothing is fetched."""
+    path = tmp_path / file_name(make_song())
+    path.write_bytes(stranger)
+    async with serving(faults.answer(WHOLE)) as (client, server):
+        with pytest.raises(DownloadFailed, match="move it away"):
+            await client.download(make_song(f"{server.url}/a.mp3"), tmp_path)
+        assert not server.accepted
+    assert path.read_bytes() == stranger
+
+
+async def test_a_link_under_the_final_name_is_not_followed(tmp_path: Path) -> None:
+    """It may lead anywhere, to a whole song too, or nowhere."""
+    (tmp_path / "elsewhere.mp3").write_bytes(MP3)
+    for target in ("elsewhere.mp3", "nowhere.mp3"):
+        path = tmp_path / file_name(make_song())
+        path.symlink_to(tmp_path / target)
+        async with serving(faults.answer(WHOLE)) as (client, server):
+            with pytest.raises(DownloadFailed, match="move it away"):
+                await client.download(make_song(f"{server.url}/a.mp3"), tmp_path)
+        path.unlink()
+    assert (tmp_path / "elsewhere.mp3").read_bytes() == MP3
+
+
+async def test_two_downloads_of_one_song_both_end_well(tmp_path: Path) -> None:
+    """The second finds the name taken by its twin."""
+    async with serving(faults.answer(WHOLE)) as (client, server):
+        song = make_song(f"{server.url}/a.mp3")
+        one, other = await client.download([song, song], tmp_path)
+    assert one == other
+    assert files_in(tmp_path) == [one.path.name]
+
+
+async def test_what_appears_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """A stranger's file under the final name, written while the song came."""
+    go = anyio.Event()
+    path = tmp_path / file_name(make_song())
+    async with (
+        serving(faults.answer_when(go, WHOLE)) as (client, server),
+        anyio.create_task_group() as users,
+    ):
+
+        async def download() -> None:
+            with pytest.raises(DownloadFailed, match="move it away"):
+                await client.download(make_song(f"{server.url}/a.mp3"), tmp_path)
+
+        users.start_soon(download)
+        await server.wait_for(lambda: bool(server.requests))
+        path.write_bytes(b"mine")
+        go.set()
+    assert path.read_bytes() == b"mine"
+    assert files_in(tmp_path) == [path.name]
+
+
+async def test_a_file_system_without_links_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network shares and memory cards."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    async with serving(faults.answer(WHOLE)) as (client, server):
+        song = make_song(f"{server.url}/a.mp3")
+        one, other = await client.download([song, song], tmp_path)
+    assert one == other
+    assert one.path.read_bytes() == MP3
+    assert files_in(tmp_path) == [one.path.name]
 
 
 async def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
@@ -152,9 +258,9 @@ async def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
     async with serving(faults.stall(half)) as (client, server), anyio.create_task_group() as users:
         users.start_soon(client.download, make_song(f"{server.url}/a.mp3"), tmp_path)
         await server.wait_for(lambda: bool(server.requests))
-        assert [name.rpartition(".")[2] for name in files(tmp_path)] == ["part"]
+        assert [name.rpartition(".")[2] for name in files_in(tmp_path)] == ["part"]
         users.cancel_scope.cancel()
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 async def test_what_is_not_final_is_not_kept(tmp_path: Path) -> None:
@@ -165,7 +271,7 @@ async def test_what_is_not_final_is_not_kept(tmp_path: Path) -> None:
             with pytest.raises(DownloadFailed, match="no final file yet"):
                 await client.download(song, tmp_path)
         assert not server.accepted
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -176,7 +282,263 @@ async def test_a_link_that_is_none_is_not_followed(url: str, tmp_path: Path) -> 
     async with serving(faults.answer(WHOLE)) as (client, _):
         with pytest.raises(UdioError, match="link"):
             await client.download(make_song(url), tmp_path)
-    assert files(tmp_path) == []
+    assert files_in(tmp_path) == []
+
+
+# Again, and what for
+
+
+SONGS = {str(place): make_mp3(place) for place in range(40)}
+
+
+def media_song(server: MediaServer, path: str) -> Song:
+    return attrs.evolve(
+        make_song(f"{server.url}/{path}", ident=path, title=f"Song {path}"),
+        duration=400 * FRAME_SECONDS,
+    )
+
+
+def client_of(server: MediaServer) -> Client:
+    return Client(UdioApiV2(api_key="key", base_url=server.url))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes half a minute otherwise takes a fraction of a second."""
+    limits = Limits(window=0.2, min_speed=10_000.0)
+    monkeypatch.setattr(_client, "Downloader", partial(_download.Downloader, limits=limits))
+    monkeypatch.setattr(messages, "IDLE_TIMEOUT", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fault", [*RESUMABLE, *LIES])
+async def test_a_transfer_that_breaks_off_goes_on_or_starts_over(
+    fault: str, tmp_path: Path
+) -> None:
+    """It goes on where the server can prove that the file is the same."""
+    starts = {"no such part": "cut", "another part": "cut", "changed": "cut", "no range": "cut"}
+    script = [starts[fault], fault] if fault in starts else [fault]
+    script = ["weak", fault] if fault == "weak" else script
+
+    def plan(_path: str, place: int) -> str:
+        return script[place] if place < len(script) else ""
+
+    async with serving_media(SONGS, plan) as server, client_of(server) as client:
+        [saved] = await client.download(media_song(server, "1"), tmp_path)
+        assert saved.path.read_bytes() == SONGS["1"]
+        if fault in RESUMABLE:
+            assert server.sent["1"] <= 1.2 * len(SONGS["1"])
+
+
+async def download_through_faults(songs: int, directory: Path, seed: int) -> tuple[int, int, int]:
+    """Download songs through random faults; return how many came, and the bytes of those that
+
+    only ever broke off: those that were sent, and those that they have.
+    """
+    dice = random.Random(seed)
+    files = {str(place): make_mp3(place, dice.randrange(50, 800)) for place in range(songs)}
+    scripts = {
+        path: [dice.choice(RESUMABLE if dice.random() < 0.6 else LIES) for _ in range(3)]
+        if place % 10
+        else [dice.choice(HOPELESS)] * 9
+        for place, path in enumerate(files)
+    }
+
+    def plan(path: str, place: int) -> str:
+        return scripts[path][place] if place < len(scripts[path]) else ""
+
+    came = 0
+    async with serving_media(files, plan) as server, client_of(server) as client:
+        for path, data in files.items():
+            song = attrs.evolve(
+                media_song(server, path), duration=len(data) / FRAME_BYTES * FRAME_SECONDS
+            )
+            try:
+                [saved] = await client.download(song, directory)
+            except DownloadFailed:
+                assert scripts[path][0] in HOPELESS
+                assert not (directory / file_name(song)).exists()
+            else:
+                came += 1
+                assert saved.path.read_bytes() == data
+                assert saved.sha256 == hashlib.sha256(data).hexdigest()
+    resumed = [path for path, script in scripts.items() if set(script) <= set(RESUMABLE)]
+    assert not [name for name in files_in(directory) if name.endswith(".part")]
+    return (
+        came,
+        sum(server.sent[path] for path in resumed),
+        sum(len(files[path]) for path in resumed),
+    )
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_downloads_through_a_server_that_cuts_stalls_drips_resets_and_lies(
+    tmp_path: Path,
+) -> None:
+    """Nothing but whole songs gets a final name, and what can come does."""
+    came, sent, needed = await download_through_faults(30, tmp_path, seed=1)
+    assert came == 27
+    assert sent <= 1.2 * needed
+
+
+async def test_a_link_that_has_expired_is_refreshed_by_one_look(tmp_path: Path) -> None:
+    """The provider is asked for the song, and its new link is tried once."""
+    async with Sandbox(speed=2000) as sandbox, Client(sandbox.udioapi_v2()) as client:
+        [song, _] = await client.generate("a song to keep")
+        old = attrs.evolve(song, audio_url=f"{sandbox.base_url}/media/gone.mp3")
+        [saved] = await client.download(old, tmp_path)
+        assert saved.path.name == file_name(song)
+        with pytest.raises(LinkExpired):
+            await client.download(attrs.evolve(old, id="x", task_id="unknown"), tmp_path)
+
+
+async def test_a_new_link_that_is_gone_too_is_the_end(tmp_path: Path) -> None:
+    async with serving(faults.answer(faults.http(404))) as (client, server):
+        with pytest.raises(LinkExpired):
+            await client.download(make_song(f"{server.url}/a.mp3"), tmp_path)
+        assert len(server.requests) == 2  # the file, and a look in vain
+
+
+def test_a_cut_anywhere_is_noticed_but_on_the_edge_of_a_frame_inside_the_tolerance(
+    tmp_path: Path,
+) -> None:
+    """1,000 places. On an edge within a second of the end nothing can tell it from a whole one."""
+    data, dice = make_mp3("cut", 2_000), random.Random(4)
+    song = attrs.evolve(make_song("x"), duration=2_000 * FRAME_SECONDS)
+    unnoticed = []
+    for _ in range(1_000):
+        edge = dice.random() < 0.2
+        place = dice.randrange(FRAME_BYTES, len(data))
+        place = place // FRAME_BYTES * FRAME_BYTES if edge else place
+        path = tmp_path / "cut.mp3"
+        path.write_bytes(data[:place])
+        try:
+            _download._look(path, song)
+        except DownloadFailed:
+            continue
+        unnoticed.append(place)
+    # The tolerance is the larger of 1 s and 1 %: here 1 s, which is 38 frames.
+    assert all(place % FRAME_BYTES == 0 for place in unnoticed)
+    assert all(len(data) - place <= 38 * FRAME_BYTES for place in unnoticed)
+    assert len(unnoticed) < 20
+    assert measure(data).whole
+
+
+# Where a link may lead
+
+
+async def fetch_from(url: str, tmp_path: Path, server: FaultServer) -> None:
+    """Follow a link of a provider that is not on this machine."""
+    del server
+    async with Client(UdioApiV2(api_key="key")) as client:
+        await client.download(make_song(url), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "169.254.169.254", "10.0.0.1"],
+)
+async def test_a_private_address_is_not_fetched_from(host: str, tmp_path: Path) -> None:
+    """In whatever notation; nobody is even called."""
+    async with FaultServer(faults.answer(WHOLE)) as server:
+        with pytest.raises(DownloadFailed, match="public internet"):
+            await fetch_from(f"https://{host}:{server.port}/a.mp3", tmp_path, server)
+        assert not server.accepted
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_public_name_that_leads_to_a_private_address_is_not_fetched_from(
+    guarded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is looked at, so a second answer of the resolver changes nothing.
+
+    Without the guard, the control, it gets as far as TLS, which this server does not speak.
+    """
+    monkeypatch.setattr(socket, "getaddrinfo", resolver_to_loopback(socket.getaddrinfo))
+    if not guarded:
+        monkeypatch.setattr(exchange, "is_private_host", lambda _: False)
+    async with FaultServer(hang_up) as server:
+        with pytest.raises(DownloadFailed) as caught:
+            await fetch_from(f"https://songs.example.org:{server.port}/a", tmp_path, server)
+        sent = [request.head for request in server.requests]
+    assert ("not on the public internet" in str(caught.value)) is guarded
+    assert sent == []
+
+
+async def hang_up(_: Connection) -> None:
+    """Say nothing."""
+
+
+def resolver_to_loopback(resolve: Any) -> Any:  # noqa: ANN401  # a function of the standard library
+    def lie(host: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        public = host in ("songs.example.org", b"songs.example.org")
+        return resolve("127.0.0.1" if public else host, *args, **options)
+
+    return lie
+
+
+# Covers and tags
+
+
+async def test_covers_are_saved_beside_their_songs(tmp_path: Path) -> None:
+    """By what they are, whatever their link is called."""
+    async with Sandbox(speed=2000) as sandbox, Client(sandbox.udioapi_v2()) as client:
+        songs = await client.generate("a song to keep")
+        saved = await client.download(songs, tmp_path, covers=True)
+        again = await client.download(songs, tmp_path, covers=True)
+    assert again == saved
+    for each in saved:
+        assert each.cover == each.path.with_suffix(".png")
+        assert each.cover.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "picture", [faults.http(404), faults.ok(b"<html>"), faults.cut(faults.ok(b"\x89PNG"), after=9)]
+)
+async def test_a_cover_that_does_not_come_costs_no_song(
+    picture: Any,  # noqa: ANN401  # bytes of an answer, or a behaviour
+    tmp_path: Path,
+) -> None:
+    behaviour = faults.answer(picture) if isinstance(picture, bytes) else picture
+    async with (
+        FaultServer(behaviour) as bad,
+        serving(faults.answer(WHOLE)) as (client, server),
+    ):
+        song = attrs.evolve(make_song(f"{server.url}/a.mp3"), image_url=f"{bad.url}/a.jpg")
+        [saved] = await client.download(song, tmp_path, covers=True)
+    assert saved.cover is None
+    assert files_in(tmp_path) == [saved.path.name]
+
+
+async def test_tags_say_what_the_song_is(tmp_path: Path) -> None:
+    """Title, lyrics, style and cover, in a file that still plays as long."""
+    async with Sandbox(speed=2000) as sandbox, Client(sandbox.udioapi_v2()) as client:
+        [song, _] = await client.generate("a song to keep")
+        [saved] = await client.download(song, tmp_path, tags=True)
+    tags = ID3(saved.path)
+    assert str(tags["TIT2"]) == song.title
+    assert str(tags["USLT::XXX"]) == song.lyrics
+    assert str(tags["TCON"]) == song.tags
+    assert tags["APIC:"].data.startswith(b"\x89PNG")
+    assert saved.duration == pytest.approx(song.duration, abs=0.1)
+    assert saved.cover is None
+
+
+async def test_tags_without_mutagen_are_refused_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tags, "find_spec", lambda _: None)
+    async with serving(faults.answer(WHOLE)) as (client, server):
+        with pytest.raises(InvalidRequest, match="pip install"):
+            await client.download(make_song(f"{server.url}/a"), tmp_path, tags=True)
+        assert not server.accepted
+
+
+@pytest.mark.parametrize("what", [None, 5, "song", [None], [make_song(), "x"]])
+async def test_what_is_no_song_is_refused_with_what_to_give(what: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    async with serving(faults.answer(WHOLE)) as (client, _):
+        with pytest.raises(InvalidRequest, match=r"outcome\.songs"):
+            await client.download(what, tmp_path)
 
 
 # Many at once
@@ -193,7 +555,7 @@ async def test_one_that_fails_costs_no_other(tmp_path: Path) -> None:
         songs = [make_song(f"{url}/a", ident=str(place)) for place, url in enumerate(urls)]
         with pytest.raises(LinkExpired):
             await client.download(songs, tmp_path)
-    assert files(tmp_path) == sorted(file_name(song) for song in songs if song.id != "1")
+    assert files_in(tmp_path) == sorted(file_name(song) for song in songs if song.id != "1")
 
 
 async def test_a_song_that_failed_is_skipped(tmp_path: Path) -> None:
@@ -215,9 +577,9 @@ async def test_few_files_are_open_at_once(tmp_path: Path) -> None:
         songs = [make_song(f"{server.url}/a", ident=str(place)) for place in range(60)]
         users.start_soon(client.download, songs, tmp_path)
         await server.wait_for(lambda: len(server.requests) == 4)
-        assert len(files(tmp_path)) == 4
+        assert len(files_in(tmp_path)) == 4
         go.set()
-    assert len(files(tmp_path)) == 60
+    assert len(files_in(tmp_path)) == 60
 
 
 async def test_a_disk_that_takes_nothing_is_an_os_error(tmp_path: Path) -> None:

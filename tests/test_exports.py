@@ -13,7 +13,7 @@ import udio_async
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_errors _records _schedule _limits _mp3",
+    "_errors _records _schedule _limits _mp3 _hosts _names _tags",
     "_tasks _wire _http journal",
     "_events providers",
     "_watch _poller _addresses _book _lane _counter _submit _download",
@@ -26,6 +26,7 @@ LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "h11", "lameenc"), "sandbox")
     "click": "cli",
     "rich": "cli",
     "jinja2": "cli",
+    "mutagen": "_tags",
     "markupsafe": "cli",
 }
 """What belongs to an extra, and the only room that may need it."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ._batch import Batch
 from ._client import Client
 from ._counter import Audit
+from ._download import Saved
 from ._errors import (
     AccountError,
     AuthenticationFailed,
@@ -111,6 +112,7 @@ __all__ = [
     "RequestError",
     "RequestRefused",
     "Sandbox",
+    "Saved",
     "Song",
     "SongRequest",
     "SpendLimitReached",

@@ -17,7 +17,7 @@ from ._addresses import Addresses
 from ._batch import Batch, check_count
 from ._book import Book, Keys, fresh_key
 from ._counter import Audit, CreditCounter
-from ._download import download
+from ._download import Downloader, Saved
 from ._errors import InvalidRequest, UdioError
 from ._events import Observer, guarded
 from ._http import MAX_DOWNLOADS, AsyncClient, Http, is_loopback
@@ -27,6 +27,7 @@ from ._poller import Poller
 from ._records import Credits, Song, SongRequest
 from ._schedule import PollPolicy
 from ._submit import Submitter
+from ._tags import check_can_tag
 from ._tasks import lasting_tasks, open_tasks, outlast
 from .callbacks import Callbacks, Reception
 from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
@@ -370,30 +371,50 @@ class Client(AsyncContextManagerMixin):
         """
         return await self._inside().counter.audit()
 
-    async def download(self, songs: Song | Iterable[Song], directory: str | Path) -> list[Path]:
-        """Save the audio of finished songs into `directory`, and return the paths in order.
+    async def download(
+        self,
+        songs: Song | Iterable[Song],
+        directory: str | os.PathLike[str],
+        *,
+        covers: bool = False,
+        tags: bool = False,
+    ) -> list[Saved]:
+        """Save the audio of finished songs into `directory`, and return the files in order.
 
-        A file appears under its final name only when it is whole. Songs that failed have no
-        audio and are skipped.
+        A file appears under its final name only when it is whole; one that is there already is
+        returned as it is, and a file of somebody else is left alone. A link that has expired is
+        refreshed by one look. Songs that failed have no audio and are skipped.
+
+        Args:
+            songs: as `generate`, `Job.songs()` and `Outcome.songs` give them.
+            directory: is made if it is not there.
+            covers: save each cover beside its song; one that does not come is logged.
+            tags: write title, lyrics, style and cover into the file (extra `tags`).
 
         Raises:
             DownloadFailed: `NotAudio`, `Truncated` or `LinkExpired` say why. The other songs
                 are saved all the same.
             OSError: the disk did not take it. The same goes for the others.
+            InvalidRequest: these are no songs, or mutagen is missing. Nothing was fetched.
         """
-        http, local = (
-            self._inside().http,
-            is_loopback(urlsplit(self.provider.account().base_url).hostname or ""),
+        wanted = [song for song in _as_songs(songs) if song.error is None]
+        if tags:
+            check_can_tag()
+        downloader = Downloader(
+            http=self._inside().http,
+            directory=Path(directory),
+            refresh=self._refreshed,
+            local=self._is_local,
+            covers=covers,
+            tags=tags,
         )
-        wanted = [songs] if isinstance(songs, Song) else list(songs)
-        wanted = [song for song in wanted if song.error is None]
-        saved: dict[int, Path | Exception] = {}
+        saved: dict[int, Saved | Exception] = {}
         slots = anyio.Semaphore(MAX_DOWNLOADS)  # each has a file open
 
         async def save(place: int, song: Song) -> None:
             async with slots:
                 try:
-                    saved[place] = await download(http, song, Path(directory), local=local)
+                    saved[place] = await downloader.save(song)
                 except (UdioError, OSError) as error:
                     saved[place] = error
 
@@ -404,7 +425,15 @@ class Client(AsyncContextManagerMixin):
         for result in results:
             if isinstance(result, Exception):
                 raise result
-        return [result for result in results if isinstance(result, Path)]
+        return [result for result in results if isinstance(result, Saved)]
+
+    async def _refreshed(self, song: Song) -> Song | None:
+        """Look once at a song whose link is not good any more."""
+        try:
+            [task] = await self.provider.fetch(self._inside().http, [song.task_id])
+        except (UdioError, ValueError):
+            return None
+        return next((other for other in task.songs if other.id == song.id), None)
 
 
 async def _drain(lane: Lane, drained: anyio.Event) -> None:
@@ -419,6 +448,17 @@ def _as_request(request: object) -> SongRequest:
     if isinstance(request, str):
         return SongRequest(description=request)
     raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+
+
+def _as_songs(songs: object) -> list[Song]:
+    listed = [songs] if isinstance(songs, Song) else songs
+    if isinstance(listed, Iterable):
+        listed = list(listed)
+        if all(isinstance(song, Song) for song in listed):
+            return listed
+    raise InvalidRequest(
+        f"{songs!r} are no songs; give those of `await job.songs()` or of `outcome.songs`"
+    )
 
 
 def _as_journal(journal: Journal | str | os.PathLike[str] | None) -> Journal:

@@ -1,117 +1,315 @@
-"""Audio to disk, whole or not at all.
+"""Audio and covers to disk, whole or not at all.
 
-A song is written to `NAME.part`, checked, made durable and only then renamed, so that a file
-under its final name is a whole song.
+A song is written to `NAME.part`, checked, made durable and only then given its name, so that a
+file under its final name is a whole song. A transfer that breaks off goes on where it was, if the
+server can prove that the file is still the same, and from the start if it cannot.
 """
 
+import errno
 import hashlib
+import logging
 import os
 import re
-import unicodedata
-from collections.abc import Mapping
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 import anyio
+import anyio.to_thread
 import attrs
 
-from ._errors import DownloadFailed, LinkExpired, NotAudio, ProviderUnavailable, Truncated
+from ._errors import (
+    BadAnswer,
+    DownloadFailed,
+    LinkExpired,
+    NotAudio,
+    ProviderUnavailable,
+    Truncated,
+    UdioError,
+)
 from ._http import Http
-from ._mp3 import NoMp3, measure
+from ._limits import backoff
+from ._mp3 import Measured, NoMp3, measure
+from ._names import file_name
 from ._records import Song
+from ._tags import write_tags
 
 MAX_FILE = 256 * 1024 * 1024
 """Bytes of a song, at most: two hours at the highest bit rate."""
-_DEADLINE = 600.0
-"""Seconds for one file."""
-_TITLE_BYTES = 120
+MAX_COVER = 10 * 1024 * 1024
 _GONE = frozenset({401, 403, 404, 410})
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+_COVERS = (
+    (b"\xff\xd8\xff", ".jpg", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", ".png", "image/png"),
+    (b"RIFF", ".webp", "image/webp"),
+)
+"""What a cover may be, by its first bytes: not by its name, and not by what the server says."""
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.ASCII)
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+logger = logging.getLogger("udio_async")
+
+Refresh = Callable[[Song], Awaitable[Song | None]]
+"""Returns the song with the link that it has now, if there is one."""
 
 
-async def download(http: Http, song: Song, directory: Path, *, local: bool = False) -> Path:
-    """Save the audio of `song` as `directory/TITLE-FINGERPRINT.mp3` and return the path.
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How long a download may take. All durations are seconds."""
 
-    `local` lets the link lead to loopback, where the sandbox lives.
-    """
-    if song.audio_url is None or not song.audio_is_final:
-        raise _failed(DownloadFailed, song, "is no final file yet; wait until it is complete")
-    path = directory / file_name(song)
-    # A part of its own: another download of the same song may be under way.
-    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        with _open(part) as file:
-            receiver = _AudioFile(file, song)
-            reply = await http.download(
-                song.audio_url, receive=receiver, timeout=_DEADLINE, local=local
+    deadline: float = 600.0
+    """For one file, with all its attempts."""
+    attempts: int = 5
+    backoff: float = 1.0
+    min_speed: float = 1024.0
+    """Bytes per second over a `window`; a slower transfer is begun anew."""
+    window: float = 30.0
+
+
+DEFAULTS = Limits()
+
+
+@attrs.frozen(kw_only=True)
+class Saved:
+    """A song on disk. `open()` and `os` take it for its path."""
+
+    path: Path
+    cover: Path | None
+    sha256: str
+    size: int
+    """Bytes."""
+    duration: float
+    """Seconds, measured from the first to the last frame."""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+@attrs.frozen(kw_only=True)
+class Downloader:
+    """Saves songs into a directory."""
+
+    http: Http
+    directory: Path
+    refresh: Refresh
+    local: bool = False
+    """The provider is on this machine, and so may its links be."""
+    covers: bool = False
+    tags: bool = False
+    limits: Limits = DEFAULTS
+
+    async def save(self, song: Song) -> Saved:
+        """Save the audio of `song` as `TITLE-FINGERPRINT.mp3`, unless it is there already."""
+        if song.audio_url is None or not song.audio_is_final:
+            raise _failed(DownloadFailed, song, "is no final file yet; wait until it is complete")
+        path = self.directory / file_name(song)
+        there = await anyio.to_thread.run_sync(_look, path, song)
+        if there is not None:
+            cover, _ = await self._cover(song, path)
+            return attrs.evolve(there, cover=cover)
+        # A part of its own: another download of the same song may be under way.
+        part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+        try:
+            with _open(part) as file:
+                song = await self._fetch(song, file)
+            cover, picture = await self._cover(song, path)
+            finish = _finish if self.tags else _finish_plain
+            return await anyio.to_thread.run_sync(finish, part, path, song, cover, picture)
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def _fetch(self, song: Song, file: BinaryIO) -> Song:
+        """Fetch the audio; once more by a new link, where the old one is not good any more."""
+        try:
+            await self._transfer(song, file)
+        except LinkExpired as error:
+            fresh = await self.refresh(song)
+            if fresh is None or fresh.audio_url is None or not fresh.audio_is_final:
+                raise
+            song = attrs.evolve(song, audio_url=fresh.audio_url)
+            logger.info("song %s has a new link: %s", song.id, error)
+            await self._transfer(song, file)
+        return song
+
+    async def _transfer(self, song: Song, file: BinaryIO) -> None:
+        receiver = _AudioFile(file, song, self.limits)
+        ends = anyio.current_time() + self.limits.deadline
+        for attempt in range(self.limits.attempts):
+            try:
+                reply = await self.http.download(
+                    song.audio_url or "",
+                    receive=receiver,
+                    headers=receiver.resume(),
+                    timeout=max(0.0, ends - anyio.current_time()),
+                    local=self.local,
+                )
+                receiver.check_whole(reply.cut)
+                await anyio.to_thread.run_sync(_check, file, song)
+            except BadAnswer as error:  # the link itself is none that we follow
+                raise _final(error, song) from error
+            except (_Broken, ProviderUnavailable, Truncated) as error:
+                wait = backoff(attempt, base=self.limits.backoff, cap=30.0)
+                last = attempt + 1 == self.limits.attempts
+                if last or anyio.current_time() + wait >= ends:
+                    raise _final(error, song) from error
+                if isinstance(error, Truncated):  # what came whole is not: nothing of it is good
+                    receiver.start_over()
+                await anyio.sleep(wait)
+            else:
+                return
+
+    async def _cover(self, song: Song, audio: Path) -> tuple[Path | None, bytes | None]:
+        """Save the cover beside the audio. One that does not come costs nothing else."""
+        if not (self.covers or self.tags) or song.image_url is None:
+            return None, None
+        try:
+            there = _cover_beside(audio)
+            if there is not None:
+                return there, await anyio.Path(there).read_bytes()
+            picture = _Picture()
+            reply = await self.http.download(
+                song.image_url, receive=picture, timeout=60.0, local=self.local
             )
-            receiver.check_whole(reply.cut)
-            await anyio.to_thread.run_sync(_check_and_keep, file, song)
-        part.replace(path)
-    except ProviderUnavailable as error:
-        part.unlink(missing_ok=True)
-        raise _failed(DownloadFailed, song, f"did not come: {error}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path
+            kind = _kind_of(picture.whole(reply.cut))
+            if not self.covers:
+                return None, bytes(picture.data)
+            path = audio.with_suffix(kind[1])
+            await anyio.to_thread.run_sync(_keep, path, bytes(picture.data))
+        except (UdioError, OSError, ValueError) as error:
+            logger.warning("no cover for song %s: %s", song.id, error)
+            return None, None
+        return path, bytes(picture.data)
 
 
-def file_name(song: Song) -> str:
-    """Name the file after the title and a fingerprint of the id; valid everywhere.
-
-    Not after the id's first letters: those of one task may share them, and their title too.
-    """
-    fingerprint = hashlib.sha256(song.id.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{_clean(song.title or 'untitled')}-{fingerprint}.mp3"
-
-
-def _clean(title: str) -> str:
-    text = unicodedata.normalize("NFC", title)
-    text = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in text)
-    text = " ".join(_FORBIDDEN.sub(" ", text).split()).strip(". -~")
-    text = text.encode()[:_TITLE_BYTES].decode(errors="ignore").strip(". -~")
-    return f"_{text}" if _RESERVED.match(text) else text or "untitled"
+class _Broken(Exception):
+    """This transfer will not end well; another may."""
 
 
 @attrs.define(eq=False)
 class _AudioFile:
-    """Takes in an answer, and refuses one that would fill the disk."""
+    """Takes in one answer after the other, and refuses what would fill the disk."""
 
     _file: BinaryIO
     _song: Song
-    _expected: int | None = None
+    _limits: Limits
+    _total: int | None = None
     _received: int = 0
+    _validator: str | None = None
+    _since: float = 0.0
+    _lately: int = 0
+
+    def resume(self) -> dict[str, str]:
+        """Return the headers that ask for the rest; none where nothing could prove it the rest."""
+        if not self._received or self._validator is None:
+            self.start_over()
+            return {}
+        return {"Range": f"bytes={self._received}-", "If-Range": self._validator}
+
+    def start_over(self) -> None:
+        self._received, self._total, self._validator = 0, None, None
+        self._file.seek(0)
+        self._file.truncate()
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        self._since, self._lately = anyio.current_time(), 0
         if status in _GONE:
             raise _failed(LinkExpired, self._song, f"is no longer served (HTTP {status})")
+        if status == 206 and self._received:
+            self._check_rest(headers)
+            return
+        if status == 416:
+            self.start_over()
         if status != 200:
-            raise _failed(DownloadFailed, self._song, f"was not served (HTTP {status})")
-        length = headers.get("content-length", "")
-        self._expected = int(length) if length.isdigit() else None
-        self._check_size(self._expected or 0)
+            raise self._unserved(status)
+        self.start_over()
+        length, etag = headers.get("content-length", ""), headers.get("etag", "")
+        self._total = int(length) if length.isdigit() else None
+        self._validator = etag if etag.startswith('"') else None  # a weak one proves nothing
+        self._check_size(self._total or 0)
+
+    def _unserved(self, status: int) -> Exception:
+        if status >= 500 or status in {408, 416, 425, 429}:
+            return _Broken(f"was not served (HTTP {status})")
+        return _failed(DownloadFailed, self._song, f"was not served (HTTP {status})")
+
+    def _check_rest(self, headers: Mapping[str, str]) -> None:
+        """Refuse a part that does not begin where ours ends, or that is of another file."""
+        place = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+        same = headers.get("etag", self._validator) == self._validator
+        if (
+            place is None
+            or int(place[1]) != self._received
+            or (place[2] != "*" and int(place[2]) != (self._total or int(place[2])))
+            or not same
+        ):
+            self.start_over()
+            raise _Broken("was answered with another part than the rest")
 
     async def write(self, chunk: bytes) -> None:
         self._check_size(self._received + len(chunk))
         self._file.write(chunk)
         self._received += len(chunk)
+        self._lately += len(chunk)
+        passed = anyio.current_time() - self._since
+        if passed >= self._limits.window:
+            if self._lately < self._limits.min_speed * passed:
+                raise _Broken(f"came too slowly: {self._lately} bytes in {passed:.0f} s")
+            self._since, self._lately = anyio.current_time(), 0
 
     def _check_size(self, size: int) -> None:
         if size > MAX_FILE:
             raise _failed(NotAudio, self._song, f"is longer than {MAX_FILE} bytes: no song is")
 
     def check_whole(self, cut: str | None) -> None:
+        """Refuse a transfer that is not all of the file."""
         if cut and not self._received:
-            raise _failed(DownloadFailed, self._song, f"was not served: {cut}")
-        if self._expected is not None and self._received != self._expected:
-            raise _failed(
-                Truncated, self._song, f"ended after {self._received} of {self._expected} bytes"
-            )
+            raise _Broken(f"was not served: {cut}")
+        if self._total is not None and self._received > self._total:
+            self.start_over()
+            raise _Broken("is longer than the server says")
+        if self._total is not None and self._received < self._total:
+            raise _Broken(f"ended after {self._received} of {self._total} bytes")
         if cut:
-            raise _failed(Truncated, self._song, f"ended early: {cut}")
+            raise _Broken(f"ended early: {cut}")
+
+
+@attrs.define(eq=False)
+class _Picture:
+    """Takes in a cover."""
+
+    data: bytearray = attrs.field(factory=bytearray)
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002
+        if status != 200:
+            raise DownloadFailed(f"it was not served (HTTP {status})")
+
+    async def write(self, chunk: bytes) -> None:
+        self.data += chunk
+        if len(self.data) > MAX_COVER:
+            raise DownloadFailed(f"it is longer than {MAX_COVER} bytes")
+
+    def whole(self, cut: str | None) -> bytes:
+        if cut:
+            raise DownloadFailed(f"it is not whole: {cut}")
+        return bytes(self.data)
+
+
+def _kind_of(picture: bytes) -> tuple[bytes, str, str]:
+    for kind in _COVERS:
+        if picture.startswith(kind[0]) and (kind[0] != b"RIFF" or picture[8:12] == b"WEBP"):
+            return kind
+    raise DownloadFailed(f"it is no picture that we know; it begins with {picture[:12]!r}")
+
+
+def _cover_beside(audio: Path) -> Path | None:
+    paths = (audio.with_suffix(suffix) for _, suffix, _ in _COVERS)
+    return next((path for path in paths if path.is_file()), None)
+
+
+# Files ---------------------------------------------------------------------------------------
 
 
 def _open(part: Path) -> BinaryIO:
@@ -119,11 +317,33 @@ def _open(part: Path) -> BinaryIO:
     return part.open("w+b")
 
 
-def _check_and_keep(file: BinaryIO, song: Song) -> None:
-    """Refuse what does not play to the end, and make the rest durable."""
+def _look(path: Path, song: Song) -> Saved | None:
+    """Return the song if it is there, whole.
+
+    Raises:
+        DownloadFailed: something else has its name.
+    """
+    if not path.is_symlink() and not path.exists():
+        return None
+    if path.is_file() and not path.is_symlink():
+        data = path.read_bytes()
+        with suppress(DownloadFailed):
+            return _saved(path, data, _measured(data, song), None)
+    raise _failed(
+        DownloadFailed, song, f"was not saved: {path} is there and is not this song; move it away"
+    )
+
+
+def _check(file: BinaryIO, song: Song) -> None:
     file.seek(0)
+    _measured(file.read(), song)
+    file.flush()
+
+
+def _measured(data: bytes, song: Song) -> Measured:
+    """Refuse what does not play to the end."""
     try:
-        measured = measure(file.read())
+        measured = measure(data)
     except NoMp3 as error:
         raise _failed(NotAudio, song, f"is {error}") from None
     if not measured.whole:
@@ -132,13 +352,95 @@ def _check_and_keep(file: BinaryIO, song: Song) -> None:
     if song.duration and measured.seconds < song.duration - max(1.0, song.duration / 100):
         stated = f"{measured.seconds:.2f} s, stated were {song.duration:.2f} s"
         raise _failed(Truncated, song, f"plays only {stated}")
-    file.flush()
-    os.fsync(file.fileno())
+    return measured
+
+
+def _finish(part: Path, path: Path, song: Song, cover: Path | None, picture: bytes | None) -> Saved:
+    """Write the tags, and then as without."""
+    kind = _kind_of(picture)[2] if picture else ""
+    write_tags(part, song, picture, kind)
+    return _finish_plain(part, path, song, cover, picture)
+
+
+def _finish_plain(
+    part: Path, path: Path, song: Song, cover: Path | None, _picture: bytes | None
+) -> Saved:
+    """Make the part durable and give it its name; what has the name already is not touched."""
+    data = part.read_bytes()
+    measured = _measured(data, song)
+    _sync(part)
+    try:
+        _publish(part, path)
+    except FileExistsError:  # another download of this song was quicker, or it is a stranger
+        there = _look(path, song)
+        assert there is not None
+        return attrs.evolve(there, cover=cover)
+    return _saved(path, data, measured, cover)
+
+
+def _saved(path: Path, data: bytes, measured: Measured, cover: Path | None) -> Saved:
+    return Saved(
+        path=path,
+        cover=cover,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        duration=measured.seconds,
+    )
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write a small file, whole or not at all."""
+    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        part.write_bytes(data)
+        _sync(part)
+        with suppress(FileExistsError):
+            _publish(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Give a file its name, durably, without taking it from another.
+
+    Raises:
+        FileExistsError: the name is taken.
+    """
+    try:
+        path.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without links: there is a moment in which a stranger could lose his file.
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        part.rename(path)
+    if sys.platform != "win32":  # which has no handle for it
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _final(error: Exception, song: Song) -> UdioError:
+    """Return what a transfer that broke off for the last time is to its caller."""
+    if isinstance(error, Truncated):
+        return error
+    if isinstance(error, ProviderUnavailable):
+        return _failed(DownloadFailed, song, f"did not come: {error}")
+    ended = "ended" in str(error)
+    return _failed(Truncated if ended else DownloadFailed, song, str(error))
 
 
 def _failed(kind: type[DownloadFailed], song: Song, what: str) -> DownloadFailed:
+    shown = (song.audio_url or "no link").partition("?")[0]  # the rest may be a signature
     return kind(
-        f"the audio of song {song.id} ({song.audio_url}) {what}",
+        f"the audio of song {song.id} ({shown}) {what}",
         provider=song.provider,
         task_id=song.task_id,
     )

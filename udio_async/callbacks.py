@@ -16,12 +16,12 @@ from ._addresses import Addresses
 from ._book import Book
 from ._errors import CallbackRejected, JournalError
 from ._events import Event, Observer
+from ._hosts import is_private_url
 from ._poller import Poller
 from ._records import Failure, Song, SongRequest, Stage, Task
 from ._submit import Submitter
 from ._tasks import owned
 from .journal import Entry, State
-from .providers.addresses import is_private_url
 from .providers.base import CallbackNews, Provider
 
 Scope = MutableMapping[str, Any]

@@ -8,6 +8,7 @@ import attrs
 import httpx
 
 from .._errors import BadAnswer, Unreachable
+from .._hosts import is_private_host
 from .messages import Receiver, Reply
 from .transport import CLOSE_TIMEOUT
 
@@ -76,20 +77,33 @@ class Download(Answer):
 
 
 class _Trail:
-    """How far a request got, as the documented `trace` extension reports it."""
+    """How far a request got, as the documented `trace` extension reports it.
+
+    With `public_only` it also sees to whom the connection really leads, before anything is sent.
+    """
 
     connecting = False
     sent = False
     _stream: Any = None
+
+    def __init__(self, *, public_only: bool = False) -> None:
+        self._public_only = public_only
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
             self.connecting = True
         elif event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
+            self._check_peer()
         elif event.endswith(".send_request_headers.started"):
             # A proxy is first asked for a tunnel, which is not our request yet.
             self.sent = self.sent or info["request"].method != b"CONNECT"
+
+    def _check_peer(self) -> None:
+        """Refuse a private address: a public name may lead there, now or on a second look."""
+        peer = self._stream.get_extra_info("server_addr") if self._public_only else None
+        if peer is not None and is_private_host(str(peer[0])):
+            raise BadAnswer(f"it leads to {peer[0]}, which is not on the public internet")
 
     @property
     def reused(self) -> bool:
@@ -126,6 +140,8 @@ def _reason(error: Exception) -> str:
 
 def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unreachable | BadAnswer:
     """Say in our own words why there is no answer: the only place that does."""
+    if isinstance(error, BadAnswer):  # our own, of the connection
+        return error
     reason = _reason(error)
     where = f"{request.method} {request.url.host}{request.url.path}"
     failure: Unreachable | BadAnswer
@@ -148,14 +164,19 @@ def _is_silence(error: Exception) -> bool:
 
 
 async def exchange(
-    opener: Opener, request: httpx.Request, answer: Answer, *, seconds: float
+    opener: Opener,
+    request: httpx.Request,
+    answer: Answer,
+    *,
+    seconds: float,
+    public_only: bool = False,
 ) -> None:
     """Send the request and fill in the answer, within so many seconds.
 
     Raises:
         Unreachable, BadAnswer: not even a status line came.
     """
-    trail = _Trail()
+    trail = _Trail(public_only=public_only)
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""

@@ -12,6 +12,7 @@ import attrs
 import httpx
 
 from .._errors import BadAnswer, InvalidRequest
+from .._hosts import is_private_host
 from .account import Account, is_loopback
 
 IDLE_TIMEOUT = 30.0
@@ -144,6 +145,8 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
     safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(link.host))
     if not safe or not link.host or link.userinfo:
         raise BadAnswer(f"{shown(url)!r} is no https link; it is not followed")
+    if not local and is_private_host(link.host):
+        raise BadAnswer(f"{shown(url)!r} does not lead to the public internet; it is not followed")
     request = httpx.Request("GET", link, headers={**headers, **_own_headers()})
     request.stream = _Body(b"")
     request.extensions = {"timeout": httpx.Timeout(IDLE_TIMEOUT).as_dict(), "fresh": False}

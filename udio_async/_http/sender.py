@@ -54,6 +54,8 @@ class Http(anyio.AsyncContextManagerMixin):
             for keep in (max_in_flight, MAX_DOWNLOADS)
         ]
         given = opener_of(client, transport)
+        # A proxy, or a client of the user's own, may well have a private address.
+        self._sees_peers = given is None and not trust_env
         self._open, self._open_download = (
             given or leased.handle_async_request for leased in self._leased
         )
@@ -110,8 +112,9 @@ class Http(anyio.AsyncContextManagerMixin):
 
         The reply has no body; `cut` says why the receiver did not get it whole (nor any of it, if
         it came encoded). `timeout` is in seconds, from the first byte out, over all redirects: 3
-        are followed, https only; with `local` (the provider itself is on loopback) http on
-        loopback is fetched too. Ends when its caller is cancelled.
+        are followed, to https and public addresses only; with `local` (the provider itself is on
+        loopback) http on loopback is fetched too, and https from anywhere. Ends when its caller
+        is cancelled.
 
         Raises:
             Unreachable: no answer.
@@ -127,6 +130,7 @@ class Http(anyio.AsyncContextManagerMixin):
                     link_request(url, headers or {}, local=local),
                     answer,
                     seconds=deadline - anyio.current_time(),
+                    public_only=self._sees_peers and not local,
                 )
                 if answer.error:
                     raise answer.error

@@ -5,7 +5,7 @@ from pathlib import Path
 import attrs
 
 from .._book import Keys
-from .._download import file_name
+from .._names import file_name
 from .._records import ProviderOptions, SongRequest
 from .._tasks import open_tasks
 from ..journal import Entry as Job

@@ -12,7 +12,7 @@ import anyio.to_thread
 import attrs
 
 from .._client import Client
-from .._download import file_name
+from .._names import file_name
 from .._errors import DownloadFailed, UdioError
 from .._mp3 import measure
 from .._records import Outcome, Song
@@ -139,7 +139,7 @@ class _Delivery:
                 raise DownloadFailed(f"song {song.id} of task {song.task_id} has no final audio")
             if await anyio.Path(out / file_name(song)).is_file():  # by an earlier run, and whole
                 return out / file_name(song), None
-            return (await self._client.download(song, out))[0], None
+            return (await self._client.download(song, out))[0].path, None
         except (UdioError, OSError) as error:
             return None, Trouble.from_error(error, task_id=song.task_id)
 

@@ -13,6 +13,7 @@ import attrs
 import cattrs
 
 from .._errors import BadAnswer, CallbackRejected, InvalidRequest
+from .._hosts import is_private_url
 from .._http import Account, ApiKey, Call, Http
 from .._records import (
     Credits,
@@ -25,7 +26,7 @@ from .._records import (
     Task,
 )
 from .._wire import Number, OptionalText, Seconds, loads, make_converter, structure
-from .addresses import check_callback_url, is_private_url
+from .addresses import check_callback_url
 from .answers import FailureTable, about, ask, explain, find_id, message_in
 from .base import CallbackAddress, CallbackNews, Traits, check_fields, key_from
 from .validators import fraction, moment, switch, text

@@ -156,8 +156,8 @@ UDIOAPI_RULES = (
         seen='"callback_url is required"',
         statuses=frozenset({400}),
         words=("callback_url is required",),
-        advice="Take callbacks with client.callbacks(...), give UdioApiOptions(callback_url=...), "
-        "or use UdioApiV1(generation='legacy') (--legacy in a shell) or UdioApiV2, which need none.",
+        advice="Take callbacks by client.callbacks(...), give UdioApiOptions(callback_url=...), "
+        "or use UdioApiV1(generation='legacy') (--legacy in a shell) or UdioApiV2: they need none.",
     ),
     attrs.evolve(
         DECLINED,

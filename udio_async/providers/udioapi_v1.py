@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from .._errors import InvalidRequest, UnsupportedOption
+from .._hosts import is_private_url
 from .._http import Account, ApiKey, Call, Http
 from .._records import Credits, SongRequest, Task
-from .addresses import check_callback_url, is_private_url
+from .addresses import check_callback_url
 from .base import CallbackAddress, CallbackNews, Traits, check_fields, check_options
 from .udioapi import (
     CHIRP_MODELS,
