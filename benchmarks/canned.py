@@ -1,9 +1,10 @@
 """A server in a process of its own that takes songs and finishes them after a while.
 
-It speaks what the benchmarks need and no more: the submit and status routes of udioapi v2 and of
-apiframe, with answers of their real shape, and those of the clients that `peers` compares with.
-Answers are written out beforehand, so that it is never what a benchmark waits for. It keeps books:
-when each song was complete, when an answer first said so, requests and connections.
+It speaks what the benchmarks need and no more: the submit and status routes of udioapi v1 and v2
+and of apiframe, with answers of their real shape, and those of the clients that `peers` compares
+with. A submit that names a callback address is called back there at each stage. Answers are written
+out beforehand, so that it is never what a benchmark waits for. It keeps books: when each song was
+complete, when an answer first said so, requests and connections.
 
 `serving` starts one. It says its port on its standard output and reads its standard input: each
 line is answered with the statistics so far, as one line of JSON, and the end of it is its end.
@@ -23,6 +24,8 @@ from statistics import fmean
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
+
+from .calling import Caller
 
 TEXT_AT, AUDIO_AT = 0.25, 0.7
 """Shares of its time after which a song shows its text, and a first audio."""
@@ -48,6 +51,10 @@ class Statistics:
     late_p95: float
     late_p99: float
     """From complete to the first answer that shows it."""
+    callbacks: int
+    """How many were posted and answered."""
+    callbacks_refused: int
+    """Those whose answer was not 200, or missing."""
     cpu: float
 
 
@@ -88,15 +95,16 @@ class Books:
     connections_now: int = 0
     connections_at_once: int = 0
     source: random.Random = attrs.field(factory=lambda: random.Random(7))
+    caller: Caller = attrs.field(factory=Caller)
 
-    def accept(self, pattern: str) -> str:
-        """Take a song, and return its id."""
+    def accept(self, pattern: str) -> Job:
+        """Take a song."""
         now = time.monotonic()
         spread = max(-3.0, min(self.source.gauss(0, 1), 3.0))
         length = self.median * math.exp(self.sigma * spread)
         job = Job(pattern % len(self.jobs), now, now + length)
         self.jobs[job.id] = job
-        return job.id
+        return job
 
     def statistics(self) -> Statistics:
         jobs = list(self.jobs.values())
@@ -115,6 +123,8 @@ class Books:
             late_p50=quantile(late, 0.5),
             late_p95=quantile(late, 0.95),
             late_p99=quantile(late, 0.99),
+            callbacks=sum(self.caller.answers.values()),
+            callbacks_refused=sum(self.caller.answers.values()) - self.caller.answers.get(200, 0),
             cpu=time.process_time(),
         )
 
@@ -144,8 +154,8 @@ def _template(answer: object) -> str:
     return json.dumps(answer).replace("%", "%%").replace("{ID}", "%(id)s")
 
 
-def _udioapi(kind: str, status: str, audio: str, message: str) -> str:
-    songs: list[dict[str, object]] = [
+def _udioapi_songs(status: str, audio: str, message: str) -> list[dict[str, object]]:
+    return [
         {
             "id": f"{{ID}}-{place}",
             "audio_url": audio.replace("{SONG}", f"{{ID}}-{place}"),
@@ -158,7 +168,7 @@ def _udioapi(kind: str, status: str, audio: str, message: str) -> str:
             "title": "Summer Dreams",
             "prompt": LYRICS,
             "tags": "pop, upbeat, electronic",
-            "duration": 156.36 if kind == "SUCCESS" else "",
+            "duration": 156.36 if status == "complete" else "",
             "model_name": "chirp-v3-5",
             "extra_message": message,
             "fail_message": "",
@@ -166,30 +176,45 @@ def _udioapi(kind: str, status: str, audio: str, message: str) -> str:
         }
         for place in (0, 1)
     ]
-    data = {
+
+
+def _udioapi_task(kind: str, songs: list[dict[str, object]]) -> dict[str, object]:
+    return {
         "type": kind,
         "request_body": {"model": "chirp-v3-5", "gpt_description_prompt": "a song"},
-        "response_data": songs if status else [],
+        "response_data": songs,
         "created_at": "2025-05-01T12:00:00.000Z",
     }
-    return _template({"code": 200, "message": "success", "data": data})
 
+
+def _envelope(task: dict[str, object]) -> str:
+    return _template({"code": 200, "message": "success", "data": task})
+
+
+_TEXT = _udioapi_songs("text", "", "Text generated successfully.")
+_AUDIO = _udioapi_songs(
+    "first", "https://audiopipe.suno.ai/?item_id={SONG}", "First audio generated successfully."
+)
+_DONE = _udioapi_songs("complete", "https://cdn.example/{SONG}.mp3", "All generated successfully.")
 
 UDIOAPI_ACCEPTED = _template(
     {"code": 200, "message": "success", "workId": "{ID}", "data": {"task_id": "{ID}"}}
 )
 UDIOAPI_CREDITS = _template({"code": 200, "message": "success", "data": {"credits": 1000}})
-UDIOAPI_QUEUED = _udioapi("IN_PROGRESS", "", "", "")
-UDIOAPI_TEXT = _udioapi("IN_PROGRESS", "text", "", "Text generated successfully.")
-UDIOAPI_AUDIO = _udioapi(
-    "IN_PROGRESS",
-    "first",
-    "https://audiopipe.suno.ai/?item_id={SONG}",
-    "First audio generated successfully.",
+UDIOAPI_SHOWN = (
+    _envelope(_udioapi_task("IN_PROGRESS", [])),
+    _envelope(_udioapi_task("IN_PROGRESS", _TEXT)),
+    _envelope(_udioapi_task("IN_PROGRESS", _AUDIO)),
+    _envelope(_udioapi_task("SUCCESS", _DONE)),
 )
-UDIOAPI_DONE = _udioapi(
-    "SUCCESS", "complete", "https://cdn.example/{SONG}.mp3", "All generated successfully."
+"""What v2 shows before its text, with it, with a first audio, and at the end."""
+UDIOAPI_V1_SHOWN = (
+    _template(_udioapi_task("IN_PROGRESS", [])),
+    _template(_udioapi_task("text", _TEXT)),
+    _template(_udioapi_task("first", _AUDIO)),
+    _template(_udioapi_task("complete", _DONE)),
 )
+UDIOAPI_CALLED = tuple(map(_template, (_TEXT, _AUDIO, _DONE)))
 
 
 def _apiframe(status: str, audio: str | None) -> str:
@@ -291,7 +316,25 @@ Route = Callable[[Books, Asked], str]
 
 def _taking(pattern: str, answer: str) -> Route:
     """A submit whose answer names the id."""
-    return lambda books, _: answer % {"id": books.accept(pattern)}
+    return lambda books, _: answer % {"id": books.accept(pattern).id}
+
+
+def _taking_with_callbacks(
+    pattern: str, answer: str, callbacks: tuple[str, ...], *, url: str, secret: str = ""
+) -> Route:
+    """A submit that may say where to call back, and which secret to show there."""
+
+    def take(books: Books, asked: Asked) -> str:
+        job, body = books.accept(pattern), json.loads(asked.body)
+        headers = {"x-webhook-secret": body[secret]} if secret in body else {}
+        if url in body:
+            for share, callback in zip((TEXT_AT, AUDIO_AT, 1.0), callbacks, strict=True):
+                moment = job.accepted_at + share * (job.completes_at - job.accepted_at)
+                text = callback % {"id": job.id}
+                books.caller.post_at(moment, body[url], text.encode(), headers)
+        return answer % {"id": job.id}
+
+    return take
 
 
 def _showing(find: Callable[[Asked], str], running: str, done: str) -> Route:
@@ -304,16 +347,16 @@ def _showing(find: Callable[[Asked], str], running: str, done: str) -> Route:
     return show
 
 
-def feed(books: Books, asked: Asked) -> str:
-    job = books.jobs[asked.query("workId")]
-    done = job.progress(time.monotonic())
-    if done == 1:
-        answer = UDIOAPI_DONE
-    elif done >= AUDIO_AT:
-        answer = UDIOAPI_AUDIO
-    else:
-        answer = UDIOAPI_TEXT if done >= TEXT_AT else UDIOAPI_QUEUED
-    return answer % {"id": job.id}
+def _feed(shown: tuple[str, ...]) -> Route:
+    """A look that shows how far the task is."""
+
+    def show(books: Books, asked: Asked) -> str:
+        job = books.jobs[asked.query("workId")]
+        done = job.progress(time.monotonic())
+        stage = sum(done >= share for share in (TEXT_AT, AUDIO_AT, 1))
+        return shown[stage] % {"id": job.id}
+
+    return show
 
 
 def fetch(books: Books, asked: Asked) -> str:
@@ -332,7 +375,7 @@ def _apiframe_task(job: Job) -> str:
 
 
 def fal_submit(books: Books, asked: Asked) -> str:
-    id_ = books.accept("%08d")
+    id_ = books.accept("%08d").id
     url = f"http://{asked.host}/fal/requests/{id_}"
     return json.dumps(
         {
@@ -359,14 +402,30 @@ def fal_look(books: Books, asked: Asked) -> str:
 
 SUBMITS: tuple[tuple[str, Route], ...] = (
     ("POST /api/v2/generate", _taking("gen2%012dbksv", UDIOAPI_ACCEPTED)),
-    ("POST /udio-imagine", _taking("29e983ca-7e86-4017-a9e3-%012d", APIFRAME_ACCEPTED)),
+    (
+        "POST /api/generate",
+        _taking_with_callbacks(
+            "gen1%012dbksv", UDIOAPI_ACCEPTED, UDIOAPI_CALLED, url="callback_url"
+        ),
+    ),
+    (
+        "POST /udio-imagine",
+        _taking_with_callbacks(
+            "29e983ca-7e86-4017-a9e3-%012d",
+            APIFRAME_ACCEPTED,
+            (APIFRAME_RUNNING, APIFRAME_RUNNING, APIFRAME_DONE),
+            url="webhook_url",
+            secret="webhook_secret",
+        ),
+    ),
     ("POST /fal/", fal_submit),
     ("POST /v1/models/", _taking("%08d", REPLICATE_RUNNING)),
     ("POST /suno/audios", _taking("%08d", ACEDATA_ACCEPTED)),
     ("POST /v1/text-to-music", _taking("%08d", SONILO_RUNNING)),
 )
 LOOKS: tuple[tuple[str, Route], ...] = (
-    ("GET /api/v2/feed", feed),
+    ("GET /api/v2/feed", _feed(UDIOAPI_SHOWN)),
+    ("GET /api/feed", _feed(UDIOAPI_V1_SHOWN)),
     ("POST /fetch-many", fetch_many),
     ("POST /fetch", fetch),
     ("GET /api/v2/credits", lambda _books, _asked: UDIOAPI_CREDITS),
