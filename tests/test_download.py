@@ -336,7 +336,7 @@ async def download_through_faults(songs: int, directory: Path, seed: int) -> tup
     only ever broke off: those that were sent, and those that they have.
     """
     dice = random.Random(seed)
-    files = {str(place): make_mp3(place, dice.randrange(50, 800)) for place in range(songs)}
+    files = {str(place): make_mp3(place, dice.randrange(200, 800)) for place in range(songs)}
     scripts = {
         path: [dice.choice(RESUMABLE if dice.random() < 0.6 else LIES) for _ in range(3)]
         if place % 10
@@ -489,6 +489,7 @@ async def test_covers_are_saved_beside_their_songs(tmp_path: Path) -> None:
     assert again == saved
     for each in saved:
         assert each.cover == each.path.with_suffix(".png")
+        assert each.cover is not None
         assert each.cover.read_bytes().startswith(b"\x89PNG")
 
 

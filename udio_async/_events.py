@@ -34,6 +34,8 @@ class Event:
     task_ids: tuple[str, ...] = ()
     error: Exception | None = None
     wait: float | None = None
+    resumed: bool = False
+    """With "submitted": the job was accepted in an earlier run."""
 
 
 Observer = Callable[[Event], object]

@@ -152,7 +152,7 @@ class Poller:
             self._plan(watch, now)
         if entry is not None:
             self._by_key[entry.key] = watch
-        self._tell("submitted", task=watch.task, request=request)
+        self._tell("submitted", task=watch.task, request=request, resumed=resumed)
         return watch
 
     def call(self, key: str, stage: Stage) -> bool:
@@ -480,6 +480,7 @@ class Poller:
         task_ids: tuple[str, ...] = (),
         error: Exception | None = None,
         wait: float | None = None,
+        resumed: bool = False,
     ) -> None:
         if self._observer is not None:
             self._observer(
@@ -491,6 +492,7 @@ class Poller:
                     task_ids=task_ids,
                     error=error,
                     wait=wait,
+                    resumed=resumed,
                 )
             )
 

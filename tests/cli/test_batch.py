@@ -77,7 +77,7 @@ def test_a_failed_download_is_that_songs_failure(
             (tmp_path / "bad" / name).mkdir(parents=True)
     assert ended.code == 1
     failed, saved = sorted(ended.lines, key=lambda line: line["index"])
-    assert (failed["path"], failed["error"]["type"]) == (None, "IsADirectoryError")
+    assert (failed["path"], failed["error"]["type"]) == (None, "DownloadFailed")
     assert failed["audio_url"]
     assert Path(saved["path"]).exists()
 

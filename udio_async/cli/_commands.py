@@ -21,6 +21,7 @@ from ._options import (
     many_options,
     price_option,
     service_options,
+    tags_option,
     take_service,
     take_terms,
     take_view,
@@ -73,23 +74,40 @@ def generate(*, out: Path | None, lyrics: BinaryIO | None, **options: Any) -> in
 @click.option(
     "--no-journal", is_flag=True, help="Remember nothing: what breaks off cannot be continued."
 )
-@with_options(*many_options, *service_options, *view_options)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["jsonl", "csv", "text"]),
+    help="What FILE holds.  [default: by its ending, .csv or .txt; else jsonl]",
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
+@with_options(tags_option, *many_options, *service_options, *view_options)
 def batch(
-    *, file: BinaryIO, out: Path, journal: Path | None, no_journal: bool, **options: Any
+    *,
+    file: BinaryIO,
+    out: Path,
+    journal: Path | None,
+    no_journal: bool,
+    kind: Any,
+    **options: Any,
 ) -> int:
-    """Make the songs of many requests, one JSON object per line.
+    """Make the songs of many requests: one JSON object per line, a CSV, or a text of ideas.
 
     Names: description, lyrics, style, title, negative_tags, instrumental, model, vocal_gender,
     options (an object, different for each provider), extra (raw fields), key (your own name for
-    the request).
+    the request). A CSV has them in its first line; a text file is one description per line.
 
-    Nothing is sent unless every line is good.
+    Nothing is sent unless every line is good. On a terminal it says what it will submit, and asks.
+
+    DIR gets the songs and covers, songs.jsonl with a line for each, and index.html to see and
+    hear them.
 
     The same command run again continues: songs that are done are not asked for again, and files
     that are there are not fetched again. Requests from stdin or a pipe are kept in the journal,
     and `resume` continues them.
     """
     from ._hints import hints_for_batch
+    from ._input import format_of
     from ._make import make_many
 
     service, view = take_service(options), take_view(options)
@@ -103,6 +121,7 @@ def batch(
         out,
         view,
         take_terms(options, path),
+        kind=kind or format_of(file.name if not from_stdin else ""),
         hints=hints_for_batch(out, only_once=only_once) if path else None,
         keep=only_once,
     )
@@ -111,7 +130,7 @@ def batch(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(*many_options, *service_options, *view_options)
+@with_options(tags_option, *many_options, *service_options, *view_options)
 def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 

@@ -57,6 +57,7 @@ def run_demo(*, out: Path, speed: float, view: View) -> int:
         requests=sum(map(len, _REQUESTS.values())),
         view=view,
         out=out,
+        keeps=True,
         writer=shown.append if as_table else choose_writer(as_json=True),
     )
     if as_table:
@@ -74,7 +75,7 @@ async def _make_all(run: Run, *, speed: float) -> None:
 
 async def _make_some(run: Run, provider: Provider) -> None:
     entries = [Entry(request) for request in _REQUESTS[provider.name]]
-    async with Client(provider, on_event=run.progress.observe) as client:
+    async with Client(provider, on_event=run.observe) as client:
         await run.make_songs(client, entries, max_active=len(entries))
 
 

@@ -187,6 +187,12 @@ def _counts(progress: Progress) -> list[str]:
         counts.insert(2, f"{progress.saving} saving")
     if progress.failed:
         counts.append(f"{progress.failed} failed")
+    if progress.doubts:
+        counts.append(f"{progress.doubts} in doubt")
+    if progress.spent:
+        counts.append(f"{progress.spent:,.6g} credits")
+    if progress.left is not None:
+        counts.append(f"about {clock(progress.left)} left")
     if progress.note:
         counts.append(progress.note)
     return counts

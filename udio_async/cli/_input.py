@@ -1,10 +1,14 @@
 """Requests from a file: all of them checked, and every problem told, before anything is sent."""
 
 import codecs
+import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import partial
 from itertools import count
-from typing import Any, BinaryIO, NoReturn
+from pathlib import PurePath
+from typing import Any, BinaryIO, Literal, NoReturn
 
 import attrs
 
@@ -17,7 +21,12 @@ from ._text import counted, one_line
 LINE_BYTES = 1 << 20
 """No provider takes a request that is nearly as long as this."""
 _DIGITS = 20
+_SHOWN = 20
+"""Problems of a file that are listed; the others are counted."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+Format = Literal["jsonl", "csv", "text"]
 
 
 @attrs.frozen
@@ -28,35 +37,154 @@ class Entry:
     line: int | None = None
 
 
-def read_entries(file: BinaryIO, name: str, provider: Provider) -> list[Entry]:
-    """Read one request per line: a JSON object with the names of `SongRequest`.
+def format_of(name: str) -> Format:
+    """Return the format that a file of this name has: JSON lines, unless it says otherwise."""
+    suffixes: dict[str, Format] = {".csv": "csv", ".txt": "text"}
+    return suffixes.get(PurePath(name).suffix.lower(), "jsonl")
+
+
+def read_entries(
+    file: BinaryIO, name: str, provider: Provider, kind: Format = "jsonl"
+) -> list[Entry]:
+    """Read requests: a JSON object per line, a CSV with the same names on top, or ideas as text.
 
     Empty lines are skipped.
 
     Raises:
-        BadInput: with every bad line of the file.
+        BadInput: with the bad lines of the file.
     """
     entries: list[Entry] = []
     problems: list[str] = []
     lines_of_keys: dict[str, int] = {}
-    for number, line in _iter_lines(file):
+    for number, values in _READERS[kind](file):
         try:
-            if number == 1:
-                _refuse_mark(line)
-            if line.strip():
-                request = read_request(_parse(line), provider)
-                _refuse_key(request.key, number, lines_of_keys)
-                entries.append(Entry(request, number))
+            request = read_request(values(), provider)
+            _refuse_key(request.key, number, lines_of_keys)
+            entries.append(Entry(request, number))
+        except _Unreadable as error:  # so is the rest
+            problems.append(f"{name}:{number}: {one_line(error)}")
+            break
         except (UdioError, TypeError, ValueError) as error:
             problems.append(f"{name}:{number}: {one_line(error)}")
-            if line.startswith(_UTF16):  # so is the rest
-                break
     if problems:
         headline = f"{name} has {counted(len(problems), 'problem')}, nothing was sent"
-        raise BadInput(headline, tuple(problems))
+        more = len(problems) - _SHOWN
+        raise BadInput(headline, (*problems[:_SHOWN], *([f"and {more} more"] * (more > 0))))
     if not entries:
-        raise BadInput(f"{name} holds no requests; give one JSON object per line")
+        raise BadInput(f"{name} holds no requests; give {_WANTED[kind]}")
     return entries
+
+
+class _Unreadable(ValueError):
+    """This line cannot be read, and nothing after it either."""
+
+
+Values = Mapping[str, Any]
+Rows = Iterator[tuple[int, Callable[[], Values]]]
+"""Line numbers, each with what reads its values or says why it cannot."""
+
+
+def _read_json_lines(file: BinaryIO) -> Rows:
+    for number, line in _iter_lines(file):
+        if line.strip():
+            yield number, partial(_json_values, number, line)
+
+
+def _json_values(number: int, line: bytes) -> Values:
+    if number == 1:
+        _refuse_mark(line)
+    return _parse(line)
+
+
+def _read_text_lines(file: BinaryIO) -> Rows:
+    for number, line in _iter_lines(file):
+        if line.strip():
+            yield number, partial(_text_values, number, line)
+
+
+def _text_values(number: int, line: bytes) -> Values:
+    text = _without_mark(number, line)
+    return {"description": text.strip()}
+
+
+def _read_csv(file: BinaryIO) -> Rows:
+    """Read a CSV as spreadsheets write it: quoted cells may go over several lines."""
+    lines = (_without_mark(number, line) for number, line in _iter_lines(file))
+    rows = csv.reader(lines, strict=True)
+    names: list[str] = []
+    while True:
+        number = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except (csv.Error, ValueError) as error:
+            flaw = _Unreadable(f"is no CSV: {error}" if isinstance(error, csv.Error) else error)
+            yield max(rows.line_num, number), partial(_raise, flaw)
+            return
+        if not names:
+            names = [name.strip() for name in row]
+            try:
+                _check_columns(names)
+            except ValueError as error:
+                yield number, partial(_raise, _Unreadable(error))
+                return
+        elif any(cell.strip() for cell in row):
+            yield number, partial(_csv_values, names, row)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def _check_columns(names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"has the column {twice!r} twice")
+    _refuse_unknown(dict.fromkeys(names), SongRequest, "columns: ")
+    if not {"description", "lyrics"} & set(names):
+        raise ValueError(
+            "has no column 'description' and none 'lyrics'; name one of them in its first line"
+        )
+
+
+def _csv_values(names: list[str], row: list[str]) -> Values:
+    if len(row) > len(names):
+        raise ValueError(f"has {len(row)} cells, the first line has {len(names)}; quote commas")
+    cells = {name: cell for name, cell in zip(names, row, strict=False) if cell.strip()}
+    values: dict[str, Any] = dict(cells)
+    if "instrumental" in cells:
+        word = cells["instrumental"].strip().lower()
+        if word not in _TRUTH:
+            raise ValueError(f"instrumental is {word!r}; give true or false")
+        values["instrumental"] = _TRUTH[word]
+    for name in ("options", "extra"):
+        if name in cells:
+            values[name] = _parse(cells[name].encode())
+    return values
+
+
+def _without_mark(number: int, line: bytes) -> str:
+    """Decode a line; a mark at the beginning of the file, as spreadsheets write it, is no text."""
+    if line.startswith(_UTF16):
+        raise _Unreadable("is UTF-16; save the file as UTF-8")
+    try:
+        return _decode(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+    except ValueError as error:
+        raise _Unreadable(error) from None
+
+
+_READERS: Mapping[str, Callable[[BinaryIO], Rows]] = {
+    "jsonl": _read_json_lines,
+    "csv": _read_csv,
+    "text": _read_text_lines,
+}
+_WANTED = {
+    "jsonl": "one JSON object per line",
+    "csv": "names in the first line, and one request per line",
+    "text": "one idea per line",
+}
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def _refuse_key(key: str | None, number: int, lines_of_keys: dict[str, int]) -> None:
@@ -113,7 +241,9 @@ def _refuse_unknown(values: Mapping[str, Any], kind: type[attrs.AttrsInstance], 
     known = [field.name for field in attrs.fields(kind)]
     unknown = [repr(name) for name in values if name not in known]
     if unknown:
-        raise ValueError(f"{what}unknown {', '.join(unknown)}; known: {', '.join(known)}")
+        near = get_close_matches(unknown[0].strip("'"), known, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"{what}unknown {', '.join(unknown)}{meant}; known: {', '.join(known)}")
 
 
 def _iter_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -128,10 +258,11 @@ def _iter_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _refuse_mark(line: bytes) -> None:
+    """Refuse what the rest of the file would be refused for, too."""
     if line.startswith(codecs.BOM_UTF8):
         raise ValueError("begins with a byte order mark; save the file as UTF-8 without one")
     if line.startswith(_UTF16):
-        raise ValueError("is UTF-16; save the file as UTF-8")
+        raise _Unreadable("is UTF-16; save the file as UTF-8")
 
 
 def _decode(content: bytes) -> str:
@@ -154,12 +285,19 @@ def _parse(line: bytes) -> dict[str, Any]:
             parse_int=_parse_int,
         )
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {error.msg} at column {error.colno}") from error
+        hint = "" if text.lstrip().startswith("{") else "; for ideas as text give --format text"
+        raise ValueError(f"is no JSON: {_reason(error)} at column {error.colno}{hint}") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError(f"is {_JSON_NAMES[type(value)]}; give an object")  # noqa: TRY004 - see Raises
     return value
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    """Say it so that it helps: of what is not closed, Python only says what it expects."""
+    unclosed = error.pos >= len(error.doc.rstrip()) and error.doc.lstrip().startswith("{")
+    return "the object is not closed" if unclosed else error.msg
 
 
 _JSON_NAMES = {

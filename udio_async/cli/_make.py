@@ -13,9 +13,11 @@ from .._errors import UdioError
 from ..journal import SqliteJournal
 from ._failures import BadInput
 from ._hints import Hints
-from ._input import Entry, read_entries, read_request
+from ._input import Entry, Format, read_entries, read_request
 from ._kept import keep_all, read_unfinished
+from ._names import SANDBOX
 from ._opened import open_client
+from ._plan import confirm, make_plan
 from ._run import Run, View, execute
 from ._service import Service
 
@@ -29,6 +31,8 @@ class Terms:
     max_credits: float | None = None
     on_doubt: Literal["hold", "resubmit"] = "hold"
     journal: Path | None = None
+    tags: bool = False
+    yes: bool = False
 
 
 def make_one(
@@ -53,16 +57,29 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     view: View,
     terms: Terms,
     *,
+    kind: Format,
     hints: Hints | None,
     keep: bool,
 ) -> int:
     """Make the songs of every request in a file. `keep`: there is no file to read again."""
-    entries = read_entries(file, name, service.provider())
+    provider = service.provider()
+    entries = read_entries(file, name, provider, kind)
     prepare_directory(out)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
+    plan = make_plan(entries, provider, terms.journal, backend=view.backend)
+    yes = terms.yes or service.name == SANDBOX
+    confirm(plan, provider, yes=yes, quiet=view.quiet)
     work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)
-    return execute(work, requests=len(entries), view=view, out=out, hints=hints)
+    return execute(
+        work,
+        requests=len(entries),
+        view=view,
+        out=out,
+        hints=hints,
+        keeps=True,
+        tags=terms.tags,
+    )
 
 
 def make_rest(service: Service, out: Path, view: View, terms: Terms, *, hints: Hints) -> int:
@@ -70,7 +87,7 @@ def make_rest(service: Service, out: Path, view: View, terms: Terms, *, hints: H
     service.provider()  # a wrong option or a missing key shows before anything is started
     prepare_directory(out)
     work = partial(_make_rest, service=service, terms=terms, out=out)
-    return execute(work, requests=0, view=view, out=out, hints=hints)
+    return execute(work, requests=0, view=view, out=out, hints=hints, keeps=True, tags=terms.tags)
 
 
 async def _make(
@@ -98,11 +115,13 @@ def _client_options(run: Run, terms: Terms, journal: SqliteJournal | None) -> di
         "max_submits": terms.max_submits,
         "max_credits": terms.max_credits,
         "on_doubt": terms.on_doubt,
-        "on_event": run.progress.observe,
+        "on_event": run.observe,
     }
 
 
 async def _make_all(run: Run, client: Client, entries: list[Entry], terms: Terms) -> None:
+    run.progress.price = client.provider.traits.credits_per_song
+    run.progress.at_once = terms.max_active
     await run.make_songs(client, entries, max_active=terms.max_active)
 
 

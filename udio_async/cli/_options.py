@@ -79,6 +79,9 @@ many_options = (
         ),
     ),
 )
+tags_option = click.option(
+    "--tags", is_flag=True, help="Write title, lyrics, style and cover into the files."
+)
 journal_option = click.option(
     "--journal",
     type=_FILE,
@@ -128,7 +131,7 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
     """Take what may be spent, and how, out of a command's options."""
     from ._make import Terms
 
-    names = ("max_active", "max_submits", "max_credits", "on_doubt")
+    names = ("max_active", "max_submits", "max_credits", "on_doubt", "tags", "yes")
     given = {name: options.pop(name) for name in names if name in options}
     return Terms(journal=journal, **given)
 

@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import attrs
 
+from .._download import Saved
 from .._errors import Charged, UdioError
 from .._records import FailureKind, Song, Stage
 from ._text import clock, one_line
@@ -26,6 +26,7 @@ class Trouble:
     message: str
     charged: Charged
     task_id: str | None
+    advice: str | None = None
 
     @classmethod
     def from_error(
@@ -49,6 +50,7 @@ class Trouble:
             message=str(song.error),
             charged="unknown",
             task_id=song.task_id,
+            advice=song.error.advice or None,
         )
 
 
@@ -69,6 +71,15 @@ class SongLine:
     model: str | None
     stage: Stage
     path: str | None
+    cover: str | None
+    sha256: str | None
+    """Of the file at `path`."""
+    size: int | None
+    """Of that file, in bytes."""
+    asked: str | None
+    """What its request asked for, in a few words."""
+    timeline: Mapping[str, Any] | None
+    """When it came how far; null for a job of an earlier run."""
     error: Trouble | None
     line: int | None = None
     """Where its request stands in the input file."""
@@ -80,15 +91,24 @@ class SongLine:
         cls,
         song: Song,
         *,
-        path: Path | None,
+        saved: Saved | None,
         error: Trouble | None,
-        line: int | None,
-        key: str | None,
+        **about: Any,  # noqa: ANN401 - the fields that are left
     ) -> Self:
         """Tell a song and where it was saved."""
         names = [field.name for field in attrs.fields(cls) if hasattr(song, field.name)]
         known = {name: getattr(song, name) for name in names if name != "error"}
-        return cls(**known, path=str(path) if path else None, error=error, line=line, key=key)
+        if saved is not None and song.duration is None:  # apiframe states none
+            known["duration"] = round(saved.duration, 2)
+        return cls(
+            **known,
+            path=str(saved.path) if saved else None,
+            cover=str(saved.cover) if saved and saved.cover else None,
+            sha256=saved.sha256 if saved else None,
+            size=saved.size if saved else None,
+            error=error,
+            **about,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +117,8 @@ class FailedLine:
 
     provider: str
     task_id: str | None
+    asked: str | None
+    timeline: Mapping[str, Any] | None
     error: Trouble
     line: int | None = None
     key: str | None = None

@@ -1,6 +1,7 @@
 """How a run stands: what the display shows, and what an interrupt has to report."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -58,10 +59,19 @@ class Progress:
     failed: int = 0
     songs: int = 0
     doubts: int = 0
+    reasons: Counter[str] = attrs.field(factory=Counter)
+    """How often requests failed with which error."""
+    price: float | None = None
+    """Credits for one request, where it is known."""
+    at_once: int = 1
+    """How many requests may be in the making."""
     begun: bool = False
     """Whether anything could be submitted."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
     _began: float = attrs.field(factory=time.monotonic)
+    _accepted: int = 0
+    _took: float = 0.0
+    _timed: int = 0
     _note: str = ""
     _note_until: float = 0.0
 
@@ -81,6 +91,24 @@ class Progress:
         return time.monotonic() - self._began
 
     @property
+    def spent(self) -> float | None:
+        """Credits that this run has cost, if the price is known."""
+        return None if self.price is None else self._accepted * self.price
+
+    @property
+    def mean(self) -> float | None:
+        """Seconds from accepted to delivered, on average."""
+        return self._took / self._timed if self._timed else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until all is done, if songs go on taking as long as they did."""
+        to_do = self.total - self.done
+        if self.mean is None or not to_do:
+            return None
+        return self.mean * max(1.0, to_do / self.at_once)
+
+    @property
     def note(self) -> str:
         """Why nothing moves, while a provider has to be left alone."""
         return self._note if time.monotonic() < self._note_until else ""
@@ -91,6 +119,7 @@ class Progress:
             self._note = f"{event.provider} is busy or away, trying again"
             self._note_until = time.monotonic() + event.wait
         elif event.task is not None:
+            self._accepted += event.kind == "submitted" and not event.resumed
             flight = self._flights.setdefault(
                 (event.provider, event.task.id), Flight(event.request, event.task)
             )
@@ -98,8 +127,10 @@ class Progress:
 
     def deliver(self, provider: str, task_id: str | None, *, songs: int, ok: bool) -> None:
         """Count a request whose songs, or whose error, were written."""
-        if task_id is not None:
-            self._flights.pop((provider, task_id), None)
+        flight = self._flights.pop((provider, task_id or ""), None)
+        if flight is not None and ok:
+            self._took += flight.age
+            self._timed += 1
         self.done += 1
         self.songs += songs
         self.failed += not ok

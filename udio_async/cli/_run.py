@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,23 @@ import anyio.to_thread
 import attrs
 
 from .._client import Client
-from .._names import file_name
+from .._download import Saved
 from .._errors import DownloadFailed, UdioError
-from .._mp3 import measure
-from .._records import Outcome, Song
+from .._events import Event
+from .._records import Outcome, Song, SongRequest
 from .._tasks import open_tasks
 from ._display import Display, choose_display
+from ._failures import BadInput
+from ._gallery import write_gallery
 from ._hints import Hints, explain, is_open_doubt
 from ._input import Entry
+from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._progress import Progress
 from ._stop import Stop
-from ._text import clock, counted
+from ._summary import report
+from ._text import shortened
+from ._timeline import Timelines
 
 _SAVES_AT_ONCE = 4
 _INTERRUPTED = 130
@@ -48,13 +53,27 @@ class Run:
     writer: Writer
     out: Path | None
     stop: Stop
+    timelines: Timelines = attrs.field(factory=Timelines)
+    manifest: Manifest | None = None
+    """What is kept of it in `out`, if anything is."""
+    tags: bool = False
     hints: Hints | None = None
     """What to type about the journal, if there is one."""
     stdout: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
     """One line at a time, in order."""
 
+    def observe(self, event: Event) -> None:
+        """Take in what a client says."""
+        self.progress.observe(event)
+        self.timelines.observe(event)
+
     async def write(self, line: Line) -> None:
-        """Write to stdout, whose loss ends the run."""
+        """Write to the manifest, and to stdout, whose loss ends the run."""
+        if self.manifest is not None:
+            try:
+                await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.stdout)
+            except (OSError, ValueError) as error:
+                self.display.error(f"{MANIFEST} could not be written: {error}")
         if self.stop.code is not None:
             return
         try:
@@ -80,17 +99,21 @@ class Run:
         answer, and the journal has it too.
         """
         slots = anyio.Semaphore(_SAVES_AT_ONCE)
-        requests = [entry.request for entry in entries]
         self.progress.begun = True
         with self.stop.stoppable():
             async with (
                 open_tasks() as saving,
-                client.generate_many(requests, max_active=max_active) as batch,
+                client.generate_many(self._pulled(entries), max_active=max_active) as batch,
             ):
                 async for outcome in batch:
                     await slots.acquire()
                     delivery = _Delivery(self, client, outcome, entries[outcome.index])
                     saving.start_soon(delivery.run, slots)
+
+    def _pulled(self, entries: Sequence[Entry]) -> Iterator[SongRequest]:
+        for entry in entries:
+            self.timelines.pull(entry.request)
+            yield entry.request
 
 
 @attrs.frozen(eq=False)
@@ -103,58 +126,81 @@ class _Delivery:
     _entry: Entry
 
     async def run(self, slots: anyio.Semaphore) -> None:
+        provider, task_id = self._client.provider.name, self._outcome.task_id
         try:
             songs = [song for song in self._outcome.songs if self._outcome.ok or _arrived(song)]
-            delivered = [await self._song(song) for song in songs]
+            saved = [(song, *await self._save(song)) for song in songs]
+            timeline = self._run.timelines.take(provider, task_id)
+            delivered = [await self._song(*each, timeline) for each in saved]
             if self._outcome.error is not None:
-                await self._request_failed(self._outcome.error)
+                await self._request_failed(self._outcome.error, timeline)
             self._run.progress.deliver(
-                self._client.provider.name,
-                self._outcome.task_id,
+                provider,
+                task_id,
                 songs=sum(delivered),
                 ok=self._outcome.ok and all(delivered),
             )
         finally:
             slots.release()
 
-    async def _song(self, song: Song) -> bool:
-        """Save and write one song, and answer whether all is well with it."""
-        path, trouble = None, Trouble.from_song(song)
-        if trouble is None and self._run.out is not None:
-            path, trouble = await self._save(song, self._run.out)
-        if path is not None and song.duration is None:  # apiframe states none
-            song = attrs.evolve(song, duration=round(await _play_time(path), 2))
+    async def _song(
+        self,
+        song: Song,
+        saved: Saved | None,
+        trouble: Trouble | None,
+        timeline: Mapping[str, Any] | None,
+    ) -> bool:
+        """Write one song, and answer whether all is well with it."""
         if trouble is not None:
             self._run.display.error(trouble.message)
-        await self._run.write(SongLine.from_song(song, path=path, error=trouble, **self._origin))
+        await self._run.write(
+            SongLine.from_song(song, saved=saved, error=trouble, timeline=timeline, **self._origin)
+        )
         return trouble is None
 
     @property
     def _origin(self) -> dict[str, Any]:
-        return {"line": self._entry.line, "key": self._entry.request.key}
+        request = self._entry.request
+        asked = request.title or request.description or request.lyrics
+        return {
+            "line": self._entry.line,
+            "key": request.key,
+            "asked": shortened(asked) if asked else None,
+        }
 
-    async def _save(self, song: Song, out: Path) -> tuple[Path | None, Trouble | None]:
+    async def _save(self, song: Song) -> tuple[Saved | None, Trouble | None]:
+        trouble, out = Trouble.from_song(song), self._run.out
+        if trouble is not None or out is None:
+            return None, trouble
         try:
             if not _arrived(song):
                 raise DownloadFailed(f"song {song.id} of task {song.task_id} has no final audio")
-            if await anyio.Path(out / file_name(song)).is_file():  # by an earlier run, and whole
-                return out / file_name(song), None
-            return (await self._client.download(song, out))[0].path, None
+            [saved] = await self._client.download(
+                song, out, covers=self._run.manifest is not None, tags=self._run.tags
+            )
         except (UdioError, OSError) as error:
             return None, Trouble.from_error(error, task_id=song.task_id)
+        return saved, None
 
-    async def _request_failed(self, error: UdioError) -> None:
+    async def _request_failed(self, error: UdioError, timeline: Mapping[str, Any] | None) -> None:
         task_id = self._outcome.task_id or error.task_id
         message = explain(error, self._run.hints)
         trouble = Trouble.from_error(error, task_id=task_id, message=message)
-        self._run.progress.doubts += is_open_doubt(error)
+        if is_open_doubt(error):
+            self._run.progress.doubts += 1
+        else:
+            self._run.progress.reasons[trouble.type] += 1
         self._run.display.error(message)
         origin = self._origin
         if self._run.hints is not None:
             origin["key"] = error.job_key or origin["key"]
         await self._run.write(
             FailedLine(
-                provider=self._client.provider.name, task_id=task_id, error=trouble, **origin
+                provider=self._client.provider.name,
+                task_id=task_id,
+                error=trouble,
+                timeline=timeline,
+                **origin,
             )
         )
 
@@ -171,15 +217,27 @@ def execute(
     out: Path | None,
     writer: Writer | None = None,
     hints: Hints | None = None,
+    keeps: bool = False,
+    tags: bool = False,
 ) -> int:
-    """Run `work` on an event loop with a display beside it, and return the exit code."""
+    """Run `work` on an event loop with a display beside it, and return the exit code.
+
+    With `keeps`, what becomes of it is kept in `out`: a manifest, and a gallery at the end.
+    """
     progress = Progress(requests)
     display = choose_display(progress, quiet=view.quiet, no_progress=view.no_progress)
     writer = writer or choose_writer(as_json=view.json)
     code = _INTERRUPTED
     try:
         make_run = partial(
-            Run, progress=progress, display=display, writer=writer, out=out, hints=hints
+            Run,
+            progress=progress,
+            display=display,
+            writer=writer,
+            out=out,
+            hints=hints,
+            manifest=Manifest(out) if keeps and out is not None else None,
+            tags=tags,
         )
         code = anyio.run(_execute, work, make_run, display, backend=view.backend)
     except* KeyboardInterrupt:  # a second Ctrl-C, or Windows
@@ -187,8 +245,20 @@ def execute(
         logging.getLogger("asyncio").disabled = True
     finally:
         if progress.begun:
-            _report(progress, display, out, hints)
+            gallery = _make_gallery(out, display) if keeps and out is not None else None
+            report(progress, display, out, hints, gallery)
     return code
+
+
+def _make_gallery(out: Path, display: Display) -> Path | None:
+    """Make the gallery of what is there; without one, the songs are there all the same."""
+    if not (out / MANIFEST).is_file():
+        return None
+    try:
+        return write_gallery(out)
+    except (OSError, ValueError, BadInput) as error:
+        display.error(f"no gallery: {error}")
+        return None
 
 
 async def _execute(
@@ -205,33 +275,3 @@ async def _execute(
     if stop.code is not None:
         return stop.code
     return 1 if run.progress.failed else 0
-
-
-def _report(progress: Progress, display: Display, out: Path | None, hints: Hints | None) -> None:
-    """Sum up, and say what is not here: where to look for it, or what to type."""
-    counts = [counted(progress.songs, "song")]
-    if out is not None and progress.songs:
-        counts[0] += f" in {out}"
-    if progress.failed:
-        counts.append(f"{progress.failed} of {counted(progress.total, 'request')} failed")
-    display.note(f"{', '.join(counts)} ({clock(progress.elapsed)})")
-    unfinished = progress.unfinished()
-    not_accepted = progress.total - progress.done - len(unfinished)
-    if not_accepted:
-        display.error(f"stopped early, {counted(not_accepted, 'request')} not accepted")
-    if unfinished:
-        where = "kept in the journal" if hints else "look for them at the provider:"
-        display.error(f"{counted(len(unfinished), 'accepted request')} not delivered; {where}")
-    if hints is None:
-        for flight in unfinished:
-            display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")
-        return
-    if progress.doubts:
-        display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
-        display.say(f"  {hints.doubts}")
-    if unfinished or not_accepted:
-        display.say(f"to continue:\n  {hints.again}")
-
-
-async def _play_time(path: Path) -> float:
-    return measure(await anyio.Path(path).read_bytes()).seconds

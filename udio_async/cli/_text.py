@@ -15,3 +15,11 @@ def clock(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Write "1 song" or "2 songs"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shortened(text: str, length: int = 120) -> str:
+    """Return the beginning of a text on one line, cut at a word."""
+    line = one_line(text)
+    if len(line) <= length:
+        return line
+    return line[: length - 1].rsplit(" ", 1)[0] + "\N{HORIZONTAL ELLIPSIS}"

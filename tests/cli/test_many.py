@@ -1,0 +1,231 @@
+"""A mixed batch, and what is left of it: stdout, manifest, gallery, journal and files agree."""
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from udio_async.cli._manifest import read_manifest, verify
+from udio_async.sandbox import Fault, Sandbox
+
+from .conftest import KEY, SPEED, Bench, Ended, environment, run_cli
+
+Json = dict[str, Any]
+FAILURES = {
+    "moderation": ("moderation", "ModerationFailed"),
+    "upstream": ("upstream", "UpstreamFailed"),
+    "overload": ("message:Server overload", None),
+    "refused": ("refused", "RequestRefused"),
+    "half": ("one_song", None),
+}
+"""Words in a prompt, the sandbox's fault for them, and the error; None where providers differ."""
+SONGS_OF = {"half": 1}
+
+
+def requests_for(number: int) -> list[Json]:
+    """One in twenty goes wrong in each way; the others are of many kinds."""
+    words = dict(enumerate(FAILURES, start=3))
+    requests: list[Json] = []
+    for place in range(number):
+        word = words.get(place % 20, "a plain song")
+        requests.append({"description": f"{word}, number {place} <b>&amp;"})
+    return requests
+
+
+def run_mixed(
+    provider: str, number: int, directory: Path, run_sandbox: Callable[..., Any]
+) -> tuple[Ended, Sandbox, list[Json]]:
+    requests = requests_for(number)
+    file = directory / "requests.jsonl"
+    file.write_text("".join(f"{json.dumps(request)}\n" for request in requests))
+    faults = [Fault(kind, match=word) for word, (kind, _) in FAILURES.items()]
+    opened: AbstractContextManager[Sandbox] = run_sandbox(faults=faults, credits=1e9)
+    with opened as sandbox:
+        at = ("--base-url", sandbox.base_url, "--provider", provider, "--speed", str(SPEED))
+        legacy = ("--legacy",) if provider == "udioapi-v1" else ()
+        ended = run_cli(
+            "batch", file, "--out", directory / "songs", *at, *legacy, "--max-active", 50
+        )
+    return ended, sandbox, requests
+
+
+def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Path) -> None:
+    """Hold everything that a batch leaves behind against everything else."""
+    assert ended.code == 1, ended.err
+    by_line: dict[int, list[Json]] = {}
+    for line in ended.lines:
+        by_line.setdefault(line["line"], []).append(line)
+    assert sorted(by_line) == list(range(1, len(requests) + 1))  # each has its outcome
+    for number, lines in by_line.items():
+        word = requests[number - 1]["description"].partition(",")[0]
+        _, error = FAILURES.get(word, ("", ""))
+        good = [line for line in lines if line["error"] is None]
+        bad = [line for line in lines if line["error"]]
+        assert len(good) == SONGS_OF.get(word, 0 if word in FAILURES else 2), lines
+        assert bool(bad) is (word in FAILURES)
+        for line in bad:
+            assert error is None or line["error"]["type"] == error
+            assert line["error"]["message"]
+            assert line["asked"].startswith(word)
+        for line in good:
+            data = Path(line["path"]).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == line["sha256"]
+            assert len(data) == line["size"]
+            assert Path(line["cover"]).read_bytes().startswith(b"\x89PNG")
+            assert line["timeline"]["looks"] >= 1
+            assert line["timeline"]["saved"] >= line["timeline"]["complete"] > 0
+    assert len(sandbox.ledger) == sum("refused" not in r["description"] for r in requests)
+    # The manifest says the same.
+    told = Counter((line.get("id"), line["task_id"]) for line in ended.lines)
+    records = read_manifest(songs)
+    assert Counter((record.id, record.task_id) for record in records) == told
+    assert {checked.state for checked in verify(songs)} == {"ok"}
+    # The journal, too.
+    states = Counter(
+        state
+        for (state,) in sqlite3.connect(songs / "journal.db").execute("select state from jobs")
+    )
+    assert sum(states.values()) == len(requests)
+    assert states["ready"] == sum(
+        any(line["error"] is None for line in lines) for lines in by_line.values()
+    )
+    # And the gallery shows each song and each failure.
+    page = (songs / "index.html").read_text()
+    assert all(quote(record.path) in page for record in records if record.path)
+    assert len(re.findall(r'class="card[ "]', page)) == len(records)
+
+
+@pytest.mark.parametrize("provider", ["udioapi-v1", "udioapi-v2", "apiframe"])
+def test_what_a_mixed_batch_leaves_behind_agrees(
+    provider: str, run_sandbox: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The right error for each, the others on disk and whole, and one story everywhere."""
+    ended, sandbox, requests = run_mixed(provider, 40, tmp_path, run_sandbox)
+    check_mixed(ended, sandbox, requests, tmp_path / "songs")
+    again = run_cli("verify", tmp_path / "songs")
+    assert again.code == 0, again.err
+    song = next(path for path in (tmp_path / "songs").glob("*.mp3"))
+    song.write_bytes(song.read_bytes()[:-1])
+    assert run_cli("verify", tmp_path / "songs").code == 1
+
+
+# Other input ---------------------------------------------------------------------------------
+
+
+def test_a_spreadsheet_and_a_list_of_ideas(bench: Bench, tmp_path: Path) -> None:
+    """By the ending of the file's name, or as `--format` says."""
+    sheet = tmp_path / "songs.csv"
+    sheet.write_bytes(
+        b"\xef\xbb\xbfdescription,lyrics,style,title,instrumental\r\n"
+        b'"A song, with commas\nand lines",,,,yes\r\n\r\n,La la,pop,"My ""title""",\r\n'
+    )
+    ended = run_cli("batch", sheet, "--out", tmp_path / "a", *bench.at)
+    assert ended.code == 0, ended.err
+    assert {line["line"] for line in ended.lines} == {2, 5}
+    assert {line["title"] for line in ended.lines if line["line"] == 5} == {'My "title"'}
+    ideas = tmp_path / "ideas.txt"
+    ideas.write_text("a song about rain\n\n  a song about sun  \n")
+    ended = run_cli("batch", ideas, "--out", tmp_path / "b", *bench.at)
+    assert {line["asked"] for line in ended.lines} == {"a song about rain", "a song about sun"}
+    ended = run_cli(
+        *("batch", "-", "--format", "text", "--out", tmp_path / "c", *bench.at),
+        stdin=b"an idea\n",
+    )
+    assert ended.code == 0, ended.err
+    assert "1 request: 1 to submit" in ended.err
+    assert len(bench.charged) == 5
+
+
+BAD = {
+    "no column": ("in.csv", b"idea,style\nx,y\n", "unknown 'idea'"),
+    "no idea": ("in.csv", b"style,title\nx,y\n", "no column 'description'"),
+    "column twice": ("in.csv", b"description,description\nx,y\n", "'description' twice"),
+    "near miss": ("in.csv", b"descripton\nx\n", "did you mean description?"),
+    "cells": ("in.csv", b"description\na,b\n", "has 2 cells"),
+    "truth": ("in.csv", b"description,instrumental\na,maybe\n", "instrumental is 'maybe'"),
+    "open quote": ("in.csv", b'description\n"a\n', "is no CSV"),
+    "mixed encodings": ("in.csv", b"description\nfine\nB\xe4ume\n", "is not UTF-8: byte 0xe4"),
+    "mixed text": ("in.txt", b"fine\nB\xe4ume\n", "in.txt:2: is not UTF-8"),
+    "utf-16": ("in.txt", "ideas".encode("utf-16"), "UTF-16; save the file as UTF-8"),
+    "long line": ("in.txt", b"x" * 10_000_000, "is longer than"),
+    "long cell": ("in.csv", b'description\n"' + b"x\n" * 5_000_000, ""),
+    "text as json": ("in.jsonl", b"a song about rain\n", "--format text"),
+    "not closed": ("in.jsonl", b'{"description": "a"\n', "the object is not closed at column"),
+    "key twice": ("in.csv", b"description,key\na,k\nb,k\n", "key 'k' is that of line 2 already"),
+    "nothing": ("in.txt", b"\n \n", "give one idea per line"),
+    "only names": ("in.csv", b"description\n", "one request per line"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), BAD.values(), ids=BAD)
+def test_bad_input_is_told_and_nothing_is_submitted(  # noqa: PLR0917 - three are of the table
+    name: str,
+    content: bytes,
+    reason: str,
+    bench: Bench,
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """Which line, what is wrong, and what to do; exit 2."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    ended = call_cli("batch", path, "--out", tmp_path / "songs", *bench.at)
+    assert ended.code == 2
+    assert reason in ended.err
+    assert len(ended.err) < 2_000
+    assert ended.out == ""
+    assert bench.charged == []
+    assert not (tmp_path / "songs").exists()
+
+
+def test_many_problems_are_counted(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Twenty are shown."""
+    path = tmp_path / "in.jsonl"
+    path.write_text("{}\n" * 50)
+    ended = call_cli("batch", path, "--out", tmp_path, *bench.at)
+    assert ended.err.count("in.jsonl:") == 20
+    assert "and 30 more" in ended.err
+    assert "50 problems, nothing was sent" in ended.err
+
+
+def test_what_will_be_spent_is_said_before(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """What the journal has already is not counted."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\ntwo\n")
+    command = ("batch", path, "--out", tmp_path / "songs", *bench.at, "--price", "10")
+    assert "2 requests: 2 to submit, about 20 credits" in call_cli(*command).err
+    path.write_text("one\ntwo\nthree\n")
+    again = call_cli(*command)
+    assert "3 requests (2 done already): 1 to submit, about 10 credits" in again.err
+    assert len(bench.charged) == 3
+
+
+def test_a_damaged_manifest_is_told_before_anything_is_spent(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    (songs / "songs.jsonl").write_text('{"provider": 5}\n')
+    path = tmp_path / "in.txt"
+    path.write_text("one\n")
+    ended = call_cli("batch", path, "--out", songs, *bench.at)
+    assert ended.code == 2
+    assert "songs.jsonl:1 is damaged" in ended.err
+    assert bench.charged == []
+
+
+def test_keys_are_not_shown() -> None:
+    """A control of these tests' own: the key is in their environment."""
+    assert KEY in environment().values()

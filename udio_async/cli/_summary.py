@@ -1,0 +1,63 @@
+"""What a run has come to, on stderr, and what to type next."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ._display import Display
+from ._hints import Hints
+from ._progress import Progress
+from ._text import clock, counted
+
+
+def report(
+    progress: Progress,
+    display: Display,
+    out: Path | None,
+    hints: Hints | None,
+    gallery: Path | None,
+) -> None:
+    """Sum up, and say what is not here: where to look for it, or what to type."""
+    if progress.total > 1:
+        for name, value in _rows(progress):
+            display.note(f"  {name:<12} {value}")
+    if gallery is not None:
+        display.note(f"  {'gallery':<12} {gallery}")
+    counts = [counted(progress.songs, "song")]
+    if out is not None and progress.songs:
+        counts[0] += f" in {out}"
+    if progress.failed:
+        counts.append(f"{progress.failed} of {counted(progress.total, 'request')} failed")
+    display.note(f"{', '.join(counts)} ({clock(progress.elapsed)})")
+    _report_unfinished(progress, display, hints)
+
+
+def _rows(progress: Progress) -> Iterator[tuple[str, str]]:
+    yield "requests", f"{progress.done} of {progress.total} done"
+    if progress.reasons:
+        reasons = [f"{number} {reason}" for reason, number in progress.reasons.most_common()]
+        yield "failed", ", ".join(reasons)
+    if progress.doubts:
+        yield "in doubt", str(progress.doubts)
+    if progress.spent is not None:
+        yield "credits", f"about {progress.spent:,.6g}"
+    if progress.mean is not None:
+        yield "per request", f"{clock(progress.mean)} from accepted to saved"
+
+
+def _report_unfinished(progress: Progress, display: Display, hints: Hints | None) -> None:
+    unfinished = progress.unfinished()
+    not_accepted = progress.total - progress.done - len(unfinished)
+    if not_accepted:
+        display.error(f"stopped early, {counted(not_accepted, 'request')} not accepted")
+    if unfinished:
+        where = "kept in the journal" if hints else "look for them at the provider:"
+        display.error(f"{counted(len(unfinished), 'accepted request')} not delivered; {where}")
+    if hints is None:
+        for flight in unfinished:
+            display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")
+        return
+    if progress.doubts:
+        display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
+        display.say(f"  {hints.doubts}")
+    if unfinished or not_accepted:
+        display.say(f"to continue:\n  {hints.again}")
