@@ -68,7 +68,7 @@ async def test_an_example_makes_a_song_that_calls_back(name: str, tmp_path: Path
                 key = (await ask(browser, name))["key"]
                 shown: dict[str, Any] = {"stage": ""}
                 with anyio.fail_after(20):
-                    while shown["stage"] != "complete":  # noqa: ASYNC110  # of another process
+                    while shown["stage"] != "complete":  # of another process
                         shown = (await browser.get(f"/songs/{key}")).json()
                         await anyio.sleep(0.05)
                 assert all(song["audio_url"].endswith(".mp3") for song in shown["songs"])
