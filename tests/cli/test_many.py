@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
+import pty
 import re
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,7 +19,7 @@ import pytest
 from udio_async.cli._manifest import read_manifest, verify
 from udio_async.sandbox import Fault, Sandbox
 
-from .conftest import KEY, SPEED, Bench, Ended, environment, run_cli
+from .conftest import COMMAND, KEY, SPEED, Bench, Ended, environment, run_cli
 
 Json = dict[str, Any]
 FAILURES = {
@@ -229,3 +232,28 @@ def test_a_damaged_manifest_is_told_before_anything_is_spent(
 def test_keys_are_not_shown() -> None:
     """A control of these tests' own: the key is in their environment."""
     assert KEY in environment().values()
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 130), (b"\n", 130)])
+def test_on_a_terminal_it_asks_before_it_spends(answer: bytes, code: int, tmp_path: Path) -> None:
+    """At a real service, which is never called here: no is the answer that nothing needs."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\n")
+    ours, its = pty.openpty()
+    try:
+        command = ("batch", path, "--out", tmp_path / "songs", "--price", "10")
+        with subprocess.Popen(
+            [*COMMAND, *map(str, command)], stdin=its, stderr=its, stdout=its, env=environment()
+        ) as child:
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(ours, 1000)
+            os.write(ours, answer)
+            assert child.wait(30) == code
+            shown += os.read(ours, 1000)
+    finally:
+        os.close(ours)
+        os.close(its)
+    assert b"1 request: 1 to submit, about 10 credits" in shown
+    assert b"nothing was sent" in shown
+    assert not list((tmp_path / "songs").iterdir())

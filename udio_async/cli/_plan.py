@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -92,9 +93,9 @@ def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:
     """
     if not quiet:
         click.echo(str(plan), err=True)
-    host = provider.account().base_url.partition("://")[2].partition("/")[0].rpartition(":")[0]
+    host = urlsplit(provider.account().base_url).hostname or ""
     somebody = sys.stdin.isatty() and sys.stderr.isatty()
-    if yes or not somebody or not plan.to_submit or is_loopback(host.strip("[]")):
+    if yes or not somebody or not plan.to_submit or is_loopback(host):
         return
     if not click.confirm("Go on?", err=True):
         click.echo("nothing was sent", err=True)
