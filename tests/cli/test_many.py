@@ -1,5 +1,6 @@
 """A mixed batch, and what is left of it: stdout, manifest, gallery, journal and files agree."""
 
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from udio_async.cli._manifest import read_manifest, verify
+from udio_async.cli._manifest import Manifest, read_manifest, verify
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import COMMAND, KEY, SPEED, Bench, Ended, environment, run_cli
@@ -60,6 +61,10 @@ def run_mixed(
     return ended, sandbox, requests
 
 
+def _word(request: Json) -> str:
+    return str(request["description"]).partition(",")[0]
+
+
 def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Path) -> None:
     """Hold everything that a batch leaves behind against everything else."""
     assert ended.code == 1, ended.err
@@ -68,7 +73,7 @@ def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Pat
         by_line.setdefault(line["line"], []).append(line)
     assert sorted(by_line) == list(range(1, len(requests) + 1))  # each has its outcome
     for number, lines in by_line.items():
-        word = requests[number - 1]["description"].partition(",")[0]
+        word = _word(requests[number - 1])
         _, error = FAILURES.get(word, ("", ""))
         good = [line for line in lines if line["error"] is None]
         bad = [line for line in lines if line["error"]]
@@ -78,6 +83,7 @@ def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Pat
             assert error is None or line["error"]["type"] == error
             assert line["error"]["message"]
             assert line["asked"].startswith(word)
+            assert line["error"]["type"] != "ModerationFailed" or line["error"]["advice"]
         for line in good:
             data = Path(line["path"]).read_bytes()
             assert hashlib.sha256(data).hexdigest() == line["sha256"]
@@ -85,6 +91,10 @@ def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Pat
             assert Path(line["cover"]).read_bytes().startswith(b"\x89PNG")
             assert line["timeline"]["looks"] >= 1
             assert line["timeline"]["saved"] >= line["timeline"]["complete"] > 0
+    reasons = re.findall(r"^  failed +(.*)$", ended.err, re.MULTILINE)[0]
+    failed = sum(word in FAILURES for word in map(_word, requests))
+    assert sum(map(int, re.findall(r"(\d+) ", reasons))) == failed
+    assert f"{failed} of {len(requests)} requests failed" in ended.err
     assert len(sandbox.ledger) == sum("refused" not in r["description"] for r in requests)
     # The manifest says the same.
     told = Counter((line.get("id"), line["task_id"]) for line in ended.lines)
@@ -212,6 +222,9 @@ def test_what_will_be_spent_is_said_before(
     path.write_text("one\ntwo\nthree\n")
     again = call_cli(*command)
     assert "3 requests (2 done already): 1 to submit, about 10 credits" in again.err
+    itself = ("--provider", "sandbox", "--speed", SPEED, "--price", "10")
+    ended = call_cli("batch", path, "--out", tmp_path / "others", *itself)
+    assert "3 requests: 3 to submit, about 30 credits" in ended.err
     assert len(bench.charged) == 3
 
 
@@ -227,6 +240,67 @@ def test_a_damaged_manifest_is_told_before_anything_is_spent(
     assert ended.code == 2
     assert "songs.jsonl:1 is damaged" in ended.err
     assert bench.charged == []
+
+
+def test_a_full_disk_is_told_before_anything_is_spent(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """An empty file can be made there all the same."""
+    probe = tmp_path / ".udio-async.part"
+    probe.symlink_to("/dev/full")
+    probe.touch()  # the control: this much works
+    path = tmp_path / "in.txt"
+    path.write_text("one\n")
+    ended = call_cli("batch", path, "--out", tmp_path, *bench.at)
+    assert ended.code == 2
+    assert f"cannot write to {tmp_path}: No space left on device" in ended.err
+    assert bench.charged == []
+
+
+def test_without_manifest_and_gallery_no_song_is_lost(
+    bench: Bench,
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Either failure is told, and changes nothing about the songs and the exit code."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, songs = tmp_path / "in.txt", tmp_path / "songs"
+    path.write_text("one\ntwo\n")
+    (songs / "index.html").mkdir(parents=True)
+    ended = call_cli("batch", path, "--out", songs, *bench.at)
+    assert ended.code == 0
+    assert "error: no gallery: " in ended.err
+    assert len(read_manifest(songs)) == 4
+    (songs / "songs.jsonl").unlink()
+    monkeypatch.setattr(Manifest, "append", refuse)
+    again = call_cli("batch", path, "--out", songs, *bench.at)
+    assert again.code == 0
+    assert "error: songs.jsonl could not be written: " in again.err
+    assert len(list(songs.glob("*.mp3"))) == len(again.lines) == 4
+    assert len(bench.charged) == 2
+
+
+def test_a_batch_that_goes_on_completes_manifest_and_gallery(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """What an earlier run told is there once, what came later is there too."""
+    path, songs = tmp_path / "in.txt", tmp_path / "songs"
+    path.write_text("one\ntwo\nthree\n")
+    command = ("batch", path, "--out", songs, *bench.at)
+    first = call_cli(*command, "--max-submits", 1)
+    assert (first.code, len(bench.charged)) == (1, 1)
+    again = call_cli(*command)
+    assert again.code == 0, again.err
+    records = read_manifest(songs)
+    assert {record.id for record in records} == {line["id"] for line in again.lines}
+    assert sorted(record.asked or "" for record in records) == sorted(["one", "two", "three"] * 2)
+    assert all(record.timeline for record in records)
+    page = (songs / "index.html").read_text()
+    assert len(re.findall(r'class="card[ "]', page)) == len(records) == 6
 
 
 def test_keys_are_not_shown() -> None:

@@ -130,8 +130,10 @@ def _explain(record: Record, audio: str | None) -> tuple[str | None, str | None]
     """Return why there is nothing to play, and what to do about it."""
     error = record.error
     if error is not None:
+        reason = error.message.removesuffix(f" ({error.advice})")  # which is said below
         advice = error.advice or _ADVICE.get(error.type, _OTHER_ADVICE)
-        return error.message, f"{advice} {_CHARGED.get(error.charged, '')}".strip()
+        advice = f"{advice[0].upper()}{advice[1:].rstrip('.')}."
+        return reason, f"{advice} {_CHARGED.get(error.charged, '')}".strip()
     if record.path is not None and audio is None:
         return f"The file {record.path} is missing.", "Run `udio-async resume` to fetch it again."
     if audio is None:

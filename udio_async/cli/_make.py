@@ -134,7 +134,9 @@ def prepare_directory(out: Path) -> None:
     probe = out / ".udio-async.part"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        try:
+            probe.write_bytes(b"a full disk takes an empty file")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise click.UsageError(f"cannot write to {out}: {error.strerror}") from error

@@ -30,7 +30,12 @@ class Trouble:
 
     @classmethod
     def from_error(
-        cls, error: Exception, *, task_id: str | None, message: str | None = None
+        cls,
+        error: Exception,
+        *,
+        task_id: str | None,
+        message: str | None = None,
+        advice: str | None = None,
     ) -> Self:
         """Tell an error that was raised, in its own words or in better ones."""
         return cls(
@@ -38,6 +43,7 @@ class Trouble:
             message=message or str(error),
             charged=error.charged if isinstance(error, UdioError) else "yes",
             task_id=task_id,
+            advice=advice,
         )
 
     @classmethod

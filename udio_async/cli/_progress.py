@@ -27,6 +27,8 @@ class Flight:
 
     request: SongRequest | None
     task: Task
+    resumed: bool = False
+    """Whether it was accepted in an earlier run."""
     since: float = attrs.field(factory=time.monotonic)
 
     @property
@@ -121,19 +123,26 @@ class Progress:
         elif event.task is not None:
             self._accepted += event.kind == "submitted" and not event.resumed
             flight = self._flights.setdefault(
-                (event.provider, event.task.id), Flight(event.request, event.task)
+                (event.provider, event.task.id),
+                Flight(event.request, event.task, resumed=event.resumed),
             )
             flight.task = event.task
 
     def deliver(self, provider: str, task_id: str | None, *, songs: int, ok: bool) -> None:
         """Count a request whose songs, or whose error, were written."""
         flight = self._flights.pop((provider, task_id or ""), None)
-        if flight is not None and ok:
+        if flight is not None and ok and not flight.resumed:
             self._took += flight.age
             self._timed += 1
         self.done += 1
         self.songs += songs
         self.failed += not ok
+
+    def advice(self, provider: str, task_id: str | None) -> str | None:
+        """Return what to do about a task that failed, as long as it is not delivered."""
+        flight = self._flights.get((provider, task_id or ""))
+        failure = flight.task.error if flight is not None else None
+        return failure.advice or None if failure is not None else None
 
     def oldest(self, number: int) -> Iterator[Flight]:
         """Iterate over the requests that have been under way for longest."""

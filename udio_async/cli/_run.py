@@ -134,6 +134,8 @@ class _Delivery:
             delivered = [await self._song(*each, timeline) for each in saved]
             if self._outcome.error is not None:
                 await self._request_failed(self._outcome.error, timeline)
+            elif troubles := [trouble for _, _, trouble in saved if trouble is not None]:
+                self._run.progress.reasons[troubles[0].type] += 1
             self._run.progress.deliver(
                 provider,
                 task_id,
@@ -185,7 +187,8 @@ class _Delivery:
     async def _request_failed(self, error: UdioError, timeline: Mapping[str, Any] | None) -> None:
         task_id = self._outcome.task_id or error.task_id
         message = explain(error, self._run.hints)
-        trouble = Trouble.from_error(error, task_id=task_id, message=message)
+        advice = self._run.progress.advice(self._client.provider.name, task_id)
+        trouble = Trouble.from_error(error, task_id=task_id, message=message, advice=advice)
         if is_open_doubt(error):
             self._run.progress.doubts += 1
         else:

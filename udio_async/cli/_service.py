@@ -38,7 +38,8 @@ class Service:
         """
         self._check()
         if self.name == SANDBOX:
-            return _make("udioapi-v2", api_key="sandbox")
+            traits = self._adapted(_make("udioapi-v2", api_key="sandbox").traits)
+            return _make("udioapi-v2", api_key="sandbox", traits=traits)
         options: dict[str, Any] = {"generation": "legacy"} if self.legacy else {}
         if self.base_url is not None:
             options["base_url"] = self.base_url

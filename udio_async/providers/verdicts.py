@@ -117,7 +117,7 @@ def accepted_id(reply: Reply, rules: Iterable[Rule], *, provider: str) -> str:
     if ruling.task_id is not None:
         return ruling.task_id
     answer, rule = ruling.answer, ruling.rule
-    message = f"{provider} answered {answer.status}: {answer.message}. {rule.advice}"
+    message = f"{provider} answered {answer.status}: {answer.message.rstrip('.')}. {rule.advice}"
     with about(provider):
         raise make_error(rule, message, reply=reply)
 
@@ -193,7 +193,7 @@ def read_look(reply: Reply, *, provider: str, task_id: str | None = None) -> Any
     with about(provider, task_id):
         if rule is None:
             raise BadAnswer(said)
-        raise make_error(rule, f"{said}. {rule.advice}", reply=reply)
+        raise make_error(rule, f"{said.rstrip('.')}. {rule.advice}", reply=reply)
 
 
 # The tables ----------------------------------------------------------------------------------
