@@ -2,10 +2,12 @@
 
 import json
 import random
+import threading
 from collections import Counter
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from tests.kit.receiver import Received, Receiver, receiving
@@ -22,7 +24,8 @@ from udio_async import (
 )
 from udio_async.providers.apiframe import read_webhook
 from udio_async.providers.udioapi_feed import read_callback
-from udio_async.sandbox import Fault
+from udio_async.sandbox import Fault, _callbacks
+from udio_async.sandbox._callbacks import AT_ONCE, Delivery
 
 NEVER = PollPolicy(min_interval=1e3)
 """The tests listen to callbacks; nobody looks."""
@@ -52,6 +55,13 @@ async def submit(sandbox: Sandbox, request: SongRequest, *, apiframe: bool = Fal
     provider = sandbox.apiframe() if apiframe else sandbox.udioapi_v1(generation="callback")
     async with Client(provider, poll=NEVER) as client:
         return (await client.submit(request)).task_id
+
+
+async def wait_for_deliveries(sandbox: Sandbox, number: int) -> tuple[Delivery, ...]:
+    with anyio.fail_after(5):
+        while len(sandbox.deliveries) < number:  # noqa: ASYNC110  # they happen in another thread
+            await anyio.sleep(0.01)
+    return sandbox.deliveries
 
 
 def v1_stages(received: list[Received]) -> list[Stage]:
@@ -171,11 +181,8 @@ async def test_a_failing_receiver_is_tried_once_more() -> None:
     """No document says so, nor that it is not."""
     async with receiving(lambda _: 500) as receiver, sandbox_with("skipped_callbacks") as sandbox:
         await submit(sandbox, v1_request(receiver))
-        await receiver.wait_for(2)
-        with anyio.fail_after(5):
-            while len(sandbox.deliveries) < 2:  # noqa: ASYNC110  # they happen in another thread
-                await anyio.sleep(0.01)
-    assert [each.status for each in sandbox.deliveries] == [500, 500]
+        deliveries = await wait_for_deliveries(sandbox, 2)
+    assert [each.status for each in deliveries] == [500, 500]
     assert len(receiver.received) == 2
 
 
@@ -190,15 +197,106 @@ async def test_a_receiver_that_never_answers_delays_nobody_else() -> None:
     assert Counter(each.path for each in receiver.received) == {"/slow": 3, "/quick": 3}
 
 
+async def test_a_receiver_that_never_answers_does_not_use_up_the_slots_of_another() -> None:
+    """The control is the status of the deaf one: nobody waited until it was given up."""
+    async with (
+        receiving(lambda _: 0) as deaf,
+        receiving() as receiver,
+        sandbox_with("skipped_callbacks", credits=1e4) as sandbox,
+        Client(sandbox.udioapi_v1(generation="callback"), poll=NEVER) as client,
+    ):
+        for _ in range(AT_ONCE + 1):
+            await client.submit(v1_request(deaf))
+        await deaf.wait_for(AT_ONCE)
+        await client.submit(v1_request(receiver))
+        await receiver.wait_for(1)
+        assert {each.status for each in sandbox.deliveries} <= {200}
+
+
+async def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not asked again: it may well have taken what it was sent."""
+    monkeypatch.setattr(_callbacks, "TIMEOUT", 0.1)
+    async with receiving(lambda _: 0) as deaf, sandbox_with() as sandbox:
+        await submit(sandbox, v1_request(deaf))
+        deliveries = await wait_for_deliveries(sandbox, 3)
+    assert [each.status for each in deliveries] == [None] * 3
+    assert len(deaf.received) == 3
+
+
+async def test_closing_waits_for_no_receiver() -> None:
+    before = set(threading.enumerate())
+    async with receiving(lambda _: 0) as deaf:
+        async with sandbox_with("skipped_callbacks") as sandbox:
+            await submit(sandbox, v1_request(deaf))
+            await deaf.wait_for(1)
+        servers = [each for each in threading.enumerate() if each.name == "udio-async-sandbox"]
+    assert set(servers) <= before
+    assert sandbox.deliveries == ()
+
+
+UNSENDABLE = [
+    "http://127.0.0.1:99999/v1",
+    "http://127.0.0.1:port/v1",
+    "http://[::1/v1",
+    "http://127.0.0.1\u2100/v1",
+    "http://127.0.0.1:9/v\u00fc",
+    "http://127.0.0.1:9/v 1",
+]
+
+
+async def test_what_cannot_be_sent_stops_nobody() -> None:
+    """Bad addresses and secrets are taken, as the pages name no check, and are not called."""
+    async with receiving() as receiver, sandbox_with("skipped_callbacks") as sandbox:
+        headers = {"Authorization": "Bearer sandbox"}
+        async with httpx.AsyncClient(
+            base_url=sandbox.base_url, headers=headers, verify=False
+        ) as http:
+            for url in UNSENDABLE:
+                body = {
+                    "prompt": "a song",
+                    "callback_url": url.replace("http://127.0.0.1:9", receiver.url),
+                }
+                assert (await http.post("/api/generate", json=body)).is_success
+            for secret in ("two\nlines", "\u00fcber", " padded"):
+                body = {"prompt": "a song", "webhook_url": receiver.url, "webhook_secret": secret}
+                assert (await http.post("/udio-imagine", json=body)).is_success
+        deliveries = await wait_for_deliveries(sandbox, len(UNSENDABLE) + 3)
+        assert {each.status for each in deliveries} == {None}
+        assert not receiver.received
+        await submit(sandbox, v1_request(receiver))
+        await receiver.wait_for(1)
+
+
+async def test_the_latest_deliveries_are_kept_and_listed_without_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_callbacks, "KEPT", 2)
+    async with receiving() as receiver, sandbox_with() as sandbox:
+        await submit(sandbox, apiframe_request(receiver), apiframe=True)
+        await receiver.wait_for(3)
+        with anyio.fail_after(5):
+            while (
+                b"finished"
+                not in b"".join(  # noqa: ASYNC110  # they happen in another thread
+                    each.body for each in sandbox.deliveries[1:]
+                )
+            ):
+                await anyio.sleep(0.01)
+        deliveries = sandbox.deliveries
+        async with httpx.AsyncClient(base_url=sandbox.base_url, verify=False) as http:
+            listing = await http.get("/_sandbox/deliveries")
+    assert [each.status for each in deliveries] == [200, 200]
+    assert {each.secret for each in deliveries} == {"sesame"}
+    assert "sesame" not in listing.text + repr(deliveries)
+    assert [each["at"] for each in listing.json()] == [each.at for each in deliveries]
+
+
 async def test_an_address_elsewhere_is_not_called() -> None:
     """The sandbox is no network."""
     async with sandbox_with("skipped_callbacks") as sandbox:
         options = UdioApiOptions(callback_url="https://songs.example.org/v1")
         await submit(sandbox, SongRequest(description="a song", options=options))
-        with anyio.fail_after(5):
-            while not sandbox.deliveries:  # noqa: ASYNC110  # they happen in another thread
-                await anyio.sleep(0.01)
-    [delivery] = sandbox.deliveries
+        [delivery] = await wait_for_deliveries(sandbox, 1)
     assert delivery.status is None
 
 

@@ -1,11 +1,12 @@
 """The sandbox calls back: each stage of a task is posted to the address its submit named.
 
 Only addresses on this machine are called. No document says whether a failed delivery is tried
-again; here it is, once.
+again; here one that is answered with an error is, once.
 """
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,7 +18,7 @@ from anyio.abc import SocketStream, TaskGroup
 from .._http import is_loopback
 from ._world import MadeTask, Phase
 
-AT_ONCE = 32
+AT_ONCE = 32  # deliveries to one receiver, so that a deaf one holds up nobody else
 TIMEOUT = 10.0  # seconds for one delivery
 RETRY_AFTER = 0.5  # seconds
 KEPT = 10_000  # deliveries
@@ -59,11 +60,13 @@ class Caller:
 
     deliveries: list[Delivery] = attrs.field(factory=list, init=False)
     _tasks: TaskGroup | None = attrs.field(default=None, init=False)
-    _slots: anyio.Semaphore | None = attrs.field(default=None, init=False)
+    _slots: defaultdict[str, anyio.Semaphore] = attrs.field(
+        factory=lambda: defaultdict(lambda: anyio.Semaphore(AT_ONCE)), init=False
+    )
 
     def start(self, tasks: TaskGroup) -> None:
         """Call back from now on."""
-        self._tasks, self._slots = tasks, anyio.Semaphore(AT_ONCE)
+        self._tasks = tasks
 
     def follow(self, task: MadeTask, now: float, describe: Describe) -> None:
         """Report on a task that was accepted just now, if its submit said where to."""
@@ -98,16 +101,15 @@ class Caller:
         self._note(task, letter, status)
 
     async def _post(self, letter: _Letter) -> int | None:
-        parts = urlsplit(letter.url)
-        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
-            return None
-        assert self._slots is not None
-        async with self._slots:
-            with anyio.move_on_after(TIMEOUT):
-                try:
+        try:
+            parts = urlsplit(letter.url)
+            if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+                return None
+            async with self._slots[parts.netloc]:
+                with anyio.move_on_after(TIMEOUT):
                     return await _post(parts, letter)
-                except (OSError, anyio.BrokenResourceError, h11.RemoteProtocolError):
-                    return None
+        except (OSError, ValueError, anyio.BrokenResourceError, h11.ProtocolError):
+            pass  # nobody is there, or speaks HTTP; or no request can carry the address or secret
         return None
 
     def _note(self, task: MadeTask, letter: _Letter, status: int | None) -> None:
