@@ -64,6 +64,10 @@ async def wait_for_deliveries(sandbox: Sandbox, number: int) -> tuple[Delivery, 
     return sandbox.deliveries
 
 
+def is_told(sandbox: Sandbox, word: bytes) -> bool:
+    return any(word in each.body for each in sandbox.deliveries[1:])
+
+
 def v1_stages(received: list[Received]) -> list[Stage]:
     return [read_callback(each.body, provider="udioapi-v1").stage for each in received]
 
@@ -275,12 +279,7 @@ async def test_the_latest_deliveries_are_kept_and_listed_without_secrets(
         await submit(sandbox, apiframe_request(receiver), apiframe=True)
         await receiver.wait_for(3)
         with anyio.fail_after(5):
-            while (
-                b"finished"
-                not in b"".join(  # noqa: ASYNC110  # they happen in another thread
-                    each.body for each in sandbox.deliveries[1:]
-                )
-            ):
+            while not is_told(sandbox, b"finished"):  # noqa: ASYNC110  # in another thread
                 await anyio.sleep(0.01)
         deliveries = sandbox.deliveries
         async with httpx.AsyncClient(base_url=sandbox.base_url, verify=False) as http:
