@@ -143,7 +143,7 @@ class LiveDisplay(Display):
         return live is not None
 
     def _render(self) -> Group:
-        room = max(0, min(_ROWS, self._console.height - 5))
+        room = max(0, min(_ROWS, self._console.height - 6))
         # The cursor rests on an empty last line, where the echo of ^C does no harm.
         return Group(_head(self._progress), _counts_line(self._progress), self._rows(room), Text())
 
@@ -172,7 +172,7 @@ def _head(progress: Progress) -> Table:
 
 
 def _counts_line(progress: Progress) -> Text:
-    line = Text(", ".join(_counts(progress)[1:]), no_wrap=True, overflow="ellipsis")
+    line = Text(", ".join(_counts(progress)[1:]))  # two lines, where 80 columns are too few
     line.highlight_regex(r"\d+ failed", "bold red")
     return line
 

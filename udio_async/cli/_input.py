@@ -51,7 +51,7 @@ def read_entries(
     Empty lines are skipped.
 
     Raises:
-        BadInput: with the bad lines of the file.
+        BadInput: with the bad lines of the file, or because it cannot be read.
     """
     entries: list[Entry] = []
     problems: list[str] = []
@@ -138,6 +138,9 @@ def _raise(error: Exception) -> NoReturn:
 
 
 def _check_columns(names: list[str]) -> None:
+    mark = next((mark for mark in ";\t" if mark in names[0]), None)
+    if mark is not None and len(names) == 1:
+        raise ValueError(f"separates its columns by {mark!r}; save the file with commas")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"has the column {twice!r} twice")
@@ -219,9 +222,9 @@ def read_text(file: BinaryIO, name: str) -> str:
     """Read lyrics.
 
     Raises:
-        BadInput: too long for lyrics, or not UTF-8.
+        BadInput: too long for lyrics, not UTF-8, or not to be read at all.
     """
-    content = file.read(LINE_BYTES + 1)
+    content = _take(file.read, file)
     try:
         _refuse_mark(content)
         return _decode(content)
@@ -249,12 +252,20 @@ def _refuse_unknown(values: Mapping[str, Any], kind: type[attrs.AttrsInstance], 
 def _iter_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Number the lines. One that is too long comes cut off, to be refused without being held."""
     for number in count(1):
-        line = rest = file.readline(LINE_BYTES + 1)
+        line = rest = _take(file.readline, file)
         if not line:
             return
         while len(rest) > LINE_BYTES and not rest.endswith(b"\n"):
-            rest = file.readline(LINE_BYTES + 1)
+            rest = _take(file.readline, file)
         yield number, line
+
+
+def _take(read: Callable[[int], bytes], file: BinaryIO) -> bytes:
+    """Read no more than what a line may have, and the byte that is too much."""
+    try:
+        return read(LINE_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"cannot read {file.name}: {error.strerror}") from error
 
 
 def _refuse_mark(line: bytes) -> None:

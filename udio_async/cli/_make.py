@@ -67,7 +67,15 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     prepare_directory(out)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
-    plan = make_plan(entries, provider, terms.journal, backend=view.backend)
+    plan = make_plan(
+        entries,
+        provider,
+        terms.journal,
+        resubmits=terms.on_doubt == "resubmit",
+        max_submits=terms.max_submits,
+        max_credits=terms.max_credits,
+        backend=view.backend,
+    )
     yes = terms.yes or service.name == SANDBOX
     confirm(plan, provider, yes=yes, quiet=view.quiet)
     work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)

@@ -30,12 +30,22 @@ class Plan:
     made: int = 0
     """Accepted in an earlier run, and being made."""
     in_doubt: int = 0
+    resubmits: bool = False
+    """Whether those in doubt are asked for again."""
+    limit: int | None = None
+    """How many this run may submit."""
     price: float | None = None
 
     @property
+    def waiting(self) -> int:
+        """How many have to be submitted."""
+        held = 0 if self.resubmits else self.in_doubt
+        return self.requests - self.done - self.made - held
+
+    @property
     def to_submit(self) -> int:
-        """How many will be submitted, if nothing stops the run."""
-        return self.requests - self.done - self.made - self.in_doubt
+        """How many this run will submit, if nothing stops it."""
+        return self.waiting if self.limit is None else min(self.waiting, self.limit)
 
     def __str__(self) -> str:
         known = [
@@ -51,11 +61,21 @@ class Plan:
         if self.price is not None and self.to_submit:
             cost = f", about {self.to_submit * self.price:,.6g} credits"
         before = f" ({', '.join(known)})" if known else ""
-        return f"{counted(self.requests, 'request')}{before}: {self.to_submit:,} to submit{cost}"
+        left = self.waiting - self.to_submit
+        later = f"; the limit leaves {left:,} to a later run" if left else ""
+        asked = f"{counted(self.requests, 'request')}{before}"
+        return f"{asked}: {self.to_submit:,} to submit{cost}{later}"
 
 
 def make_plan(
-    entries: list[Entry], provider: Provider, journal: Path | None, *, backend: str
+    entries: list[Entry],
+    provider: Provider,
+    journal: Path | None,
+    *,
+    resubmits: bool,
+    max_submits: int | None,
+    max_credits: float | None,
+    backend: str,
 ) -> Plan:
     """Compare a batch with what its journal knows.
 
@@ -63,20 +83,28 @@ def make_plan(
         BadInput: the journal is in use, damaged or not ours.
     """
     price = provider.traits.credits_per_song
+    limits = [] if max_submits is None else [max_submits]
+    if max_credits is not None and price is not None:
+        limits.append(int(max_credits // price))
+    plan = Plan(
+        requests=len(entries),
+        resubmits=resubmits,
+        limit=min(limits, default=None),
+        price=price,
+    )
     if journal is None or not journal.is_file():
-        return Plan(requests=len(entries), price=price)
+        return plan
     try:
         known = anyio.run(_states, SqliteJournal(journal), provider, backend=backend)
     except JournalError as error:
         raise BadInput(str(error)) from error
     keys = Keys()
     states = Counter(known.get(keys.name(entry.request)) for entry in entries)
-    return Plan(
-        requests=len(entries),
+    return attrs.evolve(
+        plan,
         done=sum(states[state] for state in _DONE),
         made=states[State.ACCEPTED],
         in_doubt=states[State.IN_DOUBT],
-        price=price,
     )
 
 

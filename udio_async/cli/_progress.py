@@ -104,11 +104,16 @@ class Progress:
 
     @property
     def left(self) -> float | None:
-        """Seconds until all is done, if songs go on taking as long as they did."""
-        to_do = self.total - self.done
-        if self.mean is None or not to_do:
+        """Seconds until all is done, if songs go on taking as long as they did.
+
+        None as long as none is finished, and once the last ones take longer than that.
+        """
+        if self.mean is None:
             return None
-        return self.mean * max(1.0, to_do / self.at_once)
+        rests = [max(0.0, self.mean - flight.age) for flight in self._flights.values()]
+        waiting = [self.mean] * (self.total - self.done - len(rests))
+        rests += waiting
+        return max(sum(rests) / self.at_once, *rests, 0.0) or None
 
     @property
     def note(self) -> str:
