@@ -8,6 +8,7 @@ import pty
 import re
 import sqlite3
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,9 +16,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import attrs
 import pytest
 
+from udio_async import Stage, Task
+from udio_async._events import Event
 from udio_async.cli._manifest import Manifest, read_manifest, verify
+from udio_async.cli._plan import Plan
+from udio_async.cli._progress import Flight, Progress
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import COMMAND, KEY, SPEED, Bench, Ended, environment, run_cli
@@ -173,6 +179,7 @@ BAD = {
     "text as json": ("in.jsonl", b"a song about rain\n", "--format text"),
     "not closed": ("in.jsonl", b'{"description": "a"\n', "the object is not closed at column"),
     "key twice": ("in.csv", b"description,key\na,k\nb,k\n", "key 'k' is that of line 2 already"),
+    "semicolons": ("in.csv", b"description;style\na;b\n", "separates its columns by ';'"),
     "nothing": ("in.txt", b"\n \n", "give one idea per line"),
     "only names": ("in.csv", b"description\n", "one request per line"),
 }
@@ -197,6 +204,16 @@ def test_bad_input_is_told_and_nothing_is_submitted(  # noqa: PLR0917 - three ar
     assert ended.out == ""
     assert bench.charged == []
     assert not (tmp_path / "songs").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a file at hand")
+def test_a_file_that_cannot_be_read_is_told(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """It can be opened, and its disk fails."""
+    ended = call_cli("batch", "/proc/self/mem", "--out", tmp_path / "songs", *bench.at)
+    assert (ended.code, ended.out, bench.charged) == (2, "", [])
+    assert ended.err.startswith("error: cannot read /proc/self/mem: Input/output error")
 
 
 def test_many_problems_are_counted(
@@ -226,6 +243,47 @@ def test_what_will_be_spent_is_said_before(
     ended = call_cli("batch", path, "--out", tmp_path / "others", *itself)
     assert "3 requests: 3 to submit, about 30 credits" in ended.err
     assert len(bench.charged) == 3
+
+
+@pytest.mark.parametrize("limit", [("--max-submits", 2), ("--max-credits", 29)])
+def test_what_will_be_spent_keeps_to_the_limits(
+    limit: tuple[str, int], bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """What is said is what is then charged, and the rest is named."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\ntwo\nthree\n")
+    ended = call_cli("batch", path, "--out", tmp_path, *bench.at, "--price", "10", *limit)
+    said = "3 requests: 2 to submit, about 20 credits; the limit leaves 1 to a later run"
+    assert said in ended.err
+    assert len(bench.charged) == 2
+
+
+def test_what_is_in_doubt_costs_only_if_it_is_asked_for_again() -> None:
+    known = Plan(requests=10, done=3, in_doubt=2, price=10)
+    assert str(known) == ("10 requests (3 done already, 2 in doubt): 5 to submit, about 50 credits")
+    again = attrs.evolve(known, resubmits=True)
+    assert str(again).endswith(": 7 to submit, about 70 credits")
+
+
+def test_the_time_that_is_left_counts_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown before the first song is done; by its own age for each that is being made."""
+    ages = {"a": 40.0, "b": 40.0, "c": 0.0}
+    monkeypatch.setattr(Flight, "age", property(lambda flight: ages[flight.task.id]))
+    tasks = {name: Task(id=name, provider="p", stage=Stage.QUEUED) for name in ages}
+    progress = Progress(7, at_once=2)
+    progress.observe(Event(kind="submitted", provider="p", task=tasks["a"]))
+    progress.observe(Event(kind="submitted", provider="p", task=tasks["b"]))
+    left = [progress.left]
+    progress.deliver("p", "a", songs=2, ok=True)
+    left.append(progress.left)  # five wait, b is due
+    progress.observe(Event(kind="submitted", provider="p", task=tasks["c"]))
+    progress.deliver("p", "b", songs=2, ok=True)
+    progress.done = 6  # and c is the last
+    left.append(progress.left)
+    for age in (30, 60):
+        ages["c"] = age
+        left.append(progress.left)
+    assert left == [None, (5 * 40) / 2, 40, 10, None]
 
 
 def test_a_damaged_manifest_is_told_before_anything_is_spent(

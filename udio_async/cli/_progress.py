@@ -111,9 +111,9 @@ class Progress:
         if self.mean is None:
             return None
         rests = [max(0.0, self.mean - flight.age) for flight in self._flights.values()]
-        waiting = [self.mean] * (self.total - self.done - len(rests))
-        rests += waiting
-        return max(sum(rests) / self.at_once, *rests, 0.0) or None
+        waiting = self.total - self.done - len(rests)
+        longest = self.mean if waiting > 0 else max(rests, default=0.0)
+        return max(longest, (sum(rests) + waiting * self.mean) / self.at_once) or None
 
     @property
     def note(self) -> str:
