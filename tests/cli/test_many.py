@@ -101,6 +101,7 @@ def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Pat
     failed = sum(word in FAILURES for word in map(_word, requests))
     assert sum(map(int, re.findall(r"(\d+) ", reasons))) == failed
     assert f"{failed} of {len(requests)} requests failed" in ended.err
+    assert "to try again" not in ended.err  # what was refused would be refused again
     assert len(sandbox.ledger) == sum("refused" not in r["description"] for r in requests)
     # The manifest says the same.
     told = Counter((line.get("id"), line["task_id"]) for line in ended.lines)
@@ -255,6 +256,7 @@ def test_what_will_be_spent_keeps_to_the_limits(
     ended = call_cli("batch", path, "--out", tmp_path, *bench.at, "--price", "10", *limit)
     said = "3 requests: 2 to submit, about 20 credits; the limit leaves 1 to a later run"
     assert said in ended.err
+    assert "to try again what failed, and nothing else:\n" in ended.err
     assert len(bench.charged) == 2
 
 

@@ -63,6 +63,8 @@ class Progress:
     doubts: int = 0
     reasons: Counter[str] = attrs.field(factory=Counter)
     """How often requests failed with which error."""
+    again: int = 0
+    """How many failures another run may make good."""
     price: float | None = None
     """Credits for one request, where it is known."""
     at_once: int = 1

@@ -13,7 +13,7 @@ import attrs
 
 from .._client import Client
 from .._download import Saved
-from .._errors import DownloadFailed, UdioError
+from .._errors import DownloadFailed, RequestError, UdioError
 from .._events import Event
 from .._records import Outcome, Song, SongRequest
 from .._tasks import open_tasks
@@ -181,6 +181,7 @@ class _Delivery:
                 song, out, covers=self._run.manifest is not None, tags=self._run.tags
             )
         except (UdioError, OSError) as error:
+            self._run.progress.again += 1
             return None, Trouble.from_error(error, task_id=song.task_id)
         return saved, None
 
@@ -193,6 +194,8 @@ class _Delivery:
             self._run.progress.doubts += 1
         else:
             self._run.progress.reasons[trouble.type] += 1
+            refused = isinstance(error, RequestError)  # and would be again
+            self._run.progress.again += trouble.charged == "no" and not refused
         self._run.display.error(message)
         origin = self._origin
         if self._run.hints is not None:

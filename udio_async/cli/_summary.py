@@ -61,3 +61,5 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
         display.say(f"  {hints.doubts}")
     if unfinished or not_accepted:
         display.say(f"to continue:\n  {hints.again}")
+    elif progress.again:
+        display.say(f"to try again what failed, and nothing else:\n  {hints.again}")
