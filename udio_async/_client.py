@@ -429,11 +429,9 @@ class Client(AsyncContextManagerMixin):
 
     async def _refreshed(self, song: Song) -> Song | None:
         """Look once at a song whose link is not good any more."""
-        try:
-            [task] = await self.provider.fetch(self._inside().http, [song.task_id])
-        except (UdioError, ValueError):
-            return None
-        return next((other for other in task.songs if other.id == song.id), None)
+        tasks = await self.provider.fetch(self._inside().http, [song.task_id])
+        songs = (other for task in tasks for other in task.songs)
+        return next((other for other in songs if other.id == song.id), None)
 
 
 async def _drain(lane: Lane, drained: anyio.Event) -> None:

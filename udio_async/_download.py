@@ -5,14 +5,13 @@ file under its final name is a whole song. A transfer that breaks off goes on wh
 server can prove that the file is still the same, and from the start if it cannot.
 """
 
-import errno
 import hashlib
 import logging
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -22,7 +21,6 @@ import anyio.to_thread
 import attrs
 
 from ._errors import (
-    BadAnswer,
     DownloadFailed,
     LinkExpired,
     NotAudio,
@@ -30,7 +28,7 @@ from ._errors import (
     Truncated,
     UdioError,
 )
-from ._http import Http
+from ._http import Http, LinkRefused
 from ._limits import backoff
 from ._mp3 import Measured, NoMp3, measure
 from ._names import file_name
@@ -40,6 +38,7 @@ from ._tags import write_tags
 MAX_FILE = 256 * 1024 * 1024
 """Bytes of a song, at most: two hours at the highest bit rate."""
 MAX_COVER = 10 * 1024 * 1024
+_COVER_TIMEOUT = 60.0
 _GONE = frozenset({401, 403, 404, 410})
 _COVERS = (
     (b"\xff\xd8\xff", ".jpg", "image/jpeg"),
@@ -48,7 +47,6 @@ _COVERS = (
 )
 """What a cover may be, by its first bytes: not by its name, and not by what the server says."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.ASCII)
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 logger = logging.getLogger("udio_async")
 
@@ -106,37 +104,51 @@ class Downloader:
         if song.audio_url is None or not song.audio_is_final:
             raise _failed(DownloadFailed, song, "is no final file yet; wait until it is complete")
         path = self.directory / file_name(song)
-        there = await anyio.to_thread.run_sync(_look, path, song)
-        if there is not None:
-            cover, _ = await self._cover(song, path)
-            return attrs.evolve(there, cover=cover)
+        with _named(path):
+            saved = await anyio.to_thread.run_sync(_look, path, song)
+            picture = await self._picture(song, path, needed=self.tags and saved is None)
+            if saved is None:
+                saved = await self._save_audio(song, path, picture)
+        if not self.covers or picture is None:
+            return saved
+        cover = await anyio.to_thread.run_sync(_keep_cover, path, song, picture)
+        return attrs.evolve(saved, cover=cover)
+
+    async def _save_audio(self, song: Song, path: Path, picture: bytes | None) -> Saved:
         # A part of its own: another download of the same song may be under way.
         part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
         try:
             with _open(part) as file:
-                song = await self._fetch(song, file)
-            cover, picture = await self._cover(song, path)
-            finish = _finish if self.tags else _finish_plain
-            return await anyio.to_thread.run_sync(finish, part, path, song, cover, picture)
+                await self._fetch(song, file)
+            if self.tags:
+                kind = _kind_of(picture)[1] if picture else ""
+                await anyio.to_thread.run_sync(write_tags, part, song, picture, kind)
+            return await anyio.to_thread.run_sync(_finish, part, path, song)
         finally:
             part.unlink(missing_ok=True)
 
-    async def _fetch(self, song: Song, file: BinaryIO) -> Song:
+    async def _fetch(self, song: Song, file: BinaryIO) -> None:
         """Fetch the audio; once more by a new link, where the old one is not good any more."""
+        ends = anyio.current_time() + self.limits.deadline
         try:
-            await self._transfer(song, file)
+            await self._transfer(song, file, ends)
         except LinkExpired as error:
-            fresh = await self.refresh(song)
+            fresh = await self._look_again(song)
             if fresh is None or fresh.audio_url is None or not fresh.audio_is_final:
                 raise
             song = attrs.evolve(song, audio_url=fresh.audio_url)
             logger.info("song %s has a new link: %s", song.id, error)
-            await self._transfer(song, file)
-        return song
+            await self._transfer(song, file, ends)
 
-    async def _transfer(self, song: Song, file: BinaryIO) -> None:
+    async def _look_again(self, song: Song) -> Song | None:
+        try:
+            return await self.refresh(song)
+        except Exception as error:  # noqa: BLE001  # it must not hide that the link has expired
+            logger.warning("no new link for song %s: %r", song.id, error)
+            return None
+
+    async def _transfer(self, song: Song, file: BinaryIO, ends: float) -> None:
         receiver = _AudioFile(file, song, self.limits)
-        ends = anyio.current_time() + self.limits.deadline
         for attempt in range(self.limits.attempts):
             try:
                 reply = await self.http.download(
@@ -148,7 +160,7 @@ class Downloader:
                 )
                 receiver.check_whole(reply.cut)
                 await anyio.to_thread.run_sync(_check, file, song)
-            except BadAnswer as error:  # the link itself is none that we follow
+            except LinkRefused as error:
                 raise _final(error, song) from error
             except (_Broken, ProviderUnavailable, Truncated) as error:
                 wait = backoff(attempt, base=self.limits.backoff, cap=30.0)
@@ -161,27 +173,22 @@ class Downloader:
             else:
                 return
 
-    async def _cover(self, song: Song, audio: Path) -> tuple[Path | None, bytes | None]:
-        """Save the cover beside the audio. One that does not come costs nothing else."""
-        if not (self.covers or self.tags) or song.image_url is None:
-            return None, None
+    async def _picture(self, song: Song, audio: Path, *, needed: bool) -> bytes | None:
+        """Return the cover, from beside the audio or from its link; None if it does not come."""
+        if not (self.covers or needed) or song.image_url is None:
+            return None
+        there = await anyio.to_thread.run_sync(_cover_beside, audio)
+        if there is not None:
+            return there
+        picture = _Picture()
         try:
-            there = _cover_beside(audio)
-            if there is not None:
-                return there, await anyio.Path(there).read_bytes()
-            picture = _Picture()
             reply = await self.http.download(
-                song.image_url, receive=picture, timeout=60.0, local=self.local
+                song.image_url, receive=picture, timeout=_COVER_TIMEOUT, local=self.local
             )
-            kind = _kind_of(picture.whole(reply.cut))
-            if not self.covers:
-                return None, bytes(picture.data)
-            path = audio.with_suffix(kind[1])
-            await anyio.to_thread.run_sync(_keep, path, bytes(picture.data))
-        except (UdioError, OSError, ValueError) as error:
+            return picture.whole(reply.cut)
+        except UdioError as error:
             logger.warning("no cover for song %s: %s", song.id, error)
-            return None, None
-        return path, bytes(picture.data)
+            return None
 
 
 class _Broken(Exception):
@@ -247,6 +254,8 @@ class _AudioFile:
         ):
             self.start_over()
             raise _Broken("was answered with another part than the rest")
+        if place[2] != "*":
+            self._total = int(place[2])
 
     async def write(self, chunk: bytes) -> None:
         self._check_size(self._received + len(chunk))
@@ -294,22 +303,75 @@ class _Picture:
     def whole(self, cut: str | None) -> bytes:
         if cut:
             raise DownloadFailed(f"it is not whole: {cut}")
-        return bytes(self.data)
+        picture = bytes(self.data)
+        _kind_of(picture)
+        return picture
 
 
-def _kind_of(picture: bytes) -> tuple[bytes, str, str]:
-    for kind in _COVERS:
-        if picture.startswith(kind[0]) and (kind[0] != b"RIFF" or picture[8:12] == b"WEBP"):
-            return kind
+def _kind_of(picture: bytes) -> tuple[str, str]:
+    """Return suffix and media type of a picture.
+
+    Raises:
+        DownloadFailed: it is none that we know.
+    """
+    for head, suffix, media_type in _COVERS:
+        if picture.startswith(head) and (head != b"RIFF" or picture[8:12] == b"WEBP"):
+            return suffix, media_type
     raise DownloadFailed(f"it is no picture that we know; it begins with {picture[:12]!r}")
 
 
-def _cover_beside(audio: Path) -> Path | None:
-    paths = (audio.with_suffix(suffix) for _, suffix, _ in _COVERS)
-    return next((path for path in paths if path.is_file()), None)
+def _cover_beside(audio: Path) -> bytes | None:
+    for _, suffix, _ in _COVERS:
+        with suppress(OSError, DownloadFailed):
+            picture = _read(audio.with_suffix(suffix), MAX_COVER)
+            if _kind_of(picture)[0] == suffix:
+                return picture
+    return None
+
+
+def _keep_cover(audio: Path, song: Song, picture: bytes) -> Path | None:
+    """Write the cover beside its song, whole or not at all, and over nothing that is there."""
+    path = audio.with_suffix(_kind_of(picture)[0])
+    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        if not os.path.lexists(path):
+            part.write_bytes(picture)
+            _sync(part)
+            with suppress(FileExistsError):
+                _publish(part, path)
+        if _read(path, MAX_COVER) == picture:
+            return path
+        logger.warning("no cover for song %s: %s is there and is another file", song.id, path)
+    except OSError as error:
+        logger.warning("no cover for song %s: %s", song.id, error)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return None
 
 
 # Files ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _named(path: Path) -> Generator[None]:
+    """See to it that a full disk is told with the file that it had no room for."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _read(path: Path, most: int) -> bytes:
+    """Read a plain file that is not beyond all measure; anything else is refused.
+
+    Raises:
+        OSError: it is a link, no file, not there, or longer than `most` bytes.
+    """
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > most:
+        raise OSError(f"{path} is no plain file of at most {most} bytes")
+    return path.read_bytes()
 
 
 def _open(part: Path) -> BinaryIO:
@@ -323,12 +385,11 @@ def _look(path: Path, song: Song) -> Saved | None:
     Raises:
         DownloadFailed: something else has its name.
     """
-    if not path.is_symlink() and not path.exists():
+    if not os.path.lexists(path):
         return None
-    if path.is_file() and not path.is_symlink():
-        data = path.read_bytes()
-        with suppress(DownloadFailed):
-            return _saved(path, data, _measured(data, song), None)
+    with suppress(OSError, DownloadFailed):
+        data = _read(path, MAX_FILE)
+        return _saved(path, data, _measured(data, song))
     raise _failed(
         DownloadFailed, song, f"was not saved: {path} is there and is not this song; move it away"
     )
@@ -355,16 +416,7 @@ def _measured(data: bytes, song: Song) -> Measured:
     return measured
 
 
-def _finish(part: Path, path: Path, song: Song, cover: Path | None, picture: bytes | None) -> Saved:
-    """Write the tags, and then as without."""
-    kind = _kind_of(picture)[2] if picture else ""
-    write_tags(part, song, picture, kind)
-    return _finish_plain(part, path, song, cover, picture)
-
-
-def _finish_plain(
-    part: Path, path: Path, song: Song, cover: Path | None, _picture: bytes | None
-) -> Saved:
+def _finish(part: Path, path: Path, song: Song) -> Saved:
     """Make the part durable and give it its name; what has the name already is not touched."""
     data = part.read_bytes()
     measured = _measured(data, song)
@@ -373,31 +425,20 @@ def _finish_plain(
         _publish(part, path)
     except FileExistsError:  # another download of this song was quicker, or it is a stranger
         there = _look(path, song)
-        assert there is not None
-        return attrs.evolve(there, cover=cover)
-    return _saved(path, data, measured, cover)
+        if there is None:  # and gone again
+            raise
+        return there
+    return _saved(path, data, measured)
 
 
-def _saved(path: Path, data: bytes, measured: Measured, cover: Path | None) -> Saved:
+def _saved(path: Path, data: bytes, measured: Measured) -> Saved:
     return Saved(
         path=path,
-        cover=cover,
+        cover=None,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         duration=measured.seconds,
     )
-
-
-def _keep(path: Path, data: bytes) -> None:
-    """Write a small file, whole or not at all."""
-    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        part.write_bytes(data)
-        _sync(part)
-        with suppress(FileExistsError):
-            _publish(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _publish(part: Path, path: Path) -> None:
@@ -408,12 +449,12 @@ def _publish(part: Path, path: Path) -> None:
     """
     try:
         path.hardlink_to(part)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
+    except FileExistsError:
+        raise
+    except OSError:
         # A file system without links: there is a moment in which a stranger could lose his file.
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} is there already") from None
         part.rename(path)
     if sys.platform != "win32":  # which has no handle for it
         _sync(path.parent)

@@ -8,7 +8,7 @@ import httpx
 
 from .account import Account, ApiKey, is_loopback
 from .exchange import MAX_BODY
-from .messages import Call, Receiver, Reply, installed_version
+from .messages import Call, LinkRefused, Receiver, Reply, installed_version
 from .sender import MAX_DOWNLOADS, Http
 from .transport import LeasedTransport
 
@@ -24,6 +24,7 @@ __all__ = [
     "Call",
     "Http",
     "LeasedTransport",
+    "LinkRefused",
     "Receiver",
     "Reply",
     "installed_version",

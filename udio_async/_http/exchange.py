@@ -9,7 +9,7 @@ import httpx
 
 from .._errors import BadAnswer, Unreachable
 from .._hosts import is_private_host
-from .messages import Receiver, Reply
+from .messages import LinkRefused, Receiver, Reply
 from .transport import CLOSE_TIMEOUT
 
 MAX_BODY = 1024 * 1024
@@ -103,7 +103,7 @@ class _Trail:
         """Refuse a private address: a public name may lead there, now or on a second look."""
         peer = self._stream.get_extra_info("server_addr") if self._public_only else None
         if peer is not None and is_private_host(str(peer[0])):
-            raise BadAnswer(f"it leads to {peer[0]}, which is not on the public internet")
+            raise LinkRefused(f"it leads to {peer[0]}, which is not on the public internet")
 
     @property
     def reused(self) -> bool:
@@ -140,7 +140,7 @@ def _reason(error: Exception) -> str:
 
 def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unreachable | BadAnswer:
     """Say in our own words why there is no answer: the only place that does."""
-    if isinstance(error, BadAnswer):  # our own, of the connection
+    if isinstance(error, LinkRefused):  # our own, of the connection
         return error
     reason = _reason(error)
     where = f"{request.method} {request.url.host}{request.url.path}"

@@ -136,17 +136,23 @@ def installed_version() -> str:
         return "dev"
 
 
+class LinkRefused(BadAnswer):
+    """A link is none that we follow; asking again would change nothing."""
+
+
 def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.Request:
     """Build the request for a link that somebody else wrote."""
     try:
         link = httpx.URL(url)
     except (httpx.InvalidURL, TypeError):
-        raise BadAnswer(f"{shown(str(url))!r} is no link; it is not followed") from None
+        raise LinkRefused(f"{shown(str(url))!r} is no link; it is not followed") from None
     safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(link.host))
     if not safe or not link.host or link.userinfo:
-        raise BadAnswer(f"{shown(url)!r} is no https link; it is not followed")
+        raise LinkRefused(f"{shown(url)!r} is no https link; it is not followed")
     if not local and is_private_host(link.host):
-        raise BadAnswer(f"{shown(url)!r} does not lead to the public internet; it is not followed")
+        raise LinkRefused(
+            f"{shown(url)!r} does not lead to the public internet; it is not followed"
+        )
     request = httpx.Request("GET", link, headers={**headers, **_own_headers()})
     request.stream = _Body(b"")
     request.extensions = {"timeout": httpx.Timeout(IDLE_TIMEOUT).as_dict(), "fresh": False}
@@ -157,7 +163,7 @@ def joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise BadAnswer(f"{shown(target)!r} is no link; it is not followed") from None
+        raise LinkRefused(f"{shown(target)!r} is no link; it is not followed") from None
 
 
 def shown(url: str) -> str:

@@ -9,12 +9,12 @@ import anyio
 import httpx
 from anyio.abc import TaskGroup
 
-from .._errors import BadAnswer, InvalidRequest
+from .._errors import InvalidRequest
 from .._limits import Gcra
 from .._tasks import owned
 from .exchange import Answer, Download, Opener, exchange
-from .messages import Call, Receiver, Reply, api_request, joined, link_request, shown
-from .transport import LeasedTransport
+from .messages import Call, LinkRefused, Receiver, Reply, api_request, joined, link_request, shown
+from .transport import LeasedTransport, environment_proxy
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
@@ -55,7 +55,8 @@ class Http(anyio.AsyncContextManagerMixin):
         ]
         given = opener_of(client, transport)
         # A proxy, or a client of the user's own, may well have a private address.
-        self._sees_peers = given is None and not trust_env
+        self._sees_peers = given is None
+        self._trust_env = trust_env
         self._open, self._open_download = (
             given or leased.handle_async_request for leased in self._leased
         )
@@ -125,19 +126,21 @@ class Http(anyio.AsyncContextManagerMixin):
             deadline = anyio.current_time() + timeout
             for _ in range(1 + MAX_REDIRECTS):
                 answer = Download(receive=receive)
+                request = link_request(url, headers or {}, local=local)
+                proxied = self._trust_env and environment_proxy(request.url) is not None
                 await exchange(
                     self._open_download,
-                    link_request(url, headers or {}, local=local),
+                    request,
                     answer,
                     seconds=deadline - anyio.current_time(),
-                    public_only=self._sees_peers and not local,
+                    public_only=self._sees_peers and not proxied and not local,
                 )
                 if answer.error:
                     raise answer.error
                 if not answer.target:
                     return answer.reply()
                 url = joined(url, answer.target)
-        raise BadAnswer(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
+        raise LinkRefused(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
 
 
 def opener_of(

@@ -65,7 +65,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             limits=httpx.Limits(
                 max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
             ),
-            proxy=_environment_proxy(url) if self._trust_env else None,
+            proxy=environment_proxy(url) if self._trust_env else None,
         )
 
     async def _end(self, origin: _Origin, line: httpx.AsyncHTTPTransport, whole: bool) -> None:
@@ -118,7 +118,8 @@ def _ssl_context(*, trust_env: bool) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=trust_env)
 
 
-def _environment_proxy(url: httpx.URL) -> str | None:
+def environment_proxy(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names for a URL."""
     if urllib.request.proxy_bypass(url.host):
         return None
     proxies = urllib.request.getproxies()
