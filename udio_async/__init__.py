@@ -2,16 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+from ._audit import Audit
 from ._batch import Batch
-from ._client import Client
-from ._counter import Audit
+from ._client import Client, hand_over
 from ._download import Saved
 from ._errors import (
     AccountError,
+    AnotherAccount,
     AuthenticationFailed,
     BadAnswer,
     Blocked,
     CallbackRejected,
+    ClientClosed,
     DownloadFailed,
     GenerationFailed,
     InsufficientCredits,
@@ -38,7 +40,10 @@ from ._events import Event
 from ._http import ApiKey
 from ._http import installed_version as _installed_version
 from ._job import Job
+from ._polling import PollPolicy
 from ._records import (
+    CallbackAddress,
+    CallbackNews,
     Credits,
     Failure,
     FailureKind,
@@ -48,7 +53,6 @@ from ._records import (
     Stage,
     Task,
 )
-from ._schedule import PollPolicy
 from .callbacks import Callbacks
 from .journal import Entry as JournalEntry
 from .journal import Journal, MemoryJournal, SqliteJournal
@@ -56,8 +60,6 @@ from .journal import State as JournalState
 from .providers import (
     Apiframe,
     ApiframeOptions,
-    CallbackAddress,
-    CallbackNews,
     Provider,
     Traits,
     UdioApiOptions,
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountError",
+    "AnotherAccount",
     "ApiKey",
     "Apiframe",
     "ApiframeOptions",
@@ -86,6 +89,7 @@ __all__ = [
     "CallbackRejected",
     "Callbacks",
     "Client",
+    "ClientClosed",
     "Credits",
     "DownloadFailed",
     "Event",
@@ -130,6 +134,7 @@ __all__ = [
     "UnsupportedOption",
     "UpstreamFailed",
     "WaitExpired",
+    "hand_over",
     "provider_named",
 ]
 

@@ -17,11 +17,13 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 
 
 def file_name(song: Song) -> str:
-    """Name the file after the title and a fingerprint of the id; valid everywhere.
+    """Name the file after the title and a fingerprint of provider, task and song; valid everywhere.
 
-    Not after the id's first letters: those of one task may share them, and their title too.
+    Not after the id's first letters: those of one task may share them, and their title too. And
+    not after the id alone: some providers number the songs of each task.
     """
-    fingerprint = hashlib.sha256(song.id.encode(errors="surrogatepass")).hexdigest()[:_FINGERPRINT]
+    identity = f"{song.provider}\0{song.task_id}\0{song.id}".encode(errors="surrogatepass")
+    fingerprint = hashlib.sha256(identity).hexdigest()[:_FINGERPRINT]
     return f"{_clean(song.title or 'untitled')}-{fingerprint}.mp3"
 
 

@@ -117,7 +117,7 @@ async def settle(world: World, journal: Path, prefix: str, songs: int, said: Sai
     async with Client(
         provider_at(world.url), journal=SqliteJournal(journal, threaded=False)
     ) as client:
-        entries = await client._journal.entries(list(JournalState))
+        entries = [entry async for entry in client.jobs()]
         known = {entry.request["description"]: entry for entry in entries}
         ids = {entry.task_id for entry in entries}
         violations += [f"id {task_id} was told and is lost" for task_id in said.accepted - ids]

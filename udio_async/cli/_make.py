@@ -14,7 +14,7 @@ from ..journal import SqliteJournal
 from ._failures import BadInput
 from ._hints import Hints
 from ._input import Entry, Format, read_entries, read_request
-from ._kept import keep_all, read_unfinished
+from ._kept import read_unfinished
 from ._names import SANDBOX
 from ._opened import open_client
 from ._plan import confirm, make_plan
@@ -69,7 +69,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         prepare_directory(terms.journal.parent)
     plan = make_plan(
         entries,
-        provider,
+        service,
         terms.journal,
         resubmits=terms.on_doubt == "resubmit",
         max_submits=terms.max_submits,
@@ -104,7 +104,7 @@ async def _make(
     journal = SqliteJournal(terms.journal) if terms.journal else None
     async with open_client(service, **_client_options(run, terms, journal)) as client:
         if keep and journal is not None:
-            await keep_all(journal, entries, client.provider.name)
+            await client.keep(entry.request for entry in entries)
         await _make_all(run, client, entries, terms)
 
 
@@ -112,7 +112,7 @@ async def _make_rest(run: Run, *, service: Service, terms: Terms, out: Path) -> 
     assert terms.journal is not None
     journal = SqliteJournal(terms.journal)
     async with open_client(service, **_client_options(run, terms, journal)) as client:
-        entries = await read_unfinished(journal, client.provider.traits.options, out)
+        entries = await read_unfinished(client, out)
         run.progress.total = len(entries)
         await _make_all(run, client, entries, terms)
 

@@ -12,11 +12,11 @@ import anyio.to_thread
 import attrs
 
 from .._client import Client
+from .._concurrency import open_tasks
 from .._download import Saved
 from .._errors import DownloadFailed, RequestError, UdioError
 from .._events import Event
 from .._records import Outcome, Song, SongRequest
-from .._tasks import open_tasks
 from ._display import Display, choose_display
 from ._failures import BadInput
 from ._gallery import write_gallery
