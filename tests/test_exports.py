@@ -27,6 +27,7 @@ LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "h11", "lameenc"), "sandbox")
     "rich": "cli",
     "jinja2": "cli",
     "mutagen": "_tags",
+    "openpyxl": "cli",
     "markupsafe": "cli",
 }
 """What belongs to an extra, and the only room that may need it."""

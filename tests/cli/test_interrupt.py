@@ -82,7 +82,8 @@ def test_a_second_interrupt_ends_at_once(
         connection, _ = deaf.accept()
         with connection:
             assert connection.recv(1)
-            assert child.next_error() == "1 request: 1 to submit\n"
+            while child.next_error() != "1 request: 1 to submit\n":
+                pass  # how the file was understood
             child.interrupt()
             assert child.next_error() == "stopping; Ctrl-C again stops at once\n"
             child.interrupt()

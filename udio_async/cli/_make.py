@@ -13,11 +13,12 @@ from .._errors import UdioError
 from ..journal import SqliteJournal
 from ._failures import BadInput
 from ._hints import Hints
-from ._input import Entry, Format, read_entries, read_request
+from ._input import Entry, read_entries, read_request
 from ._kept import read_unfinished
 from ._names import SANDBOX
 from ._opened import open_client
 from ._plan import confirm, make_plan
+from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
 
@@ -57,13 +58,15 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     view: View,
     terms: Terms,
     *,
-    kind: Format,
+    kind: Format | None,
+    encoding: str | None,
     hints: Hints | None,
     keep: bool,
 ) -> int:
     """Make the songs of every request in a file. `keep`: there is no file to read again."""
     provider = service.provider()
-    entries = read_entries(file, name, provider, kind)
+    reading = read_entries(file, name, provider, kind, encoding)
+    entries = reading.entries
     prepare_directory(out)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
@@ -77,6 +80,8 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         backend=view.backend,
     )
     yes = terms.yes or service.name == SANDBOX
+    if not view.quiet:
+        click.echo(str(reading.preview), err=True)
     confirm(plan, provider, yes=yes, quiet=view.quiet)
     work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)
     return execute(
