@@ -303,4 +303,4 @@ class Submitter:
 
 def _stopped(error: UdioError, provider: str) -> UdioError:
     """Return the error of a job that is not sent any more, because of another one's."""
-    return type(error)(f"not submitted, as the batch was stopped: {error}", provider=provider)
+    return type(error)(str(error), provider=provider)

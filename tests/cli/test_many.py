@@ -114,7 +114,7 @@ def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Pat
         for (state,) in sqlite3.connect(songs / "journal.db").execute("select state from jobs")
     )
     assert sum(states.values()) == len(requests)
-    assert states["ready"] == sum(
+    assert states["delivered"] == sum(
         any(line["error"] is None for line in lines) for lines in by_line.values()
     )
     # And the gallery shows each song and each failure.
