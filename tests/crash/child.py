@@ -8,15 +8,26 @@ outcome, and "done" at the end. The flags break what the tests around it must th
 
 import argparse
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import anyio
 import attrs
 
-from udio_async import Client, Event, JournalEntry, JournalError, JournalState, UdioApiV2
+from udio_async import (
+    Client,
+    Event,
+    JournalEntry,
+    JournalError,
+    JournalState,
+    Song,
+    SongRequest,
+    UdioApiV2,
+    UdioError,
+)
 from udio_async.journal import sqlite
 from udio_async.journal.store import JobStore
 
@@ -104,6 +115,53 @@ async def run(url: str, journal: Path, prefix: str, songs: int) -> None:
     print("done", flush=True)
 
 
+def saved_in(journal: Path) -> Path:
+    """Return where a program over this journal saves its songs."""
+    return journal.with_suffix(".songs")
+
+
+TAKEN_UP = [
+    JournalState.SENDING,
+    JournalState.ACCEPTED,
+    JournalState.READY,
+    JournalState.IN_DOUBT,
+    JournalState.NOT_SENT,
+]
+
+
+async def run_library(
+    url: str, journal: Path, prefix: str, songs: int, *, ready_is_the_end: bool
+) -> None:
+    """A program that knows nothing but the library: it takes up what is paid for, then generates
+    and downloads what it has not asked for yet."""
+    taken_up = [s for s in TAKEN_UP if not (ready_is_the_end and s is JournalState.READY)]
+    async with Client(provider_at(url), journal=journal, on_event=tell) as client:
+
+        async def save(words: object, made: Sequence[Song]) -> None:
+            await client.download(made, saved_in(journal))
+            say(prompt=words, ok=True)
+
+        async def make(words: str) -> None:
+            async with at_once:
+                try:
+                    await save(words, await client.generate(words))
+                except UdioError as error:
+                    say(prompt=words, error=type(error).__name__, task_id=error.task_id)
+
+        async with client.resume(taken_up) as batch:
+            async for outcome in batch:
+                if outcome.ok:
+                    assert isinstance(outcome.request, SongRequest)
+                    await save(outcome.request.description, outcome.songs)
+        asked = {job.request["description"] async for job in client.jobs()}
+        at_once = anyio.Semaphore(8)
+        async with anyio.create_task_group() as tasks:
+            for words in prompts(prefix, songs):
+                if words not in asked:
+                    tasks.start_soon(make, words)
+    print("done", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
@@ -111,6 +169,8 @@ def main() -> None:
     parser.add_argument("prefix")
     parser.add_argument("songs", type=int)
     parser.add_argument("--intent-late", action="store_true")
+    parser.add_argument("--library", action="store_true", help="generate, then download")
+    parser.add_argument("--ready-is-the-end", action="store_true")
     parser.add_argument("--synchronous", default="full", choices=["full", "normal", "off"])
     options = parser.parse_args()
     with ExitStack() as breaks:
@@ -119,7 +179,10 @@ def main() -> None:
         if options.synchronous != "full":
             breaks.enter_context(synchronous(options.synchronous))
         print("ready", flush=True)
-        anyio.run(run, options.url, options.journal, options.prefix, options.songs)
+        program = run
+        if options.library:
+            program = partial(run_library, ready_is_the_end=options.ready_is_the_end)
+        anyio.run(program, options.url, options.journal, options.prefix, options.songs)
 
 
 if __name__ == "__main__":

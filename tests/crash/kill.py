@@ -22,6 +22,7 @@ from tests.crash.world import (
     child_command,
     environment,
     judge,
+    judge_files,
     read_words,
     serving,
     settle,
@@ -75,7 +76,10 @@ def one_batch(
             report.violations.append(f"{journal.stem}: it ended by itself")
             return
         if not died:
-            report.violations += judge(world, journal.stem, SONGS, said)
+            if "--library" in flags:
+                report.violations += judge_files(world, journal, SONGS)
+            else:
+                report.violations += judge(world, journal.stem, SONGS, said)
             return
         report.kills += 1
         after = anyio.run(settle, world, journal, journal.stem, SONGS, said)
@@ -123,8 +127,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--intent-late", action="store_true", help="the control: it must fail")
+    parser.add_argument(
+        "--library", action="store_true", help="a program that generates and downloads"
+    )
+    parser.add_argument("--ready-is-the-end", action="store_true", help="its control: it must fail")
     options = parser.parse_args()
-    flags = ["--intent-late"] if options.intent_late else []
+    names = ("intent_late", "library", "ready_is_the_end")
+    flags = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = kill_in_lanes(Path(folder), *flags, rounds=options.rounds, seed=options.seed)

@@ -38,6 +38,21 @@ def test_control_an_intent_kept_after_the_answer_is_caught(tmp_path: Path) -> No
     assert any("charged 2 times" in text for text in report.violations), f"seed {SEED}"
 
 
+@pytest.mark.timeout(180)
+def test_a_program_that_is_killed_has_every_paid_song_in_the_end(tmp_path: Path) -> None:
+    """It generates and downloads, knows no keys, and takes up what `resume` hands out."""
+    report = kill_in_lanes(tmp_path, "--library", rounds=30, seed=SEED)
+    assert report.kills >= 30
+    assert report.violations == [], f"seed {SEED}\n{tail(report.violations)}"
+
+
+@pytest.mark.timeout(180)
+def test_control_to_take_ready_for_the_end_is_caught(tmp_path: Path) -> None:
+    flags = ("--library", "--ready-is-the-end")
+    report = kill_in_lanes(tmp_path, *flags, rounds=16, seed=SEED)
+    assert any("songs are saved" in text for text in report.violations), f"seed {SEED}"
+
+
 @needs_strace
 @pytest.mark.timeout(180)
 def test_killed_or_failing_at_a_system_call_nothing_is_lost_or_paid_for_twice(

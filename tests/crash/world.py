@@ -13,7 +13,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.crash.child import prompts, provider_at
+from tests.crash.child import prompts, provider_at, saved_in
 from udio_async import Client, JournalEntry, JournalState, SqliteJournal
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +169,21 @@ def judge(world: World, prefix: str, songs: int, said: Said) -> list[str]:
         if len(charges.get(prompt, [])) != 1
     ]
     violations += [f"{prompt!r} is lost" for prompt in wanted if prompt not in said.delivered]
+    return violations
+
+
+def judge_files(world: World, journal: Path, songs: int) -> list[str]:
+    """Return what is wrong in the end with what a program has saved."""
+    charges, folder = world.charges(), saved_in(journal)
+    violations = [
+        f"{prompt!r} was charged {len(charges.get(prompt, []))} times"
+        for prompt in prompts(journal.stem, songs)
+        if len(charges.get(prompt, [])) != 1
+    ]
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    whole = [name for name in names if name.endswith(".mp3")]
+    if len(whole) != 2 * songs:
+        violations.append(f"{journal.stem}: {len(whole)} of {2 * songs} songs are saved")
     return violations
 
 

@@ -79,8 +79,8 @@ MOVES: Mapping[State, frozenset[State]] = {
         State.READY: (State.DELIVERED, *_RESOLVED),
         State.DELIVERED: _RESOLVED,
         State.FAILED: _RESOLVED,
-        State.ABANDONED: (*_HEARD, *_RESOLVED),
-        State.FORGOTTEN: (State.SENDING, *_HEARD),
+        State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED, State.NOT_SENT),
+        State.FORGOTTEN: (State.SENDING, *_HEARD, *_RESOLVED),
     }.items()
 }
 """From each state to those that may follow. A change of an entry within its state is no move."""
