@@ -29,6 +29,7 @@ import anyio.lowlevel
 import attrs
 import pytest
 
+from ._client import Client
 from ._errors import (
     AccountError,
     JournalError,
@@ -39,10 +40,20 @@ from ._errors import (
     Unreachable,
     UnsupportedOption,
 )
-from ._http import Call, Reply
-from ._records import CallbackAddress, Failure, FailureKind, Song, SongRequest, Stage, Task
-from .journal import Entry, Journal, State
-from .providers.base import Provider
+from ._http import Account, Call, Http, Reply
+from ._records import (
+    CallbackAddress,
+    CallbackNews,
+    Credits,
+    Failure,
+    FailureKind,
+    Song,
+    SongRequest,
+    Stage,
+    Task,
+)
+from .journal import Entry, Journal, MemoryJournal, State
+from .providers.base import Provider, Traits
 
 KEY = "contract-key-that-nobody-may-ever-see"
 """Give this key to the provider of a case: the contract looks for it everywhere."""
@@ -83,6 +94,48 @@ class RecordedHttp:
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+
+@attrs.frozen
+class _Replayed:
+    """A provider whose submits are answered by a script, for a client."""
+
+    _provider: Provider
+    http: RecordedHttp
+    _callback: CallbackAddress | None
+
+    @property
+    def name(self) -> str:
+        return self._provider.name
+
+    @property
+    def traits(self) -> Traits:
+        return self._provider.traits
+
+    def account(self) -> Account:
+        return self._provider.account()
+
+    def check(self, request: SongRequest) -> None:
+        self._provider.check(request)
+
+    async def submit(
+        self,
+        http: Http,  # noqa: ARG002  # the script is asked instead
+        request: SongRequest,
+        callback: CallbackAddress | None = None,
+    ) -> str:
+        return await self._provider.submit(self.http, request, callback or self._callback)
+
+    async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:  # noqa: ARG002
+        return []
+
+    async def credits(self, http: Http) -> Credits:  # noqa: ARG002
+        return Credits(provider=self.name, remaining=0.0)
+
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        return self._provider.read_callback(headers, body, address)
 
 
 @attrs.frozen(kw_only=True)
@@ -176,6 +229,29 @@ class ProviderContract:
             await case.submit(Unreachable("no such host", sent=False))
         assert not caught.value.sent
         assert caught.value.provider == case.provider.name
+
+    async def test_the_paid_step_does_what_the_errors_say(self, case: ProviderCase) -> None:
+        """A refusal is repeated only if its error allows it; the journal holds what it says."""
+        [accepted, *_] = case.accepted
+        for name in case.refused:
+            replies = [attrs.evolve(case.reply(name), headers={}), case.reply(accepted)]
+            provider = _Replayed(case.provider, RecordedHttp(replies), case.callback)
+            journal = MemoryJournal()
+            error: UdioError | None = None
+            async with Client(provider, journal=journal) as client:
+                try:
+                    await client.submit(attrs.evolve(case.request, key="mine"))
+                except UdioError as caught:
+                    error = caught
+                entry = await journal.get("mine")
+            declared = await case.error_of(name, submit=True)
+            assert (error is None) == declared.may_repeat, name
+            assert len(provider.http.calls) == 1 + declared.may_repeat, name
+            assert not declared.may_repeat or declared.charged == "no", name
+            assert entry is not None
+            if error is not None:
+                assert error.charged == declared.charged, name
+                assert (entry.state is State.IN_DOUBT) == (error.charged == "unknown"), name
 
     async def test_a_submit_is_sent_once(self, case: ProviderCase) -> None:
         """Whatever the answer, an adapter never repeats a paid request by itself."""

@@ -1,0 +1,75 @@
+"""Every Python block of the README and the documentation runs, against the sandbox."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+import udio_async as ua
+from udio_async import Sandbox
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks() -> Iterator[Any]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for number, found in enumerate(_BLOCK.finditer(text)):
+            yield pytest.param(found[1], id=f"{page.stem}-{number}")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """What is shown is the same on both."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UDIOAPI_API_KEY", "APIFRAME_API_KEY"):
+        monkeypatch.setenv(name, "sandbox")
+
+
+async def run(code: str, names: dict[str, Any]) -> None:
+    """Run a block as it stands; what it awaits outside of a function is awaited here."""
+    compiled: CodeType = compile(code, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(compiled, names)  # our own documentation
+    if inspect.isawaitable(result):
+        await result
+
+
+@pytest.mark.parametrize("code", list(blocks()))
+async def test_a_block_runs(code: str, tmp_path: Path) -> None:
+    """With a client at hand where it shows a part of a program, and by itself where it is one."""
+    async with Sandbox(speed=600) as sandbox:
+        code = code.replace('ua.UdioApiV2(api_key="...")', "provider")
+        provider = sandbox.udioapi_v2()
+        names: dict[str, Any] = {"ua": ua, "provider": provider, "sandbox": sandbox}
+        with chdir(tmp_path):
+            if "anyio.run(main)" in code:
+                program = code.replace("anyio.run(main)", "")
+                await run(program, names)
+                await names["main"]()
+                await names["main"]()  # run again, it continues
+                assert len(list((tmp_path / "songs").glob("*.mp3"))) == 4
+                assert len(sandbox.ledger) == 2
+                return
+            async with ua.Client(provider, journal="other.db") as client:
+                job = await client.submit("a song")
+                names |= {"client": client, "job": job, "key": job.key}
+                await run(code, names)
+
+
+def test_there_are_blocks() -> None:
+    """The pattern finds them: the README's program, and parts in the pages."""
+    found = [block.id for block in blocks()]
+    assert "README-0" in found
+    assert len(found) >= 5
