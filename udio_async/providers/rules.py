@@ -68,7 +68,7 @@ _CDN_WORDS = "error code: 1010|challenge-platform|cf-chl|just a moment|cf-mitiga
 _LACKING = (
     r"(?:\b(?:insufficient|out of|too low|too few|exhausted|depleted|"
     r"negative|lacks?|exceed(?:s|ed)?|zero|0|used up|no more|no remaining)|"
-    r"n[o'’]t (?:have )?(?:enough|sufficient|any))"
+    r"n[o'\u2019]t (?:have )?(?:enough|sufficient|any))"
 )
 _MONEY = r"(?:credits?|balance|funds|coins)\b"
 _TAKEN = r"(?! (?:\w+ ){0,2}(?:charged|deducted|used|spent|taken|consumed)\b)"
