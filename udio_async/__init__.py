@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from . import _interrupt  # first: it is about the time that the rest takes
 from ._batch import Batch
 from ._client import Client
 from ._counter import Audit
@@ -148,3 +149,6 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the sandbox too, before anybody has asked for it."""
     return sorted({*globals(), *__all__, "__version__"})
+
+
+_interrupt.end()

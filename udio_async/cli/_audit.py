@@ -10,7 +10,7 @@ from .._counter import Audit
 from ._failures import BadInput
 from ._opened import open_client
 from ._service import Service
-from ._text import counted
+from ._text import amount, counted
 
 _TOLERANCE = 1e-6
 _CAVEAT = "This is conclusive only if nobody else uses the key."
@@ -42,11 +42,13 @@ def _as_text(found: Audit) -> str:
     doubts = f", {found.in_doubt} in doubt" if found.in_doubt else ""
     lines = [
         f"journal  {counted(found.accepted, 'request')} accepted{doubts}",
-        f"counter  {found.counted:g} credits charged since the journal was begun",
+        f"counter  {amount(found.counted)} credits charged since the journal was begun",
     ]
     if found.price is not None:
         expected = found.accepted * found.price
-        lines.append(f"price    {found.price:g} a request, so {expected:g} credits expected")
+        lines.append(
+            f"price    {amount(found.price)} a request, so {amount(expected)} credits expected"
+        )
     return "\n".join([*lines, *_verdict(found)])
 
 
@@ -57,9 +59,12 @@ def _verdict(found: Audit) -> list[str]:
     if abs(difference) < _TOLERANCE:
         return ["They agree.", _CAVEAT]
     if difference < 0:
-        return [f"They differ: {-difference:g} credits less were charged than expected.", _CAVEAT]
+        return [
+            f"They differ: {amount(-difference)} credits less were charged than expected.",
+            _CAVEAT,
+        ]
     doubted = found.in_doubt * (found.price or 0)
-    what = f"They differ: {difference:g} credits more were charged than expected"
+    what = f"They differ: {amount(difference)} credits more were charged than expected"
     if abs(difference - doubted) < _TOLERANCE:
         what += f",\nas much as {counted(found.in_doubt, 'request')} in doubt would cost"
     return [f"{what}.", _CAVEAT]

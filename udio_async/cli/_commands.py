@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from .. import _interrupt
 from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
 from ._options import (
     DIRECTORY,
@@ -38,7 +39,22 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88})
+class _Shell(click.Group):
+    """Takes Ctrl-C at any moment for the user's wish; click alone does not look into groups."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BaseExceptionGroup) as error:
+            if isinstance(error, BaseExceptionGroup) and not error.subgroup(KeyboardInterrupt):
+                raise
+            _interrupt.tell()
+            raise click.Abort from None
+
+
+@click.group(
+    cls=_Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88}
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -311,6 +327,7 @@ def run(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = cli.main(args=argv, prog_name=program(), standalone_mode=False, obj=words)
-    except (click.ClickException, click.Abort, UdioError) as error:
+        sys.stdout.flush()
+    except (click.ClickException, click.Abort, UdioError, OSError) as error:
         return tell(error)
     return code if isinstance(code, int) else 0

@@ -8,7 +8,7 @@ import click
 from .._client import Client
 from .._records import Credits
 from ._service import Service
-from ._text import one_line
+from ._text import amount, one_line
 
 
 def show_credits(service: Service, *, as_json: bool, backend: str) -> None:
@@ -29,7 +29,7 @@ def _as_json(credit: Credits) -> str:
 
 
 def _as_text(credit: Credits) -> str:
-    text = f"{credit.provider}: {credit.remaining:g} credits left"
+    text = f"{credit.provider}: {amount(credit.remaining)} credits left"
     if credit.used is not None:
-        text += f", {credit.used:g} used"
+        text += f", {amount(credit.used)} used"
     return f"{text} (plan {one_line(credit.plan)})" if credit.plan else text

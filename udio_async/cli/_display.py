@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ._progress import Progress
-from ._text import clock, counted, one_line
+from ._text import amount, clock, counted, one_line
 
 _ROWS = 6
 _LIVE_INTERVAL = 0.2
@@ -190,7 +190,7 @@ def _counts(progress: Progress) -> list[str]:
     if progress.doubts:
         counts.append(f"{progress.doubts} in doubt")
     if progress.spent:
-        counts.append(f"{progress.spent:,.6g} credits")
+        counts.append(f"{amount(progress.spent)} credits")
     if progress.left is not None:
         counts.append(f"about {clock(progress.left)} left")
     if progress.note:

@@ -16,7 +16,7 @@ from ..journal import SqliteJournal, State
 from ..providers import Provider
 from ._failures import BadInput
 from ._input import Entry
-from ._text import counted
+from ._text import amount, counted
 
 _DONE = frozenset({State.READY, State.FAILED, State.ABANDONED})
 
@@ -59,7 +59,7 @@ class Plan:
         ]
         cost = ""
         if self.price is not None and self.to_submit:
-            cost = f", about {self.to_submit * self.price:,.6g} credits"
+            cost = f", about {amount(self.to_submit * self.price)} credits"
         before = f" ({', '.join(known)})" if known else ""
         left = self.waiting - self.to_submit
         later = f"; the limit leaves {left:,} to a later run" if left else ""

@@ -145,6 +145,11 @@ class Progress:
         self.songs += songs
         self.failed += not ok
 
+    @property
+    def unknown(self) -> int:
+        """How many requests have no outcome, and were not accepted as far as is known here."""
+        return self.total - self.done - len(self._flights)
+
     def advice(self, provider: str, task_id: str | None) -> str | None:
         """Return what to do about a task that failed, as long as it is not delivered."""
         flight = self._flights.get((provider, task_id or ""))

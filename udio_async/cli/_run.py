@@ -20,13 +20,14 @@ from .._tasks import open_tasks
 from ._display import Display, choose_display
 from ._failures import BadInput
 from ._gallery import write_gallery
-from ._hints import Hints, explain, is_open_doubt
+from ._hints import Hints, explain, gallery_of, is_open_doubt
 from ._input import Entry
 from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._progress import Progress
-from ._stop import Stop
-from ._summary import report
+from ._stop import Stop, calm
+from ._streams import as_lost
+from ._summary import report, report_left
 from ._text import shortened
 from ._timeline import Timelines
 
@@ -79,7 +80,7 @@ class Run:
         try:
             await self._write(line)
         except OSError as error:
-            self.stop.stdout_lost(error)
+            self.stop.stdout_lost(as_lost(error))
 
     async def _write(self, line: Line) -> None:
         if sys.stdout.isatty():
@@ -246,13 +247,16 @@ def execute(
             tags=tags,
         )
         code = anyio.run(_execute, work, make_run, display, backend=view.backend)
-    except* KeyboardInterrupt:  # a second Ctrl-C, or Windows
+    except* KeyboardInterrupt:  # before the first signal is waited for, or Windows
         # The loop was left in the middle of its work, and would say so with tracebacks.
         logging.getLogger("asyncio").disabled = True
+        if not progress.begun:
+            display.say("interrupted; nothing was submitted")
     finally:
         if progress.begun:
-            gallery = _make_gallery(out, display) if keeps and out is not None else None
-            report(progress, display, out, hints, gallery)
+            with calm():
+                gallery = _make_gallery(out, display) if keeps and out is not None else None
+                report(progress, display, out, hints, gallery)
     return code
 
 
@@ -264,7 +268,9 @@ def _make_gallery(out: Path, display: Display) -> Path | None:
         return write_gallery(out)
     except (OSError, ValueError, BadInput) as error:
         display.error(f"no gallery: {error}")
-        return None
+    except KeyboardInterrupt:
+        display.error(f"no gallery: interrupted; to make it: {gallery_of(out)}")
+    return None
 
 
 async def _execute(
@@ -272,6 +278,7 @@ async def _execute(
 ) -> int:
     stop = Stop(display.say)
     run = make_run(stop=stop)
+    stop.last_words = partial(report_left, run.progress, display, run.hints)
     async with open_tasks() as tasks:
         await tasks.start(stop.watch)
         tasks.start_soon(display.run)

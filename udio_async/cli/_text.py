@@ -12,6 +12,16 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}"
 
 
+def amount(number: float) -> str:
+    """Write credits as "1,234,567" or "12.5": all of it, and nothing that is only rounding."""
+    return f"{number or 0:,.6f}".rstrip("0").rstrip(".")
+
+
+def as_typed(number: float) -> str:
+    """Write a number as an option takes it."""
+    return repr(number).removesuffix(".0")
+
+
 def counted(number: int, noun: str) -> str:
     """Write "1 song" or "2 songs"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
