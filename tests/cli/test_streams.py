@@ -24,19 +24,14 @@ NAMES = ("stdin", "stdout", "stderr")
 
 def run_closed(closed: set[int], *args: object, env: dict[str, str] | None = None) -> Ended:
     """Run a command as a daemon would, without some of its streams."""
-
-    def close() -> None:
-        for number in closed:
-            os.close(number)
-
+    without = " ".join(f"{number}>&-" for number in closed)
     child = subprocess.run(
-        [*COMMAND, *map(str, args)],
+        ["sh", "-c", f'exec "$@" {without}', "sh", *COMMAND, *map(str, args)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=env or environment(),
         timeout=30,
         check=False,
-        preexec_fn=close,
     )
     return Ended(child.returncode, child.stdout.decode(), child.stderr.decode())
 

@@ -1,14 +1,15 @@
 """What the journal says was charged, beside the provider's counter."""
 
 import json
+from functools import partial
 from pathlib import Path
 
-import anyio
 import click
 
 from .._counter import Audit
 from ._failures import BadInput
 from ._opened import open_client
+from ._question import ask
 from ._service import Service
 from ._text import amount, counted
 
@@ -19,7 +20,7 @@ _CAVEAT = "This is conclusive only if nobody else uses the key."
 def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) -> int:
     """Print the comparison to stdout. 0: they agree, 1: they differ, 2: nothing to compare."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    found = anyio.run(_ask, service, journal, backend=backend)
+    found = ask(partial(_ask, service, journal), backend=backend)
     if found is None:
         raise BadInput("the counter was not noted when the journal was begun; nothing to compare")
     click.echo(_as_json(found) if as_json else _as_text(found))

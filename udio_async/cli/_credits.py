@@ -1,12 +1,13 @@
 """What the account has left."""
 
 import json
+from functools import partial
 
-import anyio
 import click
 
 from .._client import Client
 from .._records import Credits
+from ._question import ask
 from ._service import Service
 from ._text import amount, one_line
 
@@ -14,7 +15,7 @@ from ._text import amount, one_line
 def show_credits(service: Service, *, as_json: bool, backend: str) -> None:
     """Ask the provider, and print the answer to stdout."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    credit = anyio.run(_ask, service, backend=backend)
+    credit = ask(partial(_ask, service), backend=backend)
     click.echo(_as_json(credit) if as_json else _as_text(credit))
 
 

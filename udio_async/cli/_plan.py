@@ -125,6 +125,10 @@ def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:
     somebody = sys.stdin.isatty() and sys.stderr.isatty()
     if yes or not somebody or not plan.to_submit or is_loopback(host):
         return
-    if not click.confirm("Go on?", err=True):
-        click.echo("nothing was sent", err=True)
-        raise click.Abort
+    try:
+        if click.confirm("Go on?", err=True):
+            return
+    except (click.Abort, OSError):  # Ctrl-C, or a terminal that is gone
+        click.echo(err=True)
+    click.echo("nothing was sent", err=True)
+    raise click.Abort
