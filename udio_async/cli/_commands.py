@@ -10,9 +10,9 @@ import click
 
 from .. import _interrupt
 from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
+from ._numbers import PORT, SPEED
 from ._options import (
     DIRECTORY,
-    SPEED,
     backend_option,
     journal_of_batch,
     journal_option,
@@ -297,7 +297,7 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=PORT,
     default=SANDBOX_PORT,
     show_default=True,
     metavar="N",

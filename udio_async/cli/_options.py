@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._names import DEFAULT_SERVICE, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
+from ._numbers import COUNT, CREDITS, SPEED
 
 if TYPE_CHECKING:
     from ._make import Terms
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
-SPEED = click.FloatRange(min=0, min_open=True)
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_COUNT = click.IntRange(min=1)
-_CREDITS = click.FloatRange(min=0, min_open=True)
 
 service_options = (
     click.option(
@@ -42,17 +40,17 @@ service_options = (
 )
 price_option = click.option(
     "--price",
-    type=_CREDITS,
+    type=CREDITS,
     metavar="X",
     help="What one request costs in credits, as no provider states it.",
 )
 limit_options = (
     click.option(
-        "--max-submits", type=_COUNT, metavar="N", help="Submit at most N requests in this run."
+        "--max-submits", type=COUNT, metavar="N", help="Submit at most N requests in this run."
     ),
     click.option(
         "--max-credits",
-        type=_CREDITS,
+        type=CREDITS,
         metavar="X",
         help="Spend at most X credits in this run; needs --price.",
     ),
@@ -61,7 +59,7 @@ limit_options = (
 many_options = (
     click.option(
         "--max-active",
-        type=_COUNT,
+        type=COUNT,
         default=MAX_ACTIVE,
         show_default=True,
         metavar="N",
