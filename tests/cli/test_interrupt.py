@@ -211,6 +211,7 @@ def test_an_interrupt_instead_of_an_answer_sends_nothing(tmp_path: Path) -> None
         shown = b""
         while b"[y/N]" not in shown:
             shown += os.read(screen, 1000)
+        time.sleep(0.2)  # it has asked, and has yet to begin to read
         child.send_signal(signal.SIGINT)
         rest = _read_all(screen)
     assert child.returncode == 130

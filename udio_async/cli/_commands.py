@@ -13,6 +13,7 @@ from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
 from ._numbers import PORT, SPEED
 from ._options import (
     DIRECTORY,
+    TEXT,
     backend_option,
     journal_of_batch,
     journal_option,
@@ -74,12 +75,14 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("description", metavar="[TEXT]", required=False)
+@click.argument("description", type=TEXT, metavar="[TEXT]", required=False)
 @click.option("--out", type=DIRECTORY, metavar="DIR", help="Save the songs here.")
 @click.option("--lyrics", type=click.File("rb"), metavar="FILE|-", help="The words to sing.")
-@click.option("--style", help='Genre, mood, tempo: "pop, upbeat, 120 bpm".')
-@click.option("--title", help="The song's name.")
-@click.option("--negative-tags", metavar="TEXT", help='What to avoid: "sad, slow".')
+@click.option(
+    "--style", type=TEXT, metavar="TEXT", help='Genre, mood, tempo: "pop, upbeat, 120 bpm".'
+)
+@click.option("--title", type=TEXT, metavar="TEXT", help="The song's name.")
+@click.option("--negative-tags", type=TEXT, metavar="TEXT", help='What to avoid: "sad, slow".')
 @click.option("--instrumental", is_flag=True, help="Without singing.")
 @click.option("--model", help="As the provider spells it.")
 @click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
@@ -200,7 +203,7 @@ def doubts(
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@click.argument("key")
+@click.argument("key", type=TEXT)
 @click.option("--task-id", metavar="ID", help="It was taken: this is its id at the provider.")
 @click.option("--resubmit", is_flag=True, help="It was not taken: submit it again, and pay.")
 @click.option("--abandon", is_flag=True, help="Let it go: neither look nor submit.")
@@ -243,19 +246,27 @@ def audit(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 def gallery(*, directory: Path) -> None:
-    """Write DIR/index.html: the songs of a batch to look at, to search and to play."""
-    from ._gallery import write_gallery
+    """Write DIR/index.html: the songs of a batch to look at, to search and to play.
 
-    click.echo(write_gallery(directory))
+    An index.html that is not ours is left alone; then it is DIR/index-songs.html.
+    """
+    from ._gallery import GALLERY, write_gallery
+    from ._page import show_written
+
+    show_written(write_gallery, directory, GALLERY)
 
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 def report(*, directory: Path) -> None:
-    """Write DIR/report.html: what each song of a batch was waited for."""
-    from ._report import write_report
+    """Write DIR/report.html: what each song of a batch was waited for.
 
-    click.echo(write_report(directory))
+    A report.html that is not ours is left alone; then it is DIR/report-songs.html.
+    """
+    from ._page import show_written
+    from ._report import REPORT, write_report
+
+    show_written(write_report, directory, REPORT)
 
 
 @cli.command()
@@ -266,7 +277,7 @@ def verify(*, directory: Path, as_json: bool) -> int:
 
     Exit code 1 when one is missing or changed.
     """
-    from ._manifest import show_verified
+    from ._verify import show_verified
 
     return show_verified(directory, as_json=as_json)
 
@@ -287,9 +298,7 @@ def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A0
 def demo(*, out: Path, speed: float, **options: Any) -> int:
     """Make a dozen requests' songs on all three services: no key, no network, no money."""
     from ._demo import run_demo
-    from ._make import prepare_directory
 
-    prepare_directory(out)
     return run_demo(out=out, speed=speed, view=take_view(options))
 
 

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import click
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ._failures import say
 from ._progress import Progress
 from ._text import amount, clock, counted, one_line
 
@@ -76,7 +76,7 @@ class Display:
     def say(self, line: str) -> None:
         """Write a line to stderr, whatever the options."""
         with self.aside():
-            click.echo(line, err=True)
+            say(line)
 
 
 class PlainDisplay(Display):

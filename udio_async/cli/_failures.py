@@ -5,7 +5,7 @@ import click
 from .._errors import UdioError
 from ._stop import tell_lost
 from ._streams import StdoutLost
-from ._text import one_line
+from ._text import as_utf8, one_line
 
 
 class BadInput(click.ClickException):
@@ -39,6 +39,11 @@ def tell(error: click.ClickException | click.Abort | UdioError | OSError) -> int
     return error.exit_code
 
 
+def warn(line: str) -> None:
+    """Write to stderr what is wrong and does not stop anything."""
+    say(f"warning: {one_line(line)}")
+
+
 def reason_of(error: Exception) -> str:
     """Return what went wrong with a file, and with which one."""
     if not isinstance(error, OSError) or error.strerror is None:
@@ -56,4 +61,4 @@ def _details(error: click.ClickException) -> tuple[str, ...]:
 
 def say(line: str) -> None:
     """Write a line to stderr."""
-    click.echo(line, err=True)
+    click.echo(as_utf8(line), err=True)

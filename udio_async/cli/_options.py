@@ -20,6 +20,20 @@ Command = Callable[..., Any]
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
+
+class _Text(click.types.StringParamType):
+    """What was typed, also where the locale is not UTF-8: it is sent, and no file name."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        from ._text import as_utf8
+
+        return as_utf8(super().convert(value, param, ctx))
+
+
+TEXT = _Text()
+
 service_options = (
     click.option(
         "--provider",
@@ -141,12 +155,17 @@ def journal_of_batch(
 
     Raises:
         click.UsageError: both a journal and none are asked for.
+        BadInput: something else is there.
     """
+    from ._journal_file import check_journal
+
     if no_journal and journal is not None:
         raise click.UsageError("--journal and --no-journal exclude one another")
     if no_journal or (provider == SANDBOX and journal is None):
         return None
-    return journal or out / JOURNAL
+    path = journal or out / JOURNAL
+    check_journal(path)
+    return path
 
 
 def journal_that_exists(directory: Path, journal: Path | None) -> Path:
@@ -154,8 +173,12 @@ def journal_that_exists(directory: Path, journal: Path | None) -> Path:
 
     Raises:
         click.UsageError: there is none.
+        BadInput: something else is there.
     """
+    from ._journal_file import check_journal
+
     path = journal or directory / JOURNAL
+    check_journal(path)
     if not path.is_file():
         raise click.UsageError(
             f"there is no journal at {path}; give the DIR that a batch had as --out"

@@ -69,6 +69,8 @@ class Progress:
     """Credits for one request, where it is known."""
     at_once: int = 1
     """How many requests may be in the making."""
+    unrecorded: int = 0
+    """How many lines are missing in the manifest."""
     begun: bool = False
     """Whether anything could be submitted."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)

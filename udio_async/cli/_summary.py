@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ._display import Display
 from ._hints import Hints
+from ._manifest import MANIFEST
 from ._progress import Progress
 from ._text import amount, clock, counted
 
@@ -49,13 +50,15 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
     if progress.unknown:  # an answer may have been lost on the way out
         unknown = counted(progress.unknown, "request")
         display.error(f"stopped early, {unknown} not known to be accepted")
+    if progress.unrecorded:
+        display.error(f"{counted(progress.unrecorded, 'line')} missing in {MANIFEST}")
     _report_accepted(progress, display, hints)
     if hints is None:
         return
     if progress.doubts:
         display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
         display.say(f"  {hints.doubts}")
-    if progress.unfinished() or progress.unknown:
+    if progress.unfinished() or progress.unknown or progress.unrecorded:
         display.say(f"to continue:\n  {hints.again}")
     elif progress.again:
         display.say(f"to try again what failed, and nothing else:\n  {hints.again}")

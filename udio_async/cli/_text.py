@@ -1,9 +1,18 @@
 """Text from a server or a file, made fit for a terminal."""
 
 
+def as_utf8(text: str) -> str:
+    """Return the text that was meant: where the locale is not UTF-8, Python keeps its bytes."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # it has other surrogates, which stand for no bytes
+        return text
+
+
 def one_line(text: object) -> str:
     """Return the text on one line, without control characters that a terminal would obey."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    meant = as_utf8(str(text))
+    return " ".join("".join(char if char.isprintable() else " " for char in meant).split())
 
 
 def clock(seconds: float) -> str:
