@@ -111,6 +111,12 @@ def test_a_batch_leaves_the_users_page_alone(
     assert "was left alone" in ended.err
 
 
+def grow_old(path: Path) -> None:
+    """Let it be written to more than an hour ago."""
+    then = os.lstat(path).st_mtime - HOUR - 9
+    os.utime(path, (then, then), follow_symlinks=False)
+
+
 # Parts ---------------------------------------------------------------------------------------
 
 
@@ -156,15 +162,15 @@ def test_parts_of_killed_runs_are_removed_and_nothing_else(tmp_path: Path) -> No
     now = prepare_directory(tmp_path)
     for name in (*OURS, *NOT_OURS):
         (tmp_path / name).touch()
-        os.utime(tmp_path / name, (now - HOUR - 9,) * 2)
+        grow_old(tmp_path / name)
     young = tmp_path / "Young-0123456789ab.mp3.01234567.part"
     young.touch()
     link = tmp_path / "Link-0123456789ab.mp3.01234567.part"
     link.symlink_to(tmp_path / "index.html")
-    os.utime(link, (now - HOUR - 9,) * 2, follow_symlinks=False)
+    grow_old(link)
     directory = tmp_path / "Directory-0123456789ab.mp3.01234567.part"
     directory.mkdir()
-    os.utime(directory, (now - HOUR - 9,) * 2)
+    grow_old(directory)
     assert sweep(tmp_path, now) == len(OURS)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {*NOT_OURS, young.name, link.name, directory.name}
@@ -182,7 +188,7 @@ def test_a_run_says_what_it_has_removed(
     ):
         part = tmp_path / OURS[0]
         part.touch()
-        os.utime(part, (part.stat().st_mtime - HOUR - 9,) * 2)
+        grow_old(part)
         ended = call_cli(*command)
         assert ended.code == 0
         assert "removed 1 half-written file of an earlier run\n" in ended.err
