@@ -1,8 +1,10 @@
 """Generate songs by API, many at once, without paying twice."""
 
+from . import _interrupt  # first: it is about the time that the rest takes
+
+# isort: split
 from typing import TYPE_CHECKING
 
-from . import _interrupt  # first: it is about the time that the rest takes
 from ._batch import Batch
 from ._client import Client
 from ._counter import Audit

@@ -4,11 +4,11 @@ Python imports this package before the command line can do anything about it, an
 a quarter of a second. A program that uses the library is left alone.
 """
 
+# ruff: noqa: PTH119, SIM105 - what would be needed for it takes a while to import
+
 import os
 import signal
 import sys
-from contextlib import suppress
-from types import FrameType
 
 _COMMAND = ("udio-async", "udio-async.exe")
 _MODULE = "udio_async.cli"
@@ -27,7 +27,7 @@ def end() -> None:
 
 
 def finish() -> None:
-    """Let Ctrl-C end the process at once, as everything is done and told."""
+    """Let Ctrl-C end the process without a word, as everything is done and told."""
     if _IS_THE_COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -35,8 +35,10 @@ def finish() -> None:
 def tell() -> int:
     """Say so in one line, where there is anybody to read it, and return the exit code."""
     if sys.stderr is not None:  # else the number may be that of another file
-        with suppress(OSError):
+        try:
             os.write(2, b"\ninterrupted\n" if os.isatty(2) else b"interrupted\n")
+        except OSError:
+            pass
     return 128 + signal.SIGINT
 
 
@@ -44,10 +46,10 @@ def _is_the_command() -> bool:
     called = (getattr(sys, "argv", None) or [""])[0]
     if called == "-m":  # so it is called until its module is found
         return _MODULE in sys.orig_argv
-    return os.path.basename(called) in _COMMAND  # noqa: PTH119 - pathlib is not imported yet
+    return os.path.basename(called) in _COMMAND
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _leave(_number: int, _frame: object) -> None:
     os._exit(tell())
 
 
