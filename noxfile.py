@@ -13,7 +13,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 def install(session: nox.Session, *groups: str) -> None:
     """Install the package with all extras, and the named dependency groups."""
     wanted = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-q", "-e", ".[cli,sandbox,trio,tags]", *wanted)
+    session.install("-q", "-e", ".[cli,sandbox,trio,tags,xlsx]", *wanted)
 
 
 @nox.session

@@ -134,7 +134,7 @@ async def reopen(made: ua.Provider, songs: int, journal: str) -> Reopening:
     start = time.perf_counter()
     async with ua.Client(made, journal=journal) as client:
         opened = time.perf_counter()
-        await client._journal.entries(list(ua.JournalState))  # noqa: SLF001  # all of them
+        assert len([job async for job in client.jobs()]) == songs
         listed = time.perf_counter()
         returned = 0
         async with client.generate_many(ideas(songs)) as batch:

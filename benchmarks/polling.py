@@ -26,8 +26,8 @@ from tests.kit.clocks import virtual_backend
 from tests.kit.timed import TimedProvider
 from udio_async import PollPolicy, SongRequest
 from udio_async._http import Http
-from udio_async._poller import Poller
-from udio_async._schedule import Schedule
+from udio_async._polling import Poller
+from udio_async._polling.schedule import Schedule
 
 MEDIAN = 60.0
 MIN_INTERVAL = 5.0
@@ -150,7 +150,7 @@ async def _finish(poller: Poller, provider: TimedProvider, http: Http, songs: in
     """Submit songs over a minute, and wait for all of them."""
     watches = []
     for _ in range(songs):
-        watches.append(poller.watch(await provider.submit(http, SONG), SONG))
+        watches.append(poller.track(await provider.submit(http, SONG), SONG))
         await anyio.sleep(MEDIAN / songs)
     for watch in watches:
         while not watch.over:

@@ -26,7 +26,7 @@ import attrs
 import httpx
 import httpx2
 
-from udio_async._http import Account, ApiKey, Call, Http
+from udio_async._http import Account, ApiKey, Call, HttpSender
 
 IN_FLIGHT = (1, 16, 100, 1000)
 OURS, OPEN = "udio_async", "udio_async, gate open"
@@ -67,7 +67,7 @@ Opener = Callable[[str, int], contextlib.AbstractAsyncContextManager[Ask]]
 @contextlib.asynccontextmanager
 async def ours(url: str, gate: int) -> AsyncGenerator[Ask]:
     look = Call(account=Account(base_url=url, key=ApiKey("key")), method="GET", path="/v1/feed")
-    async with anyio.create_task_group() as tasks, Http(tasks, max_in_flight=gate) as http:
+    async with anyio.create_task_group() as tasks, HttpSender(tasks, max_in_flight=gate) as http:
         yield lambda: http.send(look)
 
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udio_async._errors import InvalidRequest
-from udio_async._hosts import is_private_host, is_private_url
-from udio_async.providers.addresses import check_callback_url
+from udio_async._urls import check_callback_url, is_private_host, is_private_url
 
 PUBLIC = [
     "https://your-domain.com/api/callback",

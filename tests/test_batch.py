@@ -35,6 +35,7 @@ from udio_async import (
 )
 from udio_async.providers import Provider
 from udio_async.sandbox import Fault
+from udio_async.testing import listed
 
 PROVIDERS: dict[str, Callable[[Sandbox], Provider]] = {
     "udioapi-v1": lambda sandbox: sandbox.udioapi_v1(),
@@ -456,7 +457,7 @@ async def test_leaving_early_leaves_no_task_and_loses_no_song(how: str) -> None:
                     await checkpoint()
         assert submitters() == 0
         await anyio.sleep(2)
-        kept = await journal.entries([JournalState.ACCEPTED])
+        kept = await listed(journal, [JournalState.ACCEPTED])
         made = provider.completes_at.keys() - provider.seen_at.keys()
         assert {entry.task_id for entry in kept} == made
         assert len(made) > 4

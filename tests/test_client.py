@@ -36,8 +36,8 @@ from udio_async import (
     UnsupportedOption,
     UpstreamFailed,
     WaitExpired,
-    _poller,
 )
+from udio_async._polling import reachability
 from udio_async._records import ProviderOptions
 from udio_async.providers import Provider
 from udio_async.sandbox import Fault
@@ -190,7 +190,7 @@ async def test_broken_looks_cost_nothing(
     provider: Provider, sandbox: Sandbox, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are repeated: the song is fine."""
-    monkeypatch.setattr(_poller, "backoff", lambda *_, **__: 0.01)
+    monkeypatch.setattr(reachability, "backoff", lambda *_, **__: 0.01)
     prompt = words(kind)
     async with Client(provider) as client:
         assert len(await client.generate(prompt)) == 2

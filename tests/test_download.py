@@ -45,7 +45,6 @@ from udio_async import (
     Truncated,
     UdioApiV2,
     UdioError,
-    _client,
     _download,
     _tags,
 )
@@ -311,7 +310,7 @@ def client_of(server: MediaServer) -> Client:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes half a minute otherwise takes a fraction of a second."""
     limits = Limits(window=0.2, min_speed=10_000.0)
-    monkeypatch.setattr(_client, "Downloader", partial(_download.Downloader, limits=limits))
+    monkeypatch.setattr(_download, "Downloader", partial(_download.Downloader, limits=limits))
     monkeypatch.setattr(messages, "IDLE_TIMEOUT", 0.3)
 
 

@@ -13,11 +13,11 @@ import udio_async
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_interrupt _errors _records _schedule _limits _mp3 _hosts _names _tags",
-    "_tasks _wire _http journal",
+    "_interrupt _errors _records _limits _mp3 _urls _names _tags",
+    "_concurrency _wire _http journal",
     "_events providers",
-    "_watch _poller _addresses _book _lane _counter _submit _download",
-    "_job _batch callbacks _client",
+    "_polling _addresses _gate _audit _submit _download",
+    "_job _batch _session callbacks _client",
     "sandbox testing cli",
 )
 """The house from the ground up. A module imports only what stands before it."""
@@ -27,6 +27,7 @@ LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "h11", "lameenc"), "sandbox")
     "rich": "cli",
     "jinja2": "cli",
     "mutagen": "_tags",
+    "openpyxl": "cli",
     "markupsafe": "cli",
 }
 """What belongs to an extra, and the only room that may need it."""

@@ -30,7 +30,7 @@ from udio_async._errors import (
     ProviderUnavailable,
     Unreachable,
 )
-from udio_async._http import MAX_BODY, Account, ApiKey, Call, Http, LeasedTransport, Reply
+from udio_async._http import MAX_BODY, Account, ApiKey, Call, HttpSender, LeasedTransport, Reply
 
 CANARY = "canary-5f1d0c7e2b"
 Ask = Callable[[], Coroutine[Any, Any, object]]
@@ -38,8 +38,8 @@ GOOD = faults.ok(b'{"id":"song-1"}')
 
 
 @contextlib.asynccontextmanager
-async def opened(**options: Any) -> AsyncGenerator[Http]:  # noqa: ANN401  # handed on
-    async with anyio.create_task_group() as tasks, Http(tasks, **options) as http:
+async def opened(**options: Any) -> AsyncGenerator[HttpSender]:  # noqa: ANN401  # handed on
+    async with anyio.create_task_group() as tasks, HttpSender(tasks, **options) as http:
         yield http
         tasks.cancel_scope.cancel()
 
@@ -57,7 +57,7 @@ def submit(server: FaultServer | str, **fields: Any) -> Call:  # noqa: ANN401  #
     return call(server, **{"method": "POST", "json": words, "fresh": True, **fields})
 
 
-async def failure_of(http: Http, request: Call) -> ProviderUnavailable:
+async def failure_of(http: HttpSender, request: Call) -> ProviderUnavailable:
     try:
         reply = await http.send(request)
     except ProviderUnavailable as error:
@@ -565,7 +565,7 @@ async def test_idle_connections_are_bounded() -> None:
         async with contextlib.AsyncExitStack() as stack:
             for server in servers:
                 await stack.enter_async_context(server)
-            async with Http(tasks, max_in_flight=2) as http:
+            async with HttpSender(tasks, max_in_flight=2) as http:
                 for server in servers:
                     await http.send(call(server))
                 await servers[0].wait_for(lambda: sum(s.open for s in servers) == 2)
@@ -662,7 +662,7 @@ async def test_a_client_and_a_transport_exclude_each_other() -> None:
     mock = httpx.MockTransport(lambda _: httpx.Response(200))
     async with httpx.AsyncClient(transport=mock) as client, anyio.create_task_group() as tasks:
         with pytest.raises(InvalidRequest, match="one of them"):
-            Http(tasks, client=client, transport=mock)
+            HttpSender(tasks, client=client, transport=mock)
 
 
 # Cancelled callers
@@ -737,7 +737,7 @@ async def test_leaving_in_the_middle_leaves_nothing_behind() -> None:
     before = open_sockets()
     script = [faults.stall(), faults.stall(faults.http(200, b"{", length=9)), faults.answer(GOOD)]
     async with FaultServer(script) as server:
-        async with anyio.create_task_group() as tasks, Http(tasks, max_in_flight=8) as http:
+        async with anyio.create_task_group() as tasks, HttpSender(tasks, max_in_flight=8) as http:
             for _ in range(20):
                 tasks.start_soon(http.send, call(server))
             await server.wait_for(lambda: len(server.requests) >= 10)

@@ -34,9 +34,9 @@ from udio_async import (
     Unreachable,
     WaitExpired,
 )
-from udio_async._poller import _LOOKS_AT_ONCE, Poller
-from udio_async._schedule import Schedule
-from udio_async._watch import Watch
+from udio_async._polling import TrackedTask
+from udio_async._polling.poller import _LOOKS_AT_ONCE, Poller
+from udio_async._polling.schedule import Schedule
 
 Backend = tuple[str, Mapping[str, Any]]
 AWAY = Unreachable("no route")
@@ -75,6 +75,10 @@ def count_tasks() -> int:
         return len(asyncio.all_tasks())
     except RuntimeError:
         return trio.lowlevel.current_statistics().tasks_living
+
+
+def nobody(_: TrackedTask) -> None:
+    """Who hears that songs were handed out."""
 
 
 # Noticing
@@ -121,9 +125,9 @@ async def test_ten_thousand_songs_are_heap_entries_and_a_handful_of_tasks() -> N
     before = count_tasks()
     async with polling(provider, PollPolicy(look_cost=20)) as poller:
         watches = [await submitted(provider, poller) for _ in range(10_000)]
-        assert len(poller._heap) == 10_000
+        assert len(poller._agenda) == 10_000
         await over(*watches)
-        assert not poller._heap
+        assert not poller._agenda
     assert len(provider.seen_at) == 10_000
     assert before < max(counts) <= before + 1 + _LOOKS_AT_ONCE
 
@@ -172,7 +176,7 @@ async def test_a_cancelled_waiter_ends_nothing() -> None:
     provider = TimedProvider(lambda _: 70.0)
     async with polling(provider) as poller:
         watch = await submitted(provider, poller)
-        job = Job(SONG, watch)
+        job = Job(SONG, watch, nobody)
         with anyio.move_on_after(30) as scope:
             await job.songs()
         assert scope.cancelled_caught
@@ -235,7 +239,7 @@ async def test_a_task_never_moves_backwards_and_each_step_comes_once() -> None:
             advanced.append(event.task.stage)
 
     async with polling(provider, observer=note) as poller:
-        job = Job(SONG, await submitted(provider, poller))
+        job = Job(SONG, await submitted(provider, poller), nobody)
         stages = [task.stage async for task in job.updates()]
         assert stages == [Stage.PROCESSING, Stage.FIRST_AUDIO, Stage.COMPLETE]
         assert job.task.stage is Stage.COMPLETE
@@ -250,7 +254,7 @@ async def test_any_order_of_answers_gives_a_rising_row_of_updates(seed: int) -> 
     running = [stage for stage in Stage if not stage.is_final]
     provider = scripted([*source.choices(running, k=8), Stage.COMPLETE])
     async with polling(provider) as poller:
-        job = Job(SONG, await submitted(provider, poller))
+        job = Job(SONG, await submitted(provider, poller), nobody)
         stages = [task.stage async for task in job.updates()]
     assert all(earlier.is_before(later) for earlier, later in pairwise(stages))
     assert stages[-1] is Stage.COMPLETE
@@ -540,7 +544,7 @@ async def test_closing_ends_the_waits_that_are_left() -> None:
     provider = TimedProvider(lambda _: 1e6, answer_time=1000.0)
     ended: list[str] = []
 
-    async def wait(watch: Watch) -> None:
+    async def wait(watch: TrackedTask) -> None:
         await over(watch)
         assert isinstance(watch.error, WaitExpired)
         assert "the client is closed" in str(watch.error)
@@ -551,7 +555,7 @@ async def test_closing_ends_the_waits_that_are_left() -> None:
             waiters.start_soon(wait, await submitted(provider, poller))
         await anyio.sleep(100)
         assert poller._looking == _LOOKS_AT_ONCE
-        assert len(poller._heap) == 12 - _LOOKS_AT_ONCE
+        assert len(poller._agenda) == 12 - _LOOKS_AT_ONCE
     assert len(ended) == 12
 
 

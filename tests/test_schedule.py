@@ -23,7 +23,7 @@ from benchmarks.polling import (
     song_time,
 )
 from udio_async import InvalidRequest, PollPolicy
-from udio_async._schedule import Schedule
+from udio_async._polling.schedule import Schedule
 
 SECONDS = st.floats(min_value=0.01, max_value=1e5)
 FIELDS = ("look_cost", "min_interval", "deadline")

@@ -5,16 +5,18 @@ from . import _interrupt  # first: it is about the time that the rest takes
 # isort: split
 from typing import TYPE_CHECKING
 
+from ._audit import Audit
 from ._batch import Batch
-from ._client import Client
-from ._counter import Audit
+from ._client import Client, hand_over
 from ._download import Saved
 from ._errors import (
     AccountError,
+    AnotherAccount,
     AuthenticationFailed,
     BadAnswer,
     Blocked,
     CallbackRejected,
+    ClientClosed,
     DownloadFailed,
     GenerationFailed,
     InsufficientCredits,
@@ -41,7 +43,10 @@ from ._events import Event
 from ._http import ApiKey
 from ._http import installed_version as _installed_version
 from ._job import Job
+from ._polling import PollPolicy
 from ._records import (
+    CallbackAddress,
+    CallbackNews,
     Credits,
     Failure,
     FailureKind,
@@ -51,7 +56,6 @@ from ._records import (
     Stage,
     Task,
 )
-from ._schedule import PollPolicy
 from .callbacks import Callbacks
 from .journal import Entry as JournalEntry
 from .journal import Journal, MemoryJournal, SqliteJournal
@@ -59,8 +63,6 @@ from .journal import State as JournalState
 from .providers import (
     Apiframe,
     ApiframeOptions,
-    CallbackAddress,
-    CallbackNews,
     Provider,
     Traits,
     UdioApiOptions,
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountError",
+    "AnotherAccount",
     "ApiKey",
     "Apiframe",
     "ApiframeOptions",
@@ -89,6 +92,7 @@ __all__ = [
     "CallbackRejected",
     "Callbacks",
     "Client",
+    "ClientClosed",
     "Credits",
     "DownloadFailed",
     "Event",
@@ -133,6 +137,7 @@ __all__ = [
     "UnsupportedOption",
     "UpstreamFailed",
     "WaitExpired",
+    "hand_over",
     "provider_named",
 ]
 

@@ -13,8 +13,8 @@ import secrets
 
 import anyio
 
+from ._records import CallbackAddress
 from .journal import Journal
-from .providers.base import CallbackAddress
 
 _SECRETS = "callback secrets"
 _KEPT = 2
@@ -41,7 +41,8 @@ class Addresses:
         """
         secret = (await self._known_secrets())[0]
         address = self._address(secret, _mac(secret, "address", f"{attempt} {key}")[:_PART])
-        await self._journal.note(_mark(address.url.rpartition("/")[2]), key)
+        mark = _mark(address.url.rpartition("/")[2])
+        await self._journal.note(f"attempt {mark}", f"{attempt} {key}")
         return address
 
     async def find(self, token: str) -> CallbackAddress | None:
@@ -55,9 +56,15 @@ class Addresses:
                 found = self._address(secret, number)
         return found
 
-    async def job(self, token: str) -> str | None:
-        """Return the key of the job that this address was given to."""
-        return await self._journal.noted(_mark(token))
+    async def job(self, token: str) -> tuple[str, int | None] | None:
+        """Return the key and the attempt that this address was given to."""
+        mark = _mark(token)
+        noted = await self._journal.noted(f"attempt {mark}")
+        if noted is not None:
+            attempt, _, key = noted.partition(" ")
+            return key, int(attempt)
+        key_alone = await self._journal.noted(mark)  # of an earlier version
+        return None if key_alone is None else (key_alone, None)
 
     async def rotate(self) -> None:
         """Use a new secret from now on. Addresses of the one before it are still answered."""

@@ -16,10 +16,10 @@ from typing import Generic, Self, TypeVar
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from ._errors import AccountError, Blocked, InvalidRequest, UdioError
-from ._job import Job, on_outcome
+from ._concurrency import open_tasks
+from ._errors import InvalidRequest, UdioError
+from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest
-from ._tasks import open_tasks
 
 T = TypeVar("T")
 
@@ -28,13 +28,14 @@ class Batch(AsyncContextManagerMixin):
     """Many songs in the making: `async with` it, and iterate over the outcomes.
 
     Leaving it early stops the submits. Songs that were accepted by then are still being made at
-    the provider.
+    the provider, and `client.resume()` hands them out.
     """
 
     def __init__(
         self,
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        submit: Callable[[SongRequest | str, UdioError | None], Awaitable[Job]],
+        submit: Callable[[SongRequest | str, UdioError | None], Awaitable[Job | None]],
+        received: Received,
         *,
         max_active: int,
         submitters: int,
@@ -42,6 +43,7 @@ class Batch(AsyncContextManagerMixin):
         _check_requests(requests)
         check_count("max_active", max_active)
         self._submit = submit
+        self._received = received
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
         self._pulling = anyio.Lock()
         self._max_active = max_active
@@ -49,12 +51,15 @@ class Batch(AsyncContextManagerMixin):
         self._submitting = 0
         self._next_index = 0
         self._active = 0
-        self._finished = deque[Outcome]()
+        self._finished = deque[Outcome | Handover]()
+        self._late = deque[Handover]()
+        """Those whose songs could not be saved before: they come when all others have."""
+        self._waiting: set[Handover] = set()
         self._moved = anyio.Event()
-        self._stopped_by: AccountError | Blocked | None = None
+        self._stopped_by: UdioError | None = None
         self._entered = False
         self._input_ended = False
-        self._hand_in = self._finish  # bound once, not once for each song
+        self._hand_in = self._job_ended  # bound once, not once for each song
         self._input_error: Exception | None = None
 
     @asynccontextmanager
@@ -69,6 +74,8 @@ class Batch(AsyncContextManagerMixin):
                 tasks.cancel_scope.cancel()
         finally:
             self._entered = False
+            for handover in self._waiting:
+                handover.cancel()
             if isinstance(self._input, (AsyncGenerator, _Pulled)):
                 await self._input.aclose()
 
@@ -81,15 +88,21 @@ class Batch(AsyncContextManagerMixin):
                 "a batch runs inside `async with client.generate_many(...) as batch`"
             )
         while not self._finished:
-            if not self._submitting and not self._active:
-                if self._input_error is not None:
-                    error, self._input_error = self._input_error, None
-                    raise error
+            if self._submitting or self._active:
+                await self._change()
+            elif self._late:
+                self._finished.append(self._late.popleft())
+            elif self._input_error is not None:
+                error, self._input_error = self._input_error, None
+                raise error
+            else:
                 raise StopAsyncIteration
-            await self._change()
-        outcome = self._finished.popleft()
+        finished = self._finished.popleft()
         self._announce()
-        return outcome
+        if isinstance(finished, Outcome):
+            return finished
+        self._received(finished.tracked)
+        return finished.outcome()
 
     async def _change(self) -> None:
         await self._moved.wait()
@@ -131,15 +144,27 @@ class Batch(AsyncContextManagerMixin):
             # What was accepted in an earlier run is looked at, even where nothing more is sent.
             job = await self._submit(request, self._stopped_by)
         except UdioError as error:
-            if isinstance(error, (AccountError, Blocked)):
+            if error.stops_batch:
                 self._stopped_by = self._stopped_by or error
-            self._finish(Outcome(index=index, request=request, error=error))
+            self._end(Outcome(index=index, request=request, job_key=error.job_key, error=error))
         else:
-            on_outcome(job, index, request, self._hand_in)
+            if job is None:  # it is somebody else's by now, or over
+                self._end(None)
+            else:
+                handover = Handover.of(job, index, request, self._hand_in)
+                self._waiting.add(handover)
+                handover.wait()
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _job_ended(self, handover: Handover) -> None:
+        self._waiting.discard(handover)
+        self._end(handover)
+
+    def _end(self, finished: Outcome | Handover | None) -> None:
         self._active -= 1
-        self._finished.append(outcome)
+        if isinstance(finished, Handover) and finished.comes_late:
+            self._late.append(finished)
+        elif finished is not None:
+            self._finished.append(finished)
         self._announce()
 
 

@@ -1,54 +1,37 @@
-"""The front door: it puts the rooms together, and hands out jobs and batches."""
+"""The front door: what a client is made with, and its verbs."""
 
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
-import anyio
-import attrs
 from anyio import AsyncContextManagerMixin
-from anyio.abc import TaskGroup
 
-from ._addresses import Addresses
+from ._audit import Audit
 from ._batch import Batch, check_count
-from ._book import Book, Keys, fresh_key
-from ._counter import Audit, CreditCounter
-from ._download import Downloader, Saved
-from ._errors import InvalidRequest, UdioError
+from ._download import Saved
+from ._errors import InvalidRequest
 from ._events import Observer, guarded
-from ._http import MAX_DOWNLOADS, AsyncClient, Http, is_loopback
+from ._gate import SubmitPolicy
+from ._http import AsyncClient
 from ._job import Job
-from ._lane import Lane, SubmitPolicy
-from ._poller import Poller
-from ._records import Credits, Song, SongRequest
-from ._schedule import PollPolicy
-from ._submit import Submitter
+from ._polling import PollPolicy
+from ._records import Credits, Outcome, Song, SongRequest
+from ._session import RESUMED, Options, Session, as_request
 from ._tags import check_can_tag
-from ._tasks import lasting_tasks, open_tasks, outlast
-from .callbacks import Callbacks, Reception
+from ._urls import check_callback_url
+from .callbacks import Callbacks
 from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
-from .providers.addresses import check_callback_url
-from .providers.base import Provider
-
-_LEARN_FROM = 200
-"""Songs of earlier runs from which the schedule learns, at most."""
-_UNFINISHED = frozenset({State.ACCEPTED, State.IN_DOUBT, State.REFUSED, State.NOT_SENT})
-_GRACE = 30.0
-"""Seconds that leaving the client waits for submits on the wire: each may be a paid song."""
-
-
-@attrs.frozen
-class _House:
-    """What a client has only while it is open."""
-
-    http: Http
-    poller: Poller
-    submitter: Submitter
-    counter: CreditCounter
+from .providers.base import Provider, account_of
 
 
 class Client(AsyncContextManagerMixin):
@@ -68,6 +51,7 @@ class Client(AsyncContextManagerMixin):
         requests_per_second: an upper bound on API requests; None for no bound of our own.
         on_doubt: what becomes of doubts of an earlier run when their batch is continued: "hold"
             raises `SubmitInDoubt` and never pays twice; "resubmit" asks again, and may pay twice.
+            One of which a callback has shown that it was taken is never asked for again.
         max_in_doubt: submits in doubt after which nothing more is sent.
         max_submits: songs that this client may have accepted or in doubt; None for no limit.
         max_credits: credits that it may spend, where the provider's price is known.
@@ -109,111 +93,60 @@ class Client(AsyncContextManagerMixin):
         if requests_per_second is not None:
             _check_amount("requests_per_second", requests_per_second)
         self.provider = provider
-        self._journal = _as_journal(journal)
-        self._max_active = max_active
-        self._submit_policy = SubmitPolicy(
-            concurrency=submit_concurrency,
-            max_in_doubt=max_in_doubt,
-            max_submits=_submit_limit(provider, max_submits, max_credits),
-            resubmit_doubts=on_doubt == "resubmit",
+        self._options = Options(
+            provider=provider,
+            journal=_as_journal(journal),
+            max_active=max_active,
+            submits=SubmitPolicy(
+                concurrency=submit_concurrency,
+                max_in_doubt=max_in_doubt,
+                max_submits=_submit_limit(provider, max_submits, max_credits),
+                resubmit_doubts=on_doubt == "resubmit",
+            ),
+            poll=poll or PollPolicy(),
+            requests_per_second=requests_per_second,
+            http_client=http_client,
+            trust_env=trust_env,
+            observer=guarded(on_event),
         )
-        self._poll_policy = poll or PollPolicy()
-        self._requests_per_second = requests_per_second
-        self._http_client = http_client
-        self._trust_env = trust_env
-        self._observer = guarded(on_event)
         self._public_url: str | None = None
-        self._house: _House | None = None
+        self._session: Session | None = None
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        account = f"{self.provider.name} {self.provider.account().key.fingerprint()}"
-        async with (
-            self._journal.open(account),
-            lasting_tasks() as tasks,
-            Http(
-                tasks,
-                client=self._http_client,
-                requests_per_second=self._requests_per_second,
-                trust_env=self._trust_env,
-            ) as http,
-        ):
-            house = self._house = self._furnish(tasks, http)
-            if self._journal.durable:
-                await self._learn_from_earlier_runs(house.poller)
-                await house.submitter.book.hear_all_kept()
-                await house.counter.note_start()
-            tasks.start_soon(house.poller.run)
+        async with Session(self._options, public_url=self._public_url) as session:
+            self._session = session
             try:
                 yield self
             finally:
-                self._house = None
-                drained = anyio.Event()
-                tasks.start_soon(_drain, house.submitter.lane, drained)
-                try:
-                    await outlast(drained)
-                finally:
-                    tasks.cancel_scope.cancel()
+                self._session = None
 
-    def _furnish(self, tasks: TaskGroup, http: Http) -> "_House":
-        poller = Poller(
-            self.provider, http, tasks, policy=self._poll_policy, observer=self._observer
-        )
-        book = Book(self._journal, tasks, provider=self.provider.name)
-        poller.on_end = book.ended
-        counter = CreditCounter(self.provider, http, self._journal)
-        submitter = Submitter(
-            provider=self.provider,
-            http=http,
-            tasks=tasks,
-            poller=poller,
-            book=book,
-            lane=Lane(self._submit_policy),
-            counter=counter,
-            resubmit_doubts=self._submit_policy.resubmit_doubts,
-            observer=self._observer,
-        )
-        if self._public_url is not None:
-            submitter.addresses = Addresses(self._journal, self._public_url)
-        return _House(http=http, poller=poller, submitter=submitter, counter=counter)
-
-    async def _learn_from_earlier_runs(self, poller: Poller) -> None:
-        for entry in await self._journal.entries([State.READY], last=_LEARN_FROM):
-            if entry.took is not None:
-                model = entry.request.get("model") or self.provider.traits.default_model
-                poller.learn(model, entry.took)
-
-    def _inside(self) -> "_House":
-        if self._house is None:
+    def _open(self) -> Session:
+        if self._session is None:
             raise RuntimeError("the client is not open; use it inside `async with Client(...)`")
-        return self._house
+        return self._session
+
+    # Songs
 
     async def submit(self, request: SongRequest | str) -> Job:
         """Have the provider accept a song, and return while it is being made.
 
-        Each call is a new song, unless the request has a `key` that the journal knows.
+        Each call is a new song, unless the request has a `key` that the journal knows. Cancelled
+        before its first byte has left, it sends nothing; after that the song goes on being made,
+        and `resume` hands it out.
 
         Raises:
             RequestError: the request cannot be made like this; nothing was taken.
             AccountError: the key or the credits; nothing was taken.
             ProviderUnavailable: no usable answer; nothing was taken.
             SubmitInDoubt: the answer was lost; the song may be running and paid for.
+            ClientClosed: the client was closed before it left; nothing was taken.
             JournalError: the job could not be remembered; if it was accepted all the same, the
                 error carries its `task_id`.
         """
-        return await self._submit(request, fresh_key)
-
-    async def _submit(
-        self,
-        request: SongRequest | str,
-        name: Callable[[SongRequest], str],
-        stopped_by: UdioError | None = None,
-    ) -> Job:
-        house = self._inside()
-        request = _as_request(request)
-        key = name(request)
-        watch = await house.submitter.submit(request, key, stopped_by=stopped_by)
-        return Job(request, watch)
+        job = await self._open().submit(as_request(request))
+        assert job is not None  # only a resumed one may have been taken over by somebody else
+        return job
 
     async def generate(self, request: SongRequest | str) -> tuple[Song, ...]:
         """Make a song and wait for it: the songs of its task, usually two.
@@ -238,8 +171,9 @@ class Client(AsyncContextManagerMixin):
         """Make many songs, and get an `Outcome` for each as it finishes.
 
         Requests are pulled as there is room for them. A slow consumer holds back new submits,
-        not the looks at accepted songs. An `AccountError` or `Blocked` stops the submits of the
-        batch: the requests that are left end with it, unsent.
+        not the looks at accepted songs. An error that every other request would meet too (an
+        `AccountError`, `Blocked`) stops the submits of the batch: the requests that are left end
+        with it, unsent.
 
             async with client.generate_many(ideas) as batch:
                 async for outcome in batch:
@@ -247,34 +181,50 @@ class Client(AsyncContextManagerMixin):
 
         With a journal that outlives the client, the same batch run again continues: what is done
         is not submitted again, what was accepted is looked at, what was refused is tried, and
-        what is in doubt ends with `SubmitInDoubt`.
+        what is in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time
+        come after all others.
         """
-        name = Keys().name if self._journal.durable else fresh_key
-        return Batch(
-            requests,
-            lambda request, stopped_by: self._submit(request, name, stopped_by),
-            max_active=self._max_active if max_active is None else max_active,
-            submitters=self._submit_policy.concurrency,
-        )
+        return self._open().make_many(requests, max_active=max_active)
 
-    def resume(self, *, max_active: int | None = None) -> Batch:
-        """Return a batch of everything that the journal holds unfinished, oldest first.
+    def resume(
+        self, states: Collection[State] = RESUMED, *, max_active: int | None = None
+    ) -> Batch:
+        """Return a batch of the jobs that the journal holds unfinished, oldest first.
 
-        Accepted songs are looked at, what was refused or never sent is submitted, and what is in
-        doubt ends with `SubmitInDoubt`.
+        Without `states` these are: what is being made, what is ready and was not delivered yet,
+        what is in doubt (it ends with `SubmitInDoubt`), and what `keep` has kept. What was refused
+        or could not be sent was told to whoever asked; it is submitted only where you name
+        these states. To take up only what is paid for:
+
+            client.resume([JournalState.ACCEPTED, JournalState.READY])
+
+        Jobs that somebody waits for in this client are left to him.
         """
-        return self.generate_many(self._unfinished(), max_active=max_active)
+        for state in states:
+            if not isinstance(state, State):
+                raise InvalidRequest(f"{state!r} is no state; give some of JournalState")
+        return self._open().resume(states, max_active=max_active)
 
-    async def _unfinished(self) -> AsyncGenerator[SongRequest]:
-        self._inside()
-        options = self.provider.traits.options
-        for entry in await self._journal.entries(_UNFINISHED):
-            yield attrs.evolve(SongRequest.from_json(entry.request, options), key=entry.key)
+    # Jobs
+
+    def jobs(self, states: Collection[State] | None = None) -> AsyncIterator[Entry]:
+        """Iterate over the jobs of the journal, oldest first; only over those in some states.
+
+        An attempt that may have been paid, and was followed by another, is a job of its own
+        (`attempt_of`).
+
+            async for entry in client.jobs([JournalState.READY]):
+                print(entry.key, entry.songs)
+        """
+        return self._open().jobs(list(State) if states is None else states)
 
     async def doubts(self) -> Sequence[Entry]:
         """Return the jobs that may have been taken, oldest first, each with its evidence."""
-        self._inside()
-        return await self._journal.entries([State.IN_DOUBT])
+        return [entry async for entry in self.jobs([State.IN_DOUBT])]
+
+    def request_of(self, entry: Entry) -> SongRequest:
+        """Return the request of a job, with its key: submitted, it continues that job."""
+        return self._open().request_of(entry)
 
     async def resolve(
         self,
@@ -286,31 +236,66 @@ class Client(AsyncContextManagerMixin):
     ) -> None:
         """End a doubt: it was accepted as `task_id`, or it may be submitted again, or let it go.
 
+        What was told wrongly can be told again, until it was submitted again.
+
         Raises:
-            InvalidRequest: no job of this key is in doubt, or not exactly one answer is given.
+            InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
+                given.
         """
-        house = self._inside()
-        if (task_id is not None) + resubmit + abandon != 1:
-            raise InvalidRequest("give one of task_id, resubmit and abandon")
+        session = self._open()
         if not key.isprintable() or (task_id is not None and not task_id.strip()):
             raise InvalidRequest(
                 f"key {key!r} with task_id {task_id!r} names no job; give both whole"
             )
-        entry = await self._journal.get(key)
-        if entry is None or entry.state is not State.IN_DOUBT:
-            state = entry.state if entry else "unknown"
-            raise InvalidRequest(f"job {key!r} is {state}, not in doubt", job_key=key)
-        state = State.NOT_SENT if resubmit else State.ABANDONED
-        if task_id is not None:
-            owner = await house.submitter.book.owner(task_id)
-            if owner is not None:
-                raise InvalidRequest(
-                    f"task {task_id!r} is that of job {owner.key!r} already; give the other id"
-                )
-            state = State.ACCEPTED
-        settled = attrs.evolve(entry, state=state, task_id=task_id)
-        await self._journal.put(settled, expected=State.IN_DOUBT)
-        house.submitter.lane.count_settled(key)
+        task_id = None if task_id is None else task_id.strip()
+        await session.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
+
+    async def forget(self, key: str) -> None:
+        """Take back a request for which nothing was taken: nobody submits it by itself.
+
+        Asked for again, it is made all the same.
+
+        Raises:
+            InvalidRequest: there is no such job, or it was or may have been taken.
+        """
+        await self._open().forget(key)
+
+    async def keep(self, requests: Iterable[SongRequest | str]) -> None:
+        """Keep requests in the journal without submitting them: `resume` does.
+
+        They have the keys that `generate_many` of the same requests would give them.
+        """
+        await self._open().plan(map(as_request, requests))
+
+    async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
+        """Say that you have these songs, or all of the job of this key: it is done.
+
+        `download` says so by itself. Until then `resume` hands out a paid song again, in the
+        next run of the program too.
+        """
+        session = self._open()
+        if isinstance(songs, str):
+            await session.acknowledge(songs)
+            return
+        for song in _as_songs(songs):
+            if song.job_key is None:
+                raise InvalidRequest(f"song {song.id} names no job; give its job's key")
+            await session.acknowledge(song.job_key, [song.id])
+
+    # The account
+
+    async def credits(self) -> Credits:
+        """Return what the account has left."""
+        return await self._open().credits()
+
+    async def audit(self) -> Audit | None:
+        """Compare what the journal says was charged with the provider's counter.
+
+        None where the counter was not noted when the journal was begun.
+        """
+        return await self._open().audit()
+
+    # Callbacks
 
     def callbacks(self, public_url: str, *, allow_private: bool = False) -> Callbacks:
         """Return an ASGI application that takes the provider's callbacks at `public_url`.
@@ -336,44 +321,15 @@ class Client(AsyncContextManagerMixin):
                 f"callback address {public_url!r} has a query or a fragment; leave it out"
             )
         self._public_url = public_url
-        if self._house is not None:
-            self._house.submitter.addresses = Addresses(self._journal, public_url)
-        return Callbacks(self._reception)
+        if self._session is not None:
+            self._session.take_callbacks(public_url)
+        return Callbacks(lambda: self._session)
 
-    @property
-    def _is_local(self) -> bool:
-        """Answer whether the provider is on this machine, and so may its links be."""
-        return is_loopback(urlsplit(self.provider.account().base_url).hostname or "")
-
-    def _reception(self) -> Reception | None:
-        house = self._house
-        if house is None or house.submitter.addresses is None:
-            return None
-        return Reception(
-            provider=self.provider,
-            addresses=house.submitter.addresses,
-            book=house.submitter.book,
-            poller=house.poller,
-            submitter=house.submitter,
-            tasks=house.submitter.tasks,
-            local=self._is_local,
-            observer=self._observer,
-        )
-
-    async def credits(self) -> Credits:
-        """Return what the account has left."""
-        return await self.provider.credits(self._inside().http)
-
-    async def audit(self) -> Audit | None:
-        """Compare what the journal says was charged with the provider's counter.
-
-        None where the counter was not noted when the journal was begun.
-        """
-        return await self._inside().counter.audit()
+    # Files
 
     async def download(
         self,
-        songs: Song | Iterable[Song],
+        songs: Song | Iterable[Song] | Outcome,
         directory: str | os.PathLike[str],
         *,
         covers: bool = False,
@@ -383,72 +339,63 @@ class Client(AsyncContextManagerMixin):
 
         A file appears under its final name only when it is whole; one that is there already is
         returned as it is, and a file of somebody else is left alone. A link that has expired is
-        refreshed by one look. Songs that failed have no audio and are skipped.
+        refreshed by one look. Songs that failed have no audio and are skipped. A job whose songs
+        are all saved is delivered: `resume` does not hand it out again.
 
         Args:
-            songs: as `generate`, `Job.songs()` and `Outcome.songs` give them.
+            songs: as `generate`, `Job.songs()` and `Outcome.songs` give them, or the outcome
+                itself: one that failed raises its error.
             directory: is made if it is not there.
             covers: save each cover beside its song; one that does not come is logged.
             tags: write title, lyrics, style and cover into the file (extra `tags`).
 
         Raises:
             DownloadFailed: `NotAudio`, `Truncated` or `LinkExpired` say why. The other songs
-                are saved all the same.
+                are saved all the same, and `resume` hands this one out again.
             OSError: the disk did not take it. The same goes for the others.
             InvalidRequest: these are no songs, or mutagen is missing. Nothing was fetched.
         """
+        if isinstance(songs, Outcome) and songs.error is not None:
+            raise songs.error
         wanted = [song for song in _as_songs(songs) if song.error is None]
         if tags:
             check_can_tag()
-        downloader = Downloader(
-            http=self._inside().http,
-            directory=Path(directory),
-            refresh=self._refreshed,
-            local=self._is_local,
-            covers=covers,
-            tags=tags,
+        results = await self._open().download(
+            wanted, directory=Path(directory), covers=covers, tags=tags
         )
-        saved: dict[int, Saved | Exception] = {}
-        slots = anyio.Semaphore(MAX_DOWNLOADS)  # each has a file open
-
-        async def save(place: int, song: Song) -> None:
-            async with slots:
-                try:
-                    saved[place] = await downloader.save(song)
-                except (UdioError, OSError) as error:
-                    saved[place] = error
-
-        async with open_tasks() as tasks:
-            for place, song in enumerate(wanted):
-                tasks.start_soon(save, place, song)
-        results = [saved[place] for place in range(len(wanted))]
         for result in results:
             if isinstance(result, Exception):
                 raise result
         return [result for result in results if isinstance(result, Saved)]
 
-    async def _refreshed(self, song: Song) -> Song | None:
-        """Look once at a song whose link is not good any more."""
-        tasks = await self.provider.fetch(self._inside().http, [song.task_id])
-        songs = (other for task in tasks for other in task.songs)
-        return next((other for other in songs if other.id == song.id), None)
 
+async def hand_over(
+    journal: Journal | str | os.PathLike[str], provider: Provider, *, same_account: bool
+) -> None:
+    """Give a journal to a new API key of the account that it was made with.
 
-async def _drain(lane: Lane, drained: anyio.Event) -> None:
-    with anyio.move_on_after(_GRACE):
-        await lane.drain()
-    drained.set()
+    A client does so by itself where the provider shows a task of the journal to the new key.
+    With this you say that it is so. A journal that is used with another account's key finds none
+    of its songs.
 
+    Raises:
+        InvalidRequest: `same_account` is not True.
+        JournalError: it is another provider's, in use, or damaged.
+    """
+    if same_account is not True:
+        raise InvalidRequest("say same_account=True if the new key is one of the same account")
+    kept = _as_journal(journal)
 
-def _as_request(request: object) -> SongRequest:
-    if isinstance(request, SongRequest):
-        return request
-    if isinstance(request, str):
-        return SongRequest(description=request)
-    raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+    async def is_ours() -> bool:
+        return all([entry.provider == provider.name async for entry in kept.entries(list(State))])
+
+    async with kept.open(account_of(provider), confirm=is_ours):
+        pass
 
 
 def _as_songs(songs: object) -> list[Song]:
+    if isinstance(songs, Outcome):
+        return list(songs.songs)
     listed = [songs] if isinstance(songs, Song) else songs
     if isinstance(listed, Iterable):
         listed = list(listed)

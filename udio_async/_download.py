@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from ._concurrency import open_tasks
 from ._errors import (
     DownloadFailed,
     LinkExpired,
@@ -28,7 +29,7 @@ from ._errors import (
     Truncated,
     UdioError,
 )
-from ._http import Http, LinkRefused
+from ._http import MAX_DOWNLOADS, HttpSender, LinkRefused
 from ._limits import backoff
 from ._mp3 import Measured, NoMp3, measure
 from ._names import file_name
@@ -86,11 +87,61 @@ class Saved:
         return str(self.path)
 
 
+class Downloads:
+    """Saves songs for a client, a few at a time, until it is closed."""
+
+    def __init__(self, http: HttpSender, *, refresh: Refresh, local: bool) -> None:
+        self._http = http
+        self._refresh = refresh
+        self._local = local
+        self._running: set[anyio.CancelScope] = set()
+
+    async def save(
+        self, songs: Sequence[Song], *, directory: Path, covers: bool, tags: bool
+    ) -> list[Saved | Exception]:
+        """Save songs, and return for each its file or why there is none."""
+        downloader = Downloader(
+            http=self._http,
+            directory=directory,
+            refresh=self._refresh,
+            local=self._local,
+            covers=covers,
+            tags=tags,
+        )
+        results: dict[int, Saved | Exception] = {}
+        slots = anyio.Semaphore(MAX_DOWNLOADS)  # each has a file open
+
+        async def save(place: int, song: Song) -> None:
+            async with slots:
+                try:
+                    results[place] = await downloader.save(song)
+                except (UdioError, OSError) as error:
+                    results[place] = error
+
+        with anyio.CancelScope() as scope:
+            self._running.add(scope)
+            try:
+                async with open_tasks() as tasks:
+                    for place, song in enumerate(songs):
+                        tasks.start_soon(save, place, song)
+            finally:
+                self._running.discard(scope)
+        return [
+            results.get(place) or _failed(DownloadFailed, song, "did not come: client closed")
+            for place, song in enumerate(songs)
+        ]
+
+    def close(self) -> None:
+        """End the downloads that still run; nothing of theirs is left."""
+        for scope in self._running:
+            scope.cancel()
+
+
 @attrs.frozen(kw_only=True)
 class Downloader:
     """Saves songs into a directory."""
 
-    http: Http
+    http: HttpSender
     directory: Path
     refresh: Refresh
     local: bool = False

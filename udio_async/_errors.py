@@ -1,5 +1,8 @@
 """Everything that can go wrong, branched by what the caller can do about it.
 
+Each class says what it means for the money: `charged`, whether the same request `may_repeat`, and
+whether it `stops_batch`. Nothing else in the library decides that: providers' rules name a class.
+
 UdioError
 ├── RequestError             fix the request
 │   ├── InvalidRequest           it breaks a documented rule: nothing was sent
@@ -25,6 +28,8 @@ UdioError
 │   ├── Truncated
 │   └── LinkExpired
 ├── JournalError             cannot be trusted to remember: nothing more is submitted
+│   └── AnotherAccount           it was made with another key
+├── ClientClosed             the client was closed before the request left
 └── CallbackRejected         forged or unreadable
 """
 
@@ -40,10 +45,15 @@ class UdioError(Exception):
     """Anything this library raises on purpose.
 
     `provider`, `job_key` and `task_id` say which song it is about, as far as is known.
-    `charged` says whether the provider took credits: "no", "yes" or "unknown".
+    `charged` says whether the provider took credits for it: "no" only where that is certain.
     """
 
     charged: Charged = "no"
+    may_repeat: bool = False
+    """Whether the same request may be sent again after a wait, as it is certain that the provider
+    took nothing."""
+    stops_batch: bool = False
+    """Whether every other request would meet the same error."""
 
     def __init__(
         self,
@@ -81,6 +91,8 @@ class RequestRefused(RequestError):
 class AccountError(UdioError):
     """Fix the key or the credits: every other song will fail the same way."""
 
+    stops_batch = True
+
 
 class AuthenticationFailed(AccountError):
     """The key is missing, wrong or expired."""
@@ -108,6 +120,8 @@ class RateLimited(ProviderUnavailable):
     `retry_after` is the wait it asked for in seconds, or None.
     """
 
+    may_repeat = True
+
     def __init__(self, message: str, *, retry_after: float | None = None, **about: str) -> None:
         super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
         self.retry_after = retry_after
@@ -122,14 +136,21 @@ class Unreachable(ProviderUnavailable):
     def __init__(self, message: str, *, sent: bool = True, **about: str) -> None:
         super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
         self.sent = sent
+        self.may_repeat = not sent
+        if sent and "charged" not in about:
+            self.charged = "unknown"
 
 
 class BadAnswer(ProviderUnavailable):
     """An answer came that cannot be read: no JSON, too large, or of a shape nobody documented."""
 
+    charged: Charged = "unknown"
+
 
 class Blocked(ProviderUnavailable):
     """A gateway before the provider turns this client away, and every other request too."""
+
+    stops_batch = True
 
 
 class SubmitInDoubt(UdioError):
@@ -193,6 +214,16 @@ class LinkExpired(DownloadFailed):
 
 class JournalError(UdioError):
     """The journal cannot be trusted to remember, so nothing more is submitted."""
+
+    stops_batch = True
+
+
+class AnotherAccount(JournalError):
+    """The journal was made with another provider or API key. Nothing was changed."""
+
+
+class ClientClosed(UdioError, RuntimeError):
+    """The client was closed before this request left. Nothing was sent."""
 
 
 class CallbackRejected(UdioError):

@@ -5,8 +5,11 @@ from typing import Self
 
 import attrs
 
+from ._polling import TrackedTask
 from ._records import Outcome, Song, SongRequest, Stage, Task
-from ._watch import Watch
+
+Received = Callable[[TrackedTask], None]
+"""Told when the songs of a task have been handed to somebody."""
 
 
 @attrs.frozen(eq=False)
@@ -14,17 +17,23 @@ class Job:
     """A song that the provider has accepted and is making."""
 
     request: SongRequest
-    _watch: Watch = attrs.field(repr=False)
+    _tracked: TrackedTask = attrs.field(repr=False)
+    _received: Received = attrs.field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """The job's name in the journal: with it, it is asked for again and resolved."""
+        return self._tracked.key or ""
 
     @property
     def task_id(self) -> str:
         """The provider's id of the task: it finds the songs again, whatever happens here."""
-        return self._watch.task_id
+        return self._tracked.task_id
 
     @property
     def task(self) -> Task:
         """What was last seen of it."""
-        return self._watch.task
+        return self._tracked.task
 
     def updates(self) -> AsyncIterator[Task]:
         """Iterate over the steps forward: text ready, first audio, complete or failed.
@@ -32,8 +41,8 @@ class Job:
         Each stage comes once; stages that passed between two looks are skipped. The iteration
         ends with the job, with a failed one too: `songs` raises its error.
         """
-        self._watch.followed = True
-        return _Updates(self._watch)
+        self._tracked.followed = True
+        return _Updates(self._tracked, self._received)
 
     async def songs(self) -> tuple[Song, ...]:
         """Wait until the job is done and return its songs; call it as often as you like.
@@ -43,44 +52,69 @@ class Job:
             WaitExpired: still running after the deadline, or when the client was closed.
             AccountError: the key stopped working while it was being made.
         """
-        while not self._watch.over:
-            await self._watch.changed()
-        if self._watch.error is not None:
-            raise self._watch.error
-        return _titled(self._watch.task, self.request.title)
+        with self._tracked.awaited():
+            while not self._tracked.over:
+                await self._tracked.changed()
+        self._received(self._tracked)
+        if self._tracked.error is not None:
+            raise self._tracked.error
+        return _handed_out(self._tracked, self.request.title)
 
 
-def _titled(task: Task, title: str | None) -> tuple[Song, ...]:
-    """The songs so far, with the title asked for where the provider knows no titles."""
-    return tuple(attrs.evolve(song, title=song.title or title) for song in task.songs)
-
-
-def on_outcome(
-    job: Job, index: int, request: SongRequest | str, then: Callable[[Outcome], None]
-) -> None:
-    """Call `then` with the job's outcome once it is over."""
-    job._watch.on_done(_HandOver(job._watch, index, request, then))  # noqa: SLF001  # its own room
+def _handed_out(tracked: TrackedTask, title: str | None) -> tuple[Song, ...]:
+    """The songs, with their job, and the title asked for where the provider knows no titles."""
+    return tuple(
+        attrs.evolve(song, title=song.title or title, job_key=tracked.key)
+        for song in tracked.task.songs
+    )
 
 
 @attrs.frozen(eq=False)
-class _HandOver:
-    """One small object: the garbage collector visits all of them, and 10,000 may wait."""
+class Handover:
+    """Calls `then` with itself once a job is over.
 
-    _watch: Watch
-    _index: int
-    _request: SongRequest | str
-    _then: Callable[[Outcome], None]
+    One small object: the garbage collector visits all of them, and 10,000 may wait.
+    """
+
+    tracked: TrackedTask
+    index: int
+    request: SongRequest | str
+    then: Callable[["Handover"], None]
+
+    @classmethod
+    def of(
+        cls, job: Job, index: int, request: SongRequest | str, then: Callable[["Handover"], None]
+    ) -> Self:
+        """Return what waits for this job, once it is told to."""
+        return cls(job._tracked, index, request, then)  # noqa: SLF001  # its own room
+
+    def wait(self) -> None:
+        """Call `then` when the job is over, at once if it is already."""
+        self.tracked.on_end(self)
 
     def __call__(self) -> None:
-        title = None if isinstance(self._request, str) else self._request.title
-        self._then(
-            Outcome(
-                index=self._index,
-                request=self._request,
-                task_id=self._watch.task_id,
-                songs=_titled(self._watch.task, title),
-                error=self._watch.error,
-            )
+        """Take in that the job is over."""
+        self.then(self)
+
+    def cancel(self) -> None:
+        """Wait for it no more."""
+        self.tracked.no_more(self)
+
+    @property
+    def comes_late(self) -> bool:
+        """Whether its songs could not be saved before: those of others go first."""
+        return self.tracked.entry is not None and bool(self.tracked.entry.undelivered)
+
+    def outcome(self) -> Outcome:
+        """Return how the job ended."""
+        title = None if isinstance(self.request, str) else self.request.title
+        return Outcome(
+            index=self.index,
+            request=self.request,
+            job_key=self.tracked.key,
+            task_id=self.tracked.task_id,
+            songs=_handed_out(self.tracked, title),
+            error=self.tracked.error,
         )
 
 
@@ -88,16 +122,20 @@ class _HandOver:
 class _Updates:
     """A class, not a generator: leaving it early leaves nothing behind to close."""
 
-    _watch: Watch
+    _tracked: TrackedTask
+    _received: Received
     _shown: Stage = Stage.QUEUED
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Task:
-        while not self._shown.is_before(self._watch.task.stage):
-            if self._watch.over:
-                raise StopAsyncIteration
-            await self._watch.changed()
-        self._shown = self._watch.task.stage
-        return self._watch.task
+        with self._tracked.awaited():
+            while not self._shown.is_before(self._tracked.task.stage):
+                if self._tracked.over:
+                    raise StopAsyncIteration
+                await self._tracked.changed()
+        self._shown = self._tracked.task.stage
+        if self._tracked.over:
+            self._received(self._tracked)
+        return self._tracked.task

@@ -21,20 +21,23 @@ _PART = re.compile(r".+-[0-9a-f]{12}\.[a-z0-9]{2,5}\.[0-9a-f]{8}\.part", re.DOTA
 
 
 def file_name(song: Song, encoding: str | None = None) -> str:
-    """Name the file after the title and a fingerprint of the id; valid everywhere.
+    """Name the file after the title and a fingerprint of provider, task and song; valid everywhere.
 
-    Not after the id's first letters: those of one task may share them, and their title too.
-    Where file names are not UTF-8, as `encoding` or the system says, it is of ASCII: such a name
-    means the same in every locale.
+    Not after the id's first letters: those of one task may share them, and their title too. And
+    not after the id alone: some providers number the songs of each task. Where file names are not
+    UTF-8, as `encoding` or the system says, it is of ASCII: that means the same in every locale.
     """
     encoding = sys.getfilesystemencoding() if encoding is None else encoding
-    return _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
+    return _name(
+        song, _identity(song), _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8"
+    )
 
 
 def former_names(song: Song) -> tuple[str, ...]:
     """Return what the file may be called otherwise, by an earlier version or in another locale."""
     names = [
-        _name(song, length, ascii_only=ascii_only)
+        _name(song, identity, length, ascii_only=ascii_only)
+        for identity in (_identity(song), song.id)
         for length in (_TITLE_BYTES, _FORMER_TITLE_BYTES)
         for ascii_only in (False, True)
     ]
@@ -46,10 +49,15 @@ def is_part(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
-def _name(song: Song, title_bytes: int, *, ascii_only: bool) -> str:
-    fingerprint = hashlib.sha256(song.id.encode(errors="surrogatepass")).hexdigest()[:_FINGERPRINT]
+def _name(song: Song, identity: str, title_bytes: int, *, ascii_only: bool) -> str:
+    seed = identity.encode(errors="surrogatepass")
+    fingerprint = hashlib.sha256(seed).hexdigest()[:_FINGERPRINT]
     title = song.title or "untitled"
     return f"{_clean(_unaccented(title) if ascii_only else title, title_bytes)}-{fingerprint}.mp3"
+
+
+def _identity(song: Song) -> str:
+    return f"{song.provider}\0{song.task_id}\0{song.id}"
 
 
 def _unaccented(title: str) -> str:

@@ -7,7 +7,13 @@ from typing import Any, Literal, Self
 
 import attrs
 
-from ._errors import InvalidRequest, UdioError
+from ._errors import (
+    GenerationFailed,
+    InvalidRequest,
+    ModerationFailed,
+    UdioError,
+    UpstreamFailed,
+)
 
 VocalGender = Literal["male", "female"]
 
@@ -93,9 +99,8 @@ def _wire_fields(_request: object, field: "attrs.Attribute[Any]", value: object)
 
 
 def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
-    if value is not None and not (
-        isinstance(value, str) and value.isprintable() and 0 < len(value) <= 200
-    ):
+    name = value.partition(" (attempt ")[0] if isinstance(value, str) else ""
+    if value is not None and not (name and str(value).isprintable() and len(name) <= 200):
         raise InvalidRequest(f"{field.name} is {value!r}; give 1 to 200 printable characters")
 
 
@@ -205,6 +210,8 @@ class Song:
     """Set when this song failed; the others of its task may be fine."""
     unverified: bool = False
     """A callback said so, and no look could confirm it: its task's id was never received."""
+    job_key: str | None = attrs.field(default=None, eq=False)
+    """The job that it was made for, where a client has handed it out."""
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
     """What the provider said, word for word."""
 
@@ -228,6 +235,44 @@ class Task:
     """What the provider said, word for word; a client keeps it once the task is final."""
 
 
+_FAILURES: Mapping[FailureKind, type[GenerationFailed]] = {
+    FailureKind.MODERATION: ModerationFailed,
+    FailureKind.UPSTREAM: UpstreamFailed,
+}
+
+
+def failure_error(task: Task) -> GenerationFailed:
+    """Return the error for a task that failed, with the songs that arrived all the same."""
+    failure = task.error or Failure(message="the provider gave no reason")
+    return _FAILURES.get(failure.kind, GenerationFailed)(
+        f"{task.provider} task {task.id} failed: {failure}",
+        songs=tuple(
+            song for song in task.songs if song.audio_url and song.stage is not Stage.FAILED
+        ),
+        provider=task.provider,
+        task_id=task.id,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class CallbackAddress:
+    """Where the provider shall report to, and the secret it shall show there."""
+
+    url: str
+    secret: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class CallbackNews:
+    """What a callback says of its task: how far it is, and either its id or its songs."""
+
+    stage: Stage
+    task_id: str | None = None
+    songs: tuple[Song, ...] = ()
+    """Their `task_id` is empty where the callback names none."""
+    error: Failure | None = None
+
+
 @attrs.frozen(kw_only=True)
 class Credits:
     """What the account has left, in the provider's own credits."""
@@ -246,6 +291,8 @@ class Outcome:
     index: int
     """The request's place in the input, from 0."""
     request: SongRequest | str
+    job_key: str | None = None
+    """The job's name in the journal."""
     task_id: str | None = None
     songs: tuple[Song, ...] = ()
     """What arrived; with an error, whatever arrived all the same."""

@@ -1,8 +1,7 @@
 """The paid step: the intent is kept, one request leaves, its answer gets exactly one verdict.
 
-It is repeated only where it is proved that nothing was taken (`Unreachable` with `sent=False`)
-or where the provider said so (`RateLimited`). Everything else is the adapter's verdict, raised as
-an error that says whether money may be gone.
+It is repeated only where the error says so (`may_repeat`), which means that nothing was taken.
+Everything else is raised as it is, or as a doubt where it proves nothing.
 """
 
 import anyio
@@ -10,172 +9,283 @@ import attrs
 from anyio.abc import TaskGroup
 
 from ._addresses import Addresses
-from ._book import Book, remembered_error
-from ._counter import CreditCounter
-from ._errors import BadAnswer, InvalidRequest, RateLimited, SubmitInDoubt, UdioError, Unreachable
+from ._audit import CreditCounter
+from ._concurrency import Unfinished, owned
+from ._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError
 from ._events import Event, Observer
-from ._http import Http
-from ._lane import Lane
-from ._poller import Poller
-from ._records import SongRequest, Stage
-from ._tasks import owned
-from ._watch import Watch
+from ._gate import SubmitGate
+from ._http import Departure, HttpSender, PaidHttp
+from ._polling import Poller, TrackedTask
+from ._records import CallbackAddress, SongRequest, Stage
 from .journal import Entry, State
-from .providers.base import CallbackAddress, Provider, names_own_callback
+from .journal.jobs import remembered_error
+from .journal.store import JobStore
+from .providers.base import Provider, names_own_callback
 
-_ATTEMPTS = 8
-_ANSWERED = frozenset({State.ACCEPTED, State.READY})
-_REPEATABLE = frozenset({State.REFUSED, State.NOT_SENT})
-"""States of a job from which it may be submitted again: nothing was taken."""
+_TRIES = 8
+_CLOSED = "the client was closed while the request was on the wire"
+
+
+@attrs.define(kw_only=True, eq=False)
+class _Work:
+    """One job that is being submitted, and what callbacks say of it before its answer is here."""
+
+    request: SongRequest
+    key: str
+    is_new: bool
+    stopped_by: UdioError | None
+    only: frozenset[State] | None
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+    departure: Departure = attrs.field(factory=Departure)
+    early: Stage | None = None
 
 
 @attrs.define(kw_only=True, eq=False)
 class Submitter:
     """Sends paid requests, a few at a time, each in a task of the client.
 
-    A caller that is cancelled while it waits for its turn sends nothing; once its request is on
-    the wire, it goes on without the caller.
+    A caller that is cancelled takes its request back, whatever it was waiting for; once the
+    request's first byte has left, it goes on without the caller.
     """
 
     provider: Provider
-    http: Http
+    http: HttpSender
     tasks: TaskGroup
     poller: Poller
-    book: Book
-    lane: Lane
+    store: JobStore
+    gate: SubmitGate
     counter: CreditCounter
     resubmit_doubts: bool = False
     observer: Observer | None = None
     addresses: Addresses | None = None
-    """Where the provider shall report to, if it shall."""
-    running: dict[str, anyio.Event] = attrs.field(factory=dict, init=False)
-    """The jobs that are being submitted at this moment, by key."""
-    early: dict[str, Stage] = attrs.field(factory=dict, init=False)
-    """What callbacks have said of those, before the answer was here."""
+    """Where the provider is told to report to, once callbacks are taken."""
+    _running: dict[str, _Work] = attrs.field(factory=dict, init=False)
+    """What is being submitted at this moment, by key."""
 
     async def submit(
-        self, request: SongRequest, key: str, *, stopped_by: UdioError | None = None
-    ) -> Watch:
-        """Have the song accepted, unless the journal says that it was, and watch it.
+        self,
+        request: SongRequest,
+        key: str,
+        *,
+        is_new: bool = False,
+        stopped_by: UdioError | None = None,
+        only: frozenset[State] | None = None,
+    ) -> TrackedTask | None:
+        """Have the song accepted, unless the journal says that it was, and track it.
 
         With `stopped_by` nothing is sent: a job that would have to be ends with such an error.
+        With `only`, a job that is in none of these states any more is left alone: None.
 
         Raises:
-            RequestError, AccountError, ProviderUnavailable: nothing was taken.
+            RequestError, AccountError, ProviderUnavailable, ClientClosed: nothing was taken.
             SubmitInDoubt: it may have been taken; it is not asked for again.
             GenerationFailed: it was accepted in an earlier run, and failed.
             JournalError: the intent, or the id in the error, could not be kept.
         """
-        while (first := self.running.get(key)) is not None:
-            await first.wait()  # the same job is being submitted: see what becomes of it
-        self.running[key] = anyio.Event()
+        while (first := self._running.get(key)) is not None:
+            await first.done.wait()  # the same job is being submitted: see what becomes of it
+        work = self._running[key] = _Work(
+            request=request, key=key, is_new=is_new, stopped_by=stopped_by, only=only
+        )
         try:
-            for attempt in range(_ATTEMPTS):
-                known = await self.book.recall(request, key)
-                if known is not None and not self._may_submit(known):
-                    return self._remembered(known, request)
-                if stopped_by is not None:
-                    raise type(stopped_by)(str(stopped_by), provider=self.provider.name)
-                self.provider.check(request)
-                try:
-                    return await self._attempt(attempt, request, key, known)
-                except (RateLimited, Unreachable) as error:
-                    if attempt + 1 == _ATTEMPTS or not _took_nothing(error):
-                        raise
-                    self._tell_retried(error)
+            return await owned(self.tasks, self._run, work)
+        except Unfinished:
+            raise self._unfinished(work) from None
+        finally:
+            work.departure.withdraw("its caller was cancelled")
+
+    def is_awaited(self, key: str) -> bool:
+        """Whether a job is being submitted for a caller who waits for it."""
+        work = self._running.get(key)
+        return work is not None and not work.departure.withdrawn
+
+    def is_running(self, key: str) -> bool:
+        """Whether a job is being submitted, waited for or not."""
+        return key in self._running
+
+    def note_early(self, key: str, stage: Stage) -> bool:
+        """Keep what a callback says of a job before its answer is here, in whatever order."""
+        work = self._running.get(key)
+        if work is not None and (work.early is None or work.early.is_before(stage)):
+            work.early = stage
+        return work is not None
+
+    def close(self) -> None:
+        """Take back what has not left, and let nothing leave any more."""
+        self.gate.close()
+        for work in self._running.values():
+            work.departure.withdraw("the client was closed")
+
+    def _unfinished(self, work: _Work) -> UdioError:
+        """Return what is to be said to a caller whose client was closed meanwhile."""
+        if not work.departure.may_have_left:
+            return ClientClosed("the client was closed; the request was not sent", job_key=work.key)
+        return SubmitInDoubt(
+            f"{self.provider.name} may have taken the song: {_CLOSED}",
+            provider=self.provider.name,
+            job_key=work.key,
+            evidence=_CLOSED,
+        )
+
+    async def _run(self, work: _Work) -> TrackedTask | None:
+        """Submit a job, in a task of the client."""
+        try:
+            return await self._submit(work)
         except UdioError as error:
-            error.job_key = key
+            error.job_key = error.job_key or work.key
             raise
         finally:
-            self.running.pop(key).set()
-            self.early.pop(key, None)
-        raise AssertionError("the last attempt returned or raised")
+            for key in [key for key, other in self._running.items() if other is work]:
+                del self._running[key]
+            work.done.set()
+
+    async def _submit(self, work: _Work) -> TrackedTask | None:
+        """Submit a job as often as it may be, unless it is known to be taken already."""
+        tries = 0
+        repeated = False
+        while True:
+            known = await self._recall(work) if repeated or not work.is_new else None
+            if work.only is not None and (known is None or known.state not in work.only):
+                return None
+            if known is not None and not self._may_submit(known):
+                return self._remembered(known, work.request)
+            if work.stopped_by is not None:
+                raise _stopped(work.stopped_by, self.provider.name)
+            self.provider.check(work.request)
+            counts, result = await self._attempt(work, known, tries)
+            if not isinstance(result, UdioError):
+                return result
+            tries, repeated = tries + counts, True
+            if tries == _TRIES:
+                raise result
+            self._tell_retried(result)
+
+    async def _recall(self, work: _Work) -> Entry | None:
+        """Return what is known of a job.
+
+        Raises:
+            InvalidRequest: it was made and handed out, and nothing of it is kept.
+        """
+        with work.departure.waits():
+            known = await self.store.recall(work.request, work.key)
+        if known is not None and known.key != work.key:  # named by an older rule
+            work.key = known.key
+            self._running.setdefault(work.key, work)
+        gone = known is None and not work.is_new and self.store.fresh_keys.gave(work.key)
+        if gone and work.only is None:
+            raise InvalidRequest(
+                f"job {work.key} is over, and was handed out; without a journal on disk its songs "
+                "are not kept"
+            )
+        return known
 
     def _may_submit(self, known: Entry) -> bool:
-        doubted = known.state is State.IN_DOUBT and self.resubmit_doubts
-        return known.state in _REPEATABLE or doubted
+        if known.state is State.IN_DOUBT:
+            return self.resubmit_doubts and not known.was_taken
+        return known.state.may_be_sent
 
-    def _remembered(self, known: Entry, request: SongRequest) -> Watch:
+    def _remembered(self, known: Entry, request: SongRequest) -> TrackedTask:
         """Go on with a job of an earlier run where it stands."""
         if known.state is State.ACCEPTED and known.task_id is not None:
-            return self.poller.watch(known.task_id, request, known, resumed=True)
-        if known.state is State.READY:
+            return self.poller.track(known.task_id, request, known, resumed=True)
+        if known.state.has_songs:
             return self.poller.finished(known)
-        if known.state is State.SENDING:
+        error = remembered_error(known)
+        if error is None:
             raise InvalidRequest(
                 f"key {known.key!r} is being submitted at this moment; wait for it"
             )
-        raise remembered_error(known)
-
-    def note_early(self, key: str, stage: Stage) -> None:
-        """Remember what a callback says of a job before its answer is here, in whatever order."""
-        before = self.early.get(key)
-        if before is None or before.is_before(stage):
-            self.early[key] = stage
+        raise error
 
     async def _attempt(
-        self, attempt: int, request: SongRequest, key: str, known: Entry | None
-    ) -> Watch:
-        await self.lane.enter()
-        return await owned(self.tasks, self._paid_step, attempt, request, key, known)
+        self, work: _Work, known: Entry | None, tries: int
+    ) -> tuple[bool, TrackedTask | UdioError]:
+        """Wait for a place and a turn, and take the paid step once.
 
-    async def _paid_step(
-        self, attempt: int, request: SongRequest, key: str, known: Entry | None
-    ) -> Watch:
-        """Runs in a task of the client, in this order, whoever has stopped waiting for it."""
+        Returns the task, or the error after which the request may be sent again and whether that
+        try counts.
+        """
+        http = self.http.paying(work.departure)
+        probe: bool | None = None
+        tracked: TrackedTask | None = None
+        error: UdioError | None = None
         try:
-            entry = await self.book.intend(request, key, known)
-            self.lane.count_settled(key)
-            address = await self._address(request, entry)
-            entry = await self._ask(attempt, request, entry, address)
-            return self._watch(request, entry)
-        except UdioError as error:
-            if error.charged == "no":
-                self.lane.count_nothing_taken()
-            raise
+            with work.departure.waits():
+                probe = await self.gate.enter()
+                await http.take_turn()
+                while self.gate.held_back:  # meanwhile
+                    http.give_back()
+                    await self.gate.pause()
+                    await http.take_turn()
+            tracked = await self._paid_step(work, known, http)
+        except UdioError as caught:
+            error = caught
+            if not (error.may_repeat and error.charged == "no"):
+                raise
+            # Before the place is free: the next one shall see it.
+            return self.gate.hold_back(error, attempt=tries, probe=bool(probe)), error
         finally:
-            self.lane.leave()
+            http.give_back()
+            if probe is not None:  # it has a place
+                self.gate.leave(
+                    probe=probe,
+                    accepted=tracked is not None,
+                    charged=tracked is not None or (error is not None and error.charged != "no"),
+                )
+        return True, tracked
+
+    async def _paid_step(self, work: _Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
+        """Keep the intent, send, and keep what came of it, in this order."""
+        with anyio.CancelScope(shield=True):  # what is written down has to be known here
+            entry = await self.store.intend(work.request, work.key, known)
+        self.gate.count_settled(entry.key)
+        try:
+            address = await self._address(work.request, entry)
+            work.departure.hand_over()
+            task_id = await self.provider.submit(http, work.request, address)
+        except Exception as error:  # noqa: BLE001  # an adapter may let out anything
+            return await self._settle(work, entry, error)
+        except BaseException:  # the client is being closed for good
+            if work.departure.may_have_left:
+                with anyio.CancelScope(shield=True):
+                    await self.store.doubt(entry, _CLOSED)
+            raise
+        entry = await self.store.accept(entry, task_id)
+        tracked = self.poller.track(task_id, work.request, entry)
+        if work.early is not None:
+            self.poller.call(entry.key, work.early)
+        return tracked
 
     async def _address(self, request: SongRequest, entry: Entry) -> CallbackAddress | None:
         if self.addresses is None or names_own_callback(request):
             return None
         return await self.addresses.give(entry.key, entry.attempt)
 
-    def _watch(self, request: SongRequest, entry: Entry) -> Watch:
-        if entry.task_id is None:
-            return self.poller.finished(entry)
-        watch = self.poller.watch(entry.task_id, request, entry)
-        if entry.key in self.early:
-            self.poller.call(entry.key, self.early[entry.key])
-        return watch
+    async def _settle(self, work: _Work, entry: Entry, error: Exception) -> TrackedTask:
+        """Keep the verdict; for a doubt also what the account's counter says of it.
 
-    async def _ask(
-        self, attempt: int, request: SongRequest, entry: Entry, address: CallbackAddress | None
-    ) -> Entry:
-        """Send the request, and keep its id, or the verdict where it brings none."""
-        try:
-            task_id = await self.provider.submit(self.http, request, address)
-        except Exception as error:
-            if isinstance(error, (RateLimited, Unreachable)) and _took_nothing(error):
-                # Before the lane is free: the next one shall see it.
-                self.lane.hold_back(attempt, error)
-            verdict = self._verdict(error)
-            settled = await self._settle(entry, verdict)
-            if settled.state in _ANSWERED:  # by its callback
-                return settled
-            if settled.state is State.FAILED:
-                raise remembered_error(settled) from error
-            if verdict is error:
-                raise
-            raise verdict from error
-        return await self.book.accept(entry, task_id)
+        Raises:
+            UdioError: the verdict, unless a callback has brought the songs or the id meanwhile.
+        """
+        verdict = self._verdict(error)
+        settled = await self.store.settle(entry, verdict)
+        if settled.state is State.ACCEPTED and settled.task_id is not None:
+            return self.poller.track(settled.task_id, work.request, settled)
+        if settled.state.has_songs:
+            return self.poller.finished(settled)
+        if settled.state is State.FAILED:
+            raise remembered_error(settled) or verdict from error
+        if isinstance(verdict, SubmitInDoubt):
+            self.gate.count_doubt(entry.key)
+            verdict.evidence += await self.counter.since_start()
+            await self.store.add_evidence(entry.key, verdict.evidence)
+        raise verdict from (None if verdict is error else error)
 
     def _verdict(self, error: Exception) -> UdioError:
-        """Take for a doubt whatever an adapter let out that proves nothing."""
-        proves_nothing = isinstance(error, BadAnswer) or (
-            isinstance(error, Unreachable) and error.sent
-        )
-        if isinstance(error, UdioError) and not proves_nothing:
+        """Take for a doubt whatever an adapter let out that does not prove that nothing left."""
+        if isinstance(error, SubmitInDoubt):
+            return error
+        if isinstance(error, UdioError) and error.charged == "no":
             return error
         return SubmitInDoubt(
             f"{self.provider.name} may have taken the song: {error!r}",
@@ -183,22 +293,14 @@ class Submitter:
             evidence=f"the adapter raised {error!r}",
         )
 
-    async def _settle(self, entry: Entry, error: UdioError) -> Entry:
-        """Keep the verdict; for a doubt also what the account's counter says of it."""
-        settled = await self.book.settle(entry, error)
-        if settled.state is State.IN_DOUBT and isinstance(error, SubmitInDoubt):
-            self.lane.count_doubt(entry.key)
-            error.evidence += await self.counter.since_start()
-            await self.book.add_evidence(entry.key, error.evidence)
-        return settled
-
-    def _tell_retried(self, error: RateLimited | Unreachable) -> None:
+    def _tell_retried(self, error: UdioError) -> None:
         if self.observer:
-            wait = self.lane.held_back
+            wait = self.gate.held_back
             self.observer(
                 Event(kind="retried", provider=self.provider.name, error=error, wait=wait)
             )
 
 
-def _took_nothing(error: RateLimited | Unreachable) -> bool:
-    return isinstance(error, RateLimited) or not error.sent
+def _stopped(error: UdioError, provider: str) -> UdioError:
+    """Return the error of a job that is not sent any more, because of another one's."""
+    return type(error)(str(error), provider=provider)

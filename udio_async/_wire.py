@@ -1,16 +1,26 @@
-"""From bytes to records: JSON with caps, strict types, and errors that a person can read."""
+"""From bytes to records: JSON with caps, strict types, and errors that a person can read.
+
+A record is read strictly first. Where that fails, each odd field is left out, with one line in
+the log, and the rest is read: a title that is a number must not cost a song that is paid for.
+"""
 
 import json
+import logging
 import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar, get_origin
+from functools import lru_cache, partial
+from typing import Annotated, Any, TypeVar, get_origin
 
 import cattrs
-from cattrs import BaseValidationError, transform_error
+from cattrs import (
+    BaseValidationError,
+    ClassValidationError,
+    IterableValidationError,
+    transform_error,
+)
 from cattrs.cols import list_structure_factory
 
 from ._errors import BadAnswer
@@ -21,17 +31,27 @@ MAX_DEPTH = 64
 """Levels of nesting. The deepest documented answer has four."""
 MAX_DIGITS = 40
 """Digits of a number: a longer one is an attack on the parser, not a duration."""
+MAX_VALUES = 50_000
+"""Values in one answer, commas of its texts included: reading so many takes 40 ms."""
+MAX_ENTRIES = 100
+"""Entries of a list that are read: no task has nearly as many songs."""
+MAX_TOLD = 20
+"""Odd fields of one answer that the log tells of."""
 EXCERPT = 80
 """Characters of a foreign body that an error may show."""
 
 OptionalText = Annotated[str | None, "text"]
 """Text, where "" and null both mean "not yet"."""
+OptionalId = Annotated[str | None, "id"]
+"""An id, which some servers write as a number."""
 Seconds = Annotated[float | None, "seconds"]
 """A duration: 156.36, "156.36", "2:36", "" or null."""
 Instant = Annotated[datetime | None, "instant"]
 """A time: ISO 8601, "2024-09-05 13:09:01" (read as UTC), or epoch milliseconds; bad is None."""
 Number = Annotated[float | None, "number"]
 """A number, perhaps written as text, or null."""
+
+logger = logging.getLogger("udio_async")
 
 
 # Bytes to plain values -----------------------------------------------------------------------
@@ -41,17 +61,21 @@ def loads(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     """Read JSON as it may come from a stranger.
 
     UTF-8, UTF-16 and UTF-32 are told apart, with or without a byte order mark; bytes and
-    surrogates that are no text become U+FFFD.
+    surrogates that are no text become U+FFFD. NaN, Infinity and numbers of too many digits, which
+    JSON does not have, become None.
 
     Raises:
-        BadAnswer: no JSON, NaN or Infinity, a number of too many digits, or nested too deep.
+        BadAnswer: no JSON, nested too deep, or of more values than any answer has.
     """
     try:
         text = body.decode(json.detect_encoding(body), errors="replace").removeprefix("\ufeff")
-        value = json.loads(
-            text, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
-        )
-        return _clean(value, 0)
+        brackets = text.count("[") + text.count("{")
+        if brackets + text.count(",") > MAX_VALUES:
+            raise BadAnswer(f"the answer holds more than {MAX_VALUES} values: {describe(body)}")
+        value = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_no_number)
+        # A usual answer needs no walk through all of its values.
+        plain = brackets <= MAX_DEPTH and "\\ud" not in text and "\\uD" not in text
+        return value if plain else _clean(value, 0)
     except (ValueError, RecursionError) as error:
         raise BadAnswer(f"the answer is no usable JSON: {describe(body)}") from error
 
@@ -74,21 +98,17 @@ def describe(body: bytes) -> str:
     return repr(shown)
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
-def _finite(digits: str) -> float:
+def _finite(digits: str) -> float | None:
     number = float(digits)  # 1e400 is valid JSON and becomes infinite
-    if not math.isfinite(number):
-        raise ValueError("a number that is not finite")
-    return number
+    return number if math.isfinite(number) else None
 
 
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+def _no_number(_word: str) -> None:
+    """Read NaN and Infinity."""
 
 
 def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON is anything
@@ -128,25 +148,80 @@ def make_converter(*, strict: bool = False) -> cattrs.Converter:
     return converter
 
 
-def structure(converter: cattrs.Converter, payload: object, kind: type[T]) -> T:
-    """Make a record of a plain value.
+def structure(converter: cattrs.Converter, payload: object, kind: type[T], *, about: str) -> T:
+    """Make a record of a plain value; what is odd in it is left out, and told to the log.
+
+    `about` names the task or the page for the log.
 
     Raises:
-        BadAnswer: it has another shape; the message says where, and what was found.
+        BadAnswer: it is no object, or what has to be there is not; the message says what.
     """
     if not isinstance(payload, Mapping):
         raise BadAnswer(f"the answer should be an object, and is {_name(payload)}")
+    odd: Odd = []
     try:
         return converter.structure(payload, kind)
+    except BaseValidationError as error:
+        plain = _without_odd(payload, error, about, odd)
+    try:
+        record = converter.structure(plain, kind)
     except BaseValidationError as error:
         faults = transform_error(error, path="answer", format_exception=_fault)
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         listed = "; ".join(excerpt(fault) for fault in faults[:3])
         raise BadAnswer(f"the answer has an undocumented shape: {listed}{more}") from error
+    for where, flaw in odd[:MAX_TOLD]:
+        _log_odd(where, flaw)
+    return record
 
 
 def _fault(error: BaseException, _kind: type | None) -> str:
     return "a field is missing" if isinstance(error, KeyError) else str(error)
+
+
+Odd = list[tuple[str, str]]
+
+
+def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return a value with None in place of what `error` finds at fault, and list that in `odd`."""
+    if isinstance(error, ClassValidationError) and isinstance(value, Mapping):
+        fields = dict(value)
+        for flaw, note in error.group_exceptions()[0]:
+            if note.name in fields:
+                there = f"{where}, {note.name}"
+                fields[note.name] = _without_odd(fields[note.name], flaw, there, odd)
+        return fields
+    if isinstance(error, IterableValidationError):
+        entries = list(value[:MAX_ENTRIES])
+        for flaw, at in error.group_exceptions()[0]:
+            place = int(at.index)
+            entries[place] = _without_odd(value[place], flaw, f"{where} {place}", odd)
+        return entries
+    odd.append((where, str(error)))
+    return None
+
+
+@lru_cache(maxsize=4096)  # a task is looked at many times, and told about once
+def _log_odd(where: str, flaw: str) -> None:
+    logger.warning("%s is left out: %s", where, excerpt(flaw))
+
+
+def objects_in(value: object, where: str) -> list[Mapping[str, Any]]:
+    """Return the objects of a list, at most 100; anything else in it is left out.
+
+    Raises:
+        BadAnswer: it is no list.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise BadAnswer(f"{where} should be a list, and is {_name(value)}")
+    entries = value[:MAX_ENTRIES]
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            _log_odd(f"{where} {place}", f"expected an object, found {_name(entry)}")
+            break  # one line will do
+    return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
 def _name(value: object) -> str:
@@ -166,6 +241,13 @@ def _exact_text(value: object, _kind: object) -> str:
     if type(value) is not str:
         raise _expected("text", value)
     return value
+
+
+def _id(value: object, kind: object) -> str | None:
+    if type(value) is int:
+        return str(value)
+    text = _optional_text(value, kind)
+    return text if text is None or text.strip() else None
 
 
 def _exact_integer(value: object, _kind: object) -> int:
@@ -197,7 +279,7 @@ def _exact_list(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
     def hook(value: object, kind: type) -> list[Any]:
         if not isinstance(value, list):
             raise _expected("a list", value)
-        entries: list[Any] = structure_list(value, kind)
+        entries: list[Any] = structure_list(value[:MAX_ENTRIES], kind)
         return entries
 
     return hook
@@ -211,7 +293,7 @@ def _number(value: object, kind: object) -> float | None:
     if not isinstance(value, str):
         return None if value is None else _exact_float(value, kind)
     try:
-        return _finite(value) if value.strip() else None
+        return _finite(value[:MAX_DIGITS]) if value.strip() else None
     except ValueError:
         raise _expected("a number", value) from None
 
@@ -244,6 +326,7 @@ def _instant(value: object, _kind: object) -> datetime | None:
 
 _TOLERANT: tuple[tuple[object, Callable[[Any, Any], Any]], ...] = (
     (OptionalText, _optional_text),
+    (OptionalId, _id),
     (Seconds, _seconds),
     (Instant, _instant),
     (Number, _number),

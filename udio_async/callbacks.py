@@ -10,19 +10,13 @@ from typing import Any
 
 import anyio
 import attrs
-from anyio.abc import TaskGroup
 
 from ._addresses import Addresses
-from ._book import Book
-from ._errors import CallbackRejected, JournalError
-from ._events import Event, Observer
-from ._hosts import is_private_url
-from ._poller import Poller
-from ._records import Failure, Song, SongRequest, Stage, Task
-from ._submit import Submitter
-from ._tasks import owned
-from .journal import Entry, State
-from .providers.base import CallbackNews, Provider
+from ._concurrency import Unfinished
+from ._errors import CallbackRejected, InvalidRequest, JournalError
+from ._records import CallbackAddress, CallbackNews, Failure, Song, Stage
+from ._session import Session
+from ._urls import is_private_url
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -37,72 +31,25 @@ _AT_ONCE = 64
 """Callbacks that are read at once; those of strangers are refused before they are read."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Reception:
-    """What an open client has for those who call."""
+def _checked(song: Song, *, local: bool) -> Song:
+    """Refuse links that lead somewhere else than to the public internet.
 
-    provider: Provider
-    addresses: Addresses
-    book: Book
-    poller: Poller
-    submitter: Submitter
-    tasks: TaskGroup
-    local: bool
-    """The provider is on this machine, and so are its links."""
-    observer: Observer | None = None
-
-    async def take(self, key: str, news: CallbackNews) -> None:
-        """Act on what a callback says of a job.
-
-        Raises:
-            JournalError: it cannot be kept, and should come again.
-        """
-        news = attrs.evolve(news, songs=tuple(map(self._checked, news.songs)))
-        entry, healed = await self.book.hear(key, news)
-        if entry is None:
-            return
-        if healed:
-            self.submitter.lane.count_settled(key)
-            self._tell_healed(entry)
-        if self.poller.call(key, news.stage):
-            return
-        if key in self.submitter.running:
-            self.submitter.note_early(key, news.stage)
-        elif entry.state is State.ACCEPTED:
-            self._watch(entry)
-
-    def _watch(self, entry: Entry) -> None:
-        """Look at a song of an earlier run, or one that was in doubt until now."""
-        request = SongRequest.from_json(entry.request, self.provider.traits.options)
-        self.poller.watch(entry.task_id or "", request, entry, resumed=True)
-
-    def _tell_healed(self, entry: Entry) -> None:
-        if self.observer is not None:
-            stage = Stage.COMPLETE if entry.state is State.READY else Stage.QUEUED
-            task = Task(
-                id=entry.task_id or "",
-                provider=self.provider.name,
-                stage=Stage.FAILED if entry.state is State.FAILED else stage,
-                songs=entry.songs,
-            )
-            self.observer(Event(kind="healed", provider=self.provider.name, task=task))
-
-    def _checked(self, song: Song) -> Song:
-        """Refuse links that lead somewhere else than to the public internet."""
-        links = [url for url in (song.audio_url, song.image_url) if url is not None]
-        if self.local or all(_is_public(url) for url in links):
-            return song
-        return attrs.evolve(
-            song,
-            stage=Stage.FAILED,
-            audio_url=None,
-            image_url=None,
-            error=Failure(message="its links do not lead to the public internet"),
-        )
+    A song without its cover is a song; one whose audio leads elsewhere has failed.
+    """
+    image = song.image_url if local or _is_public(song.image_url) else None
+    song = attrs.evolve(song, image_url=image)
+    if local or song.audio_url is None or _is_public(song.audio_url):
+        return song
+    return attrs.evolve(
+        song,
+        stage=Stage.FAILED,
+        audio_url=None,
+        error=Failure(message="its link does not lead to the public internet"),
+    )
 
 
-def _is_public(url: str) -> bool:
-    return url.startswith("https://") and not is_private_url(url)
+def _is_public(url: str | None) -> bool:
+    return url is not None and url.startswith("https://") and not is_private_url(url)
 
 
 class Callbacks:
@@ -114,8 +61,8 @@ class Callbacks:
     changes nothing for any but the first.
     """
 
-    def __init__(self, reception: Callable[[], Reception | None]) -> None:
-        self._reception = reception
+    def __init__(self, session: Callable[[], Session | None]) -> None:
+        self._session = session
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,25 +84,30 @@ class Callbacks:
             JournalError: it cannot be kept.
             RuntimeError: the client is not open.
         """
-        reception = self._reception()
-        if reception is None:
+        session = self._session()
+        if session is None or session.addresses is None:
             raise RuntimeError("the client is not open; use it inside `async with Client(...)`")
-        await reception.addresses.rotate()
+        await session.addresses.rotate()
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         """Take one callback, and return the status and its reason."""
-        reception = self._reception()
-        if reception is None or self._busy >= _AT_ONCE:
+        session = self._session()
+        addresses = session.addresses if session is not None else None
+        if session is None or addresses is None or self._busy >= _AT_ONCE:
             return 503, "try again"
         self._busy += 1
         try:
-            token = await _known_token(reception, scope)
-            key, news = await _read_news(reception, scope, token, await _read_in_time(receive))
-            await owned(reception.tasks, reception.take, key, news)
+            token = await _known_token(addresses, scope)
+            body = await _read_in_time(receive)
+            address, job = await _address_of(addresses, token)
+            news = _read_news(session, _headers(scope), body, address)
+            await session.hear(*job, news)
         except _Refused as refusal:
             return refusal.status, refusal.reason
-        except (JournalError, RuntimeError):  # the latter: the client was closed meanwhile
+        except (JournalError, Unfinished):  # the latter: the client was closed meanwhile
             return 503, "it could not be kept, try again"
+        except InvalidRequest:  # a job that is over, and that nothing is kept of
+            return 200, "ok"
         finally:
             self._busy -= 1
         return 200, "ok"
@@ -169,12 +121,12 @@ class _Refused(Exception):
     reason: str
 
 
-async def _known_token(reception: Reception, scope: Scope) -> str:
+async def _known_token(addresses: Addresses, scope: Scope) -> str:
     """Return the part of the path that says whose callback it is, before anything is read."""
     if scope["method"] != "POST":
         raise _Refused(405, "a callback is a POST")
-    token = str(scope["path"]).rpartition("/")[2]
-    if await reception.addresses.find(token) is None:
+    token = str(scope["path"]).rstrip("/").rpartition("/")[2]
+    if await addresses.find(token) is None:
         raise _Refused(404, "no such address")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADERS:
         raise _Refused(431, "too many headers")
@@ -196,19 +148,27 @@ async def _read_in_time(receive: Receive) -> bytes:
     return body
 
 
-async def _read_news(
-    reception: Reception, scope: Scope, token: str, body: bytes
-) -> tuple[str, CallbackNews]:
-    """Return the key of the job that this is about, and what is said of it."""
-    address = await reception.addresses.find(token)
-    key = await reception.addresses.job(token)
-    if address is None or key is None:
+async def _address_of(
+    addresses: Addresses, token: str
+) -> tuple[CallbackAddress, tuple[str, int | None]]:
+    """Return the address, and the job and attempt that it was given to."""
+    address, job = await addresses.find(token), await addresses.job(token)
+    if address is None or job is None:
         raise _Refused(404, "no such address")
+    return address, job
+
+
+def _read_news(
+    session: Session, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+) -> CallbackNews:
+    """Return what is said, with the links that may be followed."""
     try:
-        return key, reception.provider.read_callback(_headers(scope), body, address)
+        news = session.provider.read_callback(headers, body, address)
     except CallbackRejected as error:
         why = (401, "wrong secret") if error.forged else (400, "not a callback")
         raise _Refused(*why) from None
+    songs = (_checked(song, local=session.is_local) for song in news.songs)
+    return attrs.evolve(news, songs=tuple(songs))
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ and the same store:
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -39,10 +39,10 @@ from ._errors import (
     Unreachable,
     UnsupportedOption,
 )
-from ._http import Call, Http, Reply
-from ._records import Failure, FailureKind, Song, SongRequest, Stage, Task
+from ._http import Call, Reply
+from ._records import CallbackAddress, Failure, FailureKind, Song, SongRequest, Stage, Task
 from .journal import Entry, Journal, State
-from .providers.base import CallbackAddress, Provider
+from .providers.base import Provider
 
 KEY = "contract-key-that-nobody-may-ever-see"
 """Give this key to the provider of a case: the contract looks for it everywhere."""
@@ -64,7 +64,7 @@ def read_recording(folder: Path, name: str) -> Reply:
     return Reply(status=status, headers=headers, body=found[0].read_bytes())
 
 
-class RecordedHttp(Http):
+class RecordedHttp:
     """Answers from a script and remembers the calls, in place of the network.
 
     Each call takes the next answer; an exception among them is raised. A call too many fails.
@@ -306,6 +306,11 @@ def make_entry(key: str, state: State = State.SENDING, **fields: Any) -> Entry: 
     return Entry(key=key, provider="contract", request=request, state=state, **fields)
 
 
+async def listed(journal: Journal, states: Collection[State], **options: int) -> list[Entry]:
+    """Return the entries in these states, all at once."""
+    return [entry async for entry in journal.entries(states, **options)]
+
+
 class JournalContract:
     """What every journal keeps. Subclass it and give it a fixture `reopen`.
 
@@ -394,14 +399,14 @@ class JournalContract:
                 await journal.add(make_entry(key))
             for key in keys[::-2]:
                 await journal.put(make_entry(key, State.ACCEPTED), expected=State.SENDING)
-            both = await journal.entries([State.ACCEPTED, State.SENDING])
+            both = await listed(journal, [State.ACCEPTED, State.SENDING])
             assert [entry.key for entry in both] == keys
-            sending = await journal.entries([State.SENDING])
+            sending = await listed(journal, [State.SENDING])
             assert [entry.key for entry in sending] == keys[::2]
-            newest = await journal.entries({State.ACCEPTED}, last=2)
+            newest = await listed(journal, {State.ACCEPTED}, newest=2)
             assert [entry.key for entry in newest] == keys[1::2][-2:]
-            assert list(await journal.entries([State.IN_DOUBT])) == []
-            assert list(await journal.entries([])) == []
+            assert list(await listed(journal, [State.IN_DOUBT])) == []
+            assert list(await listed(journal, [])) == []
 
     async def test_every_field_comes_back(self, reopen: Callable[[], Journal]) -> None:
         """Whatever is asked for, known and delivered, is the same afterwards; raw answers go."""
@@ -420,7 +425,7 @@ class JournalContract:
         async with journal.open(ACCOUNT):
             await journal.add(full)
             assert await journal.get(full.key) == full
-            assert list(await journal.entries([State.IN_DOUBT])) == [full]
+            assert list(await listed(journal, [State.IN_DOUBT])) == [full]
 
     @pytest.mark.parametrize("state", list(State))
     async def test_it_outlives_its_client_if_it_says_so(
@@ -458,7 +463,7 @@ class JournalContract:
             for state in State:
                 await journal.add(make_entry(state))
                 await journal.put(make_entry(state, state), expected=State.SENDING)
-            kept = {entry.state for entry in await journal.entries(list(State))}
+            kept = {entry.state for entry in await listed(journal, list(State))}
             assert kept >= {State.SENDING, State.ACCEPTED, State.IN_DOUBT}
             assert kept == set(State) or not journal.durable
 

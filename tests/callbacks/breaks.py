@@ -9,10 +9,10 @@ from unittest.mock import patch
 import anyio
 from anyio.abc import TaskGroup
 
-from udio_async import _addresses, callbacks
+from udio_async import _addresses, _session
 from udio_async._addresses import Addresses
+from udio_async._records import CallbackAddress
 from udio_async.providers import apiframe
-from udio_async.providers.base import CallbackAddress
 
 
 @contextmanager
@@ -48,5 +48,5 @@ def acknowledged_early() -> Generator[None]:
 
         tasks.start_soon(keep_later)
 
-    with patch.object(callbacks, "owned", owned):
+    with patch.object(_session, "owned", owned):
         yield

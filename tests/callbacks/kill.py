@@ -148,7 +148,7 @@ def one_life(taker: Taker, journal: Path, report: Report, dice: random.Random, *
 async def judge(taker: Taker, journal: Path, report: Report) -> None:
     """Compare what was acknowledged with what the journal knows."""
     async with Client(provider_at(taker.url), journal=SqliteJournal(journal, threaded=False)) as c:
-        entries = await c._journal.entries(list(State))
+        entries = [entry async for entry in c.jobs()]
     known = {entry.request["description"]: entry for entry in entries}
     report.completed = 0
     for words, stage in report.acknowledged.items():

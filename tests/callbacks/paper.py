@@ -17,8 +17,8 @@ from udio_async import (
     UdioApiV1,
 )
 from udio_async._http import Account, Http
+from udio_async._records import CallbackNews
 from udio_async.providers import apiframe, udioapi_feed
-from udio_async.providers.base import CallbackNews
 
 WORDS = ("text", "first", "complete", "failed")
 CDN = "https://cdn.example.org"

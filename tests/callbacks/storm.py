@@ -227,7 +227,8 @@ async def final_books(client: Client, songs: int) -> Books:
     """Run the batch again, and return how the journal and the songs end."""
     delivered = await run_batch(client, songs)
     with anyio.move_on_after(5):
-        while await client._journal.entries([State.ACCEPTED]):  # ends are kept in the background
+        # Ends are kept in the background.
+        while [job async for job in client.jobs([State.ACCEPTED])]:
             await anyio.lowlevel.checkpoint()
     return {
         entry.key: (
@@ -236,7 +237,7 @@ async def final_books(client: Client, songs: int) -> Books:
             *(told(song) for song in entry.songs if song.audio_url),
             *(told(song) for song in delivered[entry.key]),
         )
-        for entry in await client._journal.entries(list(State))
+        async for entry in client.jobs()
     }
 
 

@@ -143,7 +143,7 @@ def test_a_last_line_that_only_lacks_its_end_counts(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ('{"provider": ', "no JSON"),
-        ('{"provider": NaN}', "no JSON"),
+        ('{"provider": NaN}', "provider"),
         ("[" * 100_000, "no JSON"),
         ("[]", "no JSON object"),
         ({"id": "s1"}, "a field is missing"),

@@ -115,7 +115,7 @@ def check_mixed(ended: Ended, sandbox: Sandbox, requests: list[Json], songs: Pat
         for (state,) in sqlite3.connect(songs / "journal.db").execute("select state from jobs")
     )
     assert sum(states.values()) == len(requests)
-    assert states["ready"] == sum(
+    assert states["delivered"] == sum(
         any(line["error"] is None for line in lines) for lines in by_line.values()
     )
     # And the gallery shows each song and each failure.
@@ -166,22 +166,20 @@ def test_a_spreadsheet_and_a_list_of_ideas(bench: Bench, tmp_path: Path) -> None
 
 
 BAD = {
-    "no column": ("in.csv", b"idea,style\nx,y\n", "unknown 'idea'"),
+    "no column": ("in.csv", b"idea,style\nx,y\n", "no column 'description'"),
     "no idea": ("in.csv", b"style,title\nx,y\n", "no column 'description'"),
-    "column twice": ("in.csv", b"description,description\nx,y\n", "'description' twice"),
+    "column twice": ("in.csv", b"description,description\nx,y\n", "both mean description"),
     "near miss": ("in.csv", b"descripton\nx\n", "did you mean description?"),
     "cells": ("in.csv", b"description\na,b\n", "has 2 cells"),
     "truth": ("in.csv", b"description,instrumental\na,maybe\n", "instrumental is 'maybe'"),
     "open quote": ("in.csv", b'description\n"a\n', "is no CSV"),
     "mixed encodings": ("in.csv", b"description\nfine\nB\xe4ume\n", "is not UTF-8: byte 0xe4"),
     "mixed text": ("in.txt", b"fine\nB\xe4ume\n", "in.txt:2: is not UTF-8"),
-    "utf-16": ("in.txt", "ideas".encode("utf-16"), "UTF-16; save the file as UTF-8"),
     "long line": ("in.txt", b"x" * 10_000_000, "is longer than"),
     "long cell": ("in.csv", b'description\n"' + b"x\n" * 5_000_000, ""),
     "text as json": ("in.jsonl", b"a song about rain\n", "--format text"),
     "not closed": ("in.jsonl", b'{"description": "a"\n', "the object is not closed at column"),
     "key twice": ("in.csv", b"description,key\na,k\nb,k\n", "key 'k' is that of line 2 already"),
-    "semicolons": ("in.csv", b"description;style\na;b\n", "separates its columns by ';'"),
     "nothing": ("in.txt", b"\n \n", "give one idea per line"),
     "only names": ("in.csv", b"description\n", "one request per line"),
 }

@@ -49,7 +49,7 @@ def test_a_batch_goes_on_without_streams(closed: set[int], bench: Bench, tmp_pat
     with contextlib.closing(sqlite3.connect(songs / "journal.db")) as journal:
         assert journal.execute("pragma quick_check").fetchone() == ("ok",)
         states = journal.execute("select state from jobs order by state").fetchall()
-    assert states == [("failed",), ("ready",)]
+    assert states == [("delivered",), ("failed",)]
     assert len(ended.out.splitlines()) == (0 if 1 in closed else 3)
     assert ("1 of 2 requests failed" in ended.err) is (2 not in closed)
 
@@ -142,7 +142,7 @@ def test_a_reader_of_stderr_that_leaves_costs_only_the_lines(bench: Bench, tmp_p
     ) as child:
         assert child.stderr is not None
         assert child.stdout is not None
-        assert b"3 requests" in child.stderr.readline()
+        assert child.stderr.readline() == b"in.txt: ideas as text\n"
         child.stderr.close()
         lines = child.stdout.read().splitlines()
     assert child.returncode == 1  # the forbidden one

@@ -17,8 +17,8 @@ import anyio
 import attrs
 
 from udio_async import Client, Event, JournalEntry, JournalError, JournalState, UdioApiV2
-from udio_async._book import Book
 from udio_async.journal import sqlite
+from udio_async.journal.store import JobStore
 
 KEY = "sandbox"
 SPEED = 600.0
@@ -44,9 +44,9 @@ def prompts(prefix: str, songs: int) -> list[str]:
 @contextmanager
 def intent_late() -> Generator[None]:
     """Keep the intent only once there is an answer: what nobody must ever do."""
-    accept = Book.accept
+    accept = JobStore.accept
 
-    async def intend(book: Book, request: object, key: str, known: object) -> JournalEntry:
+    async def intend(store: JobStore, request: object, key: str, known: object) -> JournalEntry:
         return JournalEntry(
             key=key,
             provider="udioapi-v2",
@@ -54,11 +54,11 @@ def intent_late() -> Generator[None]:
             state=JournalState.SENDING,
         )
 
-    async def accept_late(book: Book, entry: JournalEntry, task_id: str) -> JournalEntry:
-        await book._journal.add(entry)
-        return await accept(book, entry, task_id)
+    async def accept_late(store: JobStore, entry: JournalEntry, task_id: str) -> JournalEntry:
+        await store.journal.add(entry)
+        return await accept(store, entry, task_id)
 
-    with patch.object(Book, "intend", intend), patch.object(Book, "accept", accept_late):
+    with patch.multiple(JobStore, intend=intend, accept=accept_late):
         yield
 
 

@@ -27,6 +27,7 @@ from tests.crash.child import provider_at
 from tests.crash.trace import Step, read_steps, record
 from tests.crash.world import child_command, serving, tail
 from udio_async import JournalEntry, JournalError, JournalState, SqliteJournal
+from udio_async.testing import listed
 
 SECTOR = 512
 
@@ -165,7 +166,7 @@ def account(url: str) -> str:
 async def entries(path: Path, owner: str) -> Sequence[JournalEntry]:
     journal = SqliteJournal(path, threaded=False)
     async with journal.open(owner):
-        return await journal.entries(list(JournalState))
+        return await listed(journal, list(JournalState))
 
 
 def check(disk: Disk, found: Sequence[JournalEntry]) -> tuple[set[str], set[str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from tests.crash.child import prompts, provider_at
-from udio_async import Client, JournalState, SqliteJournal
+from udio_async import Client, JournalEntry, JournalState, SqliteJournal
 
 ROOT = Path(__file__).parents[2]
 CONCURRENCY = 4
@@ -117,15 +117,17 @@ async def settle(world: World, journal: Path, prefix: str, songs: int, said: Sai
     async with Client(
         provider_at(world.url), journal=SqliteJournal(journal, threaded=False)
     ) as client:
-        entries = await client._journal.entries(list(JournalState))
-        known = {entry.request["description"]: entry for entry in entries}
+        entries = [entry async for entry in client.jobs()]
+        known: dict[str, list[JournalEntry]] = {}
+        for entry in entries:  # each attempt that may have been paid has one
+            known.setdefault(entry.request["description"], []).append(entry)
         ids = {entry.task_id for entry in entries}
         violations += [f"id {task_id} was told and is lost" for task_id in said.accepted - ids]
         for prompt in prompts(prefix, songs):
-            entry = known.get(prompt)
             for task_id in charges.get(prompt, []):
-                remembered = entry is not None and (
+                remembered = any(
                     entry.task_id == task_id or entry.state is JournalState.IN_DOUBT
+                    for entry in known.get(prompt, [])
                 )
                 if not remembered and task_id not in said.errors_with_id:
                     violations.append(f"{prompt!r} is charged as {task_id} and nobody knows")

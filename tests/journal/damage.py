@@ -18,7 +18,7 @@ import anyio
 import attrs
 
 from udio_async import JournalError, JournalState, SqliteJournal
-from udio_async.testing import ACCOUNT, make_entry
+from udio_async.testing import ACCOUNT, listed, make_entry
 
 
 @attrs.define
@@ -72,7 +72,7 @@ async def use(path: Path, report: Report, sound: list[object]) -> None:
             async with journal.open(ACCOUNT):
                 opened = True
                 found: list[object] = [await journal.noted("credits at first")]
-                found += await journal.entries(list(JournalState))
+                found += await listed(journal, list(JournalState))
                 await journal.get("000")
                 await journal.add(make_entry("new"))
                 changed = make_entry("new", JournalState.ACCEPTED, task_id="task")
@@ -90,7 +90,7 @@ async def contents(path: Path) -> list[object]:
     journal = SqliteJournal(path, threaded=False)
     async with journal.open(ACCOUNT):
         found: list[object] = [await journal.noted("credits at first")]
-        return found + list(await journal.entries(list(JournalState)))
+        return found + await listed(journal, list(JournalState))
 
 
 async def damage(folder: Path, *, cases: int, seed: int) -> Report:

@@ -40,8 +40,9 @@ from udio_async import (
     UnsupportedOption,
     WaitExpired,
 )
-from udio_async._book import remembered_error
+from udio_async._gate import SubmitGate
 from udio_async._http import ApiKey
+from udio_async.journal.jobs import remembered_error
 from udio_async.sandbox import Fault
 
 STATES = list(JournalState)
@@ -85,7 +86,7 @@ async def entries(path: Path, provider: UdioApiV2) -> dict[str, JournalEntry]:
     """Return what a journal holds, by what was asked for."""
     journal = SqliteJournal(path, threaded=False)
     async with journal.open(f"{provider.name} {provider.account().key.fingerprint()}"):
-        found = await journal.entries(STATES)
+        found = [entry async for entry in journal.entries(STATES)]
     return {str(entry.request["description"]): entry for entry in found}
 
 
@@ -117,14 +118,16 @@ async def test_what_was_accepted_is_looked_at_and_not_submitted_again(path: Path
         assert len(sandbox.ledger) == 6
 
 
-async def test_what_was_refused_or_never_sent_is_tried_again(path: Path) -> None:
+async def test_what_was_refused_or_never_sent_is_tried_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with sandbox_with(Fault("refused", times=1), Fault("http_500", times=2)) as sandbox:
         wanted = ["one", "two"]
         good = sandbox.udioapi_v2()
         async with Client(
             attrs.evolve(good, base_url="http://127.0.0.1:9"), journal=path
         ) as client:
-            client._house.submitter.lane.hold_back = lambda *_: None  # type: ignore[union-attr,method-assign]  # no waits
+            monkeypatch.setattr(SubmitGate, "hold_back", lambda *_, **__: True)  # no waits
             outcomes = await run(client, wanted)
         assert {type(outcome.error).__name__ for outcome in outcomes} == {"Unreachable"}
         states = [entry.state for entry in (await entries(path, good)).values()]
@@ -290,11 +293,11 @@ async def test_only_a_doubt_can_be_resolved_and_with_one_answer(path: Path) -> N
             await client.resolve(doubt.key)
         with pytest.raises(InvalidRequest):
             await client.resolve(doubt.key, task_id="x", abandon=True)
-        with pytest.raises(InvalidRequest, match="unknown"):
+        with pytest.raises(InvalidRequest, match="there is no job"):
             await client.resolve("no such key", abandon=True)
-        await client.resolve(doubt.key, abandon=True)
-        with pytest.raises(InvalidRequest, match="abandoned, not in doubt"):
-            await client.resolve(doubt.key, resubmit=True)
+        await client.generate(SongRequest(description="another", key="done"))
+        with pytest.raises(InvalidRequest, match="ready, not in doubt"):
+            await client.resolve("done", resubmit=True)
 
 
 async def test_resubmitting_doubts_pays_twice_and_says_so(path: Path) -> None:
@@ -302,7 +305,7 @@ async def test_resubmitting_doubts_pays_twice_and_says_so(path: Path) -> None:
         async with make() as client:
             [outcome] = await run(client, ["a song"])
             assert outcome.ok
-            [entry] = await client._journal.entries([JournalState.READY])
+            [entry] = [entry async for entry in client.jobs([JournalState.READY])]
         assert entry.attempt == 2
         assert len(sandbox.ledger) == 2
     assert "may pay twice" in str(Client.__doc__)
@@ -347,7 +350,7 @@ async def test_settling_doubts_opens_the_lane_again(path: Path) -> None:
 
 
 async def test_resume_goes_on_with_everything_unfinished(path: Path) -> None:
-    """Accepted, refused, never sent and in doubt, oldest first; what is done is left alone."""
+    """Accepted, ready, never sent and in doubt, oldest first, as far as it is named."""
     async with doubtful(path, "in doubt") as (sandbox, _, make):
         wanted = SongRequest(
             description="accepted", instrumental=True, model="chirp-v4-0", key="accepted"
@@ -356,7 +359,7 @@ async def test_resume_goes_on_with_everything_unfinished(path: Path) -> None:
             await client.generate("done")
             job = await client.submit(wanted)
             for doubt in await client.doubts():
-                await client._journal.add(
+                await client._options.journal.add(
                     attrs.evolve(
                         doubt,
                         key="never sent",
@@ -364,7 +367,8 @@ async def test_resume_goes_on_with_everything_unfinished(path: Path) -> None:
                         state=JournalState.NOT_SENT,
                     )
                 )
-        async with make() as client, client.resume() as batch:
+        unfinished = [JournalState.IN_DOUBT, JournalState.ACCEPTED, JournalState.NOT_SENT]
+        async with make() as client, client.resume(unfinished) as batch:
             outcomes = sorted([o async for o in batch], key=lambda outcome: outcome.index)
         found = {str(o.request.description): o for o in outcomes}  # type: ignore[union-attr]  # records
         assert list(found) == ["in doubt", "accepted", "never sent"]
@@ -487,11 +491,9 @@ async def test_a_client_starts_with_what_earlier_runs_have_taken(path: Path) -> 
             await client.generate(f"song {number}")
     second = TimedProvider(durations=lambda _: 0.05, min_interval=0.01, typical_duration=1000)
     async with Client(second, journal=path) as client:
-        assert client._house is not None
-        learned = client._house.poller._schedule_for("timed")
+        learned = client._open()._poller._schedule_for("timed")
     async with Client(second) as client:
-        assert client._house is not None
-        unlearned = client._house.poller._schedule_for("timed")
+        unlearned = client._open()._poller._schedule_for("timed")
     assert learned.wait(0.0) < unlearned.wait(0.0) / 10
 
 

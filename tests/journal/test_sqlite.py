@@ -30,7 +30,7 @@ from udio_async import (
     UdioError,
 )
 from udio_async.journal import sqlite
-from udio_async.testing import ACCOUNT, make_entry
+from udio_async.testing import ACCOUNT, listed, make_entry
 
 ROOT = Path(__file__).parents[2]
 HELD = "in use by another process or client; wait for it to end"
@@ -124,9 +124,9 @@ async def test_a_newer_version_is_refused(journal: SqliteJournal, path: Path) ->
     async with journal.open(ACCOUNT):
         pass
     with sqlite3.connect(path) as db:
-        db.execute("pragma user_version = 2")
+        db.execute("pragma user_version = 3")
     db.close()
-    await cannot_open(journal, "has version 2, this library knows 1; update it")
+    await cannot_open(journal, "has version 3, this library knows 2; update it")
 
 
 async def test_other_files_are_refused_and_left_alone(journal: SqliteJournal, path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_other_files_are_refused_and_left_alone(journal: SqliteJournal, pa
 async def test_another_account_is_told_what_to_do(journal: SqliteJournal) -> None:
     async with journal.open(ACCOUNT):
         pass
-    await cannot_open(journal, "belongs to another provider or API key; use the one", "other")
+    await cannot_open(journal, "made with another provider or API key; use that one", "other")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ async def test_a_file_with_other_contents_raises_nothing_but_journal_errors(
     with anyio.fail_after(10), suppress(JournalError):
         async with journal.open(ACCOUNT):
             await journal.noted("name")
-            await journal.entries(list(JournalState))
+            await listed(journal, list(JournalState))
     assert left_open(path) == []
 
 
@@ -273,7 +273,7 @@ async def test_what_waits_together_is_committed_together(path: Path) -> None:
         async with anyio.create_task_group() as tasks:
             for number in range(500):
                 tasks.start_soon(change, str(number))
-        assert len(await journal.entries([ACCEPTED])) == 500
+        assert len(await listed(journal, [ACCEPTED])) == 500
     commits = sum(statement.lower() == "commit" for statement in statements)
     assert commits < 100, "1,000 changes"
 
@@ -298,7 +298,7 @@ async def test_the_loop_and_its_threads_are_free_while_the_disk_is_slow(
                 await anyio.lowlevel.checkpoint()
             assert limiter.borrowed_tokens == 0
             gate.set()
-        assert len(await journal.entries([SENDING])) == 100
+        assert len(await listed(journal, [SENDING])) == 100
 
 
 async def test_the_default_threads_may_all_be_busy(path: Path) -> None:
@@ -349,7 +349,7 @@ async def test_a_full_disk_breaks_it_for_good(journal: SqliteJournal) -> None:
         await fails_for_good(journal)
     assert kept > 10
     async with journal.open(ACCOUNT):
-        entries = await journal.entries(list(JournalState))
+        entries = await listed(journal, list(JournalState))
     assert [entry.key for entry in entries] == [str(number) for number in range(kept)]
 
 
@@ -389,7 +389,7 @@ async def test_a_limit_of_the_file_size_breaks_it_for_good(path: Path) -> None:
     assert others == ["still broken"] * 2
     journal = SqliteJournal(path)
     async with journal.open(ACCOUNT):
-        entries = await journal.entries(list(JournalState))
+        entries = await listed(journal, list(JournalState))
     assert len(entries) == int(first.split()[0]) > 10
 
 
@@ -473,7 +473,7 @@ async def test_the_key_is_nowhere_in_it(path: Path, tmp_path: Path) -> None:
     async with Sandbox(speed=600, api_key=key) as sandbox:
         async with Client(sandbox.udioapi_v2(), journal=path) as client:
             await client.generate("a song")
-            assert key not in repr(await client._journal.entries(list(JournalState)))
+            assert key not in repr([entry async for entry in client.jobs()])
             for name in ("songs.db", "songs.db-wal"):
                 shutil.copy(tmp_path / name, tmp_path / f"{name}.copy")
         assert sandbox.ledger[0].key_ok, "the canary was sent to the provider"

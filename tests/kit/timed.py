@@ -22,10 +22,9 @@ from udio_async import (
 )
 from udio_async._events import Observer
 from udio_async._http import Account, ApiKey, Http
-from udio_async._poller import Poller
-from udio_async._records import ProviderOptions
-from udio_async._watch import Watch
-from udio_async.providers.base import CallbackAddress, CallbackKind, CallbackNews
+from udio_async._polling import Poller, TrackedTask
+from udio_async._records import CallbackAddress, CallbackNews, ProviderOptions
+from udio_async.providers.base import CallbackKind
 
 SONG = SongRequest(description="a song")
 NO_HTTP = cast(Http, None)
@@ -198,12 +197,12 @@ async def polling(
         tasks.cancel_scope.cancel()
 
 
-async def submitted(provider: TimedProvider, poller: Poller) -> Watch:
+async def submitted(provider: TimedProvider, poller: Poller) -> TrackedTask:
     """A song that was just accepted."""
-    return poller.watch(await provider.submit(NO_HTTP, SONG), SONG)
+    return poller.track(await provider.submit(NO_HTTP, SONG), SONG)
 
 
-async def over(*watches: Watch) -> None:
+async def over(*watches: TrackedTask) -> None:
     """Wait until all are over."""
     for watch in watches:
         while not watch.over:

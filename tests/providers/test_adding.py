@@ -16,16 +16,19 @@ from udio_async._errors import (
     SubmitInDoubt,
 )
 from udio_async._http import Account, ApiKey, Call, Http
-from udio_async._records import Credits, ProviderOptions, Song, SongRequest, Stage, Task
-from udio_async._wire import make_converter, structure
-from udio_async.providers.answers import ask
-from udio_async.providers.base import (
+from udio_async._records import (
     CallbackAddress,
     CallbackNews,
-    Traits,
-    check_fields,
-    key_from,
+    Credits,
+    ProviderOptions,
+    Song,
+    SongRequest,
+    Stage,
+    Task,
 )
+from udio_async._wire import make_converter, structure
+from udio_async.providers.base import Traits, check_fields, key_from
+from udio_async.providers.replies import ask
 from udio_async.providers.verdicts import SHARED_RULES, read_look, send_submit
 from udio_async.testing import KEY, ProviderCase, ProviderContract
 
@@ -46,7 +49,7 @@ converter = make_converter()
 
 
 def read_task(payload: object, *, task_id: str) -> Task:
-    job = structure(converter, payload, WireJob)
+    job = structure(converter, payload, WireJob, about=f"task {task_id}")
     stage = STAGES.get(job.state, Stage.PROCESSING)
     song = Song(
         id=f"{task_id}-0",

@@ -18,14 +18,12 @@ from udio_async._errors import (
     SubmitInDoubt,
     UpstreamFailed,
 )
-from udio_async._records import FailureKind, SongRequest, Stage
+from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage, failure_error
 from udio_async._wire import loads, make_converter
 from udio_async.providers import (
     Apiframe,
     ApiframeOptions,
-    CallbackAddress,
     UdioApiOptions,
-    failure_error,
 )
 from udio_async.providers.apiframe import build_body, read_credits, read_task
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp

@@ -9,11 +9,9 @@ import pytest
 
 from udio_async._errors import AuthenticationFailed, BadAnswer, InvalidRequest, SubmitInDoubt
 from udio_async._http import Account, Http, Reply
-from udio_async._records import Credits, SongRequest, Stage, Task
+from udio_async._records import CallbackAddress, CallbackNews, Credits, SongRequest, Stage, Task
 from udio_async.providers import (
     PROVIDERS,
-    CallbackAddress,
-    CallbackNews,
     Provider,
     Traits,
     UdioApiV2,

@@ -18,11 +18,10 @@ from udio_async._errors import (
     SubmitInDoubt,
     UnsupportedOption,
 )
-from udio_async._records import FailureKind, SongRequest, Stage
+from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage
 from udio_async._wire import loads, make_converter
 from udio_async.providers import (
     ApiframeOptions,
-    CallbackAddress,
     UdioApiOptions,
     UdioApiV1,
 )

@@ -18,18 +18,17 @@ from udio_async._errors import (
     SubmitInDoubt,
     UnsupportedOption,
 )
-from udio_async._records import FailureKind, SongRequest, Stage
+from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage, failure_error
+from udio_async._urls import is_stream
 from udio_async._wire import loads, make_converter
 from udio_async.providers import (
     ApiframeOptions,
-    CallbackAddress,
     UdioApiOptions,
     UdioApiV2,
-    failure_error,
 )
-from udio_async.providers.answers import explain
+from udio_async.providers.replies import explain
 from udio_async.providers.udioapi import LIMITS
-from udio_async.providers.udioapi_feed import FAILURES, is_stream, read_task
+from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_task
 from udio_async.providers.udioapi_v2 import build_body
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
@@ -246,7 +245,9 @@ async def test_done_without_files_is_settling(name: str) -> None:
     """SUCCESS over streams or nothing at all is not the end yet, and says so."""
     task = await CASE.look(name)
     assert task.settling
-    assert not any(song.audio_is_final for song in task.songs if is_stream(song.audio_url or ""))
+    assert not any(
+        song.audio_is_final for song in task.songs if is_stream(song.audio_url or "", STREAM_HOSTS)
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in CASE.stages if "success" not in n or "as-f" in n])

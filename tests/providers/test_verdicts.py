@@ -4,7 +4,7 @@ Run as a program, this file prints the tables into docs/verdicts.md again.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from udio_async._errors import (
     AccountError,
     BadAnswer,
-    Blocked,
     ProviderUnavailable,
     RateLimited,
     RequestError,
@@ -27,18 +26,9 @@ from udio_async._errors import (
 from udio_async._http import Account, ApiKey, Call, Reply
 from udio_async._records import SongRequest, Task
 from udio_async.providers import PROVIDERS, apiframe, udioapi, udioapi_feed
-from udio_async.providers.answers import find_id, message_in
-from udio_async.providers.verdicts import (
-    BEFORE_RULES,
-    LOOK_RULES,
-    SHARED_RULES,
-    Verdict,
-    accepted_id,
-    judge,
-    read_look,
-    send_submit,
-    verdict_table,
-)
+from udio_async.providers.replies import find_id, message_in
+from udio_async.providers.rules import BEFORE_RULES, LOOK_RULES, SHARED_RULES, Rule
+from udio_async.providers.verdicts import accepted_id, judge, read_look, send_submit
 from udio_async.testing import RecordedHttp
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
@@ -52,8 +42,65 @@ def reply(status: int, body: object = JSON, **headers: str) -> Reply:
     return Reply(status=status, headers=named, body=data)
 
 
+# The page ------------------------------------------------------------------------------------
+
+INTRODUCTION = """# What an answer to a submit means
+
+Printed from `udio_async/providers/rules.py`; change it there. A provider's own rows come before
+the shared ones, and the first row that matches decides. What an error means for the money is said
+by its class: `charged`, `may_repeat` and `stops_batch`."""
+LOOKS = """## Looks (feed, fetch, account)
+
+They cost nothing and are repeated. What is in no row here is a `BadAnswer`: that look failed, which
+says nothing about the song."""
+NOT_SENT, REFUSED, IN_DOUBT, ACCEPTED = "not sent", "refused", "in doubt", "accepted"
+
+
+def verdict_of(error: type[UdioError] | None) -> str:
+    """What a row comes to, as its error says it."""
+    if error is None:
+        return ACCEPTED
+    if issubclass(error, Unreachable):  # which a row names only where nothing reached the provider
+        return NOT_SENT
+    return REFUSED if error.charged == "no" else IN_DOUBT
+
+
+def row(rule: Rule) -> str:
+    raised = f"`{rule.error.__name__}`" if rule.error else ""
+    repeats = rule.error is not None and (
+        rule.error.may_repeat or issubclass(rule.error, Unreachable)
+    )
+    then = "wait, then the same attempt again" if repeats else ""
+    if rule.error is not None and rule.error.stops_batch:
+        then = "every other song would meet it"
+    return f"| {' | '.join([rule.seen, verdict_of(rule.error), raised, then, rule.advice])} |"
+
+
+def markdown(rules: Iterable[Rule]) -> str:
+    head = "| seen | verdict | raises | then | advice |\n| --- | --- | --- | --- | --- |"
+    return "\n".join([head, *map(row, rules)])
+
+
 def page() -> str:
-    return verdict_table({name: kind.rules for name, kind in PROVIDERS.items()})
+    sections = [
+        INTRODUCTION,
+        "## Before the answer is read",
+        markdown(BEFORE_RULES),
+        "## An answer without an id, any provider",
+        markdown(SHARED_RULES),
+    ]
+    for name, kind in PROVIDERS.items():
+        own = [rule for rule in kind.rules if rule not in SHARED_RULES]
+        sections += [f"## {name}", markdown(own) if own else "No rows of its own."]
+    looks = "\n".join(
+        ["| seen | raises | advice |\n| --- | --- | --- |"]
+        + [
+            f"| {rule.seen} | `{rule.error.__name__}` | {rule.advice} |"
+            for rule in LOOK_RULES
+            if rule.error is not None
+        ]
+    )
+    return "\n\n".join([*sections, LOOKS, looks]) + "\n"
 
 
 def test_the_documentation_is_printed_from_the_tables() -> None:
@@ -61,9 +108,10 @@ def test_the_documentation_is_printed_from_the_tables() -> None:
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
-NOT_SENT, REFUSED, IN_DOUBT = Verdict.NOT_SENT, Verdict.REFUSED, Verdict.IN_DOUBT
+# Rows ----------------------------------------------------------------------------------------
+
 EMPTY: tuple[object, ...] = (b"", HTML, {}, [], None, "ok", {"data": None})
-ROWS: list[tuple[Reply, Verdict]] = [
+ROWS: list[tuple[Reply, str]] = [
     *((reply(status), REFUSED) for status in (400, 404, 405, 413, 415, 422)),
     *((reply(status, HTML), IN_DOUBT) for status in (400, 404, 405, 413, 415, 422)),
     *((reply(status), REFUSED) for status in (401, 402, 403)),
@@ -102,14 +150,14 @@ ROWS: list[tuple[Reply, Verdict]] = [
 @pytest.mark.parametrize(
     ("answer", "verdict"), ROWS, ids=lambda value: str(getattr(value, "status", value))
 )
-def test_every_answer_has_its_verdict(answer: Reply, verdict: Verdict) -> None:
+def test_every_answer_has_its_verdict(answer: Reply, verdict: str) -> None:
     """One line per kind of answer, as the page says it."""
     ruling = judge(answer, SHARED_RULES)
-    assert ruling.verdict is verdict
+    assert verdict_of(ruling.rule.error) == verdict
     with pytest.raises(UdioError) as caught:
         accepted_id(answer, SHARED_RULES, provider="p")
     doubtful = isinstance(caught.value, SubmitInDoubt)
-    assert doubtful == (verdict is IN_DOUBT)
+    assert doubtful == (verdict == IN_DOUBT)
     assert caught.value.charged == ("unknown" if doubtful else "no")
     assert caught.value.provider == "p"
 
@@ -121,23 +169,15 @@ def test_every_row_is_reached() -> None:
 
 
 def test_every_row_explains_itself() -> None:
-    """Each row has words for the page, advice, and an error that fits its verdict."""
+    """Each row has words for the page and advice; its error can be made, and says what it costs."""
     for rule in (*BEFORE_RULES, *SHARED_RULES, *LOOK_RULES, *udioapi.UDIOAPI_RULES):
         assert rule.seen
         assert rule.advice
-        assert (rule.error is None) == (rule.verdict is Verdict.ACCEPTED)
-        assert (rule.error is SubmitInDoubt) == (rule.verdict is IN_DOUBT)
-
-
-def test_hints_and_error_classes_agree() -> None:
-    """The classes that the client repeats are those of the rows that say so, and no others."""
-    for rule in (*BEFORE_RULES, *SHARED_RULES, *udioapi.UDIOAPI_RULES):
-        if rule.error is None:
-            continue
-        assert rule.wait_and_retry == issubclass(rule.error, RateLimited | Unreachable)
-        assert not rule.wait_and_retry or rule.verdict is not IN_DOUBT
-        hopeless = issubclass(rule.error, AccountError) or rule.error is Blocked
-        assert rule.stops_lane == hopeless
+        if rule.error is not None:
+            assert issubclass(
+                rule.error, RequestError | AccountError | ProviderUnavailable | SubmitInDoubt
+            )
+            assert rule.error("words").charged in ("no", "unknown")
 
 
 IDS: list[object] = [
@@ -163,7 +203,8 @@ def test_a_cut_anywhere_gives_the_id_or_a_doubt(body: object, length: int) -> No
     """A body that breaks off is accepted with the whole id, or in doubt: never half an id."""
     data = json.dumps(body).encode()[:length]
     ruling = judge(attrs.evolve(reply(200, data), cut="it broke"), SHARED_RULES)
-    assert (ruling.verdict, ruling.task_id) in ((Verdict.ACCEPTED, "x1"), (IN_DOUBT, None))
+    verdict = verdict_of(ruling.rule.error)
+    assert (verdict, ruling.task_id) in ((ACCEPTED, "x1"), (IN_DOUBT, None))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +244,7 @@ def test_what_the_cdn_never_passed_on_is_not_sent() -> None:
     assert not caught.value.sent
 
 
-@pytest.mark.parametrize("error", [Unreachable("reset"), BadAnswer("gzip"), RateLimited("odd")])
+@pytest.mark.parametrize("error", [Unreachable("reset"), BadAnswer("gzip")])
 async def test_no_readable_answer_is_a_doubt(error: ProviderUnavailable) -> None:
     """Whatever the HTTP layer says after the request left, the song may be paid for."""
     account = Account(base_url="https://example.com", key=ApiKey("key"))

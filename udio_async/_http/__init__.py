@@ -6,10 +6,11 @@ how connections are lent (`transport`), one exchange (`exchange`), and the door 
 
 import httpx
 
-from .account import Account, ApiKey, is_loopback
+from .account import Account, ApiKey
+from .departure import Departure
 from .exchange import MAX_BODY
-from .messages import Call, LinkRefused, Receiver, Reply, installed_version
-from .sender import MAX_DOWNLOADS, Http
+from .messages import Call, Http, LinkRefused, Receiver, Reply, installed_version
+from .sender import MAX_DOWNLOADS, HttpSender, PaidHttp
 from .transport import LeasedTransport
 
 AsyncClient = httpx.AsyncClient
@@ -22,11 +23,13 @@ __all__ = [
     "ApiKey",
     "AsyncClient",
     "Call",
+    "Departure",
     "Http",
+    "HttpSender",
     "LeasedTransport",
     "LinkRefused",
+    "PaidHttp",
     "Receiver",
     "Reply",
     "installed_version",
-    "is_loopback",
 ]

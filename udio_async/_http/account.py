@@ -1,15 +1,14 @@
 """Who asks, and where: the only things that know the key."""
 
 import hashlib
-import ipaddress
 import os
 import re
 from typing import NoReturn, Self
-from urllib.parse import urlsplit
 
 import attrs
 
 from .._errors import AuthenticationFailed, InvalidRequest
+from .._urls import is_loopback, split_url
 
 _BASE_URL = re.compile(r"https?://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[\w.~-]+)*", re.ASCII)
 _SCHEME = re.compile(r"[\w-]*", re.ASCII)
@@ -92,15 +91,6 @@ def _flaw(value: object) -> str:
     return next((flaw for pattern, flaw in _FLAWS if re.search(pattern, value)), "")
 
 
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _base_url(value: str) -> str:
     return str(value).rstrip("/")
 
@@ -113,7 +103,9 @@ def _check_base_url(_: object, __: "attrs.Attribute[str]", value: str) -> None:
             f"base_url {value!r} is no plain address; give scheme, host and path only, "
             "as in 'https://host/path'"
         )
-    parts = urlsplit(value)
+    parts = split_url(value)
+    if parts is None:
+        raise InvalidRequest(f"base_url {value!r} is no address; give one like 'https://host/path'")
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise InvalidRequest(
             f"base_url {value!r} would send the key in the clear; use https (http is for loopback)"

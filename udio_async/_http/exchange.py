@@ -7,8 +7,9 @@ import anyio
 import attrs
 import httpx
 
-from .._errors import BadAnswer, Unreachable
-from .._hosts import is_private_host
+from .._errors import BadAnswer, ClientClosed, Unreachable
+from .._urls import is_private_host
+from .departure import Departure
 from .messages import LinkRefused, Receiver, Reply
 from .transport import CLOSE_TIMEOUT
 
@@ -18,8 +19,8 @@ Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 @attrs.define
-class Answer:
-    """What has come in so far. Each step answers whether more is wanted."""
+class Incoming:
+    """What has come in so far. Each step tells whether more is wanted."""
 
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -46,7 +47,7 @@ class Answer:
 
 
 @attrs.define
-class Download(Answer):
+class Download(Incoming):
     """Hands everything on, and remembers why the receiver wanted no more."""
 
     receive: Receiver = attrs.field(kw_only=True)
@@ -79,25 +80,38 @@ class Download(Answer):
 class _Trail:
     """How far a request got, as the documented `trace` extension reports it.
 
-    With `public_only` it also sees to whom the connection really leads, before anything is sent.
+    With `public_only` it also sees to whom the connection really leads, before anything is sent. A
+    client of the user's need not report anything: what is `foreign` may have left at once.
     """
 
     connecting = False
     sent = False
     _stream: Any = None
 
-    def __init__(self, *, public_only: bool = False) -> None:
+    def __init__(self, departure: Departure | None, *, public_only: bool, foreign: bool) -> None:
+        self._departure = departure
         self._public_only = public_only
+        self._foreign = foreign
+        if departure is not None and foreign:
+            departure.hand_over()
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
             self.connecting = True
+            if self._departure is not None:
+                self._departure.stay()
         elif event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
             self._check_peer()
         elif event.endswith(".send_request_headers.started"):
-            # A proxy is first asked for a tunnel, which is not our request yet.
-            self.sent = self.sent or info["request"].method != b"CONNECT"
+            self._leave(info["request"].method)
+
+    def _leave(self, method: bytes) -> None:
+        if method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
+            return
+        if self._departure is not None:
+            self._departure.leave()
+        self.sent = True
 
     def _check_peer(self) -> None:
         """Refuse a private address: a public name may lead there, now or on a second look."""
@@ -118,7 +132,10 @@ class _Trail:
 
     def proves_unsent(self, error: Exception) -> bool:
         """Whether no byte of the request can have left before this error."""
-        return not self.sent and (self.connecting or isinstance(error, _BEFORE_SENDING))
+        if isinstance(error, httpx.LocalProtocolError):
+            return True  # it could not even be written down
+        known = not self._foreign or self.connecting or isinstance(error, _BEFORE_SENDING)
+        return not self.sent and known
 
 
 _BEFORE_SENDING = (
@@ -127,6 +144,7 @@ _BEFORE_SENDING = (
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
 )
 
 
@@ -166,23 +184,28 @@ def _is_silence(error: Exception) -> bool:
 async def exchange(
     opener: Opener,
     request: httpx.Request,
-    answer: Answer,
+    answer: Incoming,
     *,
     seconds: float,
+    foreign: bool = False,
     public_only: bool = False,
+    departure: Departure | None = None,
 ) -> None:
     """Send the request and fill in the answer, within so many seconds.
 
     Raises:
         Unreachable, BadAnswer: not even a status line came.
+        ClientClosed: it was taken back before it left.
     """
-    trail = _Trail(public_only=public_only)
+    trail = _Trail(departure, public_only=public_only, foreign=foreign)
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""
     with anyio.move_on_after(seconds) as scope:
         try:
             await _pour(await _ask(opener, request, trail), answer)
+        except ClientClosed:
+            raise
         except Exception as error:  # noqa: BLE001  # transports raise more than they document
             failure, why = _translated(error, trail, request), _reason(error)
         finally:
@@ -212,7 +235,7 @@ async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.R
     return await opener(request)
 
 
-async def _pour(response: httpx.Response, answer: Answer) -> None:
+async def _pour(response: httpx.Response, answer: Incoming) -> None:
     """Read the answer as far as it is wanted; however that ends, nothing is left half read."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     chunks = aiter(response.stream)

@@ -12,8 +12,8 @@ import attrs
 import httpx
 
 from .._errors import BadAnswer, InvalidRequest
-from .._hosts import is_private_host
-from .account import Account, is_loopback
+from .._urls import is_loopback, is_private_host, without_query
+from .account import Account
 
 IDLE_TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
@@ -50,6 +50,20 @@ class Reply:
     body: bytes = attrs.field(repr=False)
     cut: str | None = None
     """Why `body` is not the whole, readable answer; None where it is."""
+
+
+class Http(Protocol):
+    """Sends a provider's requests: what an adapter is handed with each call."""
+
+    async def send(self, call: Call) -> Reply:
+        """Send one request and return the answer, whatever its status.
+
+        Raises:
+            InvalidRequest: the body is no JSON. Nothing was sent.
+            Unreachable: no answer; `sent` is False only where it is proved that nothing left.
+            BadAnswer: something came that does not even begin like an answer.
+        """
+        ...
 
 
 class Receiver(Protocol):
@@ -145,13 +159,13 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
     try:
         link = httpx.URL(url)
     except (httpx.InvalidURL, TypeError):
-        raise LinkRefused(f"{shown(str(url))!r} is no link; it is not followed") from None
+        raise LinkRefused(f"{without_query(str(url))!r} is no link; it is not followed") from None
     safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(link.host))
     if not safe or not link.host or link.userinfo:
-        raise LinkRefused(f"{shown(url)!r} is no https link; it is not followed")
+        raise LinkRefused(f"{without_query(url)!r} is no https link; it is not followed")
     if not local and is_private_host(link.host):
         raise LinkRefused(
-            f"{shown(url)!r} does not lead to the public internet; it is not followed"
+            f"{without_query(url)!r} does not lead to the public internet; it is not followed"
         )
     request = httpx.Request("GET", link, headers={**headers, **_own_headers()})
     request.stream = _Body(b"")
@@ -163,9 +177,4 @@ def joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise LinkRefused(f"{shown(target)!r} is no link; it is not followed") from None
-
-
-def shown(url: str) -> str:
-    """Cut off the query, which may be a signature."""
-    return url.partition("?")[0]
+        raise LinkRefused(f"{without_query(target)!r} is no link; it is not followed") from None

@@ -2,18 +2,20 @@
 
 import functools
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Self
 
 import anyio
 import httpx
 from anyio.abc import TaskGroup
 
-from .._errors import InvalidRequest
+from .._concurrency import owned
+from .._errors import InvalidRequest, Unreachable
 from .._limits import Gcra
-from .._tasks import owned
-from .exchange import Answer, Download, Opener, exchange
-from .messages import Call, LinkRefused, Receiver, Reply, api_request, joined, link_request, shown
+from .._urls import without_query
+from .departure import Departure
+from .exchange import Download, Incoming, Opener, exchange
+from .messages import Call, LinkRefused, Receiver, Reply, api_request, joined, link_request
 from .transport import LeasedTransport, environment_proxy
 
 MAX_DOWNLOADS = 4
@@ -22,7 +24,7 @@ MAX_REDIRECTS = 3
 """Redirects that a download follows, at most. API calls follow none."""
 
 
-class Http(anyio.AsyncContextManagerMixin):
+class HttpSender(anyio.AsyncContextManagerMixin):
     """Sends requests in tasks that the client owns, over leased connections, behind a gate.
 
     `tasks` runs the requests, so they outlive cancelled callers. `max_in_flight` API requests
@@ -53,6 +55,7 @@ class Http(anyio.AsyncContextManagerMixin):
             LeasedTransport(keep=keep, trust_env=trust_env)
             for keep in (max_in_flight, MAX_DOWNLOADS)
         ]
+        self._client = client
         given = opener_of(client, transport)
         # A proxy, or a client of the user's own, may well have a private address.
         self._sees_peers = given is None
@@ -83,6 +86,10 @@ class Http(anyio.AsyncContextManagerMixin):
         await self._take_turn()
         return await owned(self._tasks, self._deliver, call)
 
+    def paying(self, departure: Departure) -> "PaidHttp":
+        """Return what sends one paid request, which can be taken back until it leaves."""
+        return PaidHttp(self, departure)
+
     async def _take_turn(self) -> None:
         await self._gate.acquire()
         try:
@@ -92,13 +99,28 @@ class Http(anyio.AsyncContextManagerMixin):
             self._gate.release()
             raise
 
-    async def _deliver(self, call: Call) -> Reply:
+    async def _deliver(self, call: Call, departure: Departure | None = None) -> Reply:
         try:
-            answer = Answer()
-            await exchange(self._open, api_request(call), answer, seconds=call.timeout)
-            return answer.reply()
+            with departure.waits() if departure is not None else nullcontext():
+                self._check_open()
+                answer = Incoming()
+                await exchange(
+                    self._open,
+                    api_request(call),
+                    answer,
+                    seconds=call.timeout,
+                    foreign=not self._sees_peers,
+                    departure=departure,
+                )
+                return answer.reply()
         finally:
             self._gate.release()
+
+    def _check_open(self) -> None:
+        if self._client is not None and self._client.is_closed:
+            raise Unreachable(
+                "the http_client that was given is closed; give one that is open", sent=False
+            )
 
     async def download(
         self,
@@ -133,6 +155,7 @@ class Http(anyio.AsyncContextManagerMixin):
                     request,
                     answer,
                     seconds=deadline - anyio.current_time(),
+                    foreign=not self._sees_peers,
                     public_only=self._sees_peers and not proxied and not local,
                 )
                 if answer.error:
@@ -140,7 +163,40 @@ class Http(anyio.AsyncContextManagerMixin):
                 if not answer.target:
                     return answer.reply()
                 url = joined(url, answer.target)
-        raise LinkRefused(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
+        raise LinkRefused(f"{without_query(url)}: more than {MAX_REDIRECTS} redirects")
+
+
+class PaidHttp:
+    """Sends one paid request in its turn, and whatever else its provider asks for on the way."""
+
+    def __init__(self, http: HttpSender, departure: Departure) -> None:
+        self._http = http
+        self._departure = departure
+        self._has_turn = False
+
+    async def take_turn(self) -> None:
+        """Wait until a request may be sent, before anything is written down about it."""
+        await self._http._take_turn()  # noqa: SLF001  # its own room
+        self._has_turn = True
+
+    def give_back(self) -> None:
+        """Let the next one have a turn that was not used."""
+        if self._has_turn:
+            self._has_turn = False
+            self._http._gate.release()  # noqa: SLF001  # its own room
+
+    async def send(self, call: Call) -> Reply:
+        """Send a request, as `HttpSender.send` does.
+
+        Raises:
+            ClientClosed: it was taken back before it left.
+        """
+        self._departure.stay()
+        if not self._has_turn:
+            with self._departure.waits():
+                await self.take_turn()
+        self._has_turn = False
+        return await owned(self._http._tasks, self._http._deliver, call, self._departure)  # noqa: SLF001  # its own room
 
 
 def opener_of(

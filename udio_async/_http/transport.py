@@ -38,7 +38,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         if found is not None:
             # It reports how far a connection got, which this one has behind it: a fifth of the CPU.
             request.extensions.pop("trace", None)
-        line = found or self._open(url)
+        line = found or self._opened(url)
         try:
             response = await line.handle_async_request(request)
         except BaseException:
@@ -57,6 +57,12 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             if self._free[place][0] == origin:
                 return self._free.pop(place)[1]
         return None
+
+    def _opened(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        try:
+            return self._open(url)
+        except (ValueError, ImportError) as error:  # a proxy that httpx cannot use
+            raise httpx.ProxyError(f"the proxy cannot be used: {error}") from error
 
     def _open(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .._counter import Audit
+from .._audit import Audit
 from ._failures import BadInput
 from ._opened import open_client
 from ._question import ask

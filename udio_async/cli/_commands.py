@@ -15,6 +15,7 @@ from ._options import (
     DIRECTORY,
     TEXT,
     backend_option,
+    encoding_option,
     journal_of_batch,
     journal_option,
     journal_that_exists,
@@ -78,6 +79,7 @@ def cli() -> None:
 @click.argument("description", type=TEXT, metavar="[TEXT]", required=False)
 @click.option("--out", type=DIRECTORY, metavar="DIR", help="Save the songs here.")
 @click.option("--lyrics", type=click.File("rb"), metavar="FILE|-", help="The words to sing.")
+@encoding_option
 @click.option(
     "--style", type=TEXT, metavar="TEXT", help='Genre, mood, tempo: "pop, upbeat, 120 bpm".'
 )
@@ -87,13 +89,17 @@ def cli() -> None:
 @click.option("--model", help="As the provider spells it.")
 @click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
 @with_options(*limit_options, *service_options, *view_options)
-def generate(*, out: Path | None, lyrics: BinaryIO | None, **options: Any) -> int:
+def generate(
+    *, out: Path | None, lyrics: BinaryIO | None, encoding: str | None, **options: Any
+) -> int:
     """Make the songs of one request. TEXT says what they are about."""
     from ._input import read_text
     from ._make import make_one
 
     service, view, terms = take_service(options), take_view(options), take_terms(options, None)
-    words = None if lyrics is None else read_text(lyrics, lyrics.name)
+    if encoding is not None and lyrics is None:
+        raise click.UsageError("--encoding goes with --lyrics only")
+    words = None if lyrics is None else read_text(lyrics, lyrics.name, encoding)
     return make_one({**options, "lyrics": words}, service, out, view, terms)
 
 
@@ -112,9 +118,10 @@ def generate(*, out: Path | None, lyrics: BinaryIO | None, **options: Any) -> in
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["jsonl", "csv", "text"]),
-    help="What FILE holds.  [default: by its ending, .csv or .txt; else jsonl]",
+    type=click.Choice(["jsonl", "json", "csv", "tsv", "text", "xlsx"]),
+    help="What FILE holds.  [default: by its ending, or by what is in it]",
 )
+@encoding_option
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
 @with_options(tags_option, *many_options, *service_options, *view_options)
 def batch(
@@ -124,15 +131,19 @@ def batch(
     journal: Path | None,
     no_journal: bool,
     kind: Any,
+    encoding: str | None,
     **options: Any,
 ) -> int:
-    """Make the songs of many requests: one JSON object per line, a CSV, or a text of ideas.
+    r"""Make the songs of many requests: ideas as text, a CSV, a workbook (.xlsx), or JSON.
 
     Names: description, lyrics, style, title, negative_tags, instrumental, model, vocal_gender,
     options (an object, different for each provider), extra (raw fields), key (your own name for
-    the request). A CSV has them in its first line; a text file is one description per line.
+    the request). A table has them in its first line, beside columns of your own; a text file is
+    one description per line; JSON is an object per line, or an array. Lines that begin with # are
+    comments and skipped; \# begins a line with #.
 
-    Nothing is sent unless every line is good. On a terminal it says what it will submit, and asks.
+    Nothing is sent unless every line is good. It shows the first requests as it understood them
+    and, on a terminal, says what it will submit, and asks.
 
     DIR gets the songs and covers, songs.jsonl with a line for each, and index.html to see and
     hear them.
@@ -142,7 +153,6 @@ def batch(
     and `resume` continues them.
     """
     from ._hints import hints_for_batch
-    from ._input import format_of
     from ._make import make_many
 
     service, view = take_service(options), take_view(options)
@@ -156,7 +166,8 @@ def batch(
         out,
         view,
         take_terms(options, path),
-        kind=kind or format_of(file.name if not from_stdin else ""),
+        kind=kind,
+        encoding=encoding,
         hints=hints_for_batch(out, only_once=only_once) if path else None,
         keep=only_once,
     )

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .._client import Client
+from .._concurrency import open_tasks
 from .._records import SongRequest
-from .._tasks import open_tasks
 from ..providers import Provider
 from ._hints import program
 from ._input import Entry

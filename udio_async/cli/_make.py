@@ -13,12 +13,13 @@ from ..journal import SqliteJournal
 from ._directory import prepare_directory, sweep
 from ._failures import BadInput, say
 from ._hints import Hints
-from ._input import Entry, Format, read_entries, read_request
-from ._kept import keep_all, read_unfinished
+from ._input import Entry, read_entries, read_request
+from ._kept import read_unfinished
 from ._manifest import Manifest
 from ._names import SANDBOX
 from ._opened import open_client
 from ._plan import confirm, make_plan
+from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
 from ._text import counted
@@ -59,19 +60,21 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     view: View,
     terms: Terms,
     *,
-    kind: Format,
+    kind: Format | None,
+    encoding: str | None,
     hints: Hints | None,
     keep: bool,
 ) -> int:
     """Make the songs of every request in a file. `keep`: there is no file to read again."""
     provider = service.provider()
-    entries = read_entries(file, name, provider, kind)
+    reading = read_entries(file, name, provider, kind, encoding)
+    entries = reading.entries
     manifest = open_directory(out, view)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
     plan = make_plan(
         entries,
-        provider,
+        service,
         terms.journal,
         resubmits=terms.on_doubt == "resubmit",
         max_submits=terms.max_submits,
@@ -79,6 +82,8 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         backend=view.backend,
     )
     yes = terms.yes or service.name == SANDBOX
+    if not view.quiet:
+        say(str(reading.preview))
     confirm(plan, provider, yes=yes, quiet=view.quiet)
     work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)
     return execute(
@@ -120,7 +125,7 @@ async def _make(
     journal = SqliteJournal(terms.journal) if terms.journal else None
     async with open_client(service, **_client_options(run, terms, journal)) as client:
         if keep and journal is not None:
-            await keep_all(journal, entries, client.provider.name)
+            await client.keep(entry.request for entry in entries)
         await _make_all(run, client, entries, terms)
 
 
@@ -128,7 +133,7 @@ async def _make_rest(run: Run, *, service: Service, terms: Terms, manifest: Mani
     assert terms.journal is not None
     journal = SqliteJournal(terms.journal)
     async with open_client(service, **_client_options(run, terms, journal)) as client:
-        entries = await read_unfinished(journal, client.provider.traits.options, manifest)
+        entries = await read_unfinished(client, manifest)
         run.progress.total = len(entries)
         await _make_all(run, client, entries, terms)
 

@@ -101,6 +101,11 @@ journal_option = click.option(
     help=f"The journal, where it is not DIR/{JOURNAL}.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
+encoding_option = click.option(
+    "--encoding",
+    metavar="NAME",
+    help="How the file is written, such as cp1252.  [default: UTF-8, or as its mark says]",
+)
 backend_option = click.option(
     "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", hidden=True
 )

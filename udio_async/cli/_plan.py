@@ -2,23 +2,24 @@
 
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import anyio
 import attrs
 import click
 
-from .._book import Keys
-from .._errors import JournalError
-from .._http import is_loopback
-from ..journal import SqliteJournal, State
+from .._urls import is_loopback
+from ..journal import State
+from ..journal.keys import BatchKeys
 from ..providers import Provider
-from ._failures import BadInput
 from ._input import Entry
+from ._opened import open_client
+from ._question import ask
+from ._service import Service
 from ._text import amount, counted
 
-_DONE = frozenset({State.READY, State.FAILED, State.ABANDONED})
+_DONE = frozenset({State.READY, State.DELIVERED, State.FAILED, State.ABANDONED})
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +70,7 @@ class Plan:
 
 def make_plan(
     entries: list[Entry],
-    provider: Provider,
+    service: Service,
     journal: Path | None,
     *,
     resubmits: bool,
@@ -82,7 +83,7 @@ def make_plan(
     Raises:
         BadInput: the journal is in use, damaged or not ours.
     """
-    price = provider.traits.credits_per_song
+    price = service.provider().traits.credits_per_song
     limits = [] if max_submits is None else [max_submits]
     if max_credits is not None and price is not None:
         limits.append(int(max_credits // price))
@@ -94,11 +95,8 @@ def make_plan(
     )
     if journal is None or not journal.is_file():
         return plan
-    try:
-        known = anyio.run(_states, SqliteJournal(journal), provider, backend=backend)
-    except JournalError as error:
-        raise BadInput(str(error)) from error
-    keys = Keys()
+    known = ask(partial(_states, service, journal), backend=backend)
+    keys = BatchKeys()
     states = Counter(known.get(keys.name(entry.request)) for entry in entries)
     return attrs.evolve(
         plan,
@@ -108,9 +106,9 @@ def make_plan(
     )
 
 
-async def _states(journal: SqliteJournal, provider: Provider) -> dict[str, State]:
-    async with journal.open(f"{provider.name} {provider.account().key.fingerprint()}"):
-        return {entry.key: entry.state for entry in await journal.entries(list(State))}
+async def _states(service: Service, journal: Path) -> dict[str, State]:
+    async with open_client(service, journal=journal) as client:
+        return {job.key: job.state async for job in client.jobs()}
 
 
 def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:

@@ -12,11 +12,11 @@ import anyio.to_thread
 import attrs
 
 from .._client import Client
+from .._concurrency import open_tasks
 from .._download import Saved
 from .._errors import DownloadFailed, RequestError, UdioError
 from .._events import Event
 from .._records import Outcome, Song, SongRequest
-from .._tasks import open_tasks
 from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._found import find_saved
@@ -185,6 +185,8 @@ class _Delivery:
         except (UdioError, OSError) as error:  # which another run would not mend
             return None, Trouble.from_error(error, task_id=song.task_id)
         if found is not None:
+            if song.job_key is not None:
+                await self._client.acknowledge(song)
             return found, None
         try:
             if not _arrived(song):

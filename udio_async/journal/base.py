@@ -1,63 +1,13 @@
 """What a journal is: entries that only move forward, each change durable before it counts."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import attrs
+from .jobs import Entry, State
 
-from .._records import Song
-
-
-class State(StrEnum):
-    """How far a job has come, as far as is known for certain.
-
-    sending ─┬─ accepted ─┬─ ready ── done
-             │            └─ failed
-             ├─ in_doubt ─── accepted | sending | abandoned
-             ├─ refused ──── sending
-             └─ not_sent ─── sending
-    """
-
-    SENDING = "sending"
-    """The intent is kept; the request may be on the wire, or may have been when we died."""
-    ACCEPTED = "accepted"
-    """The provider's id is kept: the song is paid for, and is being made."""
-    REFUSED = "refused"
-    """The provider took nothing."""
-    NOT_SENT = "not_sent"
-    """It is proved that nothing left."""
-    IN_DOUBT = "in_doubt"
-    """It may have been taken. Only its owner ends this."""
-    READY = "ready"
-    """The songs' links are kept."""
-    FAILED = "failed"
-    """Accepted, and then not made."""
-    ABANDONED = "abandoned"
-    """A doubt that its owner has let go."""
-
-
-@attrs.frozen(kw_only=True)
-class Entry:
-    """One job: what was asked for, and what is known of it."""
-
-    key: str
-    provider: str
-    request: Mapping[str, Any]
-    """The request in its canonical form, as JSON."""
-    state: State
-    attempt: int = 1
-    task_id: str | None = None
-    songs: tuple[Song, ...] = ()
-    evidence: str = ""
-    """What was seen when it came into doubt or was refused."""
-    error: str = ""
-    """The class of the error that ended it, if one did."""
-    submitted_at: float = 0.0
-    """Unix time of the latest attempt."""
-    took: float | None = None
-    """Seconds from accepted to ready."""
+Confirm = Callable[[], Awaitable[bool]]
+"""Finds out whether another key is one of the same account."""
 
 
 @runtime_checkable
@@ -70,17 +20,22 @@ class Journal(Protocol):
 
     @property
     def durable(self) -> bool:
-        """Answer whether it outlives the client, so that a batch can be continued."""
+        """Whether it outlives the client, so that a batch can be continued."""
         ...
 
-    def open(self, account: str) -> AbstractAsyncContextManager[None]:
+    def open(
+        self, account: str, *, confirm: Confirm | None = None
+    ) -> AbstractAsyncContextManager[None]:
         """Open it for one account, named by a fingerprint that tells nothing of the key.
 
-        What was `sending` when its owner died is `in_doubt` afterwards.
+        What was `sending` when its owner died is `in_doubt` afterwards. A journal that was made
+        with another key is this account's from now on if `confirm`, called while it can be read,
+        says that the account is the same.
 
         Raises:
-            JournalError: another process holds it, it is another account's, it was written by a
-                newer version, or it is damaged.
+            AnotherAccount: it is another account's.
+            JournalError: another process holds it, it was written by a newer version, or it is
+                damaged.
         """
         ...
 
@@ -97,13 +52,28 @@ class Journal(Protocol):
         ...
 
     async def get(self, key: str) -> Entry | None:
-        """Return the entry of this key."""
+        """Return the entry of this key.
+
+        Raises:
+            InvalidRequest: it was known, and is not kept any more.
+        """
         ...
 
-    async def entries(
-        self, states: Collection[State], *, last: int | None = None
-    ) -> Sequence[Entry]:
-        """Return the entries in these states, oldest first; only the newest `last` of them."""
+    async def of_task(self, task_id: str) -> Entry | None:
+        """Return the entry that has this task as its own: not one that is in doubt about it."""
+        ...
+
+    def entries(
+        self, states: Collection[State], *, newest: int | None = None
+    ) -> AsyncIterator[Entry]:
+        """Iterate over the entries in these states, oldest first; only over the newest so many.
+
+        Not all of them are held at once. What changes meanwhile may come as it was or as it is.
+        """
+        ...
+
+    async def count(self) -> Mapping[State, int]:
+        """Return how many entries there are in each state."""
         ...
 
     async def note(self, name: str, value: str) -> None:

@@ -12,8 +12,17 @@ import secrets
 import sqlite3
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,16 +32,20 @@ from anyio.from_thread import run_sync as run_in_loop
 from anyio.lowlevel import EventLoopToken, current_token
 from cattrs.preconf.json import make_converter
 
-from .._errors import JournalError
-from .._tasks import outlast
-from .base import Entry, State
+from .._concurrency import outlast
+from .._errors import AnotherAccount, JournalError
+from .base import Confirm
+from .jobs import Entry, State, doubted
+from .keys import is_of_batch, request_digest
 
 T = TypeVar("T")
 
 _APPLICATION = 0x7564696F  # "udio"
-_VERSION = 1
+_VERSION = 2
 _GROUP = 64
 """Changes in one commit, at most."""
+_PAGE = 256
+"""Entries that are read at once."""
 _DIED = "the process died after the intent was kept and before an answer was"
 
 _SCHEMA = """
@@ -43,10 +56,21 @@ create table jobs (
     key text not null unique,
     state text not null,
     task_id text,
-    entry text not null
+    entry text not null,
+    alias text
 );
-create index jobs_by_state on jobs (state);
+create index jobs_by_state on jobs (state, number);
+create index jobs_by_task on jobs (task_id) where task_id is not null;
+create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
+_FROM_VERSION_1 = """
+alter table jobs add column alias text;
+drop index jobs_by_state;
+create index jobs_by_state on jobs (state, number);
+create index jobs_by_task on jobs (task_id) where task_id is not null;
+create unique index jobs_by_alias on jobs (alias) where alias is not null;
+"""
+"""`alias`: what a job of a batch would be called today, where the rule was another then."""
 
 _converter = make_converter()
 
@@ -65,12 +89,21 @@ class SqliteJournal:
         self._threaded = threaded
 
     @asynccontextmanager
-    async def open(self, account: str) -> AsyncGenerator[None]:
+    async def open(self, account: str, *, confirm: Confirm | None = None) -> AsyncGenerator[None]:
         """Open the file, or make it, readable by its owner only."""
-        desk = _Desk(self.path, account) if self._threaded else _Inline(self.path, account)
+        desk = _Desk(self.path) if self._threaded else _Inline(self.path)
         await desk.start()
         self._desk = desk
         try:
+            if not await desk.do(lambda store: store.is_of(account)) and not (
+                confirm is not None and await confirm()
+            ):
+                raise AnotherAccount(
+                    f"{self.path} was made with another provider or API key; use that one. If this "
+                    "is a new key of the same account, hand the journal over to it, once: "
+                    f"await udio_async.hand_over({str(self.path)!r}, provider, same_account=True)"
+                )
+            await desk.do(lambda store: store.take_over(account))
             yield
         finally:
             await desk.stop()
@@ -87,11 +120,25 @@ class SqliteJournal:
         """Return the entry of this key."""
         return await self._desk.do(lambda store: store.get(key))
 
+    async def of_task(self, task_id: str) -> Entry | None:
+        """Return the entry that has this task as its own."""
+        return await self._desk.do(lambda store: store.of_task(task_id))
+
     async def entries(
-        self, states: Collection[State], *, last: int | None = None
-    ) -> Sequence[Entry]:
-        """Return the entries in these states, oldest first; only the newest `last` of them."""
-        return await self._desk.do(lambda store: store.entries(states, last))
+        self, states: Collection[State], *, newest: int | None = None
+    ) -> AsyncIterator[Entry]:
+        """Iterate over the entries in these states, oldest first; only over the newest so many."""
+        after = 0
+        if newest is not None:
+            after = await self._desk.do(lambda store: store.place_before(states, newest))
+        while page := await self._desk.do(partial(_Store.page, states=states, after=after)):
+            for _, entry in page:
+                yield entry
+            after = page[-1][0]
+
+    async def count(self) -> Mapping[State, int]:
+        """Return how many entries there are in each state."""
+        return await self._desk.do(lambda store: store.count())
 
     async def note(self, name: str, value: str) -> None:
         """Keep a fact about the account, over an earlier one of that name."""
@@ -105,12 +152,12 @@ class SqliteJournal:
 class _Store:
     """The file itself, used by one thread."""
 
-    def __init__(self, path: Path, account: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         try:
             self._db = self._connect()
             try:
-                self._prepare(account)
+                self._prepare()
             except BaseException:
                 self._db.close()
                 raise
@@ -127,7 +174,7 @@ class _Store:
         _sync_directory(self._path.parent)
         return sqlite3.connect(self._path, isolation_level=None, timeout=0)
 
-    def _prepare(self, account: str) -> None:
+    def _prepare(self) -> None:
         # Held until the connection closes or the process dies: the lease of one owner.
         self._pragma("locking_mode = exclusive", expect="exclusive")
         self._pragma("trusted_schema = off")
@@ -141,8 +188,6 @@ class _Store:
         self._pragma("synchronous", expect=2)
         self._db.execute("begin exclusive")
         self._check_version()
-        self._check_account(account)
-        self._doubt_what_was_sending()
         self._db.execute("commit")
 
     def _pragma(self, text: str, *, expect: object = None) -> None:
@@ -157,44 +202,65 @@ class _Store:
             self._create()
         elif application != _APPLICATION:
             raise JournalError(f"{self._path} is no journal of this library; give another path")
-        elif version != _VERSION:
+        elif version not in (1, _VERSION):
             raise JournalError(
                 f"{self._path} has version {version}, this library knows {_VERSION}; update it"
             )
         elif self._db.execute("pragma quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("its check failed")
+        elif version == 1:
+            self._update()
 
     def _create(self) -> None:
-        for statement in _SCHEMA.split(";"):
-            self._db.execute(statement)
+        self._run(_SCHEMA)
         self._db.execute("insert into meta values ('salt', ?)", (secrets.token_bytes(16),))
         self._db.execute(f"pragma application_id = {_APPLICATION}")
+
+    def _update(self) -> None:
+        """Bring a journal of the first version up to date."""
+        self._run(_FROM_VERSION_1)
+        taken: Counter[str] = Counter()
+        rows = self._db.execute("select number, key, entry from jobs order by number").fetchall()
+        for number, key, text in rows:
+            if not is_of_batch(key):
+                continue
+            digest = request_digest(_converter.loads(text, Entry).request)
+            taken[digest] += 1
+            if f"{digest}-{taken[digest]}" != key:
+                alias = f"{digest}-{taken[digest]}"
+                self._db.execute("update jobs set alias = ? where number = ?", (alias, number))
+
+    def _run(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._db.execute(statement)
         self._db.execute(f"pragma user_version = {_VERSION}")
 
-    def _check_account(self, account: str) -> None:
-        """Refuse another account's journal: its ids would all be unknown, its doubts not ours."""
+    def _mark(self, account: str) -> tuple[bytes | None, bytes]:
+        """Return the mark of the journal's account, and the one that this account would have."""
         meta = dict(self._db.execute("select name, value from meta").fetchall())
-        mark = hashlib.sha256(meta["salt"] + account.encode()).digest()
-        if "account" not in meta:
-            self._db.execute("insert into meta values ('account', ?)", (mark,))
-        elif not hmac.compare_digest(meta["account"], mark):
-            raise JournalError(
-                f"{self._path} belongs to another provider or API key; "
-                "use the one it was made with, or another journal"
-            )
+        return meta.get("account"), hashlib.sha256(meta["salt"] + account.encode()).digest()
 
-    def _doubt_what_was_sending(self) -> None:
-        for entry in self.entries([State.SENDING]):
-            doubt = attrs.evolve(entry, state=State.IN_DOUBT, evidence=_DIED)
-            self.put(doubt, State.SENDING)
+    def is_of(self, account: str) -> bool:
+        """Whether it is this account's, or nobody's yet."""
+        known, mark = self._mark(account)
+        return known is None or hmac.compare_digest(known, mark)
+
+    def take_over(self, account: str) -> None:
+        """Make it this account's, and doubt what was being sent when its owner died."""
+        known, mark = self._mark(account)
+        if known != mark:
+            self._db.execute("insert or replace into meta values ('account', ?)", (mark,))
+        for _, entry in self.page([State.SENDING], 0, limit=-1):
+            self.put(doubted(entry, _DIED), State.SENDING)
 
     def add(self, entry: Entry) -> Entry | None:
-        added = self._db.execute(
-            "insert into jobs (key, state, task_id, entry) values (?, ?, ?, ?)"
-            " on conflict do nothing",
-            (entry.key, entry.state, entry.task_id, _converter.dumps(entry)),
-        )
-        return None if added.rowcount else self.get(entry.key)
+        known = self.get(entry.key)
+        if known is None:
+            self._db.execute(
+                "insert into jobs (key, state, task_id, entry) values (?, ?, ?, ?)",
+                (entry.key, entry.state, entry.task_id, _converter.dumps(entry)),
+            )
+        return known
 
     def put(self, entry: Entry, expected: State) -> None:
         changed = self._db.execute(
@@ -210,17 +276,42 @@ class _Store:
             )
 
     def get(self, key: str) -> Entry | None:
-        row = self._db.execute("select entry from jobs where key = ?", (key,)).fetchone()
+        row = self._db.execute(
+            "select entry from jobs where key = ? union all"
+            " select entry from jobs where alias = ? limit 1",
+            (key, key),
+        ).fetchone()
         return _converter.loads(row[0], Entry) if row else None
 
-    def entries(self, states: Collection[State], last: int | None = None) -> list[Entry]:
+    def of_task(self, task_id: str) -> Entry | None:
+        rows = self._db.execute("select entry from jobs where task_id = ?", (task_id,)).fetchall()
+        entries = (_converter.loads(text, Entry) for (text,) in rows)
+        return next((entry for entry in entries if entry.state.is_paid), None)
+
+    def page(
+        self, states: Collection[State], after: int, *, limit: int = _PAGE
+    ) -> list[tuple[int, Entry]]:
         marks = ", ".join("?" * len(states))
         rows = self._db.execute(
-            f"select entry from jobs where state in ({marks})"  # noqa: S608  # question marks
-            " order by number desc limit ?",
-            (*states, -1 if last is None else last),
-        )
-        return [_converter.loads(text, Entry) for (text,) in rows][::-1]
+            f"select number, entry from jobs where state in ({marks})"  # noqa: S608  # question marks
+            " and number > ? order by number limit ?",
+            (*states, after, limit),
+        ).fetchall()
+        return [(number, _converter.loads(text, Entry)) for number, text in rows]
+
+    def place_before(self, states: Collection[State], newest: int) -> int:
+        """Return the number after which so many entries in these states come."""
+        marks = ", ".join("?" * len(states))
+        row = self._db.execute(
+            f"select number from jobs where state in ({marks})"  # noqa: S608  # question marks
+            " order by number desc limit 1 offset ?",
+            (*states, newest),
+        ).fetchone()
+        return row[0] if row else 0
+
+    def count(self) -> Mapping[State, int]:
+        rows = self._db.execute("select state, count(*) from jobs group by state").fetchall()
+        return {State(state): number for state, number in rows}
 
     def note(self, name: str, value: str) -> None:
         self._db.execute("insert or replace into notes values (?, ?)", (name, value))
@@ -282,11 +373,11 @@ class _Order(Generic[T]):
 class _Inline:
     """Does the work at once, in the event loop."""
 
-    def __init__(self, path: Path, account: str) -> None:
-        self._path, self._account = path, account
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     async def start(self) -> None:
-        self._store = _Store(self._path, self._account)
+        self._store = _Store(self._path)
         self._broken: JournalError | None = None
 
     async def do(self, work: Callable[[_Store], T]) -> T:
@@ -309,8 +400,8 @@ class _Inline:
 class _Desk:
     """Takes orders from the event loop to the thread that writes, and the results back."""
 
-    def __init__(self, path: Path, account: str) -> None:
-        self._path, self._account = path, account
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
         self._broken: JournalError | None = None
 
@@ -349,7 +440,7 @@ class _Desk:
     def _serve(self, token: EventLoopToken) -> None:
         """The thread: open, write group after group, close."""
         try:
-            store = _Store(self._path, self._account)
+            store = _Store(self._path)
         except JournalError as error:
             self._opened.error = error
             run_in_loop(self._opened.done.set, token=token)

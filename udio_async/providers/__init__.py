@@ -4,21 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._errors import InvalidRequest
-from .addresses import check_callback_url
 from .apiframe import APIFRAME_TRAITS, Apiframe, ApiframeOptions
-from .base import (
-    CallbackAddress,
-    CallbackKind,
-    CallbackNews,
-    Provider,
-    Traits,
-    failure_error,
-    names_own_callback,
-)
+from .base import CallbackKind, Provider, Traits, names_own_callback
+from .rules import Rule
 from .udioapi import UdioApiOptions
 from .udioapi_v1 import UDIOAPI_V1_LEGACY_TRAITS, UDIOAPI_V1_TRAITS, UdioApiV1
 from .udioapi_v2 import UDIOAPI_V2_TRAITS, UdioApiV2
-from .verdicts import Rule, Verdict
 
 __all__ = [
     "APIFRAME_TRAITS",
@@ -28,18 +19,13 @@ __all__ = [
     "UDIOAPI_V2_TRAITS",
     "Apiframe",
     "ApiframeOptions",
-    "CallbackAddress",
     "CallbackKind",
-    "CallbackNews",
     "Provider",
     "Rule",
     "Traits",
     "UdioApiOptions",
     "UdioApiV1",
     "UdioApiV2",
-    "Verdict",
-    "check_callback_url",
-    "failure_error",
     "names_own_callback",
     "provider_named",
 ]

@@ -7,15 +7,15 @@ The key goes bare into `Authorization`. Results come by `/fetch`, for several ta
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import attrs
 import cattrs
 
 from .._errors import BadAnswer, CallbackRejected, InvalidRequest
-from .._hosts import is_private_url
 from .._http import Account, ApiKey, Call, Http
 from .._records import (
+    CallbackAddress,
+    CallbackNews,
     Credits,
     Failure,
     FailureKind,
@@ -25,12 +25,23 @@ from .._records import (
     Stage,
     Task,
 )
-from .._wire import Number, OptionalText, Seconds, loads, make_converter, structure
-from .addresses import check_callback_url
-from .answers import FailureTable, about, ask, explain, find_id, message_in
-from .base import CallbackAddress, CallbackNews, Traits, check_fields, key_from
+from .._urls import as_link, check_callback_url, is_private_url, is_stream
+from .._wire import (
+    MAX_ENTRIES,
+    Number,
+    OptionalId,
+    OptionalText,
+    Seconds,
+    loads,
+    make_converter,
+    objects_in,
+    structure,
+)
+from .base import Traits, check_fields, key_from
+from .replies import FailureTable, about, ask, distinct_songs, explain, find_id, message_in
+from .rules import SHARED_RULES, Rule
 from .validators import fraction, moment, switch, text
-from .verdicts import SHARED_RULES, Rule, read_look, send_submit
+from .verdicts import read_look, send_submit
 
 # Endpoints -----------------------------------------------------------------------------------
 
@@ -113,7 +124,15 @@ STAGES: Mapping[str, Stage] = {
     "complete": Stage.COMPLETE,
     "success": Stage.COMPLETE,
     "failed": Stage.FAILED,
+    "fail": Stage.FAILED,
+    "failure": Stage.FAILED,
     "error": Stage.FAILED,
+    "cancelled": Stage.FAILED,
+    "canceled": Stage.FAILED,
+    "timeout": Stage.FAILED,
+    "timed_out": Stage.FAILED,
+    "expired": Stage.FAILED,
+    "rejected": Stage.FAILED,
 }
 """Their words for a task. Any other means: still running."""
 
@@ -140,7 +159,7 @@ FAILURES: FailureTable = (
 class WireSong:
     """One song of a task."""
 
-    song_id: OptionalText = None
+    song_id: OptionalId = None
     lyrics: OptionalText = None  # may be there before the audio
     audio_url: OptionalText = None
     image_url: OptionalText = None
@@ -153,7 +172,7 @@ class WireSong:
 class WireTask:
     """A task as `/fetch`, `/fetch-many` and webhooks show it."""
 
-    task_id: OptionalText = None
+    task_id: OptionalId = None
     task_type: OptionalText = None
     status: OptionalText = None
     percentage: Number = None
@@ -211,19 +230,26 @@ def read_task(
     *,
     task_id: str,
     provider: str = "apiframe",
+    base: str = "",
     converter: cattrs.Converter = converter,
 ) -> Task:
     """Read a task, as `/fetch`, `/fetch-many` and webhooks show it.
+
+    `base` is the provider's address, for links that are a path below it.
 
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
     fields = _without_messages(payload)
-    wire = structure(converter, fields, WireTask)
+    where = f"{provider} task {task_id}"
+    shown = objects_in(fields.get("songs"), f"{where}, songs")
+    wire = structure(converter, {**fields, "songs": shown}, WireTask, about=where)
     if wire.task_id not in (None, task_id):
         raise BadAnswer(f"asked about task {task_id}, and the answer is about {wire.task_id}")
-    songs = wire.songs or []
-    stage, settling = judge_stage((wire.status or "").lower(), songs)
+    songs = [_with_links(song, base) for song in wire.songs or ()]
+    places = distinct_songs([(song.song_id, song.audio_url is not None) for song in songs])
+    songs = [songs[place] for place in places]
+    stage, settling = judge_stage((wire.status or "").strip().lower(), songs)
     task = Task(
         id=task_id,
         provider=provider,
@@ -237,9 +263,18 @@ def read_task(
     return attrs.evolve(
         task,
         songs=tuple(
-            read_song(song, fields["songs"][place], place, task=task)
-            for place, song in enumerate(songs)
+            read_song(song, shown[place], index, task=task)
+            for index, (song, place) in enumerate(zip(songs, places, strict=True))
         ),
+    )
+
+
+def _with_links(song: WireSong, base: str) -> WireSong:
+    """Leave out links that lead nowhere."""
+    return attrs.evolve(
+        song,
+        audio_url=song.audio_url and as_link(song.audio_url, base),
+        image_url=song.image_url and as_link(song.image_url, base),
     )
 
 
@@ -258,7 +293,11 @@ def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
     heard = any(song.audio_url for song in songs)
     if stage is Stage.COMPLETE and heard and all(song.audio_url for song in songs):
         return stage, False
-    settling = stage is Stage.COMPLETE
+    # Some tasks never say that they are done, and some say so before their audio is there.
+    has_files = bool(songs) and all(
+        song.audio_url and not is_stream(song.audio_url) for song in songs
+    )
+    settling = stage is Stage.COMPLETE or has_files
     if heard:
         return Stage.FIRST_AUDIO, settling
     if any(song.lyrics for song in songs):
@@ -281,24 +320,16 @@ def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task)
         tags=song.tags,
         duration=song.duration,
         audio_url=song.audio_url,
-        audio_is_final=stage is Stage.COMPLETE and not is_stream(song.audio_url),
+        audio_is_final=stage is Stage.COMPLETE and not is_stream(song.audio_url or ""),
         image_url=song.image_url,
         error=lost if stage is Stage.FAILED else None,
         raw=raw,
     )
 
 
-def is_stream(url: str | None) -> bool:
-    """Answer whether a link is a live stream, which ends when the song is done."""
-    try:
-        return url is not None and "/stream/" in urlsplit(url).path
-    except ValueError:
-        return False
-
-
 def _song_stage(song: WireSong, task: Task) -> Stage:
     if song.audio_url:
-        done = task.settling or task.stage is Stage.COMPLETE
+        done = task.settling or task.stage.is_final
         return Stage.COMPLETE if done else Stage.FIRST_AUDIO
     if task.stage.is_final:
         return Stage.FAILED
@@ -309,7 +340,7 @@ def _task_failure(payload: object) -> Failure:
     return explain(message_in(payload) or "the provider gave no reason", FAILURES)
 
 
-def read_webhook(body: bytes) -> CallbackNews:
+def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
     """Read what is posted to a webhook: the task, with its id.
 
     Raises:
@@ -318,7 +349,7 @@ def read_webhook(body: bytes) -> CallbackNews:
     try:
         payload = loads(body)
         task_id = find_id(payload)
-        task = read_task(payload, task_id=task_id or "")
+        task = read_task(payload, task_id=task_id or "", base=base)
     except BadAnswer as error:
         raise CallbackRejected(f"the webhook cannot be read: {error}") from None
     if task_id is None:
@@ -326,7 +357,7 @@ def read_webhook(body: bytes) -> CallbackNews:
     return CallbackNews(stage=task.stage, task_id=task.id, songs=task.songs, error=task.error)
 
 
-def read_many(payload: object, task_ids: Sequence[str]) -> list[Task]:
+def read_many(payload: object, task_ids: Sequence[str], *, base: str = "") -> list[Task]:
     """Read `/fetch-many`: `{"tasks": [...]}`, or the bare list that has been seen as well.
 
     Tasks are matched by id and never by place. An id may be missing, and so it is in the result;
@@ -335,17 +366,17 @@ def read_many(payload: object, task_ids: Sequence[str]) -> list[Task]:
     entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
     if not isinstance(entries, list):
         raise BadAnswer("the answer to /fetch-many holds no list of tasks")
-    shown = {
-        entry["task_id"]: entry
-        for entry in entries
-        if isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str)
-    }
-    return [read_task(shown[task_id], task_id=task_id) for task_id in task_ids if task_id in shown]
+    shown = {find_id(entry, ("task_id",)): entry for entry in entries[:MAX_ENTRIES]}
+    return [
+        read_task(shown[task_id], task_id=task_id, base=base)
+        for task_id in task_ids
+        if task_id in shown
+    ]
 
 
 def read_credits(payload: object, *, converter: cattrs.Converter = converter) -> Credits:
     """Read the account page: `{"email": …, "credits": 12.5, "plan": …}`."""
-    account = structure(converter, payload, WireAccount)
+    account = structure(converter, payload, WireAccount, about="apiframe account")
     if account.credits is None or not isinstance(payload, Mapping):
         raise BadAnswer("the answer names no credits")
     return Credits(provider="apiframe", remaining=account.credits, plan=account.plan, raw=payload)
@@ -425,7 +456,7 @@ class Apiframe:
             raise CallbackRejected(
                 f"{SECRET_HEADER} is not the secret of this address", forged=True
             )
-        return read_webhook(body)
+        return read_webhook(body, base=self.base_url)
 
     def account(self) -> Account:
         """Return where the key goes, and how."""
@@ -434,12 +465,13 @@ class Apiframe:
     async def _fetch_one(self, http: Http, task_id: str) -> Task:
         with about(self.name, task_id):
             reply = await ask(http, self._call(FETCH, {"task_id": task_id}))
-            return read_task(read_look(reply, provider=self.name), task_id=task_id)
+            payload = read_look(reply, provider=self.name)
+            return read_task(payload, task_id=task_id, base=self.base_url)
 
     async def _fetch_many(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
         with about(self.name):
             reply = await ask(http, self._call(FETCH_MANY, {"task_ids": list(task_ids)}))
-            return read_many(read_look(reply, provider=self.name), task_ids)
+            return read_many(read_look(reply, provider=self.name), task_ids, base=self.base_url)
 
     def _call(self, path: str, body: Mapping[str, Any] | None = None) -> Call:
         return Call(account=self.account(), method="POST", path=path, json=body)

@@ -7,21 +7,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import attrs
 
 from .._errors import (
-    GenerationFailed,
     InvalidRequest,
-    ModerationFailed,
     UnsupportedOption,
-    UpstreamFailed,
 )
 from .._http import Account, ApiKey, Http
 from .._records import (
+    CallbackAddress,
+    CallbackNews,
     Credits,
-    Failure,
-    FailureKind,
     ProviderOptions,
-    Song,
     SongRequest,
-    Stage,
     Task,
 )
 
@@ -53,25 +48,6 @@ class Traits:
     """What one request costs, where it is known."""
     notes: Mapping[str, str] = attrs.field(factory=dict)
     """Further rows of the capability table."""
-
-
-@attrs.frozen(kw_only=True)
-class CallbackAddress:
-    """Where the provider shall report to, and the secret it shall show there."""
-
-    url: str
-    secret: str | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class CallbackNews:
-    """What a callback says of its task: how far it is, and either its id or its songs."""
-
-    stage: Stage
-    task_id: str | None = None
-    songs: tuple[Song, ...] = ()
-    """Their `task_id` is empty where the callback names none."""
-    error: Failure | None = None
 
 
 @runtime_checkable
@@ -141,23 +117,9 @@ class Provider(Protocol):
         ...
 
 
-_FAILURES: Mapping[FailureKind, type[GenerationFailed]] = {
-    FailureKind.MODERATION: ModerationFailed,
-    FailureKind.UPSTREAM: UpstreamFailed,
-}
-
-
-def failure_error(task: Task) -> GenerationFailed:
-    """Return the error for a task that failed, with the songs that arrived all the same."""
-    failure = task.error or Failure(message="the provider gave no reason")
-    return _FAILURES.get(failure.kind, GenerationFailed)(
-        f"{task.provider} task {task.id} failed: {failure}",
-        songs=tuple(
-            song for song in task.songs if song.audio_url and song.stage is not Stage.FAILED
-        ),
-        provider=task.provider,
-        task_id=task.id,
-    )
+def account_of(provider: Provider) -> str:
+    """Return what a journal knows an account by; it tells nothing of the key."""
+    return f"{provider.name} {provider.account().key.fingerprint()}"
 
 
 # What adapters share -------------------------------------------------------------------------

@@ -13,13 +13,14 @@ import cattrs
 from .._errors import BadAnswer, InvalidRequest, UdioError, UnsupportedOption
 from .._http import Account, ApiKey, Call, Http, Reply
 from .._records import Credits, ProviderOptions, SongRequest, Task
+from .._urls import check_callback_url
 from .._wire import Number, make_converter, structure
-from .addresses import check_callback_url
-from .answers import Answer, about, ask, find_id
 from .base import key_from
-from .udioapi_feed import is_failed, read_task
+from .replies import ReadReply, about, ask, find_id
+from .rules import DECLINED, SHARED_RULES
+from .udioapi_feed import is_failed, read_task, shows_audio
 from .validators import hundredths, switch, text
-from .verdicts import DECLINED, SHARED_RULES, read_look
+from .verdicts import read_look
 
 UDIOAPI_URL = "https://udioapi.pro"
 UDIOAPI_KEY = "UDIOAPI_API_KEY"
@@ -190,20 +191,21 @@ async def look(http: Http, account: Account, path: str, task_id: str, *, provide
         if reply.status == 405:
             reply = await ask(http, attrs.evolve(call, method="POST"))
         payload = _read_feed(reply, task_id, provider=provider)
-        return read_task(payload, task_id=task_id, provider=provider)
+        return read_task(payload, task_id=task_id, provider=provider, base=account.base_url)
 
 
 def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
-    """Return the feed's JSON, also where it reports a failed task under an error code.
+    """Return the feed's JSON, also where it shows audio or a failed task under an error code.
 
     Any other error code is about the look, and says nothing about the task.
     """
     try:
         return read_look(reply, provider=provider, task_id=task_id)
     except UdioError:
-        payload = Answer.from_reply(reply).payload
-        if find_id(payload) == task_id and is_failed(payload):
-            return payload
+        read = ReadReply.from_reply(reply)
+        failed = find_id(read.payload) == task_id and is_failed(read.payload)
+        if read.is_json and (failed or shows_audio(read.payload)):
+            return read.payload
         raise
 
 
@@ -226,7 +228,7 @@ def read_credits(
 ) -> Credits:
     """Read the credits page: `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`."""
     data = payload.get("data") if isinstance(payload, Mapping) else None
-    balance = structure(converter, data, Balance)
+    balance = structure(converter, data, Balance, about=f"{provider} credits")
     if balance.credits is None:
         raise BadAnswer("the answer names no credits")
     return Credits(

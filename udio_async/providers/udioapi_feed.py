@@ -6,16 +6,24 @@ of songs (page "generate with callback"). The songs are the same in all three.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import cattrs
 
 from .._errors import BadAnswer, CallbackRejected
-from .._records import Failure, FailureKind, Song, Stage, Task
-from .._wire import Instant, OptionalText, Seconds, loads, make_converter, structure
-from .answers import FailureTable, explain, find_id, message_in
-from .base import CallbackNews
+from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
+from .._urls import as_link, is_stream
+from .._wire import (
+    Instant,
+    OptionalId,
+    OptionalText,
+    Seconds,
+    loads,
+    make_converter,
+    objects_in,
+    structure,
+)
+from .replies import FailureTable, distinct_songs, explain, find_id, message_in
 
 # Wire models ---------------------------------------------------------------------------------
 
@@ -24,7 +32,7 @@ from .base import CallbackNews
 class Item:
     """One song as udioapi shows it, in a feed as in a callback."""
 
-    id: OptionalText = None
+    id: OptionalId = None
     audio_url: OptionalText = None
     image_url: OptionalText = None
     image_large_url: OptionalText = None
@@ -50,7 +58,7 @@ class Item:
     @property
     def has_file(self) -> bool:
         """Answer whether there is a link to a file, and not only to a live stream."""
-        return self.audio_url is not None and not is_stream(self.audio_url)
+        return self.audio_url is not None and not is_stream(self.audio_url, STREAM_HOSTS)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,25 +71,30 @@ class Feed:
     created_at: Instant = None
     fail_message: OptionalText = None
     error_message: OptionalText = None
-    task_id: OptionalText = None
-    workId: OptionalText = None  # noqa: N815  # spelled so on the wire
+    task_id: OptionalId = None
+    workId: OptionalId = None  # noqa: N815  # spelled so on the wire
 
 
 STREAM_HOSTS = ("audiopipe.suno.ai",)
 
 
-def is_stream(url: str) -> bool:
-    """Answer whether a link is a live stream, which ends when the song is done."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.hostname in STREAM_HOSTS or "/stream/" in parts.path
-
-
 # Stages --------------------------------------------------------------------------------------
 
-FAILED_WORDS = frozenset({"fail", "failed", "error"})
+FAILED_WORDS = frozenset(
+    {
+        "fail",
+        "failed",
+        "failure",
+        "error",
+        "cancelled",
+        "canceled",
+        "timeout",
+        "timed_out",
+        "expired",
+        "rejected",
+    }
+)
+"""The first four have been seen; the others mean the same wherever they are used."""
 SUCCESS_WORDS = frozenset({"success", "succeeded"})
 RUNNING_WORDS = frozenset({"in_progress", "processing", "running"})
 QUEUED_WORDS = frozenset({"", "new", "pending", "queued"})
@@ -116,6 +129,8 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
         return Stage.COMPLETE, False
     if word in SUCCESS_WORDS or word == "complete":
         return (_stage_by_songs(word, alive) or Stage.PROCESSING), True
+    if alive and all(item.has_file for item in alive):
+        return Stage.FIRST_AUDIO, True  # some tasks never say that they are done
     return _stage_by_songs(word, alive) or _stage_by_word(word, has_items=bool(items)), False
 
 
@@ -125,6 +140,9 @@ def _is_complete(word: str, alive: Sequence[Item]) -> bool:
     if word in SUCCESS_WORDS and all(_lower(item.status) == "complete" for item in alive):
         return True
     if word in SUCCESS_WORDS and all(item.has_file for item in alive):
+        return True
+    running = word in RUNNING_WORDS or word in ("new", "pending", "queued", "text", "first")
+    if not running and all(item.has_file and _lower(item.status) == "complete" for item in alive):
         return True
     return all(item.audio_url and ALL_DONE in _lower(item.extra_message) for item in alive)
 
@@ -190,12 +208,12 @@ def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is
         return {"response_data": payload}
     if not isinstance(payload, Mapping):
         raise BadAnswer("the answer is neither an object nor a list of songs")
-    if "data" not in payload:
-        return {name: payload[name] for name in payload if name not in ("code", "message")}
-    data = payload["data"]
-    if data is None:
-        return {}
-    return {"response_data": data} if isinstance(data, list) else data
+    data = payload.get("data")
+    if isinstance(data, list):
+        return {"response_data": data}
+    if isinstance(data, Mapping):
+        return data
+    return {name: payload[name] for name in payload if name not in ("code", "message", "data")}
 
 
 def read_task(
@@ -203,9 +221,12 @@ def read_task(
     *,
     task_id: str,
     provider: str,
+    base: str = "",
     converter: cattrs.Converter = converter,
 ) -> Task:
     """Read a feed's answer, or a callback's list of songs, in any of their shapes.
+
+    `base` is the provider's address, for links that are a path below it.
 
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
@@ -214,8 +235,12 @@ def read_task(
     if found is not None and found != task_id:
         raise BadAnswer(f"asked about task {task_id}, and the answer is about {found}")
     opened = open_envelope(payload)
-    feed = structure(converter, opened, Feed)
-    items = feed.response_data or []
+    where = f"{provider} task {task_id}"
+    shown = objects_in(opened.get("response_data"), f"{where}, response_data")
+    feed = structure(converter, {**opened, "response_data": shown}, Feed, about=where)
+    items = [_with_links(item, base) for item in feed.response_data or ()]
+    places = distinct_songs([(item.id, item.has_file) for item in items])
+    items = [items[place] for place in places]
     stage, settling = judge_stage(_lower(task_word(feed)), items)
     task = Task(
         id=task_id,
@@ -226,17 +251,36 @@ def read_task(
         error=_task_failure(feed, items, payload) if stage is Stage.FAILED else None,
         raw=payload if isinstance(payload, Mapping) else opened,
     )
-    places = range(len(items))
     return attrs.evolve(
         task,
         songs=tuple(
-            read_song(items[place], opened["response_data"][place], place, task=task)
-            for place in places
+            read_song(item, shown[place], index, task=task)
+            for index, (item, place) in enumerate(zip(items, places, strict=True))
         ),
     )
 
 
-def read_callback(body: bytes, *, provider: str) -> CallbackNews:
+def _with_links(item: Item, base: str) -> Item:
+    """Leave out links that lead nowhere."""
+    return attrs.evolve(
+        item,
+        audio_url=item.audio_url and as_link(item.audio_url, base),
+        image_url=item.image_url and as_link(item.image_url, base),
+        image_large_url=item.image_large_url and as_link(item.image_large_url, base),
+    )
+
+
+def shows_audio(payload: object) -> bool:
+    """Whether an answer holds a song with a link to it."""
+    try:
+        songs = objects_in(open_envelope(payload).get("response_data"), "response_data")
+    except BadAnswer:
+        return False
+    links = (song.get("audio_url") for song in songs)
+    return any(isinstance(link, str) and as_link(link) for link in links)
+
+
+def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews:
     """Read a callback: a bare list of songs, without the id of their task.
 
     Raises:
@@ -245,7 +289,7 @@ def read_callback(body: bytes, *, provider: str) -> CallbackNews:
     try:
         payload = loads(body)
         task_id = find_id(payload)
-        task = read_task(payload, task_id=task_id or "", provider=provider)
+        task = read_task(payload, task_id=task_id or "", provider=provider, base=base)
     except BadAnswer as error:
         raise CallbackRejected(f"the callback cannot be read: {error}", provider=provider) from None
     if not task.songs and task.stage is not Stage.FAILED:
@@ -293,7 +337,7 @@ def _song_stage(item: Item, task: Task) -> Stage:
         return Stage.FAILED
     if task.stage.is_final and not item.audio_url:
         return Stage.FAILED
-    done = task.settling or _lower(item.status) == "complete"
+    done = task.settling or task.stage is Stage.FAILED or _lower(item.status) == "complete"
     if task.stage is Stage.COMPLETE or (item.has_file and done):
         return Stage.COMPLETE
     if item.audio_url:

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from .._errors import InvalidRequest, UnsupportedOption
-from .._hosts import is_private_url
 from .._http import Account, ApiKey, Call, Http
-from .._records import Credits, SongRequest, Task
-from .addresses import check_callback_url
-from .base import CallbackAddress, CallbackNews, Traits, check_fields, check_options
+from .._records import CallbackAddress, CallbackNews, Credits, SongRequest, Task
+from .._urls import check_callback_url, is_private_url
+from .base import Traits, check_fields, check_options
+from .rules import Rule
 from .udioapi import (
     CHIRP_MODELS,
     UDIOAPI_RULES,
@@ -31,7 +31,7 @@ from .udioapi import (
     udioapi_key,
 )
 from .udioapi_feed import read_callback
-from .verdicts import Rule, send_submit
+from .verdicts import send_submit
 
 Generation = Literal["callback", "legacy"]
 
@@ -271,7 +271,7 @@ class UdioApiV1:
         address: CallbackAddress,  # noqa: ARG002
     ) -> CallbackNews:
         """Read a callback: the songs, without the id of their task."""
-        return read_callback(body, provider=self.name)
+        return read_callback(body, provider=self.name, base=self.base_url)
 
     def account(self) -> Account:
         """Both generations take the Bearer key; only the legacy page also wants it as `token`."""

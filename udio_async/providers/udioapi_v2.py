@@ -7,8 +7,9 @@ import attrs
 
 from .._errors import CallbackRejected, UnsupportedOption
 from .._http import Account, ApiKey, Call, Http
-from .._records import Credits, SongRequest, Task
-from .base import CallbackAddress, CallbackNews, Traits, check_fields, check_options
+from .._records import CallbackAddress, CallbackNews, Credits, SongRequest, Task
+from .base import Traits, check_fields, check_options
+from .rules import Rule
 from .udioapi import (
     CHIRP_MODELS,
     UDIOAPI_RULES,
@@ -21,7 +22,7 @@ from .udioapi import (
     look,
     udioapi_key,
 )
-from .verdicts import Rule, send_submit
+from .verdicts import send_submit
 
 # Endpoints
 

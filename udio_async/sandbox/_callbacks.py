@@ -15,7 +15,7 @@ import attrs
 import h11
 from anyio.abc import SocketStream, TaskGroup
 
-from .._http import is_loopback
+from .._urls import is_loopback
 from ._world import MadeTask, Phase
 
 AT_ONCE = 32  # deliveries to one receiver, so that a deaf one holds up nobody else

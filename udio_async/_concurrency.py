@@ -18,6 +18,10 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
+class Unfinished(RuntimeError):
+    """The client was closed in the middle of what was waited for."""
+
+
 @attrs.define(eq=False)
 class _Promise(Generic[T]):
     """What an owned task will leave behind: a value or an error."""
@@ -38,7 +42,7 @@ class _Promise(Generic[T]):
         if self.error is not None:
             raise self.error
         if not self.value:
-            raise RuntimeError("the client was closed before this had finished")
+            raise Unfinished("the client was closed before this had finished")
         return self.value[0]
 
 

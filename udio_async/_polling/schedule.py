@@ -21,7 +21,7 @@ from typing import Any
 
 import attrs
 
-from ._errors import InvalidRequest
+from .._errors import InvalidRequest
 
 _STANDARD = NormalDist()
 _PRIOR_SIGMA = 0.5

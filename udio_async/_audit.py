@@ -15,7 +15,6 @@ from .providers.base import Provider
 _TIMEOUT = 10.0
 """Seconds that evidence is waited for."""
 _FIRST = "credits at first"
-_CHARGED = frozenset({State.ACCEPTED, State.READY, State.FAILED})
 
 logger = logging.getLogger("udio_async")
 
@@ -57,7 +56,7 @@ class CreditCounter:
         if self._at_start is None:
             return
         try:
-            new = not await self._journal.entries(list(State), last=1)
+            new = not sum((await self._journal.count()).values())
             if new and await self._journal.noted(_FIRST) is None:
                 await self._journal.note(_FIRST, json.dumps(_spent_so_far(self._at_start)))
         except JournalError as error:  # the next intent will raise it to whoever submits
@@ -80,10 +79,10 @@ class CreditCounter:
         if first is None:
             return None
         now = await self._provider.credits(self._http)
-        accepted = await self._journal.entries(_CHARGED)
+        counts = await self._journal.count()
         return Audit(
-            accepted=len(accepted),
-            in_doubt=len(await self._journal.entries([State.IN_DOUBT])),
+            accepted=sum(number for state, number in counts.items() if state.is_paid),
+            in_doubt=counts.get(State.IN_DOUBT, 0),
             price=self._provider.traits.credits_per_song,
             counted=_spent_so_far(now) - json.loads(first),
         )

@@ -1,7 +1,7 @@
-"""Looking at an answer once: its status, its JSON, its words and its id."""
+"""Looking at a reply once: its status, its JSON, its words and its id."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ from .._wire import describe, excerpt, loads
 
 SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
+SEARCHED = 64 * 1024
+"""Bytes of a body without JSON in which words are looked for."""
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def about(provider: str, task_id: str | None = None) -> Iterator[None]:
 
 
 async def ask(http: Http, call: Call) -> Reply:
-    """Send a call, and cross out the key where the answer repeats it.
+    """Send a call, and cross out the key where the reply repeats it.
 
     A feed echoes the request, an error may quote the header: what is stored or shown later
     must not hold the key.
@@ -43,7 +45,7 @@ async def ask(http: Http, call: Call) -> Reply:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class ReadReply:
     """A reply, looked at once: what the rules ask about."""
 
     reply: Reply
@@ -53,30 +55,35 @@ class Answer:
     """Whether the body is whole, and JSON."""
     status: int
     """The HTTP status, or the body's own `code` where HTTP says 2xx and the body does not."""
+    has_odd_code: bool
+    """Whether that `code` is a number that no HTTP status has."""
+    text: str
+    """What the rules look for words in, in lower case.
+
+    Of JSON only the provider's own message: lyrics that are echoed prove nothing.
+    """
 
     @classmethod
-    def from_reply(cls, reply: Reply) -> "Answer":
+    def from_reply(cls, reply: Reply) -> "ReadReply":
         """Look at a reply. Nothing is raised, whatever it holds."""
         try:
             payload, is_json = loads(reply.body), reply.cut is None
         except BadAnswer:
             payload, is_json = None, False
+        text = _said_in(payload) if is_json else reply.body[:SEARCHED].decode(errors="replace")
+        code = _code_in(payload) if 200 <= reply.status < 300 else None
+        status = reply.status
+        if code is not None and not 200 <= code < 300:
+            # Only 4xx are taken at their word; any other is a 500, which proves nothing.
+            status = code if 400 <= code < 500 else 500
         return cls(
             reply=reply,
             payload=payload,
             is_json=is_json,
-            status=_effective_status(reply.status, payload),
+            status=status,
+            has_odd_code=code is not None and not 100 <= code < 600,
+            text=text.lower(),
         )
-
-    @property
-    def text(self) -> str:
-        """What the rows look for words in, in lower case.
-
-        Of JSON only the provider's own message: lyrics that are echoed prove nothing.
-        """
-        if self.is_json:
-            return _said_in(self.payload).lower()
-        return self.reply.body.decode(errors="replace").lower()
 
     @property
     def message(self) -> str:
@@ -84,17 +91,12 @@ class Answer:
         return message_in(self.payload) or describe(self.reply.body)
 
 
-def _effective_status(status: int, payload: object) -> int:
-    """Return the status that counts: udioapi also answers HTTP 200 with `"code": 401`.
-
-    Of such codes only 4xx are taken at their word; any other is a 500, which proves nothing.
-    """
+def _code_in(payload: object) -> int | None:
+    """Return the body's own status: udioapi also answers HTTP 200 with `"code": 401`."""
     code = payload.get("code") if isinstance(payload, dict) else None
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:9])
-    if not 200 <= status < 300 or type(code) is not int or 200 <= code < 300:
-        return status
-    return code if 400 <= code < 500 else 500
+    return code if type(code) is int else None
 
 
 def message_in(payload: object) -> str:
@@ -122,26 +124,41 @@ def _words(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-ID_PATHS = (("workId",), ("work_id",), ("data", "task_id"), ("data", "taskId"), ("task_id",))
-"""Where an answer may hold the task's id: every place that any page or sample shows."""
-_ID_IN_TEXT = re.compile(r'"(?:workId|work_id|task_id|taskId)"\s*:\s*"([^"\\\s]{1,200})"')
+ID_PATHS = ("workId", "work_id", "data.task_id", "data.taskId", "task_id")
+"""Where a reply may hold the task's id: every place that any page or sample shows."""
 
 
-def find_id(payload: object) -> str | None:
-    """Return the task's id from any of the known places. It is opaque, and kept as it is."""
-    for path in ID_PATHS:
+def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
+    """Return the task's id from the first of these places. It is opaque, and kept as it is."""
+    for path in paths:
         value = payload
-        for name in path:
+        for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
         if type(value) is int or (isinstance(value, str) and value.strip()):
             return str(value)
     return None
 
 
-def find_id_in_text(body: bytes) -> str | None:
+def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     """Look for an id in a body that is cut or no JSON: an id is worth more than good manners."""
-    found = _ID_IN_TEXT.search(body.decode(errors="replace"))
-    return found[1] if found else None
+    names = "|".join(re.escape(path.rpartition(".")[2]) for path in paths)
+    # A number has to be followed by something: a cut may have left half of it.
+    pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
+    found = re.search(pattern, body.decode(errors="replace"))
+    return found[1] or found[2] if found else None
+
+
+def distinct_songs(songs: Sequence[tuple[str | None, bool]]) -> list[int]:
+    """Return which entries are songs of their own, given each one's id and whether it has a file.
+
+    One that is listed twice is one song: the entry with a file counts.
+    """
+    places: dict[object, int] = {}
+    for place, (song_id, has_file) in enumerate(songs):
+        name = song_id or place
+        if name not in places or (has_file and not songs[places[name]][1]):
+            places[name] = place
+    return list(places.values())
 
 
 FailureTable = tuple[tuple[str, FailureKind, str], ...]

@@ -1,19 +1,20 @@
 """One task in flight, as the poller and those who wait for it share it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import attrs
 
-from ._errors import UdioError
-from ._records import Stage, Task
-from ._schedule import Schedule
-from .journal import Entry
+from .._errors import UdioError
+from .._records import Stage, Task
+from ..journal import Entry
+from .schedule import Schedule
 
 
 @attrs.define(eq=False, kw_only=True)
-class Watch:
-    """One task in flight: what was last seen of it."""
+class TrackedTask:
+    """One task in flight: what was last seen of it, and who waits for it."""
 
     task: Task
     schedule: Schedule = attrs.field(repr=False)
@@ -28,7 +29,7 @@ class Watch:
     outages_before: float
     """Seconds of outage that had passed when it was accepted; they do not count as its wait."""
     place: int | None = None
-    """Which entry of the heap is its own, older ones being out of date; None while asked for."""
+    """Which entry of the agenda is its own, older ones being out of date; None while asked for."""
     asked_at: float = float("-inf")
     """When the latest look left."""
     called: Stage | None = None
@@ -40,10 +41,13 @@ class Watch:
     """Ask about it in a request of its own: one for many went without it."""
     settling_since: float | None = None
     unknown_since: float | None = None
+    refused_since: float | None = None
     over: bool = False
     error: UdioError | None = None
+    waiters: int = 0
+    """How many callers wait for its end."""
     _changed: anyio.Event | None = None
-    _then: Callable[[], None] | None = None
+    _then: list[Callable[[], None]] = attrs.field(factory=list)
 
     @property
     def task_id(self) -> str:
@@ -51,17 +55,36 @@ class Watch:
         return self.task.id
 
     @property
+    def key(self) -> str | None:
+        """The job's name in the journal."""
+        return self.entry.key if self.entry is not None else None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for its end."""
+        return self.waiters > 0 or bool(self._then)
+
+    @property
     def is_called_for(self) -> bool:
-        """Answer whether its callbacks have named what somebody waits for, and no look has yet."""
+        """Whether its callbacks have named what somebody waits for, and no look has yet."""
         if self.called is None or not self.task.stage.is_before(self.called):
             return False
         return self.called.is_final or self.followed
 
     @property
     def has_shown_less(self) -> bool:
-        """Answer whether the latest look, sent after the callback, saw less than that had said."""
+        """Whether the latest look, sent after the callback, saw less than that had said."""
         looked = self.looked_at >= self.asked_at >= self.called_at
         return self.called is not None and looked and self.task.stage.is_before(self.called)
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Mark that somebody waits for its end."""
+        self.waiters += 1
+        try:
+            yield
+        finally:
+            self.waiters -= 1
 
     async def changed(self) -> None:
         """Wait for the next step forward, or for the end."""
@@ -75,18 +98,23 @@ class Watch:
             self._changed.set()
             self._changed = None
 
-    def finish(self, error: UdioError | None = None) -> None:
+    def end(self, error: UdioError | None = None) -> None:
         """End the wait, well or with an error."""
         self.over = True
         self.error = error
         self.announce()
-        then, self._then = self._then, None  # it may hold this watch, in a circle
-        if then is not None:
-            then()
+        then, self._then = self._then, []  # they may hold this task, in a circle
+        for call in then:
+            call()
 
-    def on_done(self, then: Callable[[], None]) -> None:
+    def on_end(self, then: Callable[[], None]) -> None:
         """Call `then` once it is over, at once if it is already."""
         if self.over:
             then()
         else:
-            self._then = then
+            self._then.append(then)
+
+    def no_more(self, then: Callable[[], None]) -> None:
+        """Do not call `then` any more: nobody is there to hear it."""
+        if then in self._then:
+            self._then.remove(then)

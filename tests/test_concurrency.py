@@ -10,7 +10,7 @@ import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from udio_async._tasks import open_tasks, owned
+from udio_async._concurrency import open_tasks, owned
 
 only_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 

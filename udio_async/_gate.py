@@ -1,0 +1,224 @@
+"""Whose turn it is to send a paid request, and whether any may be sent at all."""
+
+import anyio
+import attrs
+
+from ._errors import (
+    ClientClosed,
+    ProviderUnavailable,
+    RateLimited,
+    SpendLimitReached,
+    UdioError,
+)
+from ._limits import backoff
+
+_BACKOFF_CAP = 30.0
+_FIRST_PROBE = 3.0
+"""Seconds after a "too many" until one more submit shows whether it was about speed."""
+_TRUST = 20
+"""Songs accepted within a limit after which one more is tried."""
+
+
+@attrs.frozen(kw_only=True)
+class SubmitPolicy:
+    """What a client may spend, and what it does about doubts."""
+
+    concurrency: int = 4
+    max_in_doubt: int = 4
+    max_submits: int | None = None
+    resubmit_doubts: bool = False
+
+
+@attrs.define(eq=False)
+class _Learned:
+    """How many songs a provider makes at once, as far as it has said "too many"."""
+
+    limit: float = float("inf")
+    probe_at: float = float("inf")
+    delay: float = _FIRST_PROBE
+    accepted: int = 0
+    probing: bool = False
+
+    def admits(self, running: int, now: float) -> bool:
+        """Whether one more may be sent beside those that run or are on the wire."""
+        if running < self.limit:
+            return True
+        return not self.probing and (now >= self.probe_at or self.accepted >= _TRUST)
+
+    def refused(self, running: int, now: float, *, probe: bool) -> None:
+        """Take in that one more than these was too many."""
+        self.accepted = 0
+        if probe:
+            self.probe_at = float("inf")  # so it is about how many, not about how fast
+        elif running < self.limit:
+            self.limit, self.probe_at = max(1, running), now + self.delay
+            self.delay *= 2
+
+    def accepts(self, *, probe: bool) -> None:
+        """Take in that one was accepted; one beyond the limit shows that there is more room."""
+        self.accepted += 1
+        if probe and self.probe_at < float("inf"):
+            self.limit = float("inf")
+        elif probe:
+            self.limit += 1
+            self.accepted = 0
+
+
+class SubmitGate:
+    """Lets a few paid requests through at a time, while limits, doubts and the provider allow."""
+
+    def __init__(self, policy: SubmitPolicy) -> None:
+        self._policy = policy
+        self._places = anyio.Semaphore(policy.concurrency)
+        self._learned = _Learned()
+        self._not_before = 0.0
+        self._taken = 0
+        self._on_wire = 0
+        self._running = 0
+        self._refusals = 0
+        self._moved = anyio.Event()
+        self._doubts: set[str] = set()
+        self._closed = False
+
+    async def enter(self) -> bool:
+        """Wait for a place, and there until the provider may be asked; `leave` gives it back.
+
+        Returns whether this one tries for more songs at once than are known to be allowed.
+
+        Raises:
+            SpendLimitReached: the owner's limit of songs is reached.
+            ProviderUnavailable: too many songs are in doubt.
+            ClientClosed: the client is closed.
+        """
+        await self._places.acquire()
+        try:
+            probe = await self._may_send()
+        except BaseException:
+            self._places.release()
+            raise
+        self._taken += 1
+        self._on_wire += 1
+        return probe
+
+    async def _may_send(self) -> bool:
+        """Wait until the provider may be asked, and until it is known what those before cost."""
+        while True:
+            self._check()
+            now = anyio.current_time()
+            running = self._running + self._on_wire
+            if self.held_back:
+                await self.pause()
+            elif self._at_limit():
+                await self._wait()
+            elif not self._learned.admits(running, now):
+                await self._wait(until=self._learned.probe_at)
+            else:
+                probe = running >= self._learned.limit
+                self._learned.probing = self._learned.probing or probe
+                return probe
+
+    def _at_limit(self) -> bool:
+        limit = self._policy.max_submits
+        return limit is not None and self._taken >= limit
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ClientClosed("the client is closed; the request was not sent")
+        if self._at_limit() and not self._on_wire:
+            limit = self._policy.max_submits
+            raise SpendLimitReached(f"{limit} songs were submitted, which is this client's limit")
+        if len(self._doubts) >= self._policy.max_in_doubt:
+            raise ProviderUnavailable(
+                f"{len(self._doubts)} submits are in doubt, so nothing more is sent; "
+                "settle them first: client.doubts() lists them"
+            )
+
+    async def _wait(self, until: float = float("inf")) -> None:
+        with anyio.CancelScope(deadline=until):
+            await self._moved.wait()
+
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    def leave(self, *, probe: bool, accepted: bool, charged: bool) -> None:
+        """Give the place to the next one, and take in what became of this one.
+
+        What was not `charged` costs the owner's limit nothing.
+        """
+        self._on_wire -= 1
+        if probe:
+            self._learned.probing = False
+        if accepted:
+            self._refusals = 0
+            self._learned.accepts(probe=probe)
+        if not charged:
+            self._taken -= 1
+        self._move()
+        self._places.release()
+
+    def count_running(self) -> None:
+        """Count a song that is being made."""
+        self._running += 1
+
+    def count_ended(self) -> None:
+        """Take in that a song is not being made any more."""
+        self._running -= 1
+        self._move()
+
+    def count_doubt(self, key: str) -> None:
+        """Remember that the job of this key may have been taken."""
+        self._doubts.add(key)
+
+    def count_settled(self, key: str) -> None:
+        """Forget a doubt of this run: its owner has ended it, or it is submitted again."""
+        self._doubts.discard(key)
+        self._move()
+
+    async def pause(self) -> None:
+        """Wait as long as nothing may be sent.
+
+        Raises:
+            ClientClosed: the client is closed.
+        """
+        while self.held_back and not self._closed:
+            await self._wait(until=self._not_before)
+        if self._closed:
+            raise ClientClosed("the client is closed; the request was not sent")
+
+    @property
+    def held_back(self) -> float:
+        """Seconds that nothing may be sent from now on."""
+        return max(0.0, self._not_before - anyio.current_time())
+
+    def hold_back(self, error: UdioError, *, attempt: int, probe: bool) -> bool:
+        """Make every submit wait, not only this one: the provider is one for all of them.
+
+        Returns whether this try counts. "Too many at once" does not while songs of ours are being
+        made, as the next one goes when one of them ends.
+        """
+        wait = backoff(attempt, base=1.0, cap=_BACKOFF_CAP)
+        busy = isinstance(error, RateLimited) and self._running > 0
+        asked = error.retry_after if isinstance(error, RateLimited) else None
+        now = anyio.current_time()
+        if asked is not None:
+            wait = max(wait, asked)
+        if busy:
+            self._refusals += 1
+            # Told when to come back, and refused again then: it is about how many after all.
+            if asked is None or self._refusals > 1:
+                self._learned.refused(self._running, now, probe=probe)
+        self._not_before = max(self._not_before, now + wait)
+        return not busy
+
+    def close(self) -> None:
+        """Let nothing through any more."""
+        self._closed = True
+        self._move()
+
+    async def drain(self) -> None:
+        """Wait until no paid request is on the wire."""
+        for _ in range(self._policy.concurrency):
+            await self._places.acquire()
+        for _ in range(self._policy.concurrency):
+            self._places.release()

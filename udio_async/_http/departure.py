@@ -1,0 +1,92 @@
+"""Whether a paid request has begun to leave: until then it can be taken back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+
+from .._errors import ClientClosed
+
+
+class Departure:
+    """What the caller of a paid request and the task that sends it know of each other.
+
+    Whoever waits for the request takes it back with `withdraw`. Whatever it was waiting for (a
+    place, its turn, the journal, a connection, a proxy, TLS) ends then, and nothing is sent. Once
+    its first byte is about to leave it goes on to its end.
+    """
+
+    def __init__(self) -> None:
+        self.withdrawn = False
+        self._why = ""
+        self._handed = False
+        self._left = False
+        self._scope: anyio.CancelScope | None = None
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether a byte of it may be on its way."""
+        return self._left or self._handed
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Mark what comes before the first byte, and may end at any moment.
+
+        Raises:
+            ClientClosed: the request was taken back.
+        """
+        self.check()
+        with anyio.CancelScope() as scope:
+            self._scope = scope
+            try:
+                yield
+            finally:
+                self._scope = None
+        if not self._left:
+            self.check()
+
+    def check(self) -> None:
+        """Go no further if the request was taken back.
+
+        Raises:
+            ClientClosed: it was.
+        """
+        if self.withdrawn:
+            raise ClientClosed(f"{self._why} before the request left; nothing was sent")
+
+    def hand_over(self) -> None:
+        """Mark that somebody else's code has it now, who may send it without telling.
+
+        Raises:
+            ClientClosed: it was taken back.
+        """
+        if not self._left:
+            self.check()
+            self._handed = True
+
+    def stay(self) -> None:
+        """Mark that it is in our hands again, and has not left.
+
+        Raises:
+            ClientClosed: it was taken back.
+        """
+        if not self._left:
+            self._handed = False
+            self.check()
+
+    def leave(self) -> None:
+        """Mark that its first byte is about to leave.
+
+        Raises:
+            ClientClosed: it was taken back.
+        """
+        if not self._left:
+            self.check()
+            self._left = True
+
+    def withdraw(self, why: str) -> None:
+        """Take the request back, unless it may have left."""
+        if not self.withdrawn:
+            self.withdrawn, self._why = True, why
+        if self._scope is not None and not self.may_have_left:
+            self._scope.cancel()

@@ -1,0 +1,76 @@
+"""Which task is to be looked at when: a heap. Pure, it has no clock and asks nobody."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from .tracked import TrackedTask
+
+_SPREAD = 30.0
+"""Seconds over which the looks that piled up meanwhile are spread, at most."""
+_SPREAD_PER_LOOK = 0.05
+
+MayJoin = Callable[[list[TrackedTask], TrackedTask, float], bool]
+"""Whether a task that is due at a time may go with the request for those before it."""
+
+
+class Agenda:
+    """The tasks that wait for their next look, by the time at which it is due."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, TrackedTask]] = []
+        self._numbers = count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def __iter__(self) -> Iterator[TrackedTask]:
+        """Iterate over the tasks that wait, in no order."""
+        return (task for _, place, task in self._heap if place == task.place)
+
+    @property
+    def next_due(self) -> float:
+        """The time of the next look; infinity if there is none."""
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def put(self, task: TrackedTask, due: float) -> bool:
+        """Look at it at this time, and not when it was said before; whether it is the next one."""
+        task.place = next(self._numbers)
+        heapq.heappush(self._heap, (due, task.place, task))
+        return self._heap[0][2] is task
+
+    def take(self, room: int, may_join: MayJoin) -> list[TrackedTask]:
+        """Take the next tasks, as many as fit into one request."""
+        batch: list[TrackedTask] = []
+        while self._heap and len(batch) < room:
+            due, place, task = self._heap[0]
+            current = not task.over and place == task.place
+            if current and not may_join(batch, task, due):
+                break
+            heapq.heappop(self._heap)
+            if current:
+                task.place = None
+                batch.append(task)
+        return batch
+
+    def due_at_least(self, enough: int, now: float) -> int:
+        """Count the due tasks, but no further than `enough`: they lie at the top of the heap."""
+        due, places = 0, [0]
+        while places and due < enough:
+            place = places.pop()
+            if place < len(self._heap) and self._heap[place][0] <= now:
+                due += 1
+                places += (2 * place + 1, 2 * place + 2)
+        return due
+
+    def spread(self, now: float, *, at_once: int, per_request: int) -> None:
+        """Spread what piled up while nobody could be asked, so that it is no burst."""
+        late = [entry for entry in self._heap if entry[0] <= now]
+        if len(late) <= at_once:
+            return
+        window = min(_SPREAD, _SPREAD_PER_LOOK * len(late) / per_request)
+        self._heap = [entry for entry in self._heap if entry[0] > now] + [
+            (now + window * place / len(late), number, task)
+            for place, (_, number, task) in enumerate(sorted(late, key=lambda entry: entry[:2]))
+        ]
+        heapq.heapify(self._heap)

@@ -1,0 +1,48 @@
+"""What the answers so far say about a provider as a whole. Pure: the caller brings the time."""
+
+import attrs
+
+from .._errors import RateLimited
+from .._limits import backoff
+
+PROBE_CAP = 20.0
+"""Seconds between two probes of a provider that stays away, at most."""
+
+
+@attrs.define
+class Reachability:
+    """Whether a provider answers, since when it does not, and when to try again."""
+
+    failures: int = 0
+    not_before: float = 0.0
+    answered_at: float = 0.0
+    refusals: int = 0
+    """Looks in a row that were refused for the key or the credits."""
+    outages: float = 0.0
+    """Seconds without any good answer while there were bad ones, in all."""
+    _failing_since: float = 0.0
+
+    def failed(self, error: Exception, now: float) -> float:
+        """Take in a look without an answer; return the seconds to wait before the next one."""
+        if not self.failures:
+            self._failing_since = now
+        wait = backoff(self.failures, base=1.0, cap=PROBE_CAP)
+        if isinstance(error, RateLimited) and error.retry_after is not None:
+            wait = max(wait, error.retry_after)
+        self.failures += 1
+        self.not_before = max(self.not_before, now + wait)
+        return wait
+
+    def answered(self, now: float) -> bool:
+        """Take in a good answer; return whether it ends an outage."""
+        self.answered_at = now
+        self.refusals = 0
+        if not self.failures:
+            return False
+        self.outages = self.away(now)
+        self.failures = 0
+        return True
+
+    def away(self, now: float) -> float:
+        """Return the seconds of outage so far, one that goes on included."""
+        return self.outages + (now - self._failing_since if self.failures else 0.0)

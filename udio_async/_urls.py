@@ -1,0 +1,168 @@
+"""Every rule about web addresses: which are links, which hosts are public. Nothing is looked up."""
+
+import ipaddress
+import re
+import socket
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from ._errors import InvalidRequest
+
+_PRIVATE_SUFFIXES = (
+    "localhost",
+    "local",
+    "internal",
+    "intranet",
+    "lan",
+    "home",
+    "corp",
+    "private",
+    "home.arpa",
+    "test",
+    "invalid",
+    "example",
+)
+
+
+_NO_NAMES = frozenset({"", "none", "null", "undefined", "nan"})
+"""What stands in a link in place of a file that does not exist."""
+
+
+def split_url(url: str) -> SplitResult | None:
+    """Return the parts of a URL, or None if it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port  # which raise, too
+    except ValueError:
+        return None
+    return parts
+
+
+def as_link(text: str, base: str = "") -> str | None:
+    """Read a link as providers write it; None if it leads to no file.
+
+    Blanks, a missing scheme and a path below the provider's own address (`base`) are understood.
+    "https://cdn.example/None.mp3" is no link.
+    """
+    link = text.strip().replace(" ", "%20")
+    if not link.isprintable() or any(map(str.isspace, link)):
+        return None
+    if link.startswith("//"):
+        link = f"https:{link}"
+    elif base and link.startswith("/"):
+        link = urljoin(base, link)
+    elif re.match(r"[\w-]+(\.[\w-]+)+(:\d+)?/", link):
+        link = f"https://{link}"
+    parts = split_url(link)
+    if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        return None
+    name = parts.path.rpartition("/")[2].partition(".")[0]
+    if not name and parts.query:  # a live stream: "https://host/?item_id=..."
+        name = parts.query.rpartition("=")[2]
+    return None if name.lower() in _NO_NAMES else link
+
+
+def is_stream(link: str, hosts: tuple[str, ...] = ()) -> bool:
+    """Whether a link is a live stream, which ends when the song is done."""
+    parts = split_url(link)
+    return parts is not None and (parts.hostname in hosts or "/stream/" in parts.path)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_private_host(host: str) -> bool:
+    """Whether a host is not on the public internet, in whatever notation it is written.
+
+    Names are judged by their form only: nothing is looked up.
+    """
+    name = host.rstrip(".").lower()
+    address = _as_address(name)
+    if address is not None:
+        return not _is_public(address)
+    if "." not in name or _is_numeric(name):
+        return True
+    return name.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_SUFFIXES))
+
+
+def is_private_url(url: str) -> bool:
+    """Whether a URL points at a private host; what has no host counts as one."""
+    parts = split_url(url)
+    return parts is None or is_private_host(parts.hostname or "")
+
+
+def without_query(url: str) -> str:
+    """Cut off the query, which may be a signature."""
+    return url.partition("?")[0]
+
+
+def check_callback_url(url: str, *, allow_private: bool = False) -> None:
+    """Refuse an address that a provider could not, or should not, call back.
+
+    udioapi ("generate with callback" page) asks for a publicly accessible one: no localhost, no
+    internal address, no private network. What apiframe's servers cannot reach would be lost there
+    as well. `allow_private` also lets plain http and private hosts through: for a provider that
+    itself runs on this machine, such as the sandbox.
+
+    Raises:
+        InvalidRequest: no https, no host, credentials in it, or a host that is not public.
+    """
+    parts = split_url(url)
+    host = parts.hostname if parts else None
+    flaw = None
+    if parts is None:
+        flaw = "is no URL"
+    elif any(char.isspace() or not char.isprintable() for char in url) or "\\" in url:
+        flaw = "contains a character that no URL has"
+    elif not host:
+        flaw = "names no host"
+    elif parts.username is not None or parts.password is not None:
+        raise InvalidRequest(
+            f"the callback address on {host} carries credentials; put a secret into its path"
+        )
+    elif parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
+        flaw = "is not https"
+    elif not allow_private and is_private_host(host):
+        flaw = "is on a private host; the provider calls it from outside"
+    if flaw:
+        raise InvalidRequest(f"callback address {url!r} {flaw}")
+
+
+def _as_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address in any notation that resolvers take: 2130706433, 0x7f.1, 0177.0.0.1."""
+    try:
+        return ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        pass
+    if not name.isascii() or not _is_numeric(name):
+        return None
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(name))
+    except (OSError, ValueError):
+        return None
+
+
+def _is_numeric(name: str) -> bool:
+    """Whether the last label is a number: then it is an IPv4 address, or nothing."""
+    return re.fullmatch(r"\d+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
+        if inner is not None:
+            return _is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None

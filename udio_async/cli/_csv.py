@@ -1,0 +1,130 @@
+"""A CSV as spreadsheets and people write it: its separator, and its rows."""
+
+import csv
+import re
+from collections.abc import Iterator
+from itertools import chain
+
+from ._lines import LINE_BYTES, Unreadable
+from ._rows import Findings, Rows
+from ._table import count_names, is_comment, is_numbered, read_table
+
+_SEPARATORS = (",", ";", "\t")
+_FIRST_LINES = 20
+_TOLD = re.compile(r'"?sep=([^\w\s"]|\t)"?[,;\t]*', re.IGNORECASE)
+"""The first line by which Excel is told the separator."""
+
+
+def read_csv(lines: Iterator[tuple[int, str]], findings: Findings, *, likely: str) -> Rows:
+    """Read a CSV; cells in quotes may go over several lines.
+
+    `likely`: what separates cells where the first line does not tell, having one name only.
+    """
+    feed = _Feed(lines, findings)
+    separator = feed.find_separator() or likely
+    rows = csv.reader(feed, delimiter=separator, strict=True, skipinitialspace=True)
+    return read_table(_iter_rows(rows, feed), findings)
+
+
+def is_header(line: str) -> bool:
+    """Answer whether a line is the first one of a CSV for us."""
+    names = (count_names(_split([line], separator)) for separator in _SEPARATORS)
+    return any(names) or _TOLD.fullmatch(line) is not None
+
+
+def separator_of(header: list[str]) -> str | None:
+    """Return what separates the cells of the first row: as many as can be are names of ours.
+
+    Names in quotes may hold the other separators. One name alone has none.
+    """
+    rows = {separator: _split(header, separator) for separator in _SEPARATORS}
+    found = max(rows, key=lambda each: (count_names(rows[each]), len(rows[each])))
+    return found if len(rows[found]) > 1 else None
+
+
+def _split(lines: list[str], separator: str) -> list[str]:
+    try:
+        return next(csv.reader(lines, delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:
+        return []
+
+
+def is_comment_line(line: str) -> bool:
+    """Answer whether a line between rows is a comment."""
+    if not is_comment(re.split(r"[,;\t]", line, maxsplit=1)[0]):
+        return False
+    rows = (_split([line], separator) for separator in _SEPARATORS)
+    return not any(row and is_numbered(row) for row in rows)
+
+
+def _iter_rows(
+    rows: Iterator[list[str]], feed: "_Feed"
+) -> Iterator[tuple[int, list[str] | ValueError]]:
+    while True:
+        feed.between = True
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "expected after" not in str(error):
+                reason = "a cell begins with a quote that is not closed, or is far too long"
+                raise Unreadable(f"is no CSV: {reason}", feed.number) from error
+            reason = "a cell goes on after its quotes; write a quote within a cell twice"
+            yield feed.number, ValueError(f"is no CSV: {reason}")
+        else:
+            yield feed.number, row
+
+
+class _Feed:
+    """The lines for `csv.reader`, without comments."""
+
+    def __init__(self, lines: Iterator[tuple[int, str]], findings: Findings) -> None:
+        self._lines = lines
+        self._findings = findings
+        self._length = 0
+        self.number = 1
+        """Where the row begins."""
+        self.between = True
+        """Whether the next line begins a row: only there it may be a comment."""
+
+    def find_separator(self) -> str | None:
+        """Look at the first line, which is read again later unless it is only for Excel."""
+        for number, line in self._lines:
+            if told := _TOLD.fullmatch(line):
+                self._findings.separator = told[1]
+                break
+            if line.strip() and not is_comment_line(line):
+                first = self._first_row(number, line)
+                self._lines = chain(first, self._lines)
+                self._findings.separator = separator_of([line for _, line in first])
+                break
+            self._findings.comments += is_comment_line(line)
+        return self._findings.separator
+
+    def _first_row(self, number: int, line: str) -> list[tuple[int, str]]:
+        """Take the lines of the first row, whose names may go over several in quotes."""
+        lines, quotes = [(number, line)], line.count('"')
+        while quotes % 2 and len(lines) < _FIRST_LINES:
+            more = next(self._lines, None)
+            if more is None:
+                break
+            lines.append(more)
+            quotes += more[1].count('"')
+        return lines
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        for number, line in self._lines:
+            if self.between and is_comment_line(line):
+                self._findings.comments += 1
+                continue
+            if self.between:
+                self.between, self.number, self._length = False, number, 0
+            self._length += len(line)
+            if self._length > LINE_BYTES:
+                raise Unreadable(f"is longer than {LINE_BYTES:,} bytes", self.number)
+            return f"{line.rstrip(' ')}\n"
+        raise StopIteration

@@ -1,0 +1,124 @@
+"""From the bytes of a file to its lines, piece by piece: what is read is never held as a whole."""
+
+import codecs
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import chain
+from typing import BinaryIO
+
+from ._encoding import Encoding, explain_bytes
+from ._failures import BadInput
+
+LINE_BYTES = 1 << 20
+"""No provider takes a request that is nearly as long as this."""
+_PIECE_BYTES = 1 << 16
+MARK = "\ufeff"
+
+
+class Unreadable(ValueError):
+    """Neither this can be read nor what comes after it. Without a number it is the whole file."""
+
+    def __init__(self, message: str, number: int | None = None, what: str = "line") -> None:
+        super().__init__(message)
+        self.number = number
+        self.what = what
+
+
+class Source:
+    """A file that is read once. How it begins can be seen before."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self.name = name
+        self.head = self._read()
+
+    def iter_pieces(self) -> Iterator[bytes]:
+        """Yield all of it, from the beginning."""
+        piece = self.head
+        while piece:
+            yield piece
+            # After less than was asked for comes nothing: a terminal would wait for more.
+            piece = self._read() if len(piece) == _PIECE_BYTES else b""
+
+    def reopened(self, limit: int) -> BinaryIO:
+        """Return all of it as a file with a beginning and an end, kept in memory if need be.
+
+        Raises:
+            Unreadable: it has more bytes than `limit` and would have to be kept.
+        """
+        if self._file.seekable():
+            self._file.seek(0)
+            return self._file
+        kept = BytesIO()
+        for piece in self.iter_pieces():
+            kept.write(piece)
+            if kept.tell() > limit:
+                raise Unreadable(f"is longer than {limit:,} bytes; give it as a file")
+        kept.seek(0)
+        return kept
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read(_PIECE_BYTES)
+        except OSError as error:
+            raise BadInput(f"cannot read {self.name}: {error.strerror}") from error
+
+
+def iter_text(pieces: Iterator[bytes], encoding: Encoding) -> Iterator[str]:
+    r"""Decode a file; lines end in "\n", whatever they ended in.
+
+    Raises:
+        Unreadable: at the first byte that does not fit, after the text before it.
+    """
+    decoder = codecs.getincrementaldecoder(encoding.codec)()
+    line, before, held, foreign = 1, 0, "", False
+    for piece in chain(pieces, [b""]):
+        flaw: UnicodeDecodeError | None = None
+        try:
+            text = held + decoder.decode(piece, not piece)
+        except UnicodeDecodeError as error:
+            flaw = error
+            text = held + error.object[: error.start].decode(encoding.codec, "replace")
+        text, held = _without_half_an_end(text, last=not piece or flaw is not None)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        yield text
+        line += text.count("\n")
+        foreign = foreign or not text.isascii()
+        before = 0 if "\n" in text else before
+        before += len(text.rpartition("\n")[2].encode(encoding.codec, "replace"))
+        if flaw is not None:
+            flawed = explain_bytes(flaw, encoding, at=before + 1, mixed=foreign)
+            raise Unreadable(flawed, line) from flaw
+
+
+def _without_half_an_end(text: str, *, last: bool) -> tuple[str, str]:
+    r"""Keep a "\r" at the end for the next piece, which may begin with its "\n"."""
+    return (text[:-1], "\r") if text.endswith("\r") and not last else (text, "")
+
+
+def iter_lines(texts: Iterator[str]) -> Iterator[tuple[int, str]]:
+    """Number the lines. One that is too long comes cut off, to be refused without being held.
+
+    A mark at the beginning of the file is no text, nor one where two files were joined.
+    """
+    number, rest = 1, ""
+    for text in texts:
+        *lines, rest = (rest + text).split("\n")
+        for line in lines:
+            yield number, line.removeprefix(MARK)
+            number += 1
+        rest = rest[: LINE_BYTES + 1]
+    if rest:
+        yield number, rest.removeprefix(MARK)
+
+
+def refuse_long(text: str) -> None:
+    """Refuse a line that no provider could take.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    if len(text) * 4 <= LINE_BYTES:
+        return
+    if len(text) > LINE_BYTES or len(text.encode(errors="surrogatepass")) > LINE_BYTES:
+        raise ValueError(f"is longer than {LINE_BYTES:,} bytes")

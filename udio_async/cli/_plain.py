@@ -1,0 +1,40 @@
+"""The text of requests in one form: the same words are the same request, whoever saved them."""
+
+import re
+import unicodedata
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but the tab and the end of a line."""
+_UNMEANT = re.compile(r"[\x80-\x9f]")
+
+
+def normalised(text: str) -> str:
+    r"""Return the text composed (Unicode's NFC), without blanks around it and at the ends of lines.
+
+    Its lines end in "\n", however they ended.
+    """
+    composed = text if text.isascii() else unicodedata.normalize("NFC", text)
+    lines = composed.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def refuse_control(name: str, text: str, *, escaped: bool = False) -> None:
+    """Refuse characters that nobody sees or sings: what holds them was read or saved wrongly.
+
+    `escaped`: from a format where most can only be written as an escape, and so are meant.
+
+    Raises:
+        ValueError: there is one.
+    """
+    found = (_UNMEANT if escaped else _CONTROL).search(text)
+    if found is not None:
+        told = f"{name} contains the control character U+{ord(found[0]):04X}; remove it"
+        raise ValueError(f"{told}{_hint(ord(found[0]))}")
+
+
+def _hint(code: int) -> str:
+    if code == 0:
+        return ", or give --encoding utf-16 if the file is that"
+    if code > 0x7F:  # so cp1252 looks that was read as its neighbour, latin-1
+        return ", or give --encoding cp1252 if the file is that"
+    return ""

@@ -1,0 +1,83 @@
+"""What is read from a file of any format: the values of a request each, with its place."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from ._json import as_object, iter_values, parse
+from ._lines import refuse_long
+from ._plain import refuse_control
+
+Format = Literal["jsonl", "json", "csv", "tsv", "text", "xlsx"]
+Values = Mapping[str, Any]
+Rows = Iterator[tuple[int, Values | ValueError]]
+"""Numbers of lines, or of elements, each with the values of a request or why there are none."""
+
+
+@attrs.define
+class Findings:
+    """What shows about a file while it is read."""
+
+    separator: str | None = None
+    """Between the cells of a CSV."""
+    sheet: str = ""
+    """Which one, of a workbook."""
+    comments: int = 0
+    """Lines that were skipped because they are marked so."""
+    ignored: tuple[str, ...] = ()
+    """Columns of the user's own."""
+
+
+def read_ideas(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
+    r"""Read one idea per line. "#" begins a comment, "\#" an idea that begins with "#"."""
+    for number, line in _without_comments(lines, findings):
+        try:
+            refuse_long(line)
+            refuse_control("description", line)
+            yield number, {"description": line.removeprefix("\\") if line[:2] == "\\#" else line}
+        except ValueError as error:
+            yield number, error
+
+
+def read_json_lines(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
+    """Read an object per line, or an idea in quotes."""
+    for number, line in _without_comments(lines, findings):
+        try:
+            refuse_long(line)
+            yield number, _as_values(parse(line))
+        except ValueError as error:
+            plain = str(error).startswith("is no JSON") and not line.startswith(("{", '"'))
+            hint = "; for ideas as text give --format text" if plain else ""
+            yield number, ValueError(f"{error}{hint}")
+
+
+def read_json(texts: Iterator[str]) -> Rows:
+    """Read an array of objects and ideas in quotes, or objects one after another."""
+    for number, value in iter_values(texts):
+        try:
+            yield number, _as_values(value)
+        except ValueError as error:
+            yield number, error
+
+
+def _without_comments(
+    lines: Iterator[tuple[int, str]], findings: Findings
+) -> Iterator[tuple[int, str]]:
+    """Yield the lines that hold something."""
+    for number, line in lines:
+        text = line.strip()
+        if text.startswith("#"):
+            findings.comments += 1
+        elif text:
+            yield number, text
+
+
+def _as_values(value: object) -> Values:
+    if isinstance(value, ValueError):
+        raise value
+    values = {"description": value} if isinstance(value, str) else as_object(value)
+    for name, text in values.items():
+        if isinstance(text, str):
+            refuse_control(name, text, escaped=True)
+    return values

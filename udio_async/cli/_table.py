@@ -1,0 +1,200 @@
+"""Tables, from a CSV or a workbook: which column means what, and the values of a row."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Self
+
+import attrs
+
+from .._records import SongRequest
+from ._json import parse_object
+from ._plain import normalised, refuse_control
+from ._rows import Findings, Rows, Values
+from ._text import shortened
+
+TableRows = Iterable[tuple[int, list[str] | ValueError]]
+"""Numbers of rows, each with its cells or why it has none."""
+_NEAR = 0.8
+"""From here on a name is a slip of ours: "titel" is, "subtitle" and "mood" are not."""
+_SHOWN = 40
+_ERROR = re.compile(r"#(?:[^\W\d_a-z]+(?:/\d)?[!?]|N/A|NV)")
+"""What a spreadsheet writes where it could not compute, in any language."""
+
+
+class Odd(str):
+    """A cell that is no text; that matters only in a column of ours."""
+
+    __slots__ = ("why",)
+    why: str
+
+    def __new__(cls, value: object, why: str) -> Self:
+        """Keep why it cannot be taken for text."""
+        cell = super().__new__(cls, value)
+        cell.why = why
+        return cell
+
+
+def read_table(rows: TableRows, findings: Findings) -> Rows:
+    """Read a table that has names in its first row."""
+    columns: Columns | None = None
+    for number, cells in rows:
+        if isinstance(cells, ValueError):
+            yield number, cells
+            if columns is None:
+                return
+        elif not any(cell.strip() for cell in cells):
+            continue
+        elif is_comment(cells[0]) and not (columns is None and is_numbered(cells)):
+            findings.comments += 1
+        elif columns is None:
+            columns = Columns.from_cells(cells)
+            flaws = [*columns.iter_flaws()]
+            yield from ((number, ValueError(flaw)) for flaw in flaws)
+            if flaws:
+                return
+            findings.ignored = columns.ignored
+        else:
+            try:
+                yield number, columns.read(cells)
+            except ValueError as error:
+                yield number, error
+
+
+def is_comment(cell: str) -> bool:
+    """Answer whether a row that begins with this cell is a comment; with "#NAME?" it is none."""
+    text = cell.strip()
+    return text.startswith("#") and not _ERROR.fullmatch(text)
+
+
+def is_numbered(cells: Sequence[str]) -> bool:
+    """Answer whether these are names after a "#", the name that a column of numbers often has."""
+    return cells[0].strip() == "#" and count_names(cells) > 0
+
+
+def count_names(cells: Iterable[str]) -> int:
+    """Count the cells that are names of ours, as in the first line of a table."""
+    return sum(_squashed(cell) in _OURS for cell in cells)
+
+
+@attrs.frozen
+class Columns:
+    """The first row of a table."""
+
+    heads: tuple[str, ...]
+    """As they stand."""
+    names: tuple[str | None, ...]
+    """What they mean to us."""
+
+    @classmethod
+    def from_cells(cls, cells: Iterable[str]) -> Self:
+        heads = tuple(normalised(cell) for cell in cells)
+        return cls(heads, tuple(_OURS.get(_squashed(head)) for head in heads))
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The user's own columns."""
+        pairs = zip(self.heads, self.names, strict=True)
+        return tuple(head for head, name in pairs if head and name is None)
+
+    def iter_flaws(self) -> Iterator[str]:
+        """Say what is wrong with the names; with one that is misspelt, nothing can be read."""
+        flaw = None
+        for head in self.ignored:
+            if near := _near(head):
+                flaw = f"column {head!r} is unknown (did you mean {near}?); rename it"
+                yield flaw
+        for name in _OURS.values():
+            same = [place for place, other in enumerate(self.names, 1) if other == name]
+            if len(same) > 1:
+                flaw = f"columns {' and '.join(map(str, same))} both mean {name}; keep one of them"
+                yield flaw
+        if flaw is None and not {"description", "lyrics"} & {*self.names}:
+            heads = shortened(", ".join(map(repr, filter(None, self.heads))))
+            yield (
+                f"has no column 'description' and none 'lyrics' in its first line, but {heads}; "
+                "name one of them so, or for ideas as text give --format text"
+            )
+
+    def read(self, row: Sequence[str]) -> Values:
+        """Return what the cells say.
+
+        Raises:
+            ValueError: they do not fit the columns, or one cannot be read.
+        """
+        cells = [normalised(cell) for cell in row]
+        if cells[0].startswith("\\#"):
+            cells[0] = cells[0][1:]
+        self._refuse_unnamed(cells)
+        if tuple(cells[: len(self.heads)]) == self.heads:
+            raise ValueError("is the first line once more; remove it")
+        given = {
+            name: place
+            for place, name in enumerate(self.names[: len(cells)])
+            if name is not None and cells[place]
+        }
+        for place in given.values():
+            if isinstance(odd := row[place], Odd):
+                raise ValueError(odd.why)  # noqa: TRY004 - see Raises
+        return {name: _read_cell(name, cells[place]) for name, place in given.items()}
+
+    def _refuse_unnamed(self, cells: Sequence[str]) -> None:
+        for place, cell in enumerate(cells):
+            if not cell or (place < len(self.heads) and self.heads[place]):
+                continue
+            held = repr(shortened(cell, _SHOWN))
+            if place < len(self.heads):
+                raise ValueError(f"column {place + 1} has no name and holds {held}; give it one")
+            number = max(place for place, cell in enumerate(cells, 1) if cell)
+            remedy = "name its column, or put a cell in quotes that contains a separator"
+            if len(self.heads) == 1:
+                remedy = "put the cell in quotes, or give --format tsv if commas are only text here"
+            raise ValueError(
+                f"has {number} cells, the first line has {len(self.heads)}: {held} stands in the "
+                f"extra one; {remedy}"
+            )
+
+
+def _read_cell(name: str, cell: str) -> object:
+    """Return the value of one cell.
+
+    Raises:
+        ValueError: it is none for this column.
+    """
+    refuse_control(name, cell)
+    if _ERROR.fullmatch(cell):
+        raise ValueError(f"{name} is {cell!r}, an error of the spreadsheet; mend the cell")
+    if name == "instrumental":
+        if cell.lower() not in _TRUTH:
+            raise ValueError(f"instrumental is {shortened(cell, _SHOWN)!r}; give true or false")
+        return _TRUTH[cell.lower()]
+    if name == "vocal_gender":
+        return cell.lower()
+    if name in ("options", "extra"):
+        try:
+            return parse_object(cell)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from error
+    return cell
+
+
+def _squashed(head: str) -> str:
+    """Return a name without what people write differently: case, blanks and hyphens."""
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", head).casefold())
+
+
+def _near(head: str) -> str | None:
+    """Return the name of ours that a column is a slip of."""
+    squashed = _squashed(head)
+    if squashed == "gender":  # as `generate` has it
+        return "vocal_gender"
+    near = get_close_matches(squashed, _OURS, n=1, cutoff=_NEAR)
+    return _OURS[near[0]] if near else None
+
+
+_OURS = {_squashed(field.name): field.name for field in attrs.fields(SongRequest)}
+# Spreadsheets write them in the language that they speak.
+_YES = "true yes y 1 wahr ja vrai oui verdadero sí si vero sì verdadeiro sim waar"
+_NO = "false no n 0 falsch nein faux non falso não onwaar nee"
+_TRUTH = {word: words is _YES for words in (_YES, _NO) for word in words.split()}

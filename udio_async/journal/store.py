@@ -1,0 +1,308 @@
+"""A client's jobs in its journal: each change is written down before it counts.
+
+The intent is kept before a paid request leaves, the provider's id before the caller hears of it.
+What a job's states are, and which may follow which, is `jobs.py`.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Collection
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from .._errors import GenerationFailed, InvalidRequest, JournalError, UdioError
+from .._records import CallbackNews, Song, SongRequest
+from . import jobs
+from .base import Journal
+from .jobs import Entry, State
+from .keys import FreshKeys, canonical, difference, is_same
+
+logger = logging.getLogger("udio_async")
+
+
+@attrs.frozen
+class Heard:
+    """What became of a job by a callback."""
+
+    entry: Entry
+    healed: bool = False
+    """Whether this has ended a doubt about it, or has shown that it was taken."""
+
+
+class JobStore:
+    """Keeps a client's jobs."""
+
+    def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
+        self.journal = journal
+        self.fresh_keys = FreshKeys()
+        self._tasks = tasks
+        self._provider = provider
+        self._broken: JournalError | None = None
+        self._hearing = anyio.Lock()
+        self._ending: dict[str, anyio.Event] = {}
+
+    # Submitting
+
+    async def recall(self, request: SongRequest, key: str) -> Entry | None:
+        """Return what is known of this job.
+
+        Raises:
+            InvalidRequest: the key stands for another request, or for one that is forgotten.
+        """
+        entry = await self.journal.get(key)
+        if entry is None:
+            return None
+        asked = canonical(request)
+        if not is_same(entry.request, asked):
+            raise InvalidRequest(
+                f"key {key!r} stands for another request: {difference(entry.request, asked)}; "
+                "give the request that it stands for, or another key",
+                job_key=key,
+            )
+        return entry
+
+    async def intend(self, request: SongRequest, key: str, known: Entry | None) -> Entry:
+        """Keep the intent to submit; what leaves afterwards is never forgotten.
+
+        An earlier attempt that may have been paid is kept as a job of its own.
+
+        Raises:
+            JournalError: it cannot be kept. Nothing may be sent.
+            InvalidRequest: the same job is being submitted at this moment.
+        """
+        if self._broken is not None:
+            raise JournalError(f"nothing more is submitted: {self._broken}", job_key=key)
+        if known is None:
+            entry = jobs.first_sending(key, self._provider, canonical(request), now=time.time())
+            if await self.journal.add(entry) is not None:
+                raise InvalidRequest(f"key {key!r} is being submitted already", job_key=key)
+            return entry
+        if known.may_have_been_taken:
+            await self.journal.add(jobs.earlier_attempt(known))
+        entry = jobs.sending_again(known, now=time.time())
+        await self.journal.put(entry, expected=known.state)
+        return entry
+
+    async def accept(self, entry: Entry, task_id: str) -> Entry:
+        """Keep the provider's id.
+
+        Raises:
+            JournalError: it is not kept, so the error carries the id, and nothing more is sent.
+        """
+        logger.info("%s accepted job %s as task %s", self._provider, entry.key, task_id)
+        accepted = jobs.accepted(entry, task_id)
+        try:
+            await self.journal.put(accepted, expected=entry.state)
+        except JournalError as error:
+            self._broken = error
+            raise JournalError(
+                f"{self._provider} accepted the song as task {task_id}, which could not be kept: "
+                f"{error}. Write the id down: it is paid for.",
+                provider=self._provider,
+                job_key=entry.key,
+                task_id=task_id,
+                charged="yes",
+            ) from error
+        return accepted
+
+    async def settle(self, entry: Entry, error: UdioError) -> Entry:
+        """Keep why a submit brought no id, unless a callback has answered it meanwhile.
+
+        A journal that cannot keep it changes nothing about what is true of the money.
+        """
+        async with self._hearing:
+            try:
+                known = await self.journal.get(entry.key) or entry
+                settled = jobs.settled(await self._without_others_task(known), error)
+                await self.journal.put(settled, expected=entry.state)
+            except JournalError as failure:
+                self._break(failure, entry)
+                return jobs.settled(entry, error)
+            return settled
+
+    async def doubt(self, entry: Entry, evidence: str) -> None:
+        """Keep that it is not known what became of a request that was left alone on the wire."""
+        try:
+            await self.journal.put(jobs.doubted(entry, evidence), expected=entry.state)
+        except JournalError as failure:
+            self._break(failure, entry)
+
+    async def add_evidence(self, key: str, evidence: str) -> None:
+        """Keep more about a doubt, unless it was ended meanwhile."""
+        try:
+            entry = await self.journal.get(key)
+            if entry is not None and entry.state is State.IN_DOUBT:
+                await self.journal.put(jobs.with_evidence(entry, evidence), expected=entry.state)
+        except JournalError as failure:
+            logger.debug("no more evidence for job %s: %s", key, failure)
+
+    def _break(self, error: JournalError, entry: Entry) -> None:
+        """Trust the journal no more: what it could not keep, it would not know later."""
+        self._broken = self._broken or error
+        logger.error("job %s: the journal could not keep what became of it: %s", entry.key, error)
+
+    # Callbacks
+
+    async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> Heard | None:
+        """Keep what a callback says of an attempt of a job; what is settled is not changed by it.
+
+        The id of the task, or songs without one, end a doubt; songs that have all failed end the
+        job with the task. While its request is on the wire, what was said waits for the answer.
+        What is said of an earlier attempt makes that a job of its own.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
+        async with self._hearing:
+            entry = await self._of_attempt(key, attempt)
+            while entry is not None and (entry.told or not entry.state.is_paid):
+                if news.task_id is not None and await self._others_task(entry, news.task_id):
+                    break  # nor are the songs this job's
+                heard = jobs.heard(entry, news)
+                if heard == entry:
+                    break
+                try:
+                    await self.journal.put(heard, expected=entry.state)
+                except JournalError:
+                    before, entry = entry, await self.journal.get(entry.key)
+                    if entry is None or entry.state is before.state:
+                        raise
+                else:
+                    return Heard(heard, healed=heard.state is not entry.state)
+            return None if entry is None else Heard(entry)
+
+    async def heal_all(self) -> None:
+        """End the doubts whose answer came by callback while they were on the wire."""
+        async for entry in self.journal.entries([State.IN_DOUBT]):
+            healed = jobs.healed(await self._without_others_task(entry))
+            if healed != entry:
+                await self.journal.put(healed, expected=entry.state)
+
+    async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
+        """Return the entry of an attempt: an earlier one has an entry of its own."""
+        entry = await self.journal.get(key)
+        if entry is None or attempt in (None, entry.attempt):
+            return entry
+        earlier = jobs.earlier_attempt(entry, attempt)
+        return await self.journal.add(earlier) or earlier
+
+    async def _without_others_task(self, entry: Entry) -> Entry:
+        if entry.task_id is None or not await self._others_task(entry, entry.task_id):
+            return entry
+        return jobs.without_task(entry)
+
+    async def _others_task(self, entry: Entry, task_id: str) -> bool:
+        owner = await self.journal.of_task(task_id)
+        if owner is None or owner.key == entry.key:
+            return False
+        logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
+        return True
+
+    # The end
+
+    def end(self, entry: Entry, songs: tuple[Song, ...], *, took: float | None) -> None:
+        """Keep the songs of a job, in the background: until then its id leads to them again."""
+        self._keep_end(entry, jobs.ended(entry, songs, took=took))
+
+    def fail(self, entry: Entry, error: GenerationFailed) -> None:
+        """Keep that a job has failed, in the background."""
+        self._keep_end(entry, jobs.failed(entry, error))
+
+    def _keep_end(self, entry: Entry, ended: Entry) -> None:
+        self._ending[entry.key] = anyio.Event()
+        self._tasks.start_soon(self._put_end, ended)
+
+    async def _put_end(self, ended: Entry) -> None:
+        try:
+            await self.journal.put(ended, expected=State.ACCEPTED)
+        except JournalError as error:
+            if not await self._is_known(ended):
+                self._break(error, ended)
+        finally:
+            self._ending.pop(ended.key).set()
+
+    async def _is_known(self, ended: Entry) -> bool:
+        """Whether another wait for the same job has kept its end before: the first one counts."""
+        try:
+            known = await self.journal.get(ended.key)
+        except UdioError:
+            return False
+        if known is None:
+            return not self.journal.durable
+        return known.state is not State.ACCEPTED
+
+    # Its owner
+
+    async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
+        """Keep that the owner of a job has these songs of it, or all.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
+        await self._change(key, lambda entry: jobs.delivered(entry, song_ids))
+
+    async def note_undelivered(self, key: str, why: str) -> None:
+        """Keep why the songs of a job could not be saved."""
+        await self._change(key, lambda entry: jobs.undelivered(entry, why))
+
+    async def _change(self, key: str, change: "jobs.Change") -> None:
+        while (ending := self._ending.get(key)) is not None:
+            await ending.wait()
+        entry = await self.journal.get(key)
+        if entry is None or entry.state is not State.READY:
+            return
+        changed = change(entry)
+        if changed != entry:
+            await self.journal.put(changed, expected=State.READY)
+
+    async def known(self, key: str) -> Entry:
+        """Return the entry of a key that its owner gives.
+
+        Raises:
+            InvalidRequest: there is none.
+        """
+        entry = await self.journal.get(key)
+        if entry is None:
+            raise InvalidRequest(
+                f"there is no job {key!r} in this journal; client.jobs() lists them", job_key=key
+            )
+        return entry
+
+    async def resolve(self, key: str, **answer: object) -> Entry:
+        """Keep what its owner says of a doubt, and return what it is now.
+
+        Raises:
+            InvalidRequest: no doubt about it, or not exactly one answer.
+        """
+        entry = await self.known(key)
+        resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
+        if resolved.task_id is not None:
+            owner = await self.journal.of_task(resolved.task_id)
+            if owner is not None and owner.key != key:
+                raise InvalidRequest(
+                    f"task {resolved.task_id!r} is that of job {owner.key!r} already; give the "
+                    "other id",
+                    job_key=key,
+                )
+        await self.journal.put(resolved, expected=entry.state)
+        return resolved
+
+    async def forget(self, key: str) -> None:
+        """Keep that its owner takes a request back.
+
+        Raises:
+            InvalidRequest: it was taken, or may have been.
+        """
+        entry = await self.known(key)
+        await self.journal.put(jobs.forgotten(entry), expected=entry.state)
+
+    async def plan(self, request: SongRequest, key: str) -> None:
+        """Keep a request for later, if it is not known yet."""
+        await self.journal.add(jobs.planned(key, self._provider, canonical(request)))
+
+    async def entries(self, states: Collection[State]) -> AsyncIterator[Entry]:
+        """Iterate over the jobs in these states, oldest first."""
+        async for entry in self.journal.entries(states):
+            yield entry

@@ -1,0 +1,197 @@
+"""What a reply means, as data: one table for all providers, read from the top.
+
+A row names the error that is raised, and that error's class says what it means for the money.
+The code matches the rows, the tests walk them, and `docs/verdicts.md` is printed from them.
+"""
+
+import attrs
+
+from .._errors import (
+    AuthenticationFailed,
+    BadAnswer,
+    Blocked,
+    InsufficientCredits,
+    PermissionDenied,
+    RateLimited,
+    RequestRefused,
+    SubmitInDoubt,
+    UdioError,
+    Unreachable,
+)
+from .replies import ReadReply
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """One row of a table. Every condition that is given has to hold.
+
+    A provider of yours puts its own rows before `SHARED_RULES`:
+
+        BUSY = Rule(seen="460", error=RateLimited, advice="Wait.", statuses=frozenset({460}))
+    """
+
+    seen: str
+    """What the row is about, for the documentation."""
+    error: type[UdioError] | None
+    """What is raised. Its class decides whether the provider may have been paid
+    (`charged`), whether the request is sent again (`may_repeat`) and whether the batch ends
+    (`stops_batch`). `Unreachable` says that nothing reached the provider."""
+    advice: str
+    statuses: frozenset[int] = frozenset()
+    """HTTP statuses, or the body's own `code` where HTTP says 200; empty means any."""
+    words: tuple[str, ...] = ()
+    """Any of these in the provider's message, in lower case; empty means any message."""
+    json: bool | None = None
+    """Whether the body has to be JSON, may not be, or either."""
+    retry_after: bool = False
+    """Whether the answer has to carry a `Retry-After` header."""
+
+    def matches(self, reply: ReadReply) -> bool:
+        """Whether this row is the one for the reply."""
+        return (
+            (not self.statuses or reply.status in self.statuses)
+            and (self.json is None or self.json == reply.is_json)
+            and (not self.retry_after or "retry-after" in reply.reply.headers)
+            and (not self.words or any(word in reply.text for word in self.words))
+        )
+
+
+_LOOK_FIRST = "It may be running and paid for: look at the account before paying again."
+_CDN_WORDS = ("error code: 1010", "challenge-platform", "cf-chl", "just a moment", "cf-mitigated")
+
+# What is decided before any row below is asked ------------------------------------------------
+
+NOT_SENT = Rule(
+    seen="no answer, and proved that nothing left: DNS, refused, connect time-out, TLS, proxy",
+    error=Unreachable,
+    advice="Nothing left this machine.",
+)
+LOST = Rule(
+    seen="no answer after the request left: reset, early end, time-out, cancelled",
+    error=SubmitInDoubt,
+    advice=_LOOK_FIRST,
+)
+DIED = attrs.evolve(LOST, seen="the process died between the intent and the id")
+HAS_ID = Rule(
+    seen="any status and any body, even a cut one, with an id at a known place",
+    error=None,
+    advice="The task exists: it is watched, and never asked for again.",
+)
+BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID)
+
+# Rows for an answer without an id, the first that matches decides -----------------------------
+
+NO_CREDIT = Rule(
+    seen='"insufficient credits" or "insufficient balance" in JSON, under any status',
+    error=InsufficientCredits,
+    advice="Top up the account.",
+    words=("insufficient credit", "insufficient balance", "not enough credit"),
+    json=True,
+)
+CDN_CHALLENGE = Rule(
+    seen="403 or 503 with a challenge of the CDN, or `error code: 1010`",
+    error=Blocked,
+    advice="The CDN before the provider blocked this client, which says nothing about the key: "
+    "check the network, the proxy and the User-Agent.",
+    statuses=frozenset({403, 503}),
+    words=_CDN_WORDS,
+    json=False,
+)
+CDN_BLOCK = attrs.evolve(
+    CDN_CHALLENGE, seen="403 without JSON", statuses=frozenset({403}), words=()
+)
+BAD_KEY = Rule(
+    seen="401",
+    error=AuthenticationFailed,
+    advice="Check the API key, and which provider it is for.",
+    statuses=frozenset({401}),
+)
+UNPAID = attrs.evolve(NO_CREDIT, seen="402", statuses=frozenset({402}), words=(), json=None)
+FORBIDDEN = Rule(
+    seen="403 with JSON",
+    error=PermissionDenied,
+    advice="The key is known, and may not do this.",
+    statuses=frozenset({403}),
+    json=True,
+)
+THROTTLED = Rule(
+    seen="425, 429",
+    error=RateLimited,
+    advice="Wait, then ask again.",
+    statuses=frozenset({425, 429}),
+)
+TOLD_TO_WAIT = attrs.evolve(
+    THROTTLED,
+    seen="503 with JSON and a `Retry-After` header",
+    statuses=frozenset({503}),
+    json=True,
+    retry_after=True,
+)
+DECLINED = Rule(
+    seen="400, 404, 405, 413, 415, 422 with JSON",
+    error=RequestRefused,
+    advice="Change the request; nothing was taken.",
+    statuses=frozenset({400, 404, 405, 413, 415, 422}),
+    json=True,
+)
+SEE_OTHER = attrs.evolve(LOST, seen="303", statuses=frozenset({303}))
+REDIRECT = Rule(
+    seen="any other 3xx",
+    error=RequestRefused,
+    advice="Redirects are never followed: check base_url.",
+    statuses=frozenset(range(300, 400)),
+)
+NOT_REACHED = Rule(
+    seen="521, 523, 525, 526",
+    error=Unreachable,
+    advice="The CDN says that it never reached the provider.",
+    statuses=frozenset({521, 523, 525, 526}),
+)
+UNCLEAR = attrs.evolve(LOST, seen="408, 409", statuses=frozenset({408, 409}))
+BROKEN = attrs.evolve(
+    LOST,
+    seen="500, 502, 503, 504, 520, 522, 524 and every other 5xx",
+    statuses=frozenset(range(500, 600)),
+)
+IN_DOUBT = attrs.evolve(
+    LOST, seen="anything else: 2xx without an id, HTML, a cut, huge or unreadable body"
+)
+
+SHARED_RULES = (
+    NO_CREDIT,
+    CDN_CHALLENGE,
+    CDN_BLOCK,
+    BAD_KEY,
+    UNPAID,
+    FORBIDDEN,
+    THROTTLED,
+    TOLD_TO_WAIT,
+    DECLINED,
+    SEE_OTHER,
+    REDIRECT,
+    NOT_REACHED,
+    UNCLEAR,
+    BROKEN,
+    IN_DOUBT,
+)
+"""Rows that hold for every provider. A provider puts its own before them."""
+
+# Rows for a look; what matches none is a `BadAnswer`, and is looked at again -------------------
+
+LOOK_RULES = (
+    NO_CREDIT,
+    attrs.evolve(CDN_CHALLENGE, error=BadAnswer),
+    attrs.evolve(CDN_BLOCK, error=BadAnswer),
+    BAD_KEY,
+    UNPAID,
+    FORBIDDEN,
+    THROTTLED,
+    TOLD_TO_WAIT,
+    attrs.evolve(
+        DECLINED,
+        seen="400, 404, 410, 422 with JSON",
+        statuses=frozenset({400, 404, 410, 422}),
+        advice="It does not know such a task: check the id and the key it was made with; "
+        "results are kept for days only.",
+    ),
+)
