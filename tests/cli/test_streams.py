@@ -54,6 +54,25 @@ def test_a_batch_goes_on_without_streams(closed: set[int], bench: Bench, tmp_pat
     assert ("1 of 2 requests failed" in ended.err) is (2 not in closed)
 
 
+def test_streams_that_can_only_be_read_are_no_better_than_closed(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """As some supervisors leave them: one /dev/null for all three."""
+    path, songs = tmp_path / "in.txt", tmp_path / "songs"
+    path.write_text("one\n")
+    with Path(os.devnull).open("rb") as nothing:
+        child = subprocess.run(
+            [*COMMAND, "batch", str(path), "--out", str(songs), *bench.at],
+            stdin=nothing,
+            stdout=nothing,
+            stderr=nothing,
+            env=environment(),
+            check=False,
+        )
+    assert child.returncode == 0
+    assert len(read_manifest(songs)) == 2
+
+
 @pytest.fixture
 def songs(bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path) -> Path:
     """What a batch has left behind."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .._audit import Audit
+from .._errors import UdioError
 from ._failures import BadInput
 from ._opened import open_client
 from ._question import ask
@@ -20,7 +21,10 @@ _CAVEAT = "This is conclusive only if nobody else uses the key."
 def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) -> int:
     """Print the comparison to stdout. 0: they agree, 1: they differ, 2: nothing to compare."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    found = ask(partial(_ask, service, journal), backend=backend)
+    try:
+        found = ask(partial(_ask, service, journal), backend=backend)
+    except UdioError as error:
+        raise BadInput(f"nothing to compare with: {error}") from error
     if found is None:
         raise BadInput("the counter was not noted when the journal was begun; nothing to compare")
     click.echo(_as_json(found) if as_json else _as_text(found))

@@ -19,7 +19,7 @@ from ._options import (
     journal_of_batch,
     journal_option,
     journal_that_exists,
-    json_option,
+    json_only_option,
     limit_options,
     many_options,
     price_option,
@@ -68,10 +68,15 @@ class _Shell(click.Group):
 def cli() -> None:
     """Generate songs by API, many at once, without paying twice.
 
-    Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. Songs go to stdout as JSON
-    lines, progress to stderr.
+    Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. What was asked for goes to
+    stdout, progress and errors to stderr.
 
-    Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted.
+    In a script give --json where there is one: then stdout gets JSON, an object on each line, and
+    nothing else. Without it there is text for people; but songs are JSON also wherever stdout is
+    no terminal.
+
+    Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted by Ctrl-C
+    or by a no, 143 by SIGTERM, 129 by a terminal that went away, 141 nobody reads stdout any more.
     """
 
 
@@ -146,7 +151,8 @@ def batch(
     and, on a terminal, says what it will submit, and asks.
 
     DIR gets the songs and covers, songs.jsonl with a line for each, and index.html to see and
-    hear them.
+    hear them. No file of yours is replaced: beside an index.html that is not ours the page is
+    index-songs.html.
 
     The same command run again continues: songs that are done are not asked for again, and files
     that are there are not fetched again. Requests from stdin or a pipe are kept in the journal,
@@ -180,9 +186,9 @@ def batch(
 def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 
-    Accepted requests are looked at, refused ones are tried again, and songs whose files are
-    missing are fetched. Requests of a file that were never submitted are not in the journal: for
-    them run the batch again.
+    Accepted requests are looked at, refused ones are tried again, and songs whose files or whose
+    lines in songs.jsonl are missing are fetched and told. Requests of a file that were never
+    submitted are not in the journal: for them run the batch again.
     """
     from ._hints import hints_for_journal
     from ._make import make_rest
@@ -195,7 +201,7 @@ def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(*service_options, json_option, backend_option)
+@with_options(*service_options, json_only_option, backend_option)
 def doubts(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> None:
@@ -239,14 +245,14 @@ def resolve(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(price_option, *service_options, json_option, backend_option)
+@with_options(price_option, *service_options, json_only_option, backend_option)
 def audit(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> int:
     """Compare what the journal says was charged with the provider's own counter.
 
     Conclusive only if nobody else uses the key. Exit code 1 when they differ, 2 when they cannot
-    be compared.
+    be compared, as when the provider cannot be reached.
     """
     from ._audit import show_audit
 
@@ -282,11 +288,13 @@ def report(*, directory: Path) -> None:
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@json_option
+@json_only_option
 def verify(*, directory: Path, as_json: bool) -> int:
     """Compare the songs in DIR with what was saved: size and SHA-256.
 
-    Exit code 1 when one is missing or changed.
+    A link counts as the song if it leads to the same bytes; else the song was moved. Lines of
+    songs.jsonl that are damaged are counted on stderr, and left out. Exit code 1 when a song is
+    missing, changed, moved or unreadable.
     """
     from ._verify import show_verified
 
@@ -294,7 +302,7 @@ def verify(*, directory: Path, as_json: bool) -> int:
 
 
 @cli.command()
-@with_options(*service_options, json_option, backend_option)
+@with_options(*service_options, json_only_option, backend_option)
 def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A001 - the command's name
     """Show what the account has left."""
     from ._credits import show_credits
@@ -332,7 +340,7 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
     help="How much faster than a real service songs are made.",
 )
 def sandbox(*, host: str, port: int, speed: float) -> None:
-    """Serve the three services on this machine until Ctrl-C."""
+    """Serve the three services on this machine until Ctrl-C, which is exit code 0."""
     from ._serve import serve
 
     serve(host=host, port=port, speed=speed)

@@ -100,6 +100,7 @@ journal_option = click.option(
     metavar="PATH",
     help=f"The journal, where it is not DIR/{JOURNAL}.",
 )
+json_only_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
 encoding_option = click.option(
     "--encoding",

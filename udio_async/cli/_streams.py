@@ -98,6 +98,13 @@ def _open_closed() -> None:
             setattr(sys, name, stream)
 
 
+def _is_read_only(descriptor: int) -> bool:
+    """Answer whether it is no better than closed: as where one /dev/null serves as all three."""
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+
 def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
     """Return the same stream with other manners; what a host has put in its place stays."""
     if not isinstance(stream, io.TextIOWrapper):
@@ -110,6 +117,8 @@ def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
         return stream
     if os.name != "posix" or not ours:  # a console of Windows is no file
         return stream
+    if _is_read_only(descriptor):
+        lead_nowhere(descriptor)
     with suppress(OSError):
         stream.flush()
     return io.TextIOWrapper(
