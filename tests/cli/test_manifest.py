@@ -165,6 +165,17 @@ def test_a_damaged_line_is_told_and_left_out(line: object, reason: str, tmp_path
     assert path.read_bytes() == before
 
 
+def test_what_a_power_cut_leaves_is_cut_off(tmp_path: Path) -> None:
+    """Zeros, on some file systems; and an editor may have changed the ends of lines."""
+    path = write(tmp_path, SONG, {**SONG, "id": "s2"})
+    lines = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(lines + bytes(1000))
+    told: list[str] = []
+    Manifest(tmp_path, told.append).append(song_line(id="s3"))
+    assert told == [f"{path}:3 was half a line and was cut off"]
+    assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s2", "s3"]
+
+
 def test_damaged_lines_are_told_in_one_line(tmp_path: Path) -> None:
     path = write(tmp_path, *["{"] * 5, SONG)
     told: list[str] = []
@@ -355,6 +366,17 @@ def test_a_song_that_cannot_be_read_now_keeps_what_is_known(tmp_path: Path) -> N
     (tmp_path / "a.mp3").unlink()
     Manifest(tmp_path).append(failed)
     assert [record.size for record in read_manifest(tmp_path)] == [None]
+
+
+@pytest.mark.parametrize("command", ["verify", "gallery", "report"])
+def test_a_file_of_the_user_is_not_read_as_ours(
+    command: str, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    path = write(tmp_path, {"description": "rain"})
+    ended = call_cli(command, tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"error: {path} is no manifest of udio-async; give the DIR")
+    assert [each.name for each in tmp_path.iterdir()] == [MANIFEST]
 
 
 @pytest.mark.parametrize("command", ["verify", "gallery", "report"])

@@ -205,6 +205,17 @@ def test_a_stream_of_few_characters_costs_a_character(bench: Bench) -> None:
     assert "Traceback" not in ended.err
 
 
+def test_a_path_that_is_no_text_can_be_copied(songs: Path) -> None:
+    """Its bytes are printed as they are."""
+    odd = os.fsencode(songs) + b"-\xe9"
+    songs.rename(os.fsdecode(odd))
+    child = subprocess.run(
+        [*COMMAND, "gallery", odd], capture_output=True, env=environment(), check=False
+    )
+    assert (child.returncode, child.stderr) == (0, b"")
+    assert child.stdout == odd + b"/index.html\n"
+
+
 def test_a_number_that_is_taken_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where something else has the number of a closed stream, it gets none of its lines."""
     monkeypatch.setattr(sys, "stdout", None)

@@ -100,7 +100,7 @@ def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
     """Return what counts, oldest first. Damaged lines are left out, and told.
 
     Raises:
-        BadInput: there is no manifest, or it cannot be read.
+        BadInput: there is no manifest of ours, or it cannot be read.
     """
     path = directory / MANIFEST
     try:
@@ -111,6 +111,10 @@ def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
     except OSError as error:
         raise BadInput(f"cannot read {reason_of(error)}") from error
     found = _read(path)
+    if not found.is_ours:
+        raise BadInput(
+            f"{path} is no manifest of udio-async; give the DIR that a batch had as --out"
+        )
     for line in found.damage(path):
         tell(line)
     if found.torn is not None:

@@ -4,6 +4,7 @@ A daemon has none, a terminal goes away with its ssh session, a disk is full. st
 command is for, so its loss is told; stderr only tells, and there is nobody to tell that it is gone.
 """
 
+import codecs
 import io
 import os
 import select
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 _STDOUT, _STDERR = 1, 2
 _PATIENCE = 1.0
 """Seconds that a line on stderr may hold up everything else."""
+
+
+def _lenient(error: UnicodeError) -> tuple[bytes, int]:
+    """Write a title that the terminal's encoding lacks without the character, and go on.
+
+    Bytes of a file name that are no text are written as they are: it may be copied.
+    """
+    assert isinstance(error, UnicodeEncodeError)
+    codes = map(ord, error.object[error.start : error.end])
+    return bytes(code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else 0x3F for code in codes), error.end
+
+
+_LENIENT = "udio_async.lenient"
+codecs.register_error(_LENIENT, _lenient)
 
 
 class StdoutLost(OSError):
@@ -94,7 +109,7 @@ def _open_closed() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_RDWR)
-            stream = open(nowhere, mode, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - a descriptor, and as long as the process
+            stream = open(nowhere, mode, encoding="utf-8", errors=_LENIENT, closefd=False)  # noqa: SIM115 - a descriptor, and as long as the process
             setattr(sys, name, stream)
 
 
@@ -109,8 +124,7 @@ def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
     """Return the same stream with other manners; what a host has put in its place stays."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream
-    # A title that the terminal's encoding lacks costs a character, not the run.
-    stream.reconfigure(errors="replace")
+    stream.reconfigure(errors=_LENIENT)
     try:
         ours = stream.fileno() == descriptor
     except OSError:
@@ -124,6 +138,6 @@ def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(kind(descriptor, "w", closefd=False)),
         encoding=stream.encoding,
-        errors="replace",
+        errors=_LENIENT,
         line_buffering=kind is _Stderr or stream.isatty(),
     )
