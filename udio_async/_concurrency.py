@@ -47,9 +47,16 @@ class _Promise(Generic[T]):
 
 
 async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
-    """Run `func` in `tasks` and wait for it; a cancelled waiter leaves it running."""
+    """Run `func` in `tasks` and wait for it; a cancelled waiter leaves it running.
+
+    Raises:
+        Unfinished: the tasks were ended before it had finished.
+    """
     promise = _Promise[T]()
-    tasks.start_soon(promise.keep, func, *args)
+    try:
+        tasks.start_soon(promise.keep, func, *args)
+    except RuntimeError:  # nothing can be started any more
+        raise Unfinished("the client is closed") from None
     await promise.done.wait()
     return promise.result()
 

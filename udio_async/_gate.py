@@ -121,9 +121,17 @@ class SubmitGate:
         limit = self._policy.max_submits
         return limit is not None and self._taken >= limit
 
-    def _check(self) -> None:
+    def check_open(self) -> None:
+        """Refuse to send anything more once the client is closed.
+
+        Raises:
+            ClientClosed: it is.
+        """
         if self._closed:
             raise ClientClosed("the client is closed; the request was not sent")
+
+    def _check(self) -> None:
+        self.check_open()
         if self._at_limit() and not self._on_wire:
             limit = self._policy.max_submits
             raise SpendLimitReached(f"{limit} songs were submitted, which is this client's limit")
@@ -183,8 +191,7 @@ class SubmitGate:
         """
         while self.held_back and not self._closed:
             await self._wait(until=self._not_before)
-        if self._closed:
-            raise ClientClosed("the client is closed; the request was not sent")
+        self.check_open()
 
     @property
     def held_back(self) -> float:

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from ._addresses import Addresses
 from ._audit import CreditCounter
 from ._concurrency import Unfinished, owned
-from ._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError
+from ._errors import ClientClosed, InvalidRequest, JournalError, SubmitInDoubt, UdioError
 from ._events import Event, Observer
 from ._gate import SubmitGate
 from ._http import Departure, HttpSender, PaidHttp
@@ -23,6 +23,8 @@ from .journal.store import JobStore
 from .providers.base import Provider, names_own_callback
 
 _TRIES = 8
+_LAST_WORD = 2.0
+"""Seconds for the journal to keep what is in doubt as the client is closed."""
 _CLOSED = "the client was closed while the request was on the wire"
 
 
@@ -38,6 +40,8 @@ class _Work:
     done: anyio.Event = attrs.field(factory=anyio.Event)
     departure: Departure = attrs.field(factory=Departure)
     early: Stage | None = None
+    task_id: str | None = None
+    """The provider's id, once it is known."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -84,6 +88,7 @@ class Submitter:
         """
         while (first := self._running.get(key)) is not None:
             await first.done.wait()  # the same job is being submitted: see what becomes of it
+        self.gate.check_open()
         work = self._running[key] = _Work(
             request=request, key=key, is_new=is_new, stopped_by=stopped_by, only=only
         )
@@ -118,6 +123,15 @@ class Submitter:
 
     def _unfinished(self, work: _Work) -> UdioError:
         """Return what is to be said to a caller whose client was closed meanwhile."""
+        if work.task_id is not None:
+            return JournalError(
+                f"{self.provider.name} accepted the song as task {work.task_id}, and the client "
+                "was closed before that could be kept. Write the id down: it is paid for.",
+                provider=self.provider.name,
+                job_key=work.key,
+                task_id=work.task_id,
+                charged="yes",
+            )
         if not work.departure.may_have_left:
             return ClientClosed("the client was closed; the request was not sent", job_key=work.key)
         return SubmitInDoubt(
@@ -236,22 +250,21 @@ class Submitter:
 
     async def _paid_step(self, work: _Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
         """Keep the intent, send, and keep what came of it, in this order."""
-        with anyio.CancelScope(shield=True):  # what is written down has to be known here
-            entry = await self.store.intend(work.request, work.key, known)
+        entry = await self.store.intend(work.request, work.key, known)
         self.gate.count_settled(entry.key)
         try:
             address = await self._address(work.request, entry)
             work.departure.hand_over()
-            task_id = await self.provider.submit(http, work.request, address)
+            work.task_id = await self.provider.submit(http, work.request, address)
         except Exception as error:  # noqa: BLE001  # an adapter may let out anything
             return await self._settle(work, entry, error)
         except BaseException:  # the client is being closed for good
             if work.departure.may_have_left:
-                with anyio.CancelScope(shield=True):
+                with anyio.move_on_after(_LAST_WORD, shield=True):
                     await self.store.doubt(entry, _CLOSED)
             raise
-        entry = await self.store.accept(entry, task_id)
-        tracked = self.poller.track(task_id, work.request, entry)
+        entry = await self.store.accept(entry, work.task_id)
+        tracked = self.poller.track(work.task_id, work.request, entry)
         if work.early is not None:
             self.poller.call(entry.key, work.early)
         return tracked
@@ -268,6 +281,8 @@ class Submitter:
             UdioError: the verdict, unless a callback has brought the songs or the id meanwhile.
         """
         verdict = self._verdict(error)
+        if verdict.charged == "no":
+            work.departure.came_back()
         settled = await self.store.settle(entry, verdict)
         if settled.state is State.ACCEPTED and settled.task_id is not None:
             return self.poller.track(settled.task_id, work.request, settled)

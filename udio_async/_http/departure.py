@@ -74,6 +74,10 @@ class Departure:
             self._handed = False
             self.check()
 
+    def came_back(self) -> None:
+        """Mark that it is certain that nothing was taken: it may be sent again, or taken back."""
+        self._handed = self._left = False
+
     def leave(self) -> None:
         """Mark that its first byte is about to leave.
 

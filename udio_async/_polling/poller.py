@@ -357,7 +357,7 @@ class Poller:
             tracked.settling_since = now
         if now - tracked.settling_since < self._traits.settle:
             return task
-        return _as_it_is(task)
+        return as_it_is(task)
 
     def _missed(self, batch: list[TrackedTask], error: Exception) -> None:
         """Slow the looks down, unless a single song is to blame."""
@@ -451,7 +451,7 @@ class Poller:
     def _expire(self, tracked: TrackedTask) -> None:
         """End a wait whose time is up, well if all the audio has been there for a while."""
         if tracked.task.settling:
-            tracked.task = _as_it_is(tracked.task)
+            tracked.task = as_it_is(tracked.task)
             failed = tracked.task.stage is Stage.FAILED
             self._finish(tracked, failure_error(tracked.task) if failed else None)
         else:
@@ -495,7 +495,7 @@ class Poller:
             )
 
 
-def _as_it_is(task: Task) -> Task:
+def as_it_is(task: Task) -> Task:
     """Take a task for over: its songs are complete with their audio, or failed without."""
     songs = tuple(map(_settled_song, task.songs))
     heard = any(song.error is None for song in songs)

@@ -113,13 +113,13 @@ class JobStore:
         A journal that cannot keep it changes nothing about what is true of the money.
         """
         async with self._hearing:
+            settled = jobs.settled(entry, error)
             try:
                 known = await self.journal.get(entry.key) or entry
                 settled = jobs.settled(await self._without_others_task(known), error)
                 await self.journal.put(settled, expected=entry.state)
             except JournalError as failure:
                 self._break(failure, entry)
-                return jobs.settled(entry, error)
             return settled
 
     async def doubt(self, entry: Entry, evidence: str) -> None:

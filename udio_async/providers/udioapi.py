@@ -20,7 +20,7 @@ from .replies import ReadReply, about, ask, find_id
 from .rules import DECLINED, SHARED_RULES
 from .udioapi_feed import is_failed, read_task, shows_audio
 from .validators import hundredths, switch, text
-from .verdicts import read_look
+from .verdicts import payload_of, read_look
 
 UDIOAPI_URL = "https://udioapi.pro"
 UDIOAPI_KEY = "UDIOAPI_API_KEY"
@@ -199,10 +199,10 @@ def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
 
     Any other error code is about the look, and says nothing about the task.
     """
+    read = ReadReply.from_reply(reply)
     try:
-        return read_look(reply, provider=provider, task_id=task_id)
+        return payload_of(read, provider=provider, task_id=task_id)
     except UdioError:
-        read = ReadReply.from_reply(reply)
         failed = find_id(read.payload) == task_id and is_failed(read.payload)
         if read.is_json and (failed or shows_audio(read.payload)):
             return read.payload

@@ -52,8 +52,8 @@ class Item:
     @property
     def failure(self) -> str | None:
         """What went wrong with it. A failed item may still say status "text"."""
-        failed = _lower(self.status) in FAILED_WORDS
-        return self.fail_message or self.error_message or (self.status if failed else None)
+        said = (self.fail_message or "").strip() or (self.error_message or "").strip()
+        return said or (self.status if _lower(self.status) in FAILED_WORDS else None)
 
     @property
     def has_file(self) -> bool:
@@ -127,10 +127,10 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
     heard = any(item.audio_url for item in alive)
     if heard and _is_complete(word, alive):
         return Stage.COMPLETE, False
-    if word in SUCCESS_WORDS or word == "complete":
+    done = word in SUCCESS_WORDS or word == "complete" or _says_done(alive)
+    # Some tasks never say that they are done.
+    if done or (alive and all(item.has_file for item in alive)):
         return (_stage_by_songs(word, alive) or Stage.PROCESSING), True
-    if alive and all(item.has_file for item in alive):
-        return Stage.FIRST_AUDIO, True  # some tasks never say that they are done
     return _stage_by_songs(word, alive) or _stage_by_word(word, has_items=bool(items)), False
 
 
@@ -144,7 +144,11 @@ def _is_complete(word: str, alive: Sequence[Item]) -> bool:
     running = word in RUNNING_WORDS or word in ("new", "pending", "queued", "text", "first")
     if not running and all(item.has_file and _lower(item.status) == "complete" for item in alive):
         return True
-    return all(item.audio_url and ALL_DONE in _lower(item.extra_message) for item in alive)
+    return _says_done(alive) and all(item.audio_url for item in alive)
+
+
+def _says_done(alive: Sequence[Item]) -> bool:
+    return bool(alive) and all(ALL_DONE in _lower(item.extra_message) for item in alive)
 
 
 def _stage_by_songs(word: str, alive: Sequence[Item]) -> Stage | None:

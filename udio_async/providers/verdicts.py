@@ -134,7 +134,16 @@ def read_look(reply: Reply, *, provider: str, task_id: str | None = None) -> Any
         RequestRefused: the provider does not know the task.
         BadAnswer: anything else, which says nothing about the song.
     """
-    read = ReadReply.from_reply(reply)
+    return payload_of(ReadReply.from_reply(reply), provider=provider, task_id=task_id)
+
+
+def payload_of(read: ReadReply, *, provider: str, task_id: str | None = None) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return the JSON of a reply that was looked at, as `read_look` does.
+
+    Raises:
+        AccountError, RateLimited, RequestRefused, BadAnswer: as there.
+    """
+    reply = read.reply
     if read.is_json and (200 <= read.status < 300 or read.has_odd_code):
         return read.payload
     subject = f" about task {task_id}" if task_id else ""

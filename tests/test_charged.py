@@ -1,0 +1,192 @@
+"""What an error says about the money is true: for each thing that can happen to the request, to the
+journal, and to the caller."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from itertools import product
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+
+from tests.kit.asgi import call, said
+from tests.kit.clocks import virtual_backend
+from tests.kit.timed import TimedProvider
+from tests.kit.waiting import PUBLIC, in_a_task
+from udio_async import (
+    BadAnswer,
+    Blocked,
+    Client,
+    GenerationFailed,
+    InsufficientCredits,
+    InvalidRequest,
+    JournalEntry,
+    JournalError,
+    JournalState,
+    MemoryJournal,
+    RateLimited,
+    RequestRefused,
+    SongRequest,
+    SubmitInDoubt,
+    UdioError,
+    Unreachable,
+)
+from udio_async._errors import Charged
+
+WANTED = SongRequest(description="a song", key="mine")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, Mapping[str, Any]]:
+    return virtual_backend(request.param)
+
+
+@attrs.frozen
+class Happens:
+    """What becomes of the request: what the adapter raises, and whether the provider took it."""
+
+    error: Exception | None
+    taken: bool
+    charged: Charged
+    """What an error of its submit has to say, if there is one."""
+
+
+REQUESTS: dict[str, Happens] = {
+    "is accepted": Happens(None, taken=True, charged="yes"),
+    "is refused": Happens(RequestRefused("too long"), taken=False, charged="no"),
+    "finds no credits": Happens(InsufficientCredits("empty"), taken=False, charged="no"),
+    "is blocked": Happens(Blocked("1010"), taken=False, charged="no"),
+    "is one too many": Happens(RateLimited("slow down"), taken=False, charged="no"),
+    "finds nobody": Happens(Unreachable("no route", sent=False), taken=False, charged="no"),
+    "is taken, its answer lost": Happens(SubmitInDoubt("reset"), taken=True, charged="unknown"),
+    "is lost with its answer": Happens(
+        Unreachable("reset", sent=True), taken=False, charged="unknown"
+    ),
+    "gets an answer nobody can read": Happens(BadAnswer("<html>"), taken=True, charged="unknown"),
+    "meets a fault in its adapter": Happens(LookupError("id"), taken=True, charged="unknown"),
+}
+JOURNALS = ("keeps all", "cannot keep the intent", "cannot keep what came of it")
+CALLERS = ("waits", "is told by a callback of the id", "is told by a callback of the songs")
+
+
+class FailingJournal(MemoryJournal):
+    """Fails as a full disk does: from some moment on, for good."""
+
+    def __init__(self, fails_at: str) -> None:
+        super().__init__()
+        self._fails_at = fails_at
+        self._broken = False
+
+    async def add(self, entry: JournalEntry) -> JournalEntry | None:
+        if self._fails_at == "cannot keep the intent":
+            self._broken = True
+        self._check()
+        return await super().add(entry)
+
+    async def put(self, entry: JournalEntry, *, expected: JournalState) -> None:
+        came = expected is JournalState.SENDING and entry.state is not expected
+        if came and self._fails_at == "cannot keep what came of it":
+            self._broken = True
+        self._check()
+        await super().put(entry, expected=expected)
+
+    async def get(self, key: str) -> JournalEntry | None:
+        self._check()
+        return await super().get(key)
+
+    def _check(self) -> None:
+        if self._broken:
+            raise JournalError("the disk is full")
+
+
+@asynccontextmanager
+async def submitting(what: Happens, journal: str, caller: str) -> AsyncGenerator[list[Any]]:
+    """Submit one song under these circumstances; what is yielded is a job or an error."""
+    provider = TimedProvider(
+        lambda _: 60.0,
+        callbacks="task" if caller != "waits" else "none",
+        submit_time=10.0,
+        refuse=lambda _: what.error,
+    )
+    client = Client(provider, journal=FailingJournal(journal))
+    app = client.callbacks(PUBLIC) if caller != "waits" else None
+    found: list[Any] = []
+
+    async def submit() -> None:
+        try:
+            found.append(await client.submit(WANTED))
+        except UdioError as error:
+            found.append(error)
+
+    async with in_a_task(client), anyio.create_task_group() as tasks:
+        tasks.start_soon(submit)
+        await anyio.sleep(5)  # it is on the wire
+        if app is not None and provider.given and provider.given[0] is not None:
+            news = (
+                said("complete", task_id="late")
+                if caller.endswith("id")
+                else said("complete", songs=["https://cdn.example.org/a.mp3"])
+            )
+            address = provider.given[0]
+            await call(app, address.url, news, headers={"x-secret": address.secret or ""})
+        await anyio.sleep(500)
+        yield found
+
+
+def expected(what: Happens, journal: str, caller: str) -> Charged | None:
+    """What has to be said: None where there is a song and no error."""
+    if journal == "cannot keep the intent":
+        return "no"  # nothing may be sent
+    told = caller != "waits"
+    if what.error is None:
+        return None if journal == "keeps all" else "yes"
+    # A callback proves that it was taken, whatever the answer says.
+    return None if told else what.charged
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("journal", JOURNALS)
+@pytest.mark.parametrize("request_", REQUESTS)
+async def test_what_an_error_says_of_the_money_is_true(
+    request_: str, journal: str, caller: str
+) -> None:
+    """Each cell: "no" only if nothing was taken, "yes" only with the id, and a song instead of an
+    error where a callback has brought it."""
+    what = REQUESTS[request_]
+    async with submitting(what, journal, caller) as found:
+        [end] = found
+    charged = expected(what, journal, caller)
+    if charged is None:
+        assert not isinstance(end, UdioError), repr(end)
+        return
+    assert isinstance(end, UdioError)
+    assert end.charged == charged, repr(end)
+    assert end.job_key == "mine"
+    assert isinstance(end, SubmitInDoubt) == (charged == "unknown")
+    assert (end.task_id is not None) == (charged == "yes")
+
+
+def test_every_cell_is_tried() -> None:
+    """Ten ends of a request, three journals, three callers; cancelled and closed ones are held at
+    each place where they wait, in a file of their own."""
+    assert len(list(product(REQUESTS, JOURNALS, CALLERS))) == 90
+
+
+@pytest.mark.parametrize(
+    ("error", "charged"),
+    [
+        (InvalidRequest("no"), "no"),
+        (RateLimited("no"), "no"),
+        (Unreachable("no", sent=False), "no"),
+        (Unreachable("lost"), "unknown"),
+        (BadAnswer("lost"), "unknown"),
+        (SubmitInDoubt("lost"), "unknown"),
+        (GenerationFailed("failed"), "unknown"),
+    ],
+    ids=repr,
+)
+def test_the_class_says_it(error: UdioError, charged: Charged) -> None:
+    """Nothing else decides; what may be sent again is certain to have cost nothing."""
+    assert error.charged == charged
+    assert not error.may_repeat or charged == "no"
