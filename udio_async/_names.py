@@ -28,16 +28,16 @@ def file_name(song: Song, encoding: str | None = None) -> str:
     UTF-8, as `encoding` or the system says, it is of ASCII: that means the same in every locale.
     """
     encoding = sys.getfilesystemencoding() if encoding is None else encoding
-    return _name(
-        song, _identity(song), _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8"
-    )
+    return _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
 
 
 def former_names(song: Song) -> tuple[str, ...]:
-    """Return what the file may be called otherwise, by an earlier version or in another locale."""
+    """Return what the file may be called otherwise, by an earlier version or in another locale.
+
+    Not by those that named it after its id alone: that may be the name of another song.
+    """
     names = [
-        _name(song, identity, length, ascii_only=ascii_only)
-        for identity in (_identity(song), song.id)
+        _name(song, length, ascii_only=ascii_only)
         for length in (_TITLE_BYTES, _FORMER_TITLE_BYTES)
         for ascii_only in (False, True)
     ]
@@ -49,15 +49,11 @@ def is_part(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
-def _name(song: Song, identity: str, title_bytes: int, *, ascii_only: bool) -> str:
-    seed = identity.encode(errors="surrogatepass")
-    fingerprint = hashlib.sha256(seed).hexdigest()[:_FINGERPRINT]
+def _name(song: Song, title_bytes: int, *, ascii_only: bool) -> str:
+    identity = f"{song.provider}\0{song.task_id}\0{song.id}".encode(errors="surrogatepass")
+    fingerprint = hashlib.sha256(identity).hexdigest()[:_FINGERPRINT]
     title = song.title or "untitled"
     return f"{_clean(_unaccented(title) if ascii_only else title, title_bytes)}-{fingerprint}.mp3"
-
-
-def _identity(song: Song) -> str:
-    return f"{song.provider}\0{song.task_id}\0{song.id}"
 
 
 def _unaccented(title: str) -> str:

@@ -53,6 +53,42 @@ def rename_as_before(songs: Path, lines: list[Json], *, told: bool) -> list[Path
     return renamed
 
 
+def test_a_song_that_was_named_after_its_id_alone_is_found_by_the_manifest(
+    make: Callable[..., Ended], bench: Bench, tmp_path: Path
+) -> None:
+    """Whatever its name: the manifest has it, and the bytes are the song's."""
+    songs = tmp_path / "songs"
+    first = make({"description": "one"})
+    text = (songs / MANIFEST).read_text()
+    for number, line in enumerate(first.lines):
+        path = Path(line["path"])
+        path.rename(songs / f"old {number}.mp3")
+        text = text.replace(json.dumps(path.name), json.dumps(f"old {number}.mp3"))
+    (songs / MANIFEST).write_text(text)
+    again = make({"description": "one"})
+    assert again.code == 0, again.err
+    assert {path.name for path in songs.glob("*.mp3")} == {"old 0.mp3", "old 1.mp3"}
+    assert (songs / MANIFEST).read_text() == text
+
+
+def test_one_file_is_not_two_songs(make: Callable[..., Ended], tmp_path: Path) -> None:
+    """Where an earlier version gave two songs one name, each gets its own."""
+    songs = tmp_path / "songs"
+    first = make({"description": "one"})
+    one, other = (Path(line["path"]) for line in first.lines)
+    text = (songs / MANIFEST).read_text()
+    (songs / MANIFEST).write_text(
+        text.replace(one.name, "both.mp3").replace(other.name, "both.mp3")
+    )
+    one.rename(songs / "both.mp3")
+    other.unlink()
+    again = make({"description": "one"})
+    assert again.code == 0, again.err
+    assert {Path(line["path"]) for line in again.lines} == {one, other}
+    assert one.read_bytes() != other.read_bytes()
+    assert {song.state for song in verify(songs)} == {"ok"}
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 def test_a_song_of_an_earlier_name_is_not_fetched_again(
     told: bool, make: Callable[..., Ended], bench: Bench, tmp_path: Path

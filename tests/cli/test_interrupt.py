@@ -220,7 +220,9 @@ def test_an_interrupt_instead_of_an_answer_sends_nothing(tmp_path: Path) -> None
     assert not list((tmp_path / "songs").iterdir())
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_hang_up_stops_in_order(
+    backend: str,
     bench: Bench,
     start_cli: Callable[..., Child],
     write_requests: Callable[..., Path],
@@ -228,7 +230,7 @@ def test_a_hang_up_stops_in_order(
 ) -> None:
     """As SIGTERM does: what was accepted is named, and how to go on; exit 129."""
     requests = write_requests(*QUICK_AND_STUCK)
-    child = start_cli("batch", requests, "--out", tmp_path, *bench.at)
+    child = start_cli("batch", requests, "--out", tmp_path, "--backend", backend, *bench.at)
     for _ in range(2):
         child.next_line()
     child.process.send_signal(signal.SIGHUP)

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,13 +58,21 @@ class Manifest:
                 f"{self._path} is no manifest of udio-async; move it away, or give another DIR"
             )
         self._known = found.known
+        paths = Counter(record.path for record in found.known.list() if record.path is not None)
+        self._shared = {path for path, songs in paths.items() if songs > 1}
         for line in found.damage(self._path):
             tell(line)
         _repair(self._path, found, tell)
 
     def record_of(self, song: Song) -> Record | None:
-        """Return what is known of a song."""
-        return self._known.get(identity_of(song.provider, song.task_id, song.id))
+        """Return what is known of a song.
+
+        Not the file that it shares with another song: it is that of one of them only.
+        """
+        record = self._known.get(identity_of(song.provider, song.task_id, song.id))
+        if record is not None and record.path in self._shared:
+            return attrs.evolve(record, path=None, sha256=None)
+        return record
 
     def append(self, line: Line) -> None:
         """Append a line at once, unless it says what is known already.
