@@ -13,7 +13,7 @@ import udio_async
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_errors _records _schedule _limits _mp3 _hosts _names _tags",
+    "_errors _records _schedule _limits _formats _mp3 _hosts _names _tags",
     "_tasks _wire _http journal",
     "_events providers",
     "_watch _poller _addresses _book _lane _counter _submit _download",
