@@ -335,15 +335,16 @@ def test_a_journal_in_use(  # noqa: PLR0917 - fixtures
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "words"),
     [
-        lambda path: path.write_bytes(b"no database at all " * 500),
-        lambda path: os.truncate(path, 5000),
+        (lambda path: path.write_bytes(b"no database at all " * 500), "is no journal of"),
+        (lambda path: os.truncate(path, 5000), "cannot be trusted"),
     ],
     ids=["garbage", "cut"],
 )
 def test_a_damaged_journal(  # noqa: PLR0917 - fixtures
     spoil: Callable[[Path], object],
+    words: str,
     sandbox: Sandbox,
     at: tuple[str, ...],
     call_cli: CallCli,
@@ -359,8 +360,8 @@ def test_a_damaged_journal(  # noqa: PLR0917 - fixtures
     refused = call_cli(*command)
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.startswith("error: ")
-    assert refused.err.count("\n") == 1
-    assert "cannot be trusted" in refused.err
+    assert refused.err.count("error") == 1
+    assert words in refused.err
     assert charged(sandbox) == {"one": 1}
 
 
