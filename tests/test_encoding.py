@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import FaultServer
 from tests.test_formats import FILES
-from udio_async._http import Account, ApiKey, Call, HttpSender, Reply, encoding
+from udio_async._http import Account, ApiKey, Call, HttpSender, Reply, decompressors, encoding
 from udio_async._http.encoding import PIECE, Coding, Decoder, codings_of
 from udio_async.providers.replies import ReadReply
 
@@ -46,9 +46,9 @@ CODINGS = list(PACK)
 @pytest.fixture(params=["backports.zstd", "zstandard"])
 def each_zstd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With either of the libraries that people have."""
-    old = functools.partial(encoding._OldZstd, zstandard)
+    old = functools.partial(decompressors._BoundlessZstd, zstandard)
     if request.param == "zstandard":
-        monkeypatch.setattr(encoding, "_zstd", lambda: old)
+        monkeypatch.setattr(decompressors, "zstd", lambda: old)
     return str(request.param)
 
 
@@ -281,8 +281,8 @@ def test_without_a_library_what_is_said_to_need_it_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Zstandard shows by its mark what is missing; Brotli has none."""
-    for name in ("_brotli", "_zstd"):
-        monkeypatch.setattr(encoding, name, lambda: None)
+    for name in ("brotli", "zstd"):
+        monkeypatch.setattr(decompressors, name, lambda: None)
     assert unpack(["br"], JSON) == unpack(["zstd"], JSON) == (JSON, None)
     assert unpack(["br"], brotli.compress(JSON)) == (brotli.compress(JSON), None)
     out, flaw = unpack(["zstd"], zstd.compress(JSON))
@@ -297,10 +297,10 @@ def test_a_brotli_that_cannot_be_bounded_is_not_used(monkeypatch: pytest.MonkeyP
         class Decompressor:
             pass
 
-    monkeypatch.setattr(encoding, "import_module", lambda _: Old)
-    assert encoding._brotli.__wrapped__() is None
+    monkeypatch.setattr(decompressors, "import_module", lambda _: Old)
+    assert decompressors.brotli.__wrapped__() is None
     monkeypatch.undo()
-    assert encoding._brotli.__wrapped__() is not None
+    assert decompressors.brotli.__wrapped__() is not None
 
 
 def test_libraries_are_looked_for_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,9 +311,9 @@ def test_libraries_are_looked_for_one_after_the_other(monkeypatch: pytest.Monkey
         asked.append(name)
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(encoding, "import_module", missing)
-    assert encoding._zstd.__wrapped__() is None
-    assert encoding._brotli.__wrapped__() is None
+    monkeypatch.setattr(decompressors, "import_module", missing)
+    assert decompressors.zstd.__wrapped__() is None
+    assert decompressors.brotli.__wrapped__() is None
     assert asked == ["compression.zstd", "backports.zstd", "zstandard", "brotli", "brotlicffi"]
 
 

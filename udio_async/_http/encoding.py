@@ -2,17 +2,17 @@
 
 We ask for none of them, and gateways send them all the same, or say so and do not. So what is
 claimed is only tried: a body that is not in its coding is handed on as it is. Brotli and
-Zstandard need a library that bounds what comes out at once; without one they are unknown.
+Zstandard need a library (`decompressors`); without one they are left as they are.
 """
 
 import codecs
 import functools
 import re
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from importlib import import_module
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from . import decompressors
+from .decompressors import Inflate, Stream
 
 Coding = Literal["gzip", "deflate", "br", "zstd"]
 
@@ -24,10 +24,6 @@ _MAX_STREAMS = 1000
 """Streams in a row that a body may consist of: each takes time to begin, and may be empty."""
 _HEAD = 256
 """Bytes by which it is decided whether a body is in a coding that has no mark of its own."""
-_STEP = 64
-"""Bytes fed at once to a library that loses, with an error, what came before it."""
-_WINDOW_LOG = 23
-"""Zstandard may look back 8 MiB, the most that RFC 9659 allows on the web."""
 _NAMES: dict[str, Coding] = {
     "gzip": "gzip",
     "x-gzip": "gzip",
@@ -47,7 +43,7 @@ def codings_of(claim: str) -> list[Coding]:
     What is no coding that we know ("none", "utf-8", "aws-chunked") is left out.
     """
     names = (word.partition(";")[0].strip(" \t\"'").lower() for word in claim.split(","))
-    known = [_NAMES[name] for name in names if name in _NAMES]
+    known: list[Coding] = [_NAMES[name] for name in names if name in _NAMES]
     return known[: -MAX_LAYERS - 1 : -1]
 
 
@@ -99,7 +95,7 @@ class _Layer:
         self._decided = False
         self._held = b""
         """What came before it was decided, or while it is not known whether a stream begins."""
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         self._streams = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -173,202 +169,18 @@ def _is_text(head: bytes) -> bool:
     return not _CONTROLS.search(text)
 
 
-def _open_stream(coding: Coding, head: bytes) -> "_Stream | None":
+def _open_stream(coding: Coding, head: bytes) -> Stream | None:
     """Return what decodes a stream that begins like this; None where nothing does."""
     if coding == "gzip":
-        return _Inflate(31)
+        return Inflate(31)
     if coding == "zstd":
-        return make() if (make := _zstd()) is not None else None
+        return make() if (make := decompressors.zstd()) is not None else None
     if coding == "deflate" and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0:
-        return _Inflate(15)  # as it ought to be; some servers leave the frame of zlib out
-    make = _brotli() if coding == "br" else functools.partial(_Inflate, -15)
+        return Inflate(15)  # as it ought to be; some servers leave the frame of zlib out
+    make = decompressors.brotli() if coding == "br" else functools.partial(Inflate, -15)
     return make() if make is not None and _fits(make(), head[:_HEAD]) else None
 
 
-def _fits(stream: "_Stream", head: bytes) -> bool:
+def _fits(stream: Stream, head: bytes) -> bool:
     stream.decompress(head, PIECE)
     return not stream.damaged and not (stream.eof and stream.unused_data)
-
-
-# Libraries -----------------------------------------------------------------------------------
-
-
-class _Stream(Protocol):
-    """One compressed stream, in the shape of the standard library's decompressors."""
-
-    needs_input: bool
-    damaged: bool
-    """What follows cannot be decoded. What came before it was returned."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes:
-        """What stands behind its end."""
-        ...
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        """Return about `most` bytes at most; more comes with the next call, for no data."""
-        ...
-
-
-class _Inflate:
-    """The standard library's zlib."""
-
-    def __init__(self, window_bits: int) -> None:
-        self._zlib = zlib.decompressobj(window_bits)
-        self._left = b""
-        self.needs_input = True
-        self.damaged = False
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        data = self._left + data
-        before = self._zlib.copy()
-        try:
-            piece = self._zlib.decompress(data, most)
-        except zlib.error:
-            self.damaged = True
-            return _salvaged(before, data)
-        self._left = self._zlib.unconsumed_tail
-        self.needs_input = not self._left and len(piece) < most
-        return piece
-
-
-def _salvaged(decompressor: Any, data: bytes) -> bytes:  # noqa: ANN401  # zlib names no class
-    """Return what can be decoded before the damage: zlib's error takes it along."""
-    pieces = []
-    with suppress(zlib.error):
-        for place in range(len(data)):
-            pieces.append(decompressor.decompress(data[place : place + 1]))  # noqa: PERF401  # up to the error
-    return b"".join(pieces)
-
-
-class _Stepped:
-    """A library whose errors take along what came before them: it is fed in small steps."""
-
-    def __init__(self, feed: Callable[[bytes, int], bytes], errors: type[Exception]) -> None:
-        self._feed = feed
-        self._errors = errors
-        self._left = b""
-        self.needs_input = True
-        self.damaged = False
-
-    @property
-    def eof(self) -> bool:
-        raise NotImplementedError
-
-    @property
-    def is_hungry(self) -> bool:
-        """Whether it takes more data."""
-        raise NotImplementedError
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._left
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        data = self._left + data
-        place, pieces = 0, list[bytes]()
-        self.needs_input = False
-        while most > 0 and not (self.eof or self.needs_input or self.damaged):
-            hungry = self.is_hungry
-            step = data[place : place + _STEP] if hungry else b""
-            place += len(step)
-            try:
-                pieces.append(self._feed(step, most))
-                most -= len(pieces[-1])
-                # With no data for it, it may still have some of what came of the data before.
-                self.needs_input = hungry and not step and not pieces[-1]
-            except self._errors:
-                self.damaged = True
-        self._left = data[place:]
-        return b"".join(pieces)
-
-
-class _Brotli(_Stepped):
-    def __init__(self, library: Any) -> None:  # noqa: ANN401  # it has no types
-        self._brotli = library.Decompressor()
-        super().__init__(self._process, library.error)
-
-    def _process(self, data: bytes, most: int) -> bytes:
-        return bytes(self._brotli.process(data, output_buffer_limit=most))
-
-    @property
-    def eof(self) -> bool:
-        return not self.damaged and bool(self._brotli.is_finished())
-
-    @property
-    def is_hungry(self) -> bool:
-        return bool(self._brotli.can_accept_more_data())
-
-
-class _Zstd(_Stepped):
-    """That of Python 3.14, which others have as `backports.zstd`."""
-
-    def __init__(self, library: Any) -> None:  # noqa: ANN401  # it has no types before 3.14
-        self._zstd = library.ZstdDecompressor(
-            options={library.DecompressionParameter.window_log_max: _WINDOW_LOG}
-        )
-        super().__init__(self._zstd.decompress, library.ZstdError)
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._zstd.eof)
-
-    @property
-    def is_hungry(self) -> bool:
-        return bool(self._zstd.needs_input)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._zstd.unused_data) + self._left
-
-
-class _OldZstd(_Stepped):
-    """That of `zstandard`, which has no bound of its own: a step of data makes 2 MiB at most."""
-
-    is_hungry = True
-
-    def __init__(self, library: Any) -> None:  # noqa: ANN401  # it has no types
-        self._zstd = library.ZstdDecompressor(max_window_size=1 << _WINDOW_LOG).decompressobj()
-        super().__init__(lambda data, _: bytes(self._zstd.decompress(data)), library.ZstdError)
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._zstd.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._zstd.unused_data) + self._left
-
-
-def _library(*names: str) -> Any:  # noqa: ANN401  # they have no types
-    for name in names:
-        with suppress(ImportError):
-            return import_module(name)
-    return None
-
-
-@functools.cache
-def _brotli() -> Callable[[], _Stream] | None:
-    library = _library("brotli", "brotlicffi")
-    # Those before 1.2 cannot bound what comes out at once.
-    bounded = hasattr(getattr(library, "Decompressor", None), "can_accept_more_data")
-    return functools.partial(_Brotli, library) if bounded else None
-
-
-@functools.cache
-def _zstd() -> Callable[[], _Stream] | None:
-    if (library := _library("compression.zstd", "backports.zstd")) is not None:
-        return functools.partial(_Zstd, library)
-    library = _library("zstandard")
-    return None if library is None else functools.partial(_OldZstd, library)
