@@ -1,0 +1,73 @@
+"""How long a file is waited for, and how often it is tried. All durations are seconds."""
+
+import random
+from collections.abc import Iterator
+
+import anyio
+import attrs
+
+from .._limits import backoff
+from .answers import Broken
+
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 15.0
+_LONGEST_BACKOFF = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How long a download may take."""
+
+    patience: float = 180.0
+    """After a song was completed, for its file to be served at all."""
+    deadline: float = 600.0
+    """For one file that is served, with all its attempts."""
+    attempts: int = 5
+    """Attempts in a row that bring nothing of the file."""
+    backoff: float = 1.0
+    min_speed: float = 1024.0
+    """Bytes per second over a `window`; a slower transfer is begun anew."""
+    window: float = 30.0
+
+
+async def pause(seconds: float) -> None:
+    """Wait: all of this room's waiting is done here."""
+    await anyio.sleep(seconds)
+
+
+def waits(seconds: float) -> Iterator[float]:
+    """Spread so much time over waits that grow; the last one ends with it."""
+    step = _FIRST_WAIT
+    while seconds > 0:
+        wait = step * random.uniform(0.75, 1.0)  # noqa: S311  # so that clients do not come at once
+        wait = wait if seconds - wait >= _FIRST_WAIT else seconds
+        yield wait
+        seconds -= wait
+        step = min(step * 2, _LONGEST_WAIT)
+
+
+@attrs.define
+class Tries:
+    """What is left of the attempts and of the time for one file."""
+
+    _limits: Limits
+    _ends: float = attrs.field(init=False)
+    _failed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._ends = anyio.current_time() + self._limits.deadline
+
+    @property
+    def seconds(self) -> float:
+        """How much time is left."""
+        return max(0.0, self._ends - anyio.current_time())
+
+    async def again(self, error: Broken) -> bool:
+        """Wait before another attempt; answer whether there is one."""
+        self._failed = 1 if error.progress else self._failed + 1
+        wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
+        wait = max(wait, error.wait or 0.0)
+        if error.hopeless or self._failed >= self._limits.attempts or wait >= self.seconds:
+            return False
+        await pause(wait)
+        return True
