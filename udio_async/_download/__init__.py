@@ -6,7 +6,10 @@ written (`parts`), what a disk refuses (`disk`), covers (`cover`), one song from
 name (`delivery`), and many of them (`pool`).
 """
 
+from .disk import DiskWatch
+from .parts import remove_stale
 from .pool import Downloads
 from .sound import MAX_FILE, Saved
+from .waiting import PATIENCE, Readiness
 
-__all__ = ["MAX_FILE", "Downloads", "Saved"]
+__all__ = ["MAX_FILE", "PATIENCE", "DiskWatch", "Downloads", "Readiness", "Saved", "remove_stale"]

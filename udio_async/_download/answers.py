@@ -1,7 +1,6 @@
-"""What the answer for a file means, by its status; and why a file is not here."""
+"""What keeps a file back, and what is done about each: the tables of docs/downloads.md."""
 
 from collections.abc import Container, Mapping
-from enum import Enum
 from types import MappingProxyType
 
 import attrs
@@ -10,74 +9,156 @@ from .._errors import DownloadFailed, LinkExpired, NotAudio, NotServedYet, Trunc
 from .._records import Song
 
 
-class Meaning(Enum):
-    """What is made of an answer."""
-
-    FILE = "taken, and judged by its bytes"
-    PART = "taken if it is the beginning or goes on where ours ends, and the rest is asked for"
-    NOT_YET = "waited for as long as the song is new; then one look at the task for a new link"
-    GONE = "one look at the task for a new link"
-    REFUSED = "one look at the task for a new link, as the signature may be too old"
-    BUSY = "tried again, after the wait that it asks for"
-
-
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Rule:
-    """Answers that mean the same."""
+    """Something that keeps a file back, and what helps."""
 
     seen: str
+    kind: type[DownloadFailed]
+    """The error in the end."""
+    kind_when_new: type[DownloadFailed] | None = None
+    """The error in the end if the song was completed only moments ago, where it is another."""
+    late: bool = False
+    """Waiting may help, as long as the song is new."""
+    again: bool = False
+    """Another attempt may do better, whatever the song's age."""
+    relink: bool = False
+    """A new link may help: one look at the task."""
+    only_signed: bool = False
+    """That is so only of a new song, and of a link with a query: its signature may be too old."""
+
+
+@attrs.frozen(kw_only=True)
+class StatusRule(Rule):
+    """What answers of some statuses mean."""
+
     statuses: Container[int]
-    meaning: Meaning
 
 
+# A store that does not show its list says 403 of what is not there yet; 401 is its like.
 RULES = (
-    Rule("206", {206}, Meaning.PART),
-    Rule("202, 204, 205", {202, 204, 205}, Meaning.NOT_YET),
-    Rule("200, 203 and any other 2xx", range(200, 300), Meaning.FILE),
-    Rule("3xx that leads nowhere", range(300, 400), Meaning.BUSY),
-    # A store that does not show its list says 403 of what is not there yet; 401 is its like.
-    Rule("401, 403, 404", {401, 403, 404}, Meaning.NOT_YET),
-    Rule("410, 451", {410, 451}, Meaning.GONE),
-    Rule("408, 416, 421, 423, 425, 429", {408, 416, 421, 423, 425, 429}, Meaning.BUSY),
-    Rule("any other 4xx", range(400, 500), Meaning.REFUSED),
-    Rule("5xx, and what is no status", range(1000), Meaning.BUSY),
+    StatusRule(
+        seen="202, 204, 205",
+        statuses={202, 204, 205},
+        kind=NotServedYet,
+        late=True,
+        again=True,
+    ),
+    StatusRule(
+        seen="401, 403, 404",
+        statuses={401, 403, 404},
+        kind=LinkExpired,
+        kind_when_new=NotServedYet,
+        late=True,
+        relink=True,
+    ),
+    StatusRule(seen="410, 451", statuses={410, 451}, kind=LinkExpired, relink=True),
+    StatusRule(
+        seen="408, 416, 421, 423, 425, 429",
+        statuses={408, 416, 421, 423, 425, 429},
+        kind=DownloadFailed,
+        late=True,
+        again=True,
+    ),
+    StatusRule(
+        seen="any other 4xx",
+        statuses=range(400, 500),
+        kind=DownloadFailed,
+        relink=True,
+        only_signed=True,
+    ),
+    StatusRule(
+        seen="5xx, a 3xx that leads nowhere, and what is no status",
+        statuses=range(1000),
+        kind=DownloadFailed,
+        late=True,
+        again=True,
+    ),
 )
-"""The first that fits decides."""
+"""Statuses that come without the file. The first row that fits decides."""
+
+EMPTY = Rule(
+    seen="no bytes",
+    kind=NotAudio,
+    kind_when_new=NotServedYet,
+    late=True,
+    again=True,
+    relink=True,
+    only_signed=True,
+)
+NO_AUDIO = Rule(
+    seen="a page, or anything else that is no audio",
+    kind=NotAudio,
+    late=True,
+    again=True,
+    relink=True,
+    only_signed=True,
+)
+CUT = Rule(seen="a transfer that ends before the file does", kind=Truncated, again=True)
+BREAKS_OFF = Rule(
+    seen="a file that breaks off, though the server calls it whole",
+    kind=Truncated,
+    late=True,
+    again=True,
+)
+SHORT = Rule(
+    seen="a whole file that plays less than was stated: taken once the same bytes came twice",
+    kind=Truncated,
+    again=True,
+)
+TOO_LONG = Rule(seen="more than 256 MiB, decoded", kind=NotAudio)
+UNREACHABLE = Rule(
+    seen="no answer: refused, time-out, no such host, too slow",
+    kind=DownloadFailed,
+    late=True,
+    again=True,
+)
+REFUSED = Rule(
+    seen="a link, or a redirect, to something that is not https on the public internet",
+    kind=DownloadFailed,
+)
+FAULTY = Rule(
+    seen="another part than was asked for, or more bytes than the server says",
+    kind=DownloadFailed,
+    again=True,
+)
+BYTES = (EMPTY, NO_AUDIO, CUT, BREAKS_OFF, SHORT, TOO_LONG, FAULTY, UNREACHABLE, REFUSED)
+"""What else keeps a file back."""
 
 
-def meaning_of(status: int) -> Meaning:
-    """Return what an answer of this status means."""
-    return next((rule.meaning for rule in RULES if status in rule.statuses), Meaning.BUSY)
-
-
-class Absent(Exception):
-    """The file is not there, and only time or another link can help."""
-
-    def __init__(self, status: int, meaning: Meaning) -> None:
-        super().__init__(f"HTTP {status}")
-        self.meaning = meaning
+def rule_of(status: int) -> StatusRule | None:
+    """Return what an answer of this status means; None where it brings a file."""
+    if 200 <= status < 300 and status not in RULES[0].statuses:
+        return None
+    return next((rule for rule in RULES if status in rule.statuses), RULES[-1])
 
 
 class Broken(Exception):
-    """This came to nothing; another attempt may do better, unless it is `hopeless`."""
+    """This attempt came to nothing; its rule says what may help."""
 
     def __init__(
-        self,
-        what: str,
-        kind: type[DownloadFailed] = DownloadFailed,
-        *,
-        wait: float | None = None,
-        hopeless: bool = False,
+        self, what: str, rule: Rule, *, status: int | None = None, wait: float | None = None
     ) -> None:
         super().__init__(what)
-        self.kind = kind
+        self.what = what
+        self.rule = rule
+        self.status = status
         self.wait = wait
-        """Seconds that the server asked for."""
-        self.hopeless = hopeless
+        """Seconds to wait at least, where somebody asked for it."""
         self.progress = False
         """Whether some of the file came, and is kept."""
 
+    def ends_as(self, *, new: bool) -> tuple[type[DownloadFailed], str]:
+        """Return the error that this is in the end, and its words."""
+        kind = (self.rule.kind_when_new if new else None) or self.rule.kind
+        if self.status is None or self.status // 100 == 3:
+            return kind, self.what
+        return kind, f"{_NOT_SERVED.get(kind, 'was not served')} (HTTP {self.status})"
 
+
+_NOT_SERVED: Mapping[type[DownloadFailed], str] = MappingProxyType(
+    {LinkExpired: "is no longer served", NotServedYet: "is not served yet"}
+)
 REMEDIES: Mapping[type[DownloadFailed], str] = MappingProxyType(
     {
         DownloadFailed: "download it again later",

@@ -9,19 +9,20 @@ import attrs
 from .._limits import backoff
 from .answers import Broken
 
+PATIENCE = 180.0
+"""After a song was completed, for its file to be served at all."""
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
+_REMEMBERED = 3600.0
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
     """How long a download may take."""
 
-    patience: float = 180.0
-    """After a song was completed, for its file to be served at all."""
     deadline: float = 600.0
-    """For one file that is served, with all its attempts."""
+    """For one file, with all its attempts."""
     attempts: int = 5
     """Attempts in a row that bring nothing of the file."""
     backoff: float = 1.0
@@ -66,8 +67,31 @@ class Tries:
         """Wait before another attempt; answer whether there is one."""
         self._failed = 1 if error.progress else self._failed + 1
         wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
+        return self._failed < self._limits.attempts and await self.after(wait, error)
+
+    async def after(self, wait: float, error: Broken) -> bool:
+        """Wait so long, or as long as the server asks for; answer whether there was time for it."""
         wait = max(wait, error.wait or 0.0)
-        if error.hopeless or self._failed >= self._limits.attempts or wait >= self.seconds:
+        if wait >= self.seconds:
             return False
         await pause(wait)
         return True
+
+
+@attrs.define
+class Readiness:
+    """Remembers for an hour when tasks were completed."""
+
+    _since: dict[str, float] = attrs.field(factory=dict)
+
+    def note(self, task_id: str) -> None:
+        """Take in that a task was completed now."""
+        now = anyio.current_time()
+        self._since[task_id] = now
+        while self._since[oldest := next(iter(self._since))] < now - _REMEMBERED:
+            del self._since[oldest]
+
+    def age(self, task_id: str) -> float | None:
+        """Return the seconds since a task was completed; None where nobody saw it."""
+        since = self._since.get(task_id)
+        return None if since is None else anyio.current_time() - since
