@@ -13,7 +13,7 @@ from .._errors import DownloadFailed, UdioError
 from .._http import HttpSender
 from .._records import Song
 from .answers import Broken, rule_of
-from .disk import Disk, NoWatch
+from .disk import Disk
 from .parts import part_of, remove
 
 MAX_COVER = 10 * 1024 * 1024
@@ -102,7 +102,7 @@ def _read(path: Path) -> bytes:
 def keep_cover(audio: Path, song: Song, picture: bytes) -> Path | None:
     """Write the cover beside its song, whole or not at all, and over nothing that is there."""
     path = audio.with_suffix(kind_of(picture)[0])
-    part, disk = part_of(path), Disk(path, NoWatch())
+    part, disk = part_of(path), Disk(path)
     try:
         if not os.path.lexists(path):
             part.write_bytes(picture)

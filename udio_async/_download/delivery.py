@@ -1,11 +1,14 @@
 """One song, from its link to its name on the disk."""
 
+import functools
 import logging
+import math
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import attrs
 
@@ -15,7 +18,8 @@ from .._http import HttpSender
 from .._names import file_name
 from .._records import Song
 from .._tags import write_tags
-from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, failed
+from . import waiting
+from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, Rule, failed
 from .cover import fetch_cover, keep_cover, kind_of
 from .disk import Disk, DiskWatch
 from .parts import Part, part_of, remove
@@ -23,10 +27,13 @@ from .sound import Saved, Sound, agrees, find, hear, is_short, taken
 from .transfer import Transfer
 from .waiting import Limits, Tries, waits
 
-_LOOK_AFTER = 15.0
-"""Seconds that a new song's file is waited for before its link is doubted."""
+_LOOK_AGAIN = 30.0
+"""Seconds that a new song's file is waited for before its link is doubted, or doubted again."""
+_LOOKS = 2
 _GROWING = 5.0
 """Seconds after which a file that is still being written has grown."""
+_GRACE = 1.0
+"""Seconds by which the last wait for a new song may end late."""
 
 logger = logging.getLogger("udio_async")
 
@@ -99,16 +106,16 @@ class _Delivery:
     _tries: Tries = attrs.field(init=False)
     _patience: Iterator[float] | None = None
     """The waits that are left for a song that is new; None until it is known how new it is."""
+    _new_until: float = 0.0
     _is_new: bool = False
     _waited: float = 0.0
-    _looked: bool = False
-    """Whether the task was looked at for a new link."""
+    _looks: int = 0
+    """How often the task was looked at for a new link."""
     _before: str | None = None
     """The SHA-256 of what came last and was doubted."""
 
     def __attrs_post_init__(self) -> None:
-        disk = Disk(self._how.directory / file_name(self._song), self._means.watch)
-        self._part = Part(disk)
+        self._part = Part(Disk(self._how.directory / file_name(self._song)))
         self._begin()
 
     def _begin(self) -> None:
@@ -123,6 +130,8 @@ class _Delivery:
             raise self._final(error) from error.__cause__
         finally:
             self._part.remove()
+            if self._part.disk.held is not None:
+                self._means.watch.refused(self._how.directory, self._part.disk.held)
         self._means.watch.written(self._how.directory)
         if saved.mismatch is not None:
             logger.warning("song %s is saved, but %s", self._song.id, saved.mismatch)
@@ -188,37 +197,41 @@ class _Delivery:
 
     def _is_whole_all_the_same(self, sound: Sound) -> bool:
         """Whether a transfer that was cut may have brought all there is."""
-        return self._transfer.knows_length or sound.states_its_end or agrees(sound, self._song)
+        return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
 
     async def _may_help(self, error: Broken) -> bool:
         """Do what may help; answer whether another attempt is worth it."""
         rule = error.rule
-        if rule.relink and self._waited >= _LOOK_AFTER and await self._find_new_link():
+        if self._may_look(rule) and await self._find_new_link():
             return True
         if rule.late and await self._wait_as_it_is_new(error):
             return True
-        if rule.again and await self._tries.again(error):
-            return True
+        return rule.again and await self._tries.again(error)
+
+    def _may_look(self, rule: Rule) -> bool:
+        """Whether the task may show another link: at once, and after a while of waiting."""
         is_signed = "?" in (self._song.audio_url or "")
-        relink = rule.relink and (is_signed or self._is_new or not rule.only_signed)
-        return relink and await self._find_new_link()
+        if self._waited >= _LOOK_AGAIN:
+            return rule.relink and self._looks < _LOOKS
+        return rule.relink and self._looks == 0 and (is_signed or not rule.only_signed)
 
     async def _wait_as_it_is_new(self, error: Broken) -> bool:
         if self._patience is None:
             age = await self._means.age(self._song)
             left = 0.0 if age is None else self._how.patience - age
             self._patience, self._is_new = waits(left), left > 0
-        wait = next(self._patience, None)
-        if wait is None:
+            self._new_until = anyio.current_time() + left
+        wait = max(next(self._patience, math.inf), error.wait or 0.0)
+        if anyio.current_time() + wait > self._new_until + _GRACE:
             return False
         self._waited += wait
-        return await self._tries.after(wait, error)
+        await waiting.pause(wait)
+        self._tries = Tries(self._means.limits)  # it has hardly begun
+        return True
 
     async def _find_new_link(self) -> bool:
-        """Look at the task, once; answer whether there is another link now."""
-        if self._looked:
-            return False
-        self._looked = True
+        """Look at the task; answer whether there is another link now."""
+        self._looks += 1
         try:
             fresh = await self._means.refresh(self._song)
         except Exception as error:  # noqa: BLE001  # it must not hide why the file is not here
@@ -245,42 +258,34 @@ class _Delivery:
 
     async def _keep(self, sound: Sound) -> Saved:
         """Give the song its name, with its tags if they are wanted."""
-        tagged = await self._tag(sound) if self._how.tags else None
+        tagged = part_of(self._part.disk.path)
         try:
-            return await anyio.to_thread.run_sync(self._finish, sound, tagged)
+            part, sound = await self._tag(sound, tagged)
+            return await anyio.to_thread.run_sync(self._finish, part, sound)
         except Broken:
             self._transfer.start_over()
             raise
         finally:
-            if tagged is not None:
-                remove(tagged)
+            remove(tagged)
 
-    async def _tag(self, sound: Sound) -> Path | None:
-        """Return a copy with tags; None, with a warning, where that does not work."""
+    async def _tag(self, sound: Sound, tagged: Path) -> tuple[Path, Sound]:
+        """Return a copy with tags; or the file as it came, with a warning if they were wanted."""
         part, song = self._part.path, self._song
+        if not self._how.tags:
+            return part, sound
         picture = await fetch_cover(
             self._means.http, song, self._part.disk.path, local=self._means.local
         )
-        tagged = part_of(self._part.disk.path)
+        write = functools.partial(_write_tags, part, tagged, song, picture, sound)
         try:
-            await anyio.to_thread.run_sync(_write_tags, part, tagged, song, picture, sound)
+            return tagged, await anyio.to_thread.run_sync(write)
         except OSError as error:
             logger.warning("no tags for song %s: %s", song.id, error)
-            remove(tagged)
-            return None
-        except BaseException:
-            remove(tagged)
-            raise
-        return tagged
+            return part, sound
 
-    def _finish(self, sound: Sound, tagged: Path | None) -> Saved:
+    def _finish(self, part: Path, sound: Sound) -> Saved:
         """Make the file durable and give it its name; what has the name already is not touched."""
         disk, song = self._part.disk, self._song
-        part = tagged or self._part.path
-        if tagged is not None:
-            with disk.reading():
-                mismatch, sound = sound.mismatch, hear(tagged, song)
-            sound = attrs.evolve(sound, mismatch=mismatch)
         disk.sync(part)
         path = self._how.directory / file_name(song, suffix=sound.measured.suffix)
         try:
@@ -293,7 +298,9 @@ class _Delivery:
         return sound.saved_as(path)
 
 
-def _write_tags(part: Path, tagged: Path, song: Song, picture: bytes | None, sound: Sound) -> None:
+def _write_tags(part: Path, tagged: Path, song: Song, picture: bytes | None, sound: Sound) -> Sound:
+    """Make a copy with tags: what goes wrong with it is not the song's."""
     shutil.copyfile(part, tagged)
     media_type = kind_of(picture)[1] if picture else ""
     write_tags(tagged, song, picture, media_type, sound.measured.suffix)
+    return attrs.evolve(hear(tagged, song), mismatch=sound.mismatch)

@@ -153,12 +153,13 @@ def disk_rule(step: Step, error: OSError) -> DiskRule:
     return next(rule for rule in DISK_RULES if rule.fits(step, error.errno))
 
 
-@attrs.frozen
+@attrs.define
 class Disk:
     """The folder that one song is written into, with the name that is told if it cannot be."""
 
     path: Path
-    watch: DiskWatch
+    held: OSError | None = None
+    """What was told last that every other song would meet."""
 
     @contextmanager
     def doing(self, step: Step) -> Generator[None]:
@@ -174,7 +175,7 @@ class Disk:
             rule = disk_rule(step, error)
             told = self._told(step, error, rule)
             if rule.done is Done.HELD:
-                self.watch.refused(self.path.parent, told)
+                self.held = told
             elif rule.done is Done.AGAIN:
                 raise Broken(str(told), FAULTY) from told
             elif rule.done in (Done.PASSED, Done.IGNORED):

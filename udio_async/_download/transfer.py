@@ -84,9 +84,9 @@ class Transfer:
         return {"Range": f"bytes={self._received}-", **proof}
 
     @property
-    def knows_length(self) -> bool:
-        """Whether the server says how long the file is."""
-        return self._total is not None
+    def may_have_lied(self) -> bool:
+        """Whether there may be less than the server says, as it sent all that it has."""
+        return self._total is not None and not self._in_slices
 
     def start_over(self) -> None:
         """Keep nothing of what came."""

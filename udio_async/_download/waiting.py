@@ -67,12 +67,8 @@ class Tries:
         """Wait before another attempt; answer whether there is one."""
         self._failed = 1 if error.progress else self._failed + 1
         wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
-        return self._failed < self._limits.attempts and await self.after(wait, error)
-
-    async def after(self, wait: float, error: Broken) -> bool:
-        """Wait so long, or as long as the server asks for; answer whether there was time for it."""
         wait = max(wait, error.wait or 0.0)
-        if wait >= self.seconds:
+        if self._failed >= self._limits.attempts or wait >= self.seconds:
             return False
         await pause(wait)
         return True
