@@ -2,9 +2,8 @@
 
 import functools
 import logging
-import math
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -18,23 +17,19 @@ from .._http import HttpSender
 from .._names import file_name
 from .._records import Song
 from .._tags import write_tags
-from . import waiting
 from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, Rule, failed
 from .cover import fetch_cover, keep_cover, kind_of
 from .disk import Disk, DiskWatch
 from .parts import Part, part_of, remove
 from .sound import Saved, Sound, agrees, find, hear, is_short, taken
 from .transfer import Transfer
-from .waiting import Limits, Tries, waits
+from .waiting import Limits, Patience, Tries
 
 _LOOK_AGAIN = 30.0
 """Seconds that a new song's file is waited for before its link is doubted, or doubted again."""
 _LOOKS = 2
 _GROWING = 5.0
 """Seconds after which a file that is still being written has grown."""
-_GRACE = 1.0
-"""Seconds by which the last wait for a new song may end late."""
-
 logger = logging.getLogger("udio_async")
 
 Refresh = Callable[[Song], Awaitable[Song | None]]
@@ -104,11 +99,7 @@ class _Delivery:
     _part: Part = attrs.field(init=False)
     _transfer: Transfer = attrs.field(init=False)
     _tries: Tries = attrs.field(init=False)
-    _patience: Iterator[float] | None = None
-    """The waits that are left for a song that is new; None until it is known how new it is."""
-    _new_until: float = 0.0
-    _is_new: bool = False
-    _waited: float = 0.0
+    _patience: Patience = attrs.field(init=False)
     _looks: int = 0
     """How often the task was looked at for a new link."""
     _before: str | None = None
@@ -116,6 +107,8 @@ class _Delivery:
 
     def __attrs_post_init__(self) -> None:
         self._part = Part(Disk(self._how.directory / file_name(self._song)))
+        age = functools.partial(self._means.age, self._song)
+        self._patience = Patience(age, self._how.patience)
         self._begin()
 
     def _begin(self) -> None:
@@ -127,7 +120,7 @@ class _Delivery:
         try:
             saved = await self._fetch()
         except Broken as error:
-            raise self._final(error) from error.__cause__
+            raise self._final(error) from None
         finally:
             self._part.remove()
             if self._part.disk.held is not None:
@@ -204,30 +197,17 @@ class _Delivery:
         rule = error.rule
         if self._may_look(rule) and await self._find_new_link():
             return True
-        if rule.late and await self._wait_as_it_is_new(error):
+        if rule.late and await self._patience.again(error):
+            self._tries = Tries(self._means.limits)  # it has hardly begun
             return True
         return rule.again and await self._tries.again(error)
 
     def _may_look(self, rule: Rule) -> bool:
         """Whether the task may show another link: at once, and after a while of waiting."""
         is_signed = "?" in (self._song.audio_url or "")
-        if self._waited >= _LOOK_AGAIN:
+        if self._patience.waited >= _LOOK_AGAIN:
             return rule.relink and self._looks < _LOOKS
         return rule.relink and self._looks == 0 and (is_signed or not rule.only_signed)
-
-    async def _wait_as_it_is_new(self, error: Broken) -> bool:
-        if self._patience is None:
-            age = await self._means.age(self._song)
-            left = 0.0 if age is None else self._how.patience - age
-            self._patience, self._is_new = waits(left), left > 0
-            self._new_until = anyio.current_time() + left
-        wait = max(next(self._patience, math.inf), error.wait or 0.0)
-        if anyio.current_time() + wait > self._new_until + _GRACE:
-            return False
-        self._waited += wait
-        await waiting.pause(wait)
-        self._tries = Tries(self._means.limits)  # it has hardly begun
-        return True
 
     async def _find_new_link(self) -> bool:
         """Look at the task; answer whether there is another link now."""
@@ -251,7 +231,7 @@ class _Delivery:
         """Return what is raised in the end."""
         if isinstance(error.__cause__, OSError):
             return error.__cause__
-        kind, what = error.ends_as(new=self._is_new)
+        kind, what = error.ends_as(new=self._patience.is_new)
         return failed(kind, self._song, what)
 
     # Finishing

@@ -1,7 +1,8 @@
 """How long a file is waited for, and how often it is tried. All durations are seconds."""
 
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 import attrs
@@ -14,6 +15,8 @@ PATIENCE = 180.0
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
+_SLACK = 1.0
+"""By so much the last wait for a new song may end late."""
 _REMEMBERED = 3600.0
 
 
@@ -70,6 +73,35 @@ class Tries:
         wait = max(wait, error.wait or 0.0)
         if self._failed >= self._limits.attempts or wait >= self.seconds:
             return False
+        await pause(wait)
+        return True
+
+
+@attrs.define
+class Patience:
+    """What is left of the time for which the file of a new song is waited for."""
+
+    _age: Callable[[], Awaitable[float | None]]
+    """Tells how new the song is; asked only when it matters."""
+    _seconds: float
+    """From the completion of the song on."""
+    is_new: bool = attrs.field(default=False, init=False)
+    """Whether the song was completed only moments ago when its file was missed."""
+    waited: float = attrs.field(default=0.0, init=False)
+    _waits: Iterator[float] | None = attrs.field(default=None, init=False)
+    _ends: float = attrs.field(default=0.0, init=False)
+
+    async def again(self, error: Broken) -> bool:
+        """Wait before another attempt; answer whether there is one."""
+        if self._waits is None:
+            age = await self._age()
+            left = 0.0 if age is None else self._seconds - age
+            self.is_new = left > 0
+            self._waits, self._ends = waits(left), anyio.current_time() + left
+        wait = max(next(self._waits, math.inf), error.wait or 0.0)
+        if anyio.current_time() + wait > self._ends + _SLACK:
+            return False
+        self.waited += wait
         await pause(wait)
         return True
 
