@@ -64,6 +64,7 @@ RULES = (
         seen="any other 4xx",
         statuses=range(400, 500),
         kind=DownloadFailed,
+        late=True,
         relink=True,
         only_signed=True,
     ),
