@@ -12,7 +12,7 @@ import pytest
 from tests.kit import fault_server as faults
 from udio_async import DownloadFailed, LinkExpired, NotAudio, NotServedYet, Truncated
 from udio_async._download.answers import BYTES, RULES, Rule, rule_of
-from udio_async._download.disk import DISK_RULES, DiskRule
+from udio_async._download.disk import DISK_RULES, WRITING, DiskRule
 
 from .kit import FILE, MP3, SECONDS, Provider, Waits, bench, song_at, then_file, waits
 
@@ -54,6 +54,7 @@ def disk_table(rules: Iterable[DiskRule]) -> str:
     rows = ["| step | errors | what is done | remedy in the error |", "|" + " --- |" * 4]
     for rule in rules:
         steps = ", ".join(step.value for step in rule.steps)
+        steps = "any other" if rule.steps == WRITING else steps
         names = ", ".join(rule.names) or "any other"
         rows.append(f"| {steps} | {names} | {rule.done.value} | {rule.remedy} |")
     return "\n".join(rows).replace("{folder}", "FOLDER")

@@ -49,7 +49,7 @@ class Step(Enum):
     FOLDER = "make the folder"
     OPEN = "open the part"
     WRITE = "write to it"
-    READ = "read it back, to check it"
+    READ = "read it back"
     SYNC = "make it durable"
     LINK = "give it its name, by a hard link"
     RENAME = "give it its name, by renaming it"
@@ -88,7 +88,7 @@ class DiskRule:
         return step in self.steps and (not known or (number is not None and number in known))
 
 
-_WRITING = (Step.FOLDER, Step.OPEN, Step.WRITE, Step.READ, Step.SYNC, Step.RENAME)
+WRITING = (Step.FOLDER, Step.OPEN, Step.WRITE, Step.READ, Step.SYNC, Step.RENAME)
 DISK_RULES = (
     DiskRule((Step.LINK,), ("EEXIST",), Done.JUDGED),
     DiskRule((Step.LINK,), (), Done.RENAMED),
@@ -98,52 +98,52 @@ DISK_RULES = (
     DiskRule((Step.TAG, Step.COVER), (), Done.PASSED),
     DiskRule((Step.SYNC,), ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"), Done.IGNORED),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("ENOSPC", "EDQUOT"),
         Done.HELD,
         "make room on the disk of {folder}, or give another folder, and download it again",
     ),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("EROFS",),
         Done.HELD,
         "mount the disk of {folder} so that it can be written to, or give another folder",
     ),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("EACCES", "EPERM"),
         Done.HELD,
         "allow this user to write to {folder}, or give another folder",
     ),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("EIO", "ENXIO", "ENODEV"),
         Done.HELD,
         "see whether the disk of {folder} is in order, or give another folder",
     ),
     DiskRule((Step.FOLDER,), (), Done.HELD, "give a folder that can be made: {folder} cannot"),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("EAGAIN", "EBUSY", "EINTR", "EMFILE", "ENFILE", "ENOLCK", "ESTALE", "ETIMEDOUT"),
         Done.AGAIN,
         "download it again later",
     ),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("ENOENT", "ENOTDIR"),
         Done.AGAIN,
         "see that nobody removes files in {folder} meanwhile, and download it again",
     ),
     DiskRule(
-        _WRITING, ("EFBIG",), Done.TOLD, "give a folder on a disk that takes files of this length"
+        WRITING, ("EFBIG",), Done.TOLD, "give a folder on a disk that takes files of this length"
     ),
     DiskRule(
-        _WRITING,
+        WRITING,
         ("ENAMETOOLONG", "EILSEQ", "EINVAL"),
         Done.TOLD,
         "give a folder with a shorter path, on a disk that takes such names",
     ),
-    DiskRule(_WRITING, (), Done.TOLD, "mend that, or give another folder, and download it again"),
+    DiskRule(WRITING, (), Done.TOLD, "mend that, or give another folder, and download it again"),
 )
 """The first row that fits decides."""
 
