@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pkgutil
 import stat
 import time
 from collections.abc import Callable
@@ -345,8 +346,6 @@ async def _cancel_during(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     directory.mkdir()
     scope = anyio.CancelScope()
     module, _, name = f"udio_async._download.{step}".rpartition(".")
-    import pkgutil  # noqa: PLC0415
-
     owner = pkgutil.resolve_name(module)
     original = getattr(owner, name)
 

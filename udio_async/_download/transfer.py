@@ -136,8 +136,8 @@ class Transfer:
     def _begin_slices(self, headers: Mapping[str, str], total: int | None, *, known: bool) -> None:
         self._begin_file(headers)
         self._in_slices = known
-        # Some count the last byte as the length, and say one more than there is.
-        if total is not None and total != (self._total or 0) + 1:
+        # Some count from 1 or say the last byte, so that there is one more or less than they say.
+        if total is not None and (self._total is None or total > self._total + 1):
             self._total = total
             self._check_size(total)
 
