@@ -429,13 +429,12 @@ def test_a_cut_anywhere_is_noticed_but_on_the_edge_of_a_frame_inside_the_toleran
     """1,000 places. On an edge within a second of the end nothing can tell it from a whole one."""
     data, dice = make_mp3("cut", 2_000), random.Random(4)
     song = attrs.evolve(make_song("x"), duration=2_000 * FRAME_SECONDS)
-    unnoticed, places = [], []
+    unnoticed, places, path = [], [], tmp_path / "cut.mp3"
     for _ in range(1_000):
         edge = dice.random() < 0.2
         place = dice.randrange(FRAME_BYTES, len(data))
         place = place // FRAME_BYTES * FRAME_BYTES if edge else place
         places.append(place)
-        path = tmp_path / "cut.mp3"
         path.write_bytes(data[:place])
         heard = sound.hear(path, song)
         if heard.measured.whole and not sound.is_short(heard, song):

@@ -1,6 +1,7 @@
 """Whatever audio a link serves, and however it is packed: whole, with its own ending, once."""
 
 import gzip
+import time
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -265,7 +266,9 @@ async def test_a_song_that_is_waited_for_keeps_no_other_one_back(
 
 
 @asynccontextmanager
-async def service(*files: bytes) -> AsyncGenerator[tuple[Client, FaultServer]]:
+async def service(
+    *files: bytes, journal: Path | None = None
+) -> AsyncGenerator[tuple[Client, FaultServer]]:
     """A provider whose song is complete at the first look, and answers for its file."""
     answers = iter(files)
     server: FaultServer
@@ -289,7 +292,8 @@ async def service(*files: bytes) -> AsyncGenerator[tuple[Client, FaultServer]]:
 
     async with FaultServer(serve) as server:
         provider = UdioApiV2(api_key="key", base_url=server.url)
-        async with Client(attrs.evolve(provider, traits=hastened(provider.traits))) as client:
+        provider = attrs.evolve(provider, traits=hastened(provider.traits))
+        async with Client(provider, journal=journal) as client:
             yield client, server
 
 
@@ -319,6 +323,29 @@ async def test_a_client_says_whether_the_file_may_still_come(
             await client.download(songs, tmp_path, patience=patience)
     assert caught.value.task_id == "task-1"
     assert (waits.total > 100) is bool(patience)
+
+
+@pytest.mark.parametrize(("later", "kind"), [(10.0, NotServedYet), (4000.0, LinkExpired)])
+async def test_the_journal_knows_how_new_a_song_of_an_earlier_run_is(
+    later: float,
+    kind: type[DownloadFailed],
+    tmp_path: Path,
+    waits: Waits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one that was completed an hour ago nobody waits for the file."""
+    journal = tmp_path / "songs.db"
+    async with service(journal=journal) as (client, _):
+        await client.generate("a song")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + later)
+    async with service(*[faults.http(404)] * 100, journal=journal) as (client, server):
+        async with client.resume() as batch:
+            [outcome] = [outcome async for outcome in batch]
+        song = attrs.evolve(outcome.songs[0], audio_url=f"{server.url}/a.mp3")
+        with pytest.raises(kind):
+            await client.download(song, tmp_path)
+    assert (waits.total > 100) is (kind is NotServedYet)
 
 
 @pytest.mark.parametrize("patience", [-1, float("nan"), float("inf"), True, "180", None])
