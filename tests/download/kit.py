@@ -25,6 +25,8 @@ class Waits:
     """What would have been waited, in seconds."""
 
     waited: list[float] = attrs.field(factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+    """Done during each wait."""
 
     @property
     def total(self) -> float:
@@ -32,6 +34,7 @@ class Waits:
 
     async def pause(self, seconds: float) -> None:
         self.waited.append(seconds)
+        self.meanwhile()
         await anyio.lowlevel.checkpoint()
 
 

@@ -74,7 +74,10 @@ async def test_a_file_of_another_kind_under_the_name_is_not_replaced(tmp_path: P
         other.write_bytes(b"mine")
         with pytest.raises(DownloadFailed, match="move it away"):
             await test.get()
-        other.write_bytes(FILES[wav])
+        other.rename(other.with_suffix(".mp3")).write_bytes(FILES[wav])
+        with pytest.raises(DownloadFailed, match="move it away"):
+            await test.get()
+        other.with_suffix(".mp3").rename(other)
         assert (await test.get()).path == other
         assert not test.server.requests
 
@@ -167,6 +170,23 @@ async def test_what_came_whole_is_taken(answer: bytes, tmp_path: Path, waits: Wa
     assert saved.path.read_bytes() == MP3
     assert saved.mismatch is None
     assert waits.waited == []
+
+
+async def test_a_part_that_somebody_has_removed_is_not_gone_on_with(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """While the next attempt was waited for."""
+
+    def tidy_up() -> None:
+        for path in tmp_path.glob("*.part"):
+            path.unlink()
+
+    waits.meanwhile = tidy_up
+    half = faults.http(200, MP3[:1000], 'ETag: "1"', length=len(MP3))
+    async with bench(tmp_path, [faults.answer_once(half), faults.answer(FILE)]) as test:
+        saved = await test.get()
+        assert "range" not in test.server.requests[1].headers
+    assert saved.path.read_bytes() == MP3
 
 
 async def test_a_server_that_answers_in_slices_is_asked_for_the_next(
@@ -267,7 +287,7 @@ async def test_a_song_that_is_waited_for_keeps_no_other_one_back(
 
 @asynccontextmanager
 async def service(
-    *files: bytes, journal: Path | None = None
+    *files: bytes, journal: Path | None = None, typical: float = 0.05
 ) -> AsyncGenerator[tuple[Client, FaultServer]]:
     """A provider whose song is complete at the first look, and answers for its file."""
     answers = iter(files)
@@ -292,13 +312,13 @@ async def service(
 
     async with FaultServer(serve) as server:
         provider = UdioApiV2(api_key="key", base_url=server.url)
-        provider = attrs.evolve(provider, traits=hastened(provider.traits))
+        provider = attrs.evolve(provider, traits=hastened(provider.traits, typical))
         async with Client(provider, journal=journal) as client:
             yield client, server
 
 
-def hastened(traits: Traits) -> Traits:
-    return attrs.evolve(traits, min_interval=0.01, typical_duration=0.05, settle=0.01)
+def hastened(traits: Traits, typical: float) -> Traits:
+    return attrs.evolve(traits, min_interval=0.01, typical_duration=typical, settle=0.01)
 
 
 async def test_a_client_waits_for_the_file_of_the_song_that_it_made(
@@ -345,6 +365,28 @@ async def test_the_journal_knows_how_new_a_song_of_an_earlier_run_is(
         song = attrs.evolve(outcome.songs[0], audio_url=f"{server.url}/a.mp3")
         with pytest.raises(kind):
             await client.download(song, tmp_path)
+    assert (waits.total > 100) is (kind is NotServedYet)
+
+
+@pytest.mark.parametrize(("later", "kind"), [(10.0, NotServedYet), (4000.0, LinkExpired)])
+async def test_a_song_of_an_earlier_run_may_be_old_when_it_is_first_seen(
+    later: float,
+    kind: type[DownloadFailed],
+    tmp_path: Path,
+    waits: Waits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was submitted, and an hour later it is found complete."""
+    journal = tmp_path / "songs.db"
+    async with service(journal=journal, typical=60.0) as (client, _):
+        await client.submit("a song")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + later)
+    async with service(*[faults.http(404)] * 100, journal=journal) as (client, _):
+        async with client.resume() as batch:
+            [outcome] = [outcome async for outcome in batch]
+        with pytest.raises(kind):
+            await client.download(outcome, tmp_path)
     assert (waits.total > 100) is (kind is NotServedYet)
 
 
