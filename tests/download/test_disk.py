@@ -45,7 +45,7 @@ class Watch:
     def refused(self, directory: Path, error: OSError) -> None:
         self.heard.append((directory, error.errno))
 
-    def written(self, directory: Path) -> None:
+    def written(self, directory: Path, _size: int) -> None:
         self.heard.append(directory)
 
 

@@ -28,8 +28,8 @@ class DiskWatch(Protocol):
         """Hear that nothing can be written into this directory now; the error says why."""
         ...
 
-    def written(self, directory: Path) -> None:
-        """Hear that a song was written into this directory."""
+    def written(self, directory: Path, size: int) -> None:
+        """Hear that a song of so many bytes was written into this directory."""
         ...
 
 
@@ -39,7 +39,7 @@ class NoWatch:
     def refused(self, directory: Path, error: OSError) -> None:
         """Do nothing."""
 
-    def written(self, directory: Path) -> None:
+    def written(self, directory: Path, size: int) -> None:
         """Do nothing."""
 
 
