@@ -142,6 +142,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=1,
             backlog=_BACKLOG,
+            headers=[("Udio-Sandbox-Speed", str(self.speed))],  # for clients in other processes
         )
         return _Server(config, self._caller, on_started)
 
@@ -163,11 +164,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
         if "traits" in options:
             return provider
         traits = attrs.evolve(
-            provider.traits,
-            min_interval=provider.traits.min_interval / self.speed,
-            typical_duration=provider.traits.typical_duration / self.speed,
-            settle=provider.traits.settle / self.speed,
-            credits_per_song=COSTS[provider.name],
+            provider.traits.hastened(self.speed), credits_per_song=COSTS[provider.name]
         )
         return attrs.evolve(provider, traits=traits)
 
