@@ -778,8 +778,8 @@ def stem(title: str | None) -> str:
         ("\ud800lone", "lone"),
         ("🎵 Música 音楽", "🎵 Música 音楽"),
         ("e\u0301", "é"),
-        ("🎵" * 100, "🎵" * 30),
-        ("ä" * 300, "ä" * 60),
+        ("🎵" * 100, "🎵" * 27),
+        ("ä" * 300, "ä" * 55),
     ],
 )
 def test_a_title_becomes_a_name_that_is_valid_everywhere(title: str | None, expected: str) -> None:

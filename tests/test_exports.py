@@ -13,7 +13,7 @@ import udio_async
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_errors _records _limits _mp3 _urls _names _tags",
+    "_interrupt _errors _records _limits _mp3 _urls _names _tags",
     "_concurrency _wire _http journal",
     "_events providers",
     "_polling _addresses _gate _audit _submit _download",

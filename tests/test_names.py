@@ -5,11 +5,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from udio_async import Song, Stage
-from udio_async._names import file_name
+from udio_async._names import file_name, former_names, is_part
 
 PIECES = [
     *(
@@ -52,15 +53,23 @@ RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 }
 
 
-def name_of(title: str, ident: str) -> str:
-    song = Song(id=ident, task_id="t", provider="p", index=0, stage=Stage.COMPLETE, title=title)
-    return file_name(song)
+PART = ".01234567.part"
+ROOM = 143 - len(PART) - (len(".webp") - len(".mp3"))
+"""What eCryptfs leaves for a name: its cover's is longer, and while it is written still longer."""
+
+
+def song_of(title: str, ident: str = "s") -> Song:
+    return Song(id=ident, task_id="t", provider="p", index=0, stage=Stage.COMPLETE, title=title)
+
+
+def name_of(title: str, ident: str, encoding: str = "utf-8") -> str:
+    return file_name(song_of(title, ident), encoding)
 
 
 def flaws(name: str) -> Iterator[str]:
     """What would be wrong with a name, on Linux, macOS or Windows. Written without the library."""
     encoded = name.encode("utf-8", "surrogatepass")
-    if not 0 < len(encoded) <= 180:
+    if not 0 < len(encoded) <= ROOM:
         yield "length"
     if any(ord(char) < 32 or char in '<>:"/\\|?*\x7f' for char in name):
         yield "forbidden character"
@@ -92,6 +101,58 @@ def test_fifty_thousand_hostile_titles_have_names_of_their_own() -> None:
 def test_any_title_and_any_id(title: str, ident: str) -> None:
     """Whatever hypothesis thinks of."""
     assert list(flaws(name_of(title, ident))) == []
+
+
+@given(st.text(st.characters(codec=None), max_size=400), st.text(max_size=50))
+def test_any_title_has_a_name_in_ascii(title: str, ident: str) -> None:
+    """For systems whose file names are not UTF-8, and as valid everywhere as the other one."""
+    name = name_of(title, ident, "ascii")
+    assert name.isascii()
+    assert list(flaws(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "start"),
+    [
+        ("Café ♫", "Cafe-"),
+        ("Ångström", "Angstrom-"),
+        ("東京の夜", "untitled-"),
+        ("♫", "untitled-"),
+        ("\uff0f\uff0e\uff0e\uff0fetc", "etc-"),  # wide ones that ASCII has as "/../etc"
+        ("A plain title", "A plain title-"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "euc_jp"])
+def test_a_name_that_the_system_cannot_write_loses_its_accents(
+    title: str, start: str, encoding: str
+) -> None:
+    """In every locale but UTF-8 it is the same, so that another one finds it again."""
+    assert name_of(title, "s", encoding).startswith(start)
+
+
+def test_the_name_of_a_title_in_utf_8_is_its_own() -> None:
+    """As it has always been, up to 110 bytes of it."""
+    assert name_of("Café ♫", "s") == "Café ♫-856ba16bbba1.mp3"
+    assert len(name_of("é" * 300, "s", "UTF-8").encode()) == 110 + len("-856ba16bbba1.mp3")
+
+
+def test_former_names_are_those_of_earlier_versions_and_other_locales() -> None:
+    """A song that is there under one of them is there."""
+    long = "é" * 300
+    names = former_names(song_of(long))
+    assert name_of(long, "s", "ascii") in names
+    assert f"{'é' * 60}-856ba16bbba1.mp3" in names  # 120 bytes of the title, once
+    assert file_name(song_of(long)) not in names
+    assert former_names(song_of("plain")) == ()
+
+
+def test_a_part_is_told_by_its_whole_name() -> None:
+    """Whatever else somebody keeps in the directory is none of ours."""
+    name = name_of("a.mp3", "s")
+    assert is_part(f"{name}{PART}")
+    assert is_part(f"{name.removesuffix('mp3')}webp{PART}")
+    for other in (name, f"{name}.part", f"notes{PART}", f"a.mp3{PART}", f"{name}{PART}~", PART):
+        assert not is_part(other)
 
 
 def test_the_checker_finds_what_is_wrong() -> None:

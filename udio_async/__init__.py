@@ -1,5 +1,8 @@
 """Generate songs by API, many at once, without paying twice."""
 
+from . import _interrupt  # first: it is about the time that the rest takes
+
+# isort: split
 from typing import TYPE_CHECKING
 
 from ._audit import Audit
@@ -153,3 +156,6 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the sandbox too, before anybody has asked for it."""
     return sorted({*globals(), *__all__, "__version__"})
+
+
+_interrupt.end()

@@ -69,7 +69,9 @@ class CreditCounter:
         now = await self._now()
         if now is None:
             return ""
-        return f"; credits: {self._at_start.remaining:g} at the start, {now.remaining:g} now"
+        return (
+            f"; credits: {self._at_start.remaining:,.15g} at the start, {now.remaining:,.15g} now"
+        )
 
     async def audit(self) -> Audit | None:
         """Compare the journal with the counter; None if the counter was never noted."""

@@ -16,7 +16,7 @@ from typing import Generic, Self, TypeVar
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from ._concurrency import open_tasks
+from ._concurrency import LastingTasks
 from ._errors import InvalidRequest, UdioError
 from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest
@@ -65,13 +65,12 @@ class Batch(AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         try:
-            async with open_tasks() as tasks:
+            async with LastingTasks() as tasks:
                 self._entered = True
                 self._submitting = self._submitters
                 for _ in range(self._submitters):
                     tasks.start_soon(self._submit_all)
                 yield self
-                tasks.cancel_scope.cancel()
         finally:
             self._entered = False
             for handover in self._waiting:

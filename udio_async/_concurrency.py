@@ -6,13 +6,14 @@ caller only waits for its result. That group goes on while its owner is cancelle
 has seen to what is on the wire.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar, TypeVarTuple
 
 import anyio
 import attrs
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -95,29 +96,52 @@ async def outlast(event: anyio.Event) -> None:
         raise cancelled
 
 
-@asynccontextmanager
-async def lasting_tasks() -> AsyncGenerator[TaskGroup]:
-    """Open a task group that a cancellation from outside does not reach, only the end of this.
+class LastingTasks:
+    """A task group in a task of its own, that only `end` ends.
 
-    Its host is a task of its own: a shield around the body would keep cancellations from the body.
+    It may be entered and left in any task of its event loop, and no cancellation from outside
+    reaches it. Used as `async with LastingTasks() as tasks:`.
     """
-    host = _Host()
-    async with open_tasks() as outer:
+
+    _tasks: TaskGroup
+
+    def __init__(self) -> None:
+        self._begun = anyio.Event()
+        self._ended = anyio.Event()
+        self._error: Exception | None = None
+
+    async def __aenter__(self) -> TaskGroup:
+        if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+            self._task = asyncio.get_running_loop().create_task(self._run())  # kept from the gc
+        else:
+            import trio  # noqa: PLC0415  # only who runs on it has it
+
+            trio.lowlevel.spawn_system_task(self._run)
+        await outlast(self._begun)
+        return self._tasks
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.end()
+
+    async def end(self) -> None:
+        """Cancel what still runs, and wait until it has ended.
+
+        Raises:
+            Exception: something in it has failed, and ended it.
+        """
+        self._tasks.cancel_scope.cancel()
+        await outlast(self._ended)
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    async def _run(self) -> None:
         try:
-            yield await outer.start(host.run)
-        finally:
-            host.end()
-
-
-@attrs.define(eq=False)
-class _Host:
-    _scope: anyio.CancelScope = attrs.field(factory=lambda: anyio.CancelScope(shield=True))
-
-    async def run(self, *, task_status: TaskStatus[TaskGroup]) -> None:
-        with self._scope:
-            async with open_tasks() as tasks:
-                task_status.started(tasks)
+            async with open_tasks() as self._tasks:
+                self._begun.set()
                 await anyio.sleep_forever()
-
-    def end(self) -> None:
-        self._scope.cancel()
+        except Exception as error:  # noqa: BLE001  # raised by `end`
+            self._error = error
+        finally:
+            self._begun.set()
+            self._ended.set()

@@ -45,6 +45,11 @@ class _Learned:
             return True
         return not self.probing and (now >= self.probe_at or self.accepted >= _TRUST)
 
+    @property
+    def next_try(self) -> float:
+        """When one more may be sent although nothing moves."""
+        return float("inf") if self.probing else self.probe_at
+
     def refused(self, running: int, now: float, *, probe: bool) -> None:
         """Take in that one more than these was too many."""
         self.accepted = 0
@@ -111,7 +116,7 @@ class SubmitGate:
             elif self._at_limit():
                 await self._wait()
             elif not self._learned.admits(running, now):
-                await self._wait(until=self._learned.probe_at)
+                await self._wait(until=self._learned.next_try)
             else:
                 probe = running >= self._learned.limit
                 self._learned.probing = self._learned.probing or probe
@@ -177,6 +182,10 @@ class SubmitGate:
     def count_doubt(self, key: str) -> None:
         """Remember that the job of this key may have been taken."""
         self._doubts.add(key)
+
+    def has_doubt(self, key: str) -> bool:
+        """Whether the job of this key came into doubt in this run."""
+        return key in self._doubts
 
     def count_settled(self, key: str) -> None:
         """Forget a doubt of this run: its owner has ended it, or it is submitted again."""

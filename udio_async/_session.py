@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from ._addresses import Addresses
 from ._audit import Audit, CreditCounter
 from ._batch import Batch
-from ._concurrency import lasting_tasks, outlast, owned
+from ._concurrency import LastingTasks, outlast, owned
 from ._download import Downloads, Saved
 from ._errors import GenerationFailed, InvalidRequest, UdioError, WaitExpired
 from ._events import Event, Observer
@@ -82,8 +82,9 @@ class Session(AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         options = self._options
+        lasting = LastingTasks()
         async with (
-            lasting_tasks() as tasks,
+            lasting as tasks,
             HttpSender(
                 tasks,
                 client=options.http_client,
@@ -103,13 +104,11 @@ class Session(AsyncContextManagerMixin):
             try:
                 yield self
             finally:
-                drained = anyio.Event()
-                tasks.start_soon(self._close, drained)
                 try:
-                    await outlast(drained)
+                    await self._drain()
                 finally:
                     self._closed = True
-                    tasks.cancel_scope.cancel()
+                    await lasting.end()  # before the journal is closed: it gets their last words
 
     def _put_together(self, tasks: TaskGroup, http: HttpSender) -> None:
         options, journal = self._options, self._options.journal
@@ -176,10 +175,16 @@ class Session(AsyncContextManagerMixin):
                 model = entry.request.get("model") or self.provider.traits.default_model
                 self._poller.learn(model, entry.took)
 
-    async def _close(self, drained: anyio.Event) -> None:
+    async def _drain(self) -> None:
         """Take back what has not left, and wait for what has."""
         self._downloads.close()
         self._submitter.close()
+        drained = anyio.Event()
+        async with LastingTasks() as closing:  # the client's own may be broken
+            closing.start_soon(self._wait_for_the_wire, drained)
+            await outlast(drained)
+
+    async def _wait_for_the_wire(self, drained: anyio.Event) -> None:
         with anyio.move_on_after(_GRACE):
             await self._gate.drain()
         drained.set()

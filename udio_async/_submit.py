@@ -42,6 +42,13 @@ class _Work:
     early: Stage | None = None
     task_id: str | None = None
     """The provider's id, once it is known."""
+    is_known: bool = attrs.field(init=False)
+    """Whether it is known what the journal says of it."""
+    doubt: Entry | None = None
+    """The attempt before, where it may have been paid and no other has followed it yet."""
+
+    def __attrs_post_init__(self) -> None:
+        self.is_known = self.is_new
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -88,14 +95,15 @@ class Submitter:
         """
         while (first := self._running.get(key)) is not None:
             await first.done.wait()  # the same job is being submitted: see what becomes of it
-        self.gate.check_open()
+        if is_new:
+            self.gate.check_open()
         work = self._running[key] = _Work(
             request=request, key=key, is_new=is_new, stopped_by=stopped_by, only=only
         )
         try:
             return await owned(self.tasks, self._run, work)
         except Unfinished:
-            raise self._unfinished(work) from None
+            raise _as_it_stands(work, self._unfinished(work)) from None
         finally:
             work.departure.withdraw("its caller was cancelled")
 
@@ -147,7 +155,7 @@ class Submitter:
             return await self._submit(work)
         except UdioError as error:
             error.job_key = error.job_key or work.key
-            raise
+            raise _as_it_stands(work, error) from error.__cause__
         finally:
             for key in [key for key, other in self._running.items() if other is work]:
                 del self._running[key]
@@ -159,10 +167,13 @@ class Submitter:
         repeated = False
         while True:
             known = await self._recall(work) if repeated or not work.is_new else None
+            work.is_known = True
             if work.only is not None and (known is None or known.state not in work.only):
                 return None
             if known is not None and not self._may_submit(known):
                 return self._remembered(known, work.request)
+            if known is not None and known.state is State.IN_DOUBT:
+                work.doubt = known
             if work.stopped_by is not None:
                 raise _stopped(work.stopped_by, self.provider.name)
             self.provider.check(work.request)
@@ -195,7 +206,8 @@ class Submitter:
 
     def _may_submit(self, known: Entry) -> bool:
         if known.state is State.IN_DOUBT:
-            return self.resubmit_doubts and not known.was_taken
+            earlier = not self.gate.has_doubt(known.key)  # one of this run may still arrive
+            return self.resubmit_doubts and earlier and not known.was_taken
         return known.state.may_be_sent
 
     def _remembered(self, known: Entry, request: SongRequest) -> TrackedTask:
@@ -252,6 +264,7 @@ class Submitter:
         """Keep the intent, send, and keep what came of it, in this order."""
         entry = await self.store.intend(work.request, work.key, known)
         self.gate.count_settled(entry.key)
+        work.doubt = None
         try:
             address = await self._address(work.request, entry)
             work.departure.hand_over()
@@ -316,6 +329,17 @@ class Submitter:
             self.observer(
                 Event(kind="retried", provider=self.provider.name, error=error, wait=wait)
             )
+
+
+def _as_it_stands(work: _Work, error: UdioError) -> UdioError:
+    """Return the error of a job; one that was in doubt still is, if nothing was sent for it."""
+    if not work.is_known and error.charged == "no":
+        error.charged = "unknown"  # it may have been paid for before
+    if work.doubt is None or error.charged != "no":
+        return error
+    doubt = remembered_error(work.doubt) or error
+    doubt.__cause__ = error
+    return doubt
 
 
 def _stopped(error: UdioError, provider: str) -> UdioError:

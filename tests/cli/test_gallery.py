@@ -99,9 +99,10 @@ def test_the_command_writes_it_beside_the_songs(
 ) -> None:
     """Again and again; nothing half-written stays."""
     path = write(tmp_path, SONG)
-    path.write_text("old")
+    path.write_text(path.read_text().replace("<h1>", "<h1>Old "))
     ended = call_cli("gallery", tmp_path)
     assert (ended.code, ended.out) == (0, f"{path}\n")
+    assert "<h1>Old " not in path.read_text()
     assert path.read_text().endswith("</html>")
     assert {file.name for file in tmp_path.iterdir()} == {MANIFEST, path.name}
 

@@ -1,11 +1,15 @@
 """`udio-async generate` and `udio-async credits`."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from .conftest import Bench, Ended, run_cli
+from udio_async.cli._text import amount, as_typed
+from udio_async.sandbox import Sandbox
+
+from .conftest import SPEED, Bench, Ended, run_cli
 
 
 def test_every_option_reaches_the_provider(bench: Bench, tmp_path: Path) -> None:
@@ -68,6 +72,33 @@ def test_credits(backend: str, bench: Bench, call_cli: Callable[..., Ended]) -> 
     assert answer.keys() == {"provider", "remaining", "used", "plan"}
     assert answer["provider"] == "apiframe"
     assert answer["remaining"] > 0
+
+
+def test_credits_are_written_out(
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """All their digits, wherever they are shown, and as they can be typed where that is meant."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\ntwo\n")
+    with run_sandbox(credits=1_234_567) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", SPEED)
+        assert "1,234,567 credits left" in call_cli("credits", *at).out
+        limits = ("--price", "1234567.5", "--max-credits", "2500000")
+        planned = call_cli("batch", path, "--out", tmp_path, *at, *limits)
+        assert "2 to submit, about 2,469,135 credits" in planned.err
+        assert "about 2,469,135\n" in planned.err
+        audit = call_cli("audit", tmp_path, *at, "--price", "1234567.5")
+        assert "1,234,567.5 a request, so 2,469,135 credits expected" in audit.out
+        assert "2,469,115 credits less" in audit.out
+
+
+def test_amounts_lose_nothing_but_rounding() -> None:
+    amounts = (1234567, 0.1 + 0.2, 12.5, 0, -0.0, 1e12, 0.000001)
+    shown = ["1,234,567", "0.3", "12.5", "0", "0", "1,000,000,000,000", "0.000001"]
+    assert [amount(number) for number in amounts] == shown
+    assert [as_typed(number) for number in (60.0, 1234567.0, 0.5)] == ["60", "1234567", "0.5"]
 
 
 def test_credits_with_a_wrong_key(

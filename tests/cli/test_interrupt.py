@@ -1,4 +1,4 @@
-"""Ctrl-C, a reader that leaves, and a terminal."""
+"""Ctrl-C, a terminal that goes away, a reader that leaves, and a terminal."""
 
 import json
 import os
@@ -7,10 +7,16 @@ import re
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
+from udio_async.cli._manifest import read_manifest
+from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import COMMAND, Bench, Child, Ended, environment
 
@@ -91,6 +97,199 @@ def test_a_second_interrupt_ends_at_once(
     assert ended.code == 130
     assert "stopped at once; what was on the wire may be in doubt" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_after_a_second_interrupt_only_what_is_certain_is_said(
+    backend: str,
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    start_cli: Callable[..., Child],
+    tmp_path: Path,
+) -> None:
+    """What was accepted by then, as a lower bound: a request on the wire may be one more."""
+    path = tmp_path / "in.txt"
+    path.write_text("never ready\nslow\n")
+    faults = (Fault("stuck", match="never"), Fault("slow_submit", match="slow"))
+    with run_sandbox(faults=faults) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", 1)
+        child = start_cli("batch", path, "--out", tmp_path, "--backend", backend, *at)
+        while len(sandbox.ledger) < 2:
+            time.sleep(0.01)
+        time.sleep(0.2)  # one has its answer by now, the other one has not
+        child.interrupt()
+        while child.next_error() != "stopping; Ctrl-C again stops at once\n":
+            pass
+        child.interrupt()
+        ended = child.end()
+    assert ended.code == 130
+    assert "at least 1 accepted request not delivered; kept in the journal" in ended.err
+    assert "to continue:\n" in ended.err
+    assert "not known" not in ended.err
+    assert " of 2 " not in ended.err
+
+
+INTERRUPTING = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("name", ["httpx", "click", "udio_async.cli._make"])
+@pytest.mark.parametrize("script", [False, True], ids=["module", "script"])
+def test_an_interrupt_while_the_command_starts_is_one_line(
+    name: str, script: bool, tmp_path: Path
+) -> None:
+    """Nobody has to read a traceback out of an import; exit 130."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(name=name))
+    command: tuple[str, ...] = COMMAND
+    if script:
+        path = tmp_path / "udio-async"
+        path.write_text("import sys\nfrom udio_async.cli import main\nsys.exit(main())\n")
+        command = (sys.executable, str(path))
+    child = subprocess.run(
+        [*command, "demo", "--out", str(tmp_path / "demo")],
+        capture_output=True,
+        env=environment(PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}"),
+        timeout=30,
+        check=False,
+    )
+    assert (child.returncode, child.stdout, child.stderr) == (130, b"", b"interrupted\n")
+
+
+def test_a_program_of_another_name_keeps_its_interrupts(tmp_path: Path) -> None:
+    """While a library is imported, Ctrl-C is its user's own affair, and afterwards too."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import signal, udio_async\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(name="httpx"))
+    for place, code in ((Path(__file__).parents[2], 0), (tmp_path, -signal.SIGINT)):
+        child = subprocess.run(
+            [sys.executable, str(path)],
+            capture_output=True,
+            env=environment(PYTHONPATH=f"{place}:{Path(__file__).parents[2]}"),
+            timeout=30,
+            check=False,
+        )
+        assert child.returncode == code, child.stderr
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_interrupt_of_a_question_is_one_line(
+    backend: str, start_cli: Callable[..., Child]
+) -> None:
+    """While `credits` waits for an answer; exit 130."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        child = start_cli("credits", "--base-url", url, "--backend", backend)
+        connection, _ = deaf.accept()
+        with connection:
+            assert connection.recv(1)
+            child.interrupt()
+            ended = child.end()
+    assert (ended.code, ended.out, ended.err) == (130, "", "interrupted\n")
+
+
+def test_an_interrupt_instead_of_an_answer_sends_nothing(tmp_path: Path) -> None:
+    """At "Go on?" it means no."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\n")
+    screen, terminal = pty.openpty()
+    command = ("batch", path, "--out", tmp_path / "songs")
+    with subprocess.Popen(
+        [*COMMAND, *map(str, command)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment(),
+    ) as child:
+        os.close(terminal)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(screen, 1000)
+        time.sleep(0.2)  # it has asked, and has yet to begin to read
+        child.send_signal(signal.SIGINT)
+        rest = _read_all(screen)
+    assert child.returncode == 130
+    assert rest.split() == ["nothing", "was", "sent"]
+    assert not list((tmp_path / "songs").iterdir())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_hang_up_stops_in_order(
+    backend: str,
+    bench: Bench,
+    start_cli: Callable[..., Child],
+    write_requests: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """As SIGTERM does: what was accepted is named, and how to go on; exit 129."""
+    requests = write_requests(*QUICK_AND_STUCK)
+    child = start_cli("batch", requests, "--out", tmp_path, "--backend", backend, *bench.at)
+    for _ in range(2):
+        child.next_line()
+    child.process.send_signal(signal.SIGHUP)
+    child.process.send_signal(signal.SIGHUP)  # a shell and its terminal both say it
+    ended = child.end()
+    assert ended.code == 129
+    assert "1 accepted request not delivered; kept in the journal" in ended.err
+    assert f"to continue:\n  {sys.executable} -m udio_async.cli batch" in ended.err
+    assert "stopped at once" not in ended.err
+
+
+def test_a_terminal_that_is_gone_is_survived(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """As when ssh breaks: no stream works any more, and the journal knows what was accepted."""
+    path = tmp_path / "in.txt"
+    path.write_text("quick\nnever ready\n")
+    screen, terminal = pty.openpty()
+    at_home = 'exec "$@" <"$0" >"$0" 2>"$0"'  # the first terminal of a new session is its own
+    command = (*COMMAND, "batch", str(path), "--out", str(tmp_path), *bench.at)
+    child = subprocess.Popen(
+        ["sh", "-c", at_home, os.ttyname(terminal), *command],
+        env=environment(TERM="xterm"),
+        start_new_session=True,
+    )
+    try:
+        shown = b""
+        while b".mp3" not in shown:
+            shown += os.read(screen, 10_000)
+        os.close(screen)
+        assert child.wait(20) == 129
+    finally:
+        child.kill()
+        child.wait()
+        os.close(terminal)
+    path.write_text("quick\n")
+    again = call_cli("batch", path, "--out", tmp_path, *bench.at)
+    assert again.code == 0, again.err
+    assert len(bench.charged) == 2
+    assert {record.asked for record in read_manifest(tmp_path)} == {"quick"}
+    assert (tmp_path / "index.html").is_file()
+
+
+def test_nohup_keeps_a_run_going(bench: Bench, tmp_path: Path) -> None:
+    """A signal that its starter has asked to ignore is ignored."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\ntwo\n")
+    with subprocess.Popen(
+        ["nohup", *COMMAND, "batch", str(path), "--out", str(tmp_path / "songs"), *bench.at],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.send_signal(signal.SIGHUP)
+        assert len(child.stdout.readlines()) == 3
+    assert child.returncode == 0
 
 
 def test_a_reader_that_leaves(

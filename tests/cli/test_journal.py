@@ -335,15 +335,16 @@ def test_a_journal_in_use(  # noqa: PLR0917 - fixtures
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "words"),
     [
-        lambda path: path.write_bytes(b"no database at all " * 500),
-        lambda path: os.truncate(path, 5000),
+        (lambda path: path.write_bytes(b"no database at all " * 500), "is no journal of"),
+        (lambda path: os.truncate(path, 5000), "cannot be trusted"),
     ],
     ids=["garbage", "cut"],
 )
 def test_a_damaged_journal(  # noqa: PLR0917 - fixtures
     spoil: Callable[[Path], object],
+    words: str,
     sandbox: Sandbox,
     at: tuple[str, ...],
     call_cli: CallCli,
@@ -359,8 +360,8 @@ def test_a_damaged_journal(  # noqa: PLR0917 - fixtures
     refused = call_cli(*command)
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.startswith("error: ")
-    assert refused.err.count("\n") == 1
-    assert "cannot be trusted" in refused.err
+    assert refused.err.count("error") == 1
+    assert words in refused.err
     assert charged(sandbox) == {"one": 1}
 
 
@@ -378,7 +379,7 @@ def test_a_journal_of_another_account(  # noqa: PLR0917 - fixtures
     monkeypatch.setenv("UDIOAPI_API_KEY", "another-key-4711")
     for refused in (call_cli(*batch), call_cli("doubts", tmp_path, "--provider", "apiframe", *at)):
         assert (refused.code, refused.out) == (2, "")
-        assert "belongs to another provider or API key" in refused.err
+        assert "was made with another provider or API key" in refused.err
         assert refused.err.count("\n") == 1
         assert "4711" not in refused.err
     assert charged(sandbox) == {"one": 1}
@@ -493,7 +494,7 @@ def test_only_what_is_in_doubt_can_be_resolved(
     """A key that is unknown or done is refused with exit 2."""
     requests = write_requests({"description": "a song", "key": "a"})
     assert call_cli("batch", requests, "--out", tmp_path, *at).code == 0
-    for key, state in (("a", "ready"), ("b", "unknown")):
+    for key, state in (("a", "delivered"), ("b", "unknown")):
         refused = call_cli("resolve", tmp_path, key, "--resubmit", *at)
         assert refused.code == 2
         assert f"job '{key}' is {state}, not in doubt" in refused.err

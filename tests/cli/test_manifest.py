@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import resource
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,11 @@ import pytest
 
 from udio_async import Stage
 from udio_async.cli import _output
-from udio_async.cli._failures import BadInput
-from udio_async.cli._manifest import MANIFEST, Manifest, read_manifest, verify
+from udio_async.cli._manifest import MANIFEST, Manifest, read_manifest
 from udio_async.cli._output import FailedLine, SongLine, Trouble
+from udio_async.cli._verify import verify
 
-from .conftest import Ended
+from .conftest import COMMAND, Bench, Ended, environment
 
 SONG: dict[str, Any] = {"provider": "udioapi-v2", "task_id": "t1", "id": "s1", "index": 0}
 TIMELINE = {"accepted_at": 1.0, "complete": 60.5, "looks": 4}
@@ -110,9 +113,22 @@ def test_a_torn_last_line_is_read_over_and_repaired(cut: int, tmp_path: Path) ->
     path = write(tmp_path, SONG)
     with path.open("a") as file:
         file.write(json.dumps({**SONG, "id": "s2"})[: cut * 8])
-    assert [record.id for record in read_manifest(tmp_path)] == ["s1"]
+    told: list[str] = []
+    assert [record.id for record in read_manifest(tmp_path, told.append)] == ["s1"]
+    assert told == [f"{path}:2 is half a line and was left out"]
+    told.clear()
+    Manifest(tmp_path, told.append).append(song_line(id="s3"))
+    assert told == [f"{path}:2 was half a line and was cut off"]
+    assert [record.id for record in read_manifest(tmp_path, told.append)] == ["s1", "s3"]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 14, 40])
+def test_half_a_line_is_all_that_a_crash_may_leave(cut: int, tmp_path: Path) -> None:
+    """Of the first line, too."""
+    (tmp_path / MANIFEST).write_text(json.dumps(SONG)[:cut])
     Manifest(tmp_path).append(song_line(id="s3"))
-    assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s3"]
+    assert [record.id for record in read_manifest(tmp_path)] == ["s3"]
 
 
 def test_a_last_line_that_only_lacks_its_end_counts(tmp_path: Path) -> None:
@@ -127,7 +143,7 @@ def test_a_last_line_that_only_lacks_its_end_counts(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ('{"provider": ', "no JSON"),
-        ('{"provider": NaN}', "no JSON"),
+        ('{"provider": NaN}', "provider"),
         ("[" * 100_000, "no JSON"),
         ("[]", "no JSON object"),
         ({"id": "s1"}, "a field is missing"),
@@ -135,13 +151,148 @@ def test_a_last_line_that_only_lacks_its_end_counts(tmp_path: Path) -> None:
         ({**SONG, "timeline": {"looks": "many"}}, "looks"),
     ],
 )
-def test_damage_is_told_with_its_line(line: object, reason: str, tmp_path: Path) -> None:
-    """Nothing is guessed, and nothing is appended to a file that cannot be read."""
-    path = write(tmp_path, SONG, line, SONG)
+def test_a_damaged_line_is_told_and_left_out(line: object, reason: str, tmp_path: Path) -> None:
+    """It stays in the file, and what comes before and after it counts."""
+    path = write(tmp_path, SONG, line, {**SONG, "id": "s2"})
+    before = path.read_bytes()
     for use in (read_manifest, Manifest):
-        with pytest.raises(BadInput, match=reason) as caught:
-            use(tmp_path)
-        assert f"{path}:2 " in str(caught.value)
+        told: list[str] = []
+        use(tmp_path, told.append)
+        (only,) = told
+        assert only.startswith(f"{path}: 1 line is damaged and left out: 2 (")
+        assert reason in only
+    assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s2"]
+    assert path.read_bytes() == before
+
+
+def test_what_a_power_cut_leaves_is_cut_off(tmp_path: Path) -> None:
+    """Zeros, on some file systems; and an editor may have changed the ends of lines."""
+    path = write(tmp_path, SONG, {**SONG, "id": "s2"})
+    lines = b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(lines + bytes(1000))
+    told: list[str] = []
+    Manifest(tmp_path, told.append).append(song_line(id="s3"))
+    assert told == [f"{path}:3 was half a line and was cut off"]
+    assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s2", "s3"]
+
+
+def test_damaged_lines_are_told_in_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path, *["{"] * 5, SONG)
+    told: list[str] = []
+    read_manifest(tmp_path, told.append)
+    said = "1 (it is no JSON), 2 (it is no JSON), 3 (it is no JSON), 2 more"
+    assert told == [f"{path}: 5 lines are damaged and left out: {said}"]
+
+
+def test_a_line_without_end_is_not_held(tmp_path: Path) -> None:
+    """Whatever it is, it is none of ours."""
+    path = write(tmp_path, SONG, '{"provider": "' + "x" * 10_000_000, {**SONG, "id": "s2"})
+    size = path.stat().st_size
+    assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s2"]
+    Manifest(tmp_path)
+    assert path.stat().st_size == size
+
+
+def test_a_line_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A disk that takes only half of it leaves no half, and the next line is a line."""
+    manifest = Manifest(tmp_path)
+    manifest.append(song_line())
+    path = tmp_path / MANIFEST
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            manifest.append(song_line(id="s2"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    manifest.append(song_line(id="s2"))
+    manifest.append(song_line(id="s3"))
+    assert [line["id"] for line in lines_of(tmp_path)] == ["s1", "s2", "s3"]
+
+
+def test_half_a_line_that_could_not_be_taken_back_spoils_no_other(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    manifest.append(song_line())
+    with (tmp_path / MANIFEST).open("a") as file:
+        file.write('{"provider": "udio')
+    manifest.append(song_line(id="s2"))
+    assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s2"]
+
+
+FOREIGN = {
+    "requests": b'{"description": "a song about rain"}\n{"description": "sun"}\n',
+    "half of that": b'{"description": "a song about rain"',
+    "notes": b"milk, bread",
+    "a list": b"[1, 2, 3]\n",
+    "wide text": "songs of mine".encode("utf-16"),
+    "no text": bytes(range(256)),
+    "a provider of power": b'{"provider": 5}\n',
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_file_of_the_user_is_neither_added_to_nor_cut(
+    content: bytes, bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """It only has the name of a manifest; told before anything is spent."""
+    (tmp_path / MANIFEST).write_bytes(content)
+    (tmp_path / "in.txt").write_text("one\n")
+    ended = call_cli("batch", tmp_path / "in.txt", "--out", tmp_path, *bench.at)
+    assert (ended.code, ended.out, bench.charged) == (2, "", [])
+    (error,) = ended.err.splitlines()
+    assert error.startswith(f"error: {tmp_path / MANIFEST} is no manifest of udio-async; move it")
+    assert (tmp_path / MANIFEST).read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_to_an_empty_file_lines_may_be_added(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(content)
+    Manifest(tmp_path).append(song_line())
+    assert len(read_manifest(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "directory", "pipe"])
+def test_only_a_plain_file_is_written_to(
+    kind: str, bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """And nothing that a link leads to; told before anything is spent."""
+    songs, other = tmp_path / "songs", tmp_path / "other"
+    songs.mkdir()
+    path = songs / MANIFEST
+    if kind == "link":
+        other.write_text(f"{json.dumps(SONG)}\n")
+    if kind.startswith("link"):
+        path.symlink_to(other)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    (tmp_path / "in.txt").write_text("one\n")
+    ended = call_cli("batch", tmp_path / "in.txt", "--out", songs, *bench.at)
+    assert (ended.code, ended.out, bench.charged) == (2, "", [])
+    what = "a symbolic link" if kind.startswith("link") else "no plain file"
+    assert f"{path} is {what}" in ended.err
+    assert other.exists() is (kind == "link")
+    if other.exists():
+        assert other.read_text() == f"{json.dumps(SONG)}\n"
+
+
+def test_stdout_may_not_lead_to_the_manifest(bench: Bench, tmp_path: Path) -> None:
+    """As `> songs/songs.jsonl` does: each would write over the lines of the other."""
+    (tmp_path / "in.txt").write_text("one\n")
+    command = ("batch", tmp_path / "in.txt", "--out", tmp_path, *bench.at)
+    with (tmp_path / MANIFEST).open("wb") as file:
+        child = subprocess.run(
+            [*COMMAND, *map(str, command)],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+        )
+    assert (child.returncode, bench.charged) == (2, [])
+    assert b"error: stdout leads to " in child.stderr
 
 
 def test_unknown_names_are_left_to_later_versions(tmp_path: Path) -> None:
@@ -154,21 +305,90 @@ def test_unknown_names_are_left_to_later_versions(tmp_path: Path) -> None:
     ["/etc/passwd", "../a.mp3", "a/../../b.mp3", "C:a.mp3", "\\\\host\\a.mp3", "a\0.mp3", "", "."],
 )
 @pytest.mark.parametrize("name", ["path", "cover"])
-def test_a_path_that_leads_outside_is_refused(name: str, path: str, tmp_path: Path) -> None:
-    write(tmp_path, {**SONG, name: path})
-    with pytest.raises(BadInput, match="leads outside the directory"):
-        read_manifest(tmp_path)
+def test_a_path_that_leads_outside_is_left_out(name: str, path: str, tmp_path: Path) -> None:
+    """The line is told, and nobody goes there."""
+    write(tmp_path, {**SONG, name: path}, {**SONG, "id": "s2"})
+    told: list[str] = []
+    assert [record.id for record in read_manifest(tmp_path, told.append)] == ["s2"]
+    (only,) = told
+    assert "leads outside the directory" in only
 
 
-def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
-    """A harmless name is not enough."""
-    directory = tmp_path / "songs"
-    directory.mkdir()
-    (tmp_path / "secret").touch()
-    (directory / "a.mp3").symlink_to(tmp_path / "secret")
-    write(directory, {**SONG, "path": "a.mp3"})
-    with pytest.raises(BadInput, match="leads outside the directory"):
-        read_manifest(directory)
+@pytest.mark.parametrize(
+    ("target", "content", "state"),
+    [
+        ("same", b"song", "ok"),
+        ("other", b"sonG", "moved"),
+        ("longer", b"song and dance", "moved"),
+        ("nowhere", None, "moved"),
+    ],
+)
+def test_behind_a_link_only_the_same_song_counts(
+    target: str,
+    content: bytes | None,
+    state: str,
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """By its hash, so nothing else is told; and the gallery leads nobody out of the directory."""
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    if content is not None:
+        (tmp_path / target).write_bytes(content)
+    (songs / "a.mp3").symlink_to(tmp_path / target)
+    good = {"sha256": hashlib.sha256(b"song").hexdigest(), "size": 4}
+    write(songs, {**SONG, "path": "a.mp3", "cover": "a.mp3", **good})
+    assert [song.state for song in verify(songs)] == [state]
+    assert call_cli("verify", songs).code == (0 if state == "ok" else 1)
+    assert call_cli("gallery", songs).code == 0
+    page = (songs / "index.html").read_text()
+    assert "./a.mp3" not in page
+    assert "The file a.mp3 was moved; a link is in its place." in page
+
+
+def test_a_link_without_a_hash_proves_nothing(tmp_path: Path) -> None:
+    """Nor does one to a device, which is never read."""
+    (tmp_path / "a.mp3").symlink_to("/dev/zero")
+    (tmp_path / "b.mp3").symlink_to(tmp_path / "c")
+    (tmp_path / "c").write_bytes(b"song")
+    paths = ("a.mp3", "b.mp3")
+    write(tmp_path, *({**SONG, "id": path, "path": path, "size": 4} for path in paths))
+    assert [song.state for song in verify(tmp_path)] == ["moved", "moved"]
+
+
+def test_a_song_that_cannot_be_read_now_keeps_what_is_known(tmp_path: Path) -> None:
+    """Its line still tells what it was; once it is gone, its new line counts."""
+    write(tmp_path, {**SONG, "path": "a.mp3", "size": 4})
+    (tmp_path / "a.mp3").symlink_to(tmp_path / "nowhere")
+    failed = song_line(error=Trouble(type="x", message="m", charged="yes", task_id="t1"))
+    Manifest(tmp_path).append(failed)
+    assert [record.size for record in read_manifest(tmp_path)] == [4]
+    (tmp_path / "a.mp3").unlink()
+    Manifest(tmp_path).append(failed)
+    assert [record.size for record in read_manifest(tmp_path)] == [None]
+
+
+@pytest.mark.parametrize("command", ["verify", "gallery", "report"])
+def test_a_file_of_the_user_is_not_read_as_ours(
+    command: str, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    path = write(tmp_path, {"description": "rain"})
+    ended = call_cli(command, tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"error: {path} is no manifest of udio-async; give the DIR")
+    assert [each.name for each in tmp_path.iterdir()] == [MANIFEST]
+
+
+@pytest.mark.parametrize("command", ["verify", "gallery", "report"])
+def test_reading_commands_say_what_they_left_out(
+    command: str, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """One line on stderr, and they do what they are for with the rest."""
+    path = write(tmp_path, "spoilt", SONG, "{}")
+    ended = call_cli(command, tmp_path)
+    assert ended.code == 0
+    assert ended.err.startswith(f"warning: {path}: 2 lines are damaged and left out: 1 (")
+    assert ended.err.count("\n") == 1
 
 
 def test_verify_tells_what_is_missing_and_what_has_changed(

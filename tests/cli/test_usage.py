@@ -73,6 +73,66 @@ def test_wrong_usage(
     assert words in err
 
 
+NO_NUMBERS = {
+    "nan": "'nan' is no ",
+    "-inf": "'-inf' is no ",
+    "Infinity": "'Infinity' is no ",
+    "1e308": "1e308",
+    "1e999": "1e999",
+    "9" * 5000: "9...' is no ",
+    "0": "0 is not above 0; give one such as 2",
+    "-3": "-3 is not above 0",
+    "2,5": "'2,5' is no ",
+    "1_000": "1000 without marks",
+    "12 credits": "'12 credits' is no ",
+    "": "'' is no ",
+}
+NUMBERS = (
+    ("batch", "x", "--out", "y", "--max-credits"),
+    ("batch", "x", "--out", "y", "--max-active"),
+    ("resume", "y", "--max-submits"),
+    ("generate", "x", "--price"),
+    ("credits", "--speed"),
+    ("audit", "y", "--price"),
+    ("demo", "--speed"),
+    ("sandbox", "--speed"),
+    ("sandbox", "--port"),
+)
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS, ids=lambda text: text[:9])
+@pytest.mark.parametrize("args", NUMBERS, ids=lambda args: f"{args[0]} {args[-1]}")
+def test_what_is_no_number_is_refused(
+    args: tuple[str, ...], text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names the option and the value, and nothing switches a limit off."""
+    if args[-1] == "--port" and text == "0":  # takes a free one
+        return
+    assert run([*args, text]) == 2
+    error = capfd.readouterr().err.splitlines()[0]
+    assert error.startswith(f"error: Invalid value for '{args[-1]}': ")
+    if text != "-3" or args[-1] != "--port":
+        assert NO_NUMBERS[text] in error
+    assert len(error) < 150
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("2,5", "write 2.5 with a point"),
+        ("1,000", "write 1.000 with a point or 1000 without marks"),
+        ("1,000.5", "write 1000.5 without marks"),
+        ("1.000,5", "give one such as 2.5"),
+    ],
+)
+def test_another_spelling_of_a_number_is_explained(
+    text: str, remedy: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both readings, where there are two: one of them would be a thousand times the other."""
+    assert run(["generate", "x", "--max-credits", text]) == 2
+    assert f"'{text}' is no number; {remedy}\n" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(("provider", "variable"), KEY_VARIABLES.items())
 def test_a_missing_key(
     provider: str,

@@ -3,10 +3,12 @@
 It needs the extra `cli`: `pip install "udio-async[cli]"`.
 """
 
-import io
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+
+from .. import _interrupt
+from ._streams import usable_streams
 
 _NEEDED = ("click", "rich", "jinja2")
 
@@ -17,6 +19,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: all good. 1: something failed. 2: wrong usage or input, nothing was sent. 128 and the number
     of a signal, so 130 for Ctrl-C: interrupted.
     """
+    try:
+        with usable_streams():  # before anything is opened
+            return _run_command(argv)
+    except KeyboardInterrupt:
+        return _interrupt.tell()
+    finally:
+        _interrupt.finish()
+
+
+def _run_command(argv: Sequence[str] | None) -> int:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.stderr.write(
@@ -24,14 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             'install it with: pip install "udio-async[cli]"\n'
         )
         return 2
-    _never_fail_to_encode()
     from ._commands import run  # noqa: PLC0415 - click may be missing above
 
     return run(argv)
-
-
-def _never_fail_to_encode() -> None:
-    """Let a title that the terminal's encoding lacks cost a character, not the run."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")

@@ -1,16 +1,18 @@
 """What the journal says was charged, beside the provider's counter."""
 
 import json
+from functools import partial
 from pathlib import Path
 
-import anyio
 import click
 
 from .._audit import Audit
+from .._errors import UdioError
 from ._failures import BadInput
 from ._opened import open_client
+from ._question import ask
 from ._service import Service
-from ._text import counted
+from ._text import amount, counted
 
 _TOLERANCE = 1e-6
 _CAVEAT = "This is conclusive only if nobody else uses the key."
@@ -19,7 +21,10 @@ _CAVEAT = "This is conclusive only if nobody else uses the key."
 def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) -> int:
     """Print the comparison to stdout. 0: they agree, 1: they differ, 2: nothing to compare."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    found = anyio.run(_ask, service, journal, backend=backend)
+    try:
+        found = ask(partial(_ask, service, journal), backend=backend)
+    except UdioError as error:
+        raise BadInput(f"nothing to compare with: {error}") from error
     if found is None:
         raise BadInput("the counter was not noted when the journal was begun; nothing to compare")
     click.echo(_as_json(found) if as_json else _as_text(found))
@@ -42,11 +47,13 @@ def _as_text(found: Audit) -> str:
     doubts = f", {found.in_doubt} in doubt" if found.in_doubt else ""
     lines = [
         f"journal  {counted(found.accepted, 'request')} accepted{doubts}",
-        f"counter  {found.counted:g} credits charged since the journal was begun",
+        f"counter  {amount(found.counted)} credits charged since the journal was begun",
     ]
     if found.price is not None:
         expected = found.accepted * found.price
-        lines.append(f"price    {found.price:g} a request, so {expected:g} credits expected")
+        lines.append(
+            f"price    {amount(found.price)} a request, so {amount(expected)} credits expected"
+        )
     return "\n".join([*lines, *_verdict(found)])
 
 
@@ -57,9 +64,12 @@ def _verdict(found: Audit) -> list[str]:
     if abs(difference) < _TOLERANCE:
         return ["They agree.", _CAVEAT]
     if difference < 0:
-        return [f"They differ: {-difference:g} credits less were charged than expected.", _CAVEAT]
+        return [
+            f"They differ: {amount(-difference)} credits less were charged than expected.",
+            _CAVEAT,
+        ]
     doubted = found.in_doubt * (found.price or 0)
-    what = f"They differ: {difference:g} credits more were charged than expected"
+    what = f"They differ: {amount(difference)} credits more were charged than expected"
     if abs(difference - doubted) < _TOLERANCE:
         what += f",\nas much as {counted(found.in_doubt, 'request')} in doubt would cost"
     return [f"{what}.", _CAVEAT]

@@ -8,16 +8,18 @@ from typing import Any, BinaryIO
 
 import click
 
+from .. import _interrupt
 from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
+from ._numbers import PORT, SPEED
 from ._options import (
     DIRECTORY,
-    SPEED,
+    TEXT,
     backend_option,
     encoding_option,
     journal_of_batch,
     journal_option,
     journal_that_exists,
-    json_option,
+    json_only_option,
     limit_options,
     many_options,
     price_option,
@@ -39,7 +41,22 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88})
+class _Shell(click.Group):
+    """Takes Ctrl-C at any moment for the user's wish; click alone does not look into groups."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BaseExceptionGroup) as error:
+            if isinstance(error, BaseExceptionGroup) and not error.subgroup(KeyboardInterrupt):
+                raise
+            _interrupt.tell()
+            raise click.Abort from None
+
+
+@click.group(
+    cls=_Shell, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88}
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -51,21 +68,28 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 def cli() -> None:
     """Generate songs by API, many at once, without paying twice.
 
-    Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. Songs go to stdout as JSON
-    lines, progress to stderr.
+    Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. What was asked for goes to
+    stdout, progress and errors to stderr.
 
-    Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted.
+    In a script give --json where there is one: then stdout gets JSON, an object on each line, and
+    nothing else. Without it there is text for people; but songs are JSON also wherever stdout is
+    no terminal.
+
+    Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted by Ctrl-C
+    or by a no, 143 by SIGTERM, 129 by a terminal that went away, 141 nobody reads stdout any more.
     """
 
 
 @cli.command()
-@click.argument("description", metavar="[TEXT]", required=False)
+@click.argument("description", type=TEXT, metavar="[TEXT]", required=False)
 @click.option("--out", type=DIRECTORY, metavar="DIR", help="Save the songs here.")
 @click.option("--lyrics", type=click.File("rb"), metavar="FILE|-", help="The words to sing.")
 @encoding_option
-@click.option("--style", help='Genre, mood, tempo: "pop, upbeat, 120 bpm".')
-@click.option("--title", help="The song's name.")
-@click.option("--negative-tags", metavar="TEXT", help='What to avoid: "sad, slow".')
+@click.option(
+    "--style", type=TEXT, metavar="TEXT", help='Genre, mood, tempo: "pop, upbeat, 120 bpm".'
+)
+@click.option("--title", type=TEXT, metavar="TEXT", help="The song's name.")
+@click.option("--negative-tags", type=TEXT, metavar="TEXT", help='What to avoid: "sad, slow".')
 @click.option("--instrumental", is_flag=True, help="Without singing.")
 @click.option("--model", help="As the provider spells it.")
 @click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
@@ -127,7 +151,8 @@ def batch(
     and, on a terminal, says what it will submit, and asks.
 
     DIR gets the songs and covers, songs.jsonl with a line for each, and index.html to see and
-    hear them.
+    hear them. No file of yours is replaced: beside an index.html that is not ours the page is
+    index-songs.html.
 
     The same command run again continues: songs that are done are not asked for again, and files
     that are there are not fetched again. Requests from stdin or a pipe are kept in the journal,
@@ -161,9 +186,9 @@ def batch(
 def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 
-    Accepted requests are looked at, refused ones are tried again, and songs whose files are
-    missing are fetched. Requests of a file that were never submitted are not in the journal: for
-    them run the batch again.
+    Accepted requests are looked at, refused ones are tried again, and songs whose files or whose
+    lines in songs.jsonl are missing are fetched and told. Requests of a file that were never
+    submitted are not in the journal: for them run the batch again.
     """
     from ._hints import hints_for_journal
     from ._make import make_rest
@@ -176,7 +201,7 @@ def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(*service_options, json_option, backend_option)
+@with_options(*service_options, json_only_option, backend_option)
 def doubts(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> None:
@@ -195,7 +220,7 @@ def doubts(
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@click.argument("key")
+@click.argument("key", type=TEXT)
 @click.option("--task-id", metavar="ID", help="It was taken: this is its id at the provider.")
 @click.option("--resubmit", is_flag=True, help="It was not taken: submit it again, and pay.")
 @click.option("--abandon", is_flag=True, help="Let it go: neither look nor submit.")
@@ -220,14 +245,14 @@ def resolve(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(price_option, *service_options, json_option, backend_option)
+@with_options(price_option, *service_options, json_only_option, backend_option)
 def audit(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> int:
     """Compare what the journal says was charged with the provider's own counter.
 
     Conclusive only if nobody else uses the key. Exit code 1 when they differ, 2 when they cannot
-    be compared.
+    be compared, as when the provider cannot be reached.
     """
     from ._audit import show_audit
 
@@ -238,36 +263,46 @@ def audit(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 def gallery(*, directory: Path) -> None:
-    """Write DIR/index.html: the songs of a batch to look at, to search and to play."""
-    from ._gallery import write_gallery
+    """Write DIR/index.html: the songs of a batch to look at, to search and to play.
 
-    click.echo(write_gallery(directory))
+    An index.html that is not ours is left alone; then it is DIR/index-songs.html.
+    """
+    from ._gallery import GALLERY, write_gallery
+    from ._page import show_written
+
+    show_written(write_gallery, directory, GALLERY)
 
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 def report(*, directory: Path) -> None:
-    """Write DIR/report.html: what each song of a batch was waited for."""
-    from ._report import write_report
+    """Write DIR/report.html: what each song of a batch was waited for.
 
-    click.echo(write_report(directory))
+    A report.html that is not ours is left alone; then it is DIR/report-songs.html.
+    """
+    from ._page import show_written
+    from ._report import REPORT, write_report
+
+    show_written(write_report, directory, REPORT)
 
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@json_option
+@json_only_option
 def verify(*, directory: Path, as_json: bool) -> int:
     """Compare the songs in DIR with what was saved: size and SHA-256.
 
-    Exit code 1 when one is missing or changed.
+    A link counts as the song if it leads to the same bytes; else the song was moved. Lines of
+    songs.jsonl that are damaged are counted on stderr, and left out. Exit code 1 when a song is
+    missing, changed, moved or unreadable.
     """
-    from ._manifest import show_verified
+    from ._verify import show_verified
 
     return show_verified(directory, as_json=as_json)
 
 
 @cli.command()
-@with_options(*service_options, json_option, backend_option)
+@with_options(*service_options, json_only_option, backend_option)
 def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A001 - the command's name
     """Show what the account has left."""
     from ._credits import show_credits
@@ -282,9 +317,7 @@ def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A0
 def demo(*, out: Path, speed: float, **options: Any) -> int:
     """Make a dozen requests' songs on all three services: no key, no network, no money."""
     from ._demo import run_demo
-    from ._make import prepare_directory
 
-    prepare_directory(out)
     return run_demo(out=out, speed=speed, view=take_view(options))
 
 
@@ -292,7 +325,7 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=PORT,
     default=SANDBOX_PORT,
     show_default=True,
     metavar="N",
@@ -307,7 +340,7 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
     help="How much faster than a real service songs are made.",
 )
 def sandbox(*, host: str, port: int, speed: float) -> None:
-    """Serve the three services on this machine until Ctrl-C."""
+    """Serve the three services on this machine until Ctrl-C, which is exit code 0."""
     from ._serve import serve
 
     serve(host=host, port=port, speed=speed)
@@ -322,6 +355,7 @@ def run(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = cli.main(args=argv, prog_name=program(), standalone_mode=False, obj=words)
-    except (click.ClickException, click.Abort, UdioError) as error:
+        sys.stdout.flush()
+    except (click.ClickException, click.Abort, UdioError, OSError) as error:
         return tell(error)
     return code if isinstance(code, int) else 0

@@ -1,20 +1,21 @@
 """What the account has left."""
 
 import json
+from functools import partial
 
-import anyio
 import click
 
 from .._client import Client
 from .._records import Credits
+from ._question import ask
 from ._service import Service
-from ._text import one_line
+from ._text import amount, one_line
 
 
 def show_credits(service: Service, *, as_json: bool, backend: str) -> None:
     """Ask the provider, and print the answer to stdout."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    credit = anyio.run(_ask, service, backend=backend)
+    credit = ask(partial(_ask, service), backend=backend)
     click.echo(_as_json(credit) if as_json else _as_text(credit))
 
 
@@ -29,7 +30,7 @@ def _as_json(credit: Credits) -> str:
 
 
 def _as_text(credit: Credits) -> str:
-    text = f"{credit.provider}: {credit.remaining:g} credits left"
+    text = f"{credit.provider}: {amount(credit.remaining)} credits left"
     if credit.used is not None:
-        text += f", {credit.used:g} used"
+        text += f", {amount(credit.used)} used"
     return f"{text} (plan {one_line(credit.plan)})" if credit.plan else text

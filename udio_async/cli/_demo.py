@@ -15,6 +15,7 @@ from .._records import SongRequest
 from ..providers import Provider
 from ._hints import program
 from ._input import Entry
+from ._make import open_directory
 from ._output import Line, SongLine, choose_writer
 from ._run import Run, View, execute
 from ._service import load_sandbox
@@ -52,12 +53,13 @@ def run_demo(*, out: Path, speed: float, view: View) -> int:
     """Make the demo's songs and return the exit code."""
     shown: list[Line] = []
     as_table = sys.stdout.isatty() and not view.json
+    manifest = open_directory(out, view)
     code = execute(
         partial(_make_all, speed=speed),
         requests=sum(map(len, _REQUESTS.values())),
         view=view,
         out=out,
-        keeps=True,
+        manifest=manifest,
         writer=shown.append if as_table else choose_writer(as_json=True),
     )
     if as_table:

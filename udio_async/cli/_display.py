@@ -7,15 +7,15 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import click
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ._failures import say
 from ._progress import Progress
-from ._text import clock, counted, one_line
+from ._text import amount, clock, counted, one_line
 
 _ROWS = 6
 _LIVE_INTERVAL = 0.2
@@ -76,7 +76,7 @@ class Display:
     def say(self, line: str) -> None:
         """Write a line to stderr, whatever the options."""
         with self.aside():
-            click.echo(line, err=True)
+            say(line)
 
 
 class PlainDisplay(Display):
@@ -190,7 +190,7 @@ def _counts(progress: Progress) -> list[str]:
     if progress.doubts:
         counts.append(f"{progress.doubts} in doubt")
     if progress.spent:
-        counts.append(f"{progress.spent:,.6g} credits")
+        counts.append(f"{amount(progress.spent)} credits")
     if progress.left is not None:
         counts.append(f"about {clock(progress.left)} left")
     if progress.note:

@@ -4,10 +4,10 @@ import json
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 import attrs
 import click
 
@@ -17,6 +17,7 @@ from ..providers import Provider
 from ._failures import BadInput
 from ._hints import Hints
 from ._opened import open_client
+from ._question import ask
 from ._service import Service
 from ._text import counted, one_line
 
@@ -45,7 +46,7 @@ def show_doubts(
 ) -> None:
     """Print every doubt to stdout, oldest first."""
     hidden = _hidden_options(service.provider())
-    doubts = anyio.run(_read, service, journal, backend=backend)
+    doubts = ask(partial(_read, service, journal), backend=backend)
     if as_json:
         for doubt in doubts:
             click.echo(json.dumps(_as_values(doubt, hints, hidden)))
@@ -60,7 +61,7 @@ def end_doubt(
 ) -> None:
     """Write the answer down, and say what is to be done next."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    anyio.run(_settle, service, journal, key, answer, backend=backend)
+    ask(partial(_settle, service, journal, key, answer), backend=backend)
     if answer.abandon:
         click.echo("Let go: it is neither looked at nor submitted.")
         return

@@ -3,7 +3,9 @@
 import click
 
 from .._errors import UdioError
-from ._text import one_line
+from ._stop import tell_lost
+from ._streams import StdoutLost
+from ._text import as_utf8, one_line
 
 
 class BadInput(click.ClickException):
@@ -16,20 +18,37 @@ class BadInput(click.ClickException):
         self.problems = problems
 
 
-def tell(error: click.ClickException | click.Abort | UdioError) -> int:
+def tell(error: click.ClickException | click.Abort | UdioError | OSError) -> int:
     """Write the error to stderr and return the exit code."""
+    if isinstance(error, StdoutLost):
+        return tell_lost(error, say)
     if isinstance(error, click.Abort):
         return 130
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        _write(error.format_message())
+        say(error.format_message())
         return error.exit_code
     if isinstance(error, UdioError):
-        _write(f"error: {one_line(error)}")
+        say(f"error: {one_line(error)}")
         return 1
-    _write(f"error: {one_line(error.format_message())}")
+    if isinstance(error, OSError):
+        say(f"error: {one_line(reason_of(error))}")
+        return 1
+    say(f"error: {one_line(error.format_message())}")
     for line in _details(error):
-        _write(f"  {line}")
+        say(f"  {line}")
     return error.exit_code
+
+
+def warn(line: str) -> None:
+    """Write to stderr what is wrong and does not stop anything."""
+    say(f"warning: {one_line(line)}")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what went wrong with a file, and with which one."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _details(error: click.ClickException) -> tuple[str, ...]:
@@ -40,5 +59,6 @@ def _details(error: click.ClickException) -> tuple[str, ...]:
     return ()
 
 
-def _write(line: str) -> None:
-    click.echo(line, err=True)
+def say(line: str) -> None:
+    """Write a line to stderr."""
+    click.echo(as_utf8(line), err=True)

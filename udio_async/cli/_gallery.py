@@ -9,8 +9,10 @@ from typing import Literal
 
 import attrs
 
-from ._manifest import Record, read_manifest
+from ._failures import warn
+from ._manifest import Tell, leads_outside, place_of, read_manifest
 from ._page import as_link, write_page
+from ._record import Record
 from ._text import clock
 
 GALLERY = "index.html"
@@ -28,10 +30,12 @@ _ADVICE = {
     "RateLimited": "Run the batch again later.",
     "Unreachable": "Run the batch again later.",
     "SubmitInDoubt": "Look at your account, then end the doubt with `udio-async resolve`.",
+    "NotSaved": "Make room, or allow us to write there, and run the batch again.",
     "WaitExpired": "Run `udio-async resume`: the song may be done by now.",
     "LinkExpired": "Run `udio-async resume`: it asks for a new link.",
 }
 _OTHER_ADVICE = "Run the batch again; what is done is not paid for twice."
+_MOVED_ADVICE = "To play it here, bring it back. A page leads to no file outside its directory."
 _CHARGED = {
     "no": "Nothing was charged.",
     "yes": "It was charged.",
@@ -73,27 +77,26 @@ class Card:
     advice: str | None = None
 
 
-def write_gallery(directory: Path) -> Path:
+def write_gallery(directory: Path, tell: Tell = warn) -> Path:
     """Write the gallery of a directory with a manifest, and return where it is.
 
     Raises:
         BadInput: as `read_manifest` does.
+        OSError: it could not be written.
     """
-    records = read_manifest(directory)
+    records = read_manifest(directory, tell)
     takes = Counter((record.provider, record.task_id) for record in records if record.id)
     cards = [
         _make_card(record, directory, takes[record.provider, record.task_id])
         for record in reversed(records)
     ]
-    path = directory / GALLERY
     values = {"cards": cards, "totals": _sum_up(cards), "group_size": _GROUP}
-    write_page(path, "gallery.html", values)
-    return path
+    return write_page(directory / GALLERY, "gallery.html", values)
 
 
 def _make_card(record: Record, directory: Path, takes: int) -> Card:
     audio, cover = (_link(directory, path) for path in (record.path, record.cover))
-    reason, advice = _explain(record, audio)
+    reason, advice = _explain(record, audio, directory)
     title = (record.title or "").strip() or (record.asked or "").strip() or "Untitled"
     at = record.timeline.accepted_at if record.timeline else None
     return Card(
@@ -123,10 +126,14 @@ def _numbered(title: str, index: int, takes: int) -> str:
 
 
 def _link(directory: Path, path: str | None) -> str | None:
-    return as_link(path) if path is not None and (directory / path).is_file() else None
+    """Return the address of a file that is there; a page leads to none outside its directory."""
+    if path is None:
+        return None
+    place = place_of(directory, path)
+    return as_link(path) if place.is_file() and not leads_outside(directory, place) else None
 
 
-def _explain(record: Record, audio: str | None) -> tuple[str | None, str | None]:
+def _explain(record: Record, audio: str | None, directory: Path) -> tuple[str | None, str | None]:
     """Return why there is nothing to play, and what to do about it."""
     error = record.error
     if error is not None:
@@ -135,6 +142,8 @@ def _explain(record: Record, audio: str | None) -> tuple[str | None, str | None]
         advice = f"{advice[0].upper()}{advice[1:].rstrip('.')}."
         return reason, f"{advice} {_CHARGED.get(error.charged, '')}".strip()
     if record.path is not None and audio is None:
+        if place_of(directory, record.path).is_symlink():
+            return f"The file {record.path} was moved; a link is in its place.", _MOVED_ADVICE
         return f"The file {record.path} is missing.", "Run `udio-async resume` to fetch it again."
     if audio is None:
         return "It was not saved.", _OTHER_ADVICE

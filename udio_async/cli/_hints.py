@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from .._errors import SubmitInDoubt, UdioError, WaitExpired
+from ._text import as_typed
 
 _NAME = "udio-async"
 _SAME_JOURNAL = frozenset({"journal", "name", "base_url", "legacy", "speed"})
@@ -53,6 +54,11 @@ class Hints:
     def resolve(self, key: str, *answer: str) -> str:
         """Ends the doubt about a job, once an answer is added."""
         return _line("resolve", _as_argument(self.directory), key, *self.options, *answer)
+
+
+def gallery_of(directory: Path) -> str:
+    """Return what makes the gallery of a directory."""
+    return _line("gallery", _as_argument(directory))
 
 
 def hints_for_batch(out: Path, *, only_once: bool) -> Hints:
@@ -113,4 +119,4 @@ def _given(context: click.Context, names: frozenset[str]) -> tuple[str, ...]:
 
 
 def _word(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return as_typed(value) if isinstance(value, float) else str(value)

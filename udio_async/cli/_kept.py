@@ -1,28 +1,33 @@
 """What the journal holds for this run: what is not finished, or not in the directory."""
 
-from pathlib import Path
-
 import attrs
 
 from .._client import Client
-from .._names import file_name
+from .._records import Song
 from ..journal import Entry as Job
 from ..journal import State
+from ._found import is_here
 from ._input import Entry
+from ._manifest import Manifest
 
 _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, State.FORGOTTEN}
 
 
-async def read_unfinished(client: Client, out: Path) -> list[Entry]:
-    """Return the requests without an end, and those whose songs are not all in `out`."""
+async def read_unfinished(client: Client, manifest: Manifest) -> list[Entry]:
+    """Return the requests without an end, and those whose songs are not all saved and told."""
     return [
         Entry(client.request_of(job))
         async for job in client.jobs(_UNFINISHED)
-        if job.state is not State.DELIVERED or not _is_saved(job, out)
+        if job.state is not State.DELIVERED or not _is_done(job, manifest)
     ]
 
 
-def _is_saved(job: Job, out: Path) -> bool:
+def _is_done(job: Job, manifest: Manifest) -> bool:
     title = job.request.get("title")
     named = [attrs.evolve(song, title=song.title or title) for song in job.songs]
-    return all((out / file_name(song)).is_file() for song in named if song.error is None)
+    return all(_is_kept(song, manifest) for song in named if song.error is None)
+
+
+def _is_kept(song: Song, manifest: Manifest) -> bool:
+    record = manifest.record_of(song)
+    return record is not None and is_here(song, manifest.directory, record)

@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import attrs
-import click
 
 from .._client import Client
 from .._errors import UdioError
 from ..journal import SqliteJournal
-from ._failures import BadInput
+from ._directory import prepare_directory, sweep
+from ._failures import BadInput, say
 from ._hints import Hints
 from ._input import Entry, read_entries, read_request
 from ._kept import read_unfinished
+from ._manifest import Manifest
 from ._names import SANDBOX
 from ._opened import open_client
 from ._plan import confirm, make_plan
 from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
+from ._text import counted
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +69,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     provider = service.provider()
     reading = read_entries(file, name, provider, kind, encoding)
     entries = reading.entries
-    prepare_directory(out)
+    manifest = open_directory(out, view)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
     plan = make_plan(
@@ -81,7 +83,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     )
     yes = terms.yes or service.name == SANDBOX
     if not view.quiet:
-        click.echo(str(reading.preview), err=True)
+        say(str(reading.preview))
     confirm(plan, provider, yes=yes, quiet=view.quiet)
     work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)
     return execute(
@@ -90,17 +92,31 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         view=view,
         out=out,
         hints=hints,
-        keeps=True,
+        manifest=manifest,
         tags=terms.tags,
     )
+
+
+def open_directory(out: Path, view: View) -> Manifest:
+    """Make out ready for the songs of many requests, and return its manifest.
+
+    Raises:
+        click.ClickException: they could not be saved there, or not be told.
+    """
+    removed = sweep(out, prepare_directory(out))
+    if removed and not view.quiet:
+        say(f"removed {counted(removed, 'half-written file')} of an earlier run")
+    return Manifest(out)
 
 
 def make_rest(service: Service, out: Path, view: View, terms: Terms, *, hints: Hints) -> int:
     """Make whatever the journal holds unfinished."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    prepare_directory(out)
-    work = partial(_make_rest, service=service, terms=terms, out=out)
-    return execute(work, requests=0, view=view, out=out, hints=hints, keeps=True, tags=terms.tags)
+    manifest = open_directory(out, view)
+    work = partial(_make_rest, service=service, terms=terms, manifest=manifest)
+    return execute(
+        work, requests=0, view=view, out=out, hints=hints, manifest=manifest, tags=terms.tags
+    )
 
 
 async def _make(
@@ -113,11 +129,11 @@ async def _make(
         await _make_all(run, client, entries, terms)
 
 
-async def _make_rest(run: Run, *, service: Service, terms: Terms, out: Path) -> None:
+async def _make_rest(run: Run, *, service: Service, terms: Terms, manifest: Manifest) -> None:
     assert terms.journal is not None
     journal = SqliteJournal(terms.journal)
     async with open_client(service, **_client_options(run, terms, journal)) as client:
-        entries = await read_unfinished(client, out)
+        entries = await read_unfinished(client, manifest)
         run.progress.total = len(entries)
         await _make_all(run, client, entries, terms)
 
@@ -136,20 +152,3 @@ async def _make_all(run: Run, client: Client, entries: list[Entry], terms: Terms
     run.progress.price = client.provider.traits.credits_per_song
     run.progress.at_once = terms.max_active
     await run.make_songs(client, entries, max_active=terms.max_active)
-
-
-def prepare_directory(out: Path) -> None:
-    """See that songs can be saved before any is paid for.
-
-    Raises:
-        click.UsageError: they cannot.
-    """
-    probe = out / ".udio-async.part"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(b"a full disk takes an empty file")
-        finally:
-            probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise click.UsageError(f"cannot write to {out}: {error.strerror}") from error

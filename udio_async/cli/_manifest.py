@@ -1,331 +1,296 @@
 """`songs.jsonl`: what a directory's songs are, where they came from, and which requests failed."""
 
-import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Literal
+import stat
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
 
 import attrs
-import click
-from cattrs import BaseValidationError, transform_error
 
-from .._errors import BadAnswer
-from .._wire import loads, make_converter
-from ._failures import BadInput
+from .._records import Song
+from ._failures import BadInput, reason_of, warn
 from ._output import Line
-from ._text import counted, one_line
+from ._record import (
+    FILES,
+    Known,
+    Record,
+    begins_like_ours,
+    identity_of,
+    parse,
+    structure,
+    without_empty_origin,
+)
+from ._text import as_utf8, counted
 
 MANIFEST = "songs.jsonl"
-_FILES = ("path", "cover")
 _ONLY_ONCE = ("asked", "timeline")
 """What only the run that made a song knows: a later one that tells it again has null there."""
+_LINE_BYTES = 1 << 22
+"""No line of ours is nearly as long."""
+_SHOWN = 3
+"""Damaged lines that are named; the others are counted."""
 
-Identity = tuple[str | int | None, ...]
-Origin = tuple[str, str, str | int]
-Condition = Literal["ok", "missing", "changed"]
-
-
-@attrs.frozen(kw_only=True)
-class Timeline:
-    """When a song came how far: seconds since it was accepted. What was not seen is None."""
-
-    accepted_at: float | None = None
-    """Seconds since 1970."""
-    queued: float | None = None
-    """Seconds before it was accepted."""
-    text: float | None = None
-    first: float | None = None
-    complete: float | None = None
-    saved: float | None = None
-    looks: int | None = None
-    """How often its task was looked at."""
-    noticed_within: float | None = None
-    """Seconds from the last look that found it unfinished: so late was it noticed at most."""
-
-
-@attrs.frozen(kw_only=True)
-class Failure:
-    """Why there is no song, or no file."""
-
-    type: str
-    message: str
-    charged: str = "unknown"
-    advice: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Record:
-    """One song, or one request that failed (then `id` is None)."""
-
-    provider: str
-    task_id: str | None
-    id: str | None = None
-    index: int = 0
-    title: str | None = None
-    duration: float | None = None  # seconds
-    lyrics: str | None = None
-    tags: str | None = None
-    model: str | None = None
-    path: str | None = None
-    """Where the audio is, from the directory, with forward slashes. So is `cover`."""
-    cover: str | None = None
-    sha256: str | None = None
-    size: int | None = None  # bytes
-    asked: str | None = None
-    timeline: Timeline | None = None
-    error: Failure | None = None
-    line: int | None = None
-    key: str | None = None
-
-    @property
-    def identity(self) -> Identity:
-        """What the last line of counts."""
-        if self.id is not None:
-            return (self.provider, "song", self.task_id, self.id)
-        named = (self.key, self.line, self.task_id)
-        return (self.provider, "failed", next((name for name in named if name is not None), None))
-
-    @property
-    def origins(self) -> list[Origin]:
-        """What its request was called."""
-        names = (("key", self.key), ("line", self.line))
-        return [(self.provider, kind, name) for kind, name in names if name is not None]
-
-
-@attrs.frozen(kw_only=True)
-class Checked:
-    """A song, and what has become of its file."""
-
-    id: str
-    title: str | None
-    path: str
-    state: Condition
+Tell = Callable[[str], object]
 
 
 class Manifest:
     """The manifest of a directory, to append to.
 
+    A damaged line is left where it is, and told; half a line at the end is cut off.
+
     Raises:
-        BadInput: the one that is there is damaged.
+        BadInput: what has its name is not ours, or cannot be written.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, tell: Tell = warn) -> None:
+        self.directory = directory
         self._path = directory / MANIFEST
-        _repair(self._path)
-        self._known = _Known()
-        for record in _iter_records(self._path):
-            self._known.add(record)
+        _refuse_what_is_no_file(self._path)
+        found = _read(self._path)
+        if not found.is_ours:
+            raise BadInput(
+                f"{self._path} is no manifest of udio-async; move it away, or give another DIR"
+            )
+        self._known = found.known
+        paths = Counter(record.path for record in found.known.list() if record.path is not None)
+        self._shared = {path for path, songs in paths.items() if songs > 1}
+        for line in found.damage(self._path):
+            tell(line)
+        _repair(self._path, found, tell)
+
+    def record_of(self, song: Song) -> Record | None:
+        """Return what is known of a song.
+
+        Not the file that it shares with another song: it is that of one of them only.
+        """
+        record = self._known.get(identity_of(song.provider, song.task_id, song.id))
+        if record is not None and record.path in self._shared:
+            return attrs.evolve(record, path=None, sha256=None)
+        return record
 
     def append(self, line: Line) -> None:
         """Append a line at once, unless it says what is known already.
 
         Raises:
+            OSError: it is not there now, nor half of it.
             ValueError: its files are not in this directory.
         """
         values = attrs.asdict(line)
-        for name in _FILES:
+        for name in FILES:
             if values.get(name) is not None:
                 values[name] = self._relative(values[name])
-        record = _structure(values)
+        record = structure(values)
         known = self._known.get(record.identity)
         if known is not None:
+            if record.path is None and known.path is not None and self._has(known.path):
+                return  # it could not be read; that says nothing new of what it was
             earlier = attrs.asdict(known)
             values |= {name: earlier[name] for name in _ONLY_ONCE if values.get(name) is None}
-            record = _structure(values)
+            record = structure(values)
         if record == known:
             return
-        # One write each, so that lines of two programs do not mix.
-        with self._path.open("ab") as file:
-            file.write(f"{json.dumps(_without_empty_origin(values))}\n".encode())
+        _append(self._path, f"{json.dumps(without_empty_origin(values))}\n".encode())
         self._known.add(record)
 
     def _relative(self, path: str) -> str:
-        return Path(path).absolute().relative_to(self._directory.absolute()).as_posix()
+        return as_utf8(Path(path).absolute().relative_to(self.directory.absolute()).as_posix())
+
+    def _has(self, path: str) -> bool:
+        return os.path.lexists(place_of(self.directory, path))
 
 
-class _Known:
-    """The records that count: the last of each identity, without failures that songs overtook."""
-
-    def __init__(self) -> None:
-        self._records: dict[Identity, Record] = {}
-        self._failed: dict[Origin, Identity] = {}
-
-    def get(self, identity: Identity) -> Record | None:
-        return self._records.get(identity)
-
-    def add(self, record: Record) -> None:
-        self._records.pop(record.identity, None)  # it moves to the end
-        self._records[record.identity] = record
-        for origin in record.origins:
-            if record.id is None:
-                self._failed[origin] = record.identity
-            else:
-                self._overtake(origin, record)
-
-    def _overtake(self, origin: Origin, song: Record) -> None:
-        failed = self._records.get(self._failed.get(origin, ()))
-        # The same line, but another key: a line of another file.
-        if failed and (not failed.key or not song.key or failed.key == song.key):
-            del self._records[failed.identity]
-
-    def list(self) -> list[Record]:
-        return list(self._records.values())
-
-
-def read_manifest(directory: Path) -> list[Record]:
-    """Return what counts, oldest first. A line that a crash has cut off at the end is left out.
+def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
+    """Return what counts, oldest first. Damaged lines are left out, and told.
 
     Raises:
-        BadInput: there is no manifest, it is damaged, or a path in it leads outside the directory.
+        BadInput: there is no manifest of ours, or it cannot be read.
     """
     path = directory / MANIFEST
-    if not path.is_file():
-        raise BadInput(f"there is no manifest at {path}; give the DIR that a batch had as --out")
-    known = _Known()
-    for record in _iter_records(path):
-        known.add(record)
-    return known.list()
-
-
-def verify(directory: Path) -> list[Checked]:
-    """Compare every saved song with what the manifest says of it.
-
-    Raises:
-        BadInput: as `read_manifest` does.
-    """
-    return [
-        Checked(
-            id=record.id,
-            title=record.title,
-            path=record.path,
-            state=_check(directory / record.path, record),
-        )
-        for record in read_manifest(directory)
-        if record.id is not None and record.path is not None
-    ]
-
-
-def show_verified(directory: Path, *, as_json: bool) -> int:
-    """Print what `verify` finds, all of it as JSON or what is wrong, and return the exit code."""
-    checked = verify(directory)
-    bad = [song for song in checked if song.state != "ok"]
-    if as_json:
-        for song in checked:
-            click.echo(json.dumps(attrs.asdict(song)))
-        return 1 if bad else 0
-    for song in bad:
-        click.echo(f"{song.state:7}  {one_line(song.path)}  {one_line(song.title or '')}".rstrip())
-    click.echo(f"{counted(len(checked) - len(bad), 'song')} ok, {len(bad)} not.")
-    return 1 if bad else 0
-
-
-def _check(path: Path, record: Record) -> Condition:
-    if not path.is_file():
-        return "missing"
-    if record.size is not None and path.stat().st_size != record.size:
-        return "changed"
-    return "changed" if record.sha256 not in (None, _digest(path)) else "ok"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_CONVERTER = make_converter()
-
-
-def _structure(values: object) -> Record:
-    """Make a record of a line's values.
-
-    Raises:
-        ValueError: they are no line of ours.
-    """
-    if not isinstance(values, dict):
-        raise ValueError("is no JSON object")  # noqa: TRY004 - see Raises
     try:
-        return _CONVERTER.structure(values, Record)
-    except BaseValidationError as error:
-        faults = transform_error(error, path="line", format_exception=_fault)
-        raise ValueError("; ".join(faults[:3])) from error
+        if not path.is_file():
+            raise BadInput(
+                f"there is no manifest at {path}; give the DIR that a batch had as --out"
+            )
+    except OSError as error:
+        raise BadInput(f"cannot read {reason_of(error)}") from error
+    found = _read(path)
+    if not found.is_ours:
+        raise BadInput(
+            f"{path} is no manifest of udio-async; give the DIR that a batch had as --out"
+        )
+    for line in found.damage(path):
+        tell(line)
+    if found.torn is not None:
+        tell(f"{path}:{found.torn} is half a line and was left out")
+    return found.known.list()
 
 
-def _fault(error: BaseException, _kind: type | None) -> str:
-    return "a field is missing" if isinstance(error, KeyError) else str(error)
+def place_of(directory: Path, path: str) -> Path:
+    """Return where a file of the manifest is, whatever locale it was written in."""
+    with suppress(UnicodeEncodeError):
+        os.fsencode(path)
+        if os.path.lexists(directory / path):
+            return directory / path
+    return directory / os.fsdecode(path.encode())
 
 
-def _iter_records(path: Path) -> Iterator[Record]:
-    if not path.is_file():
-        return
-    directory = path.parent.resolve()
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = _structure(loads(line))
-                for name in _FILES:
-                    _refuse_outside(directory, name, getattr(record, name))
-            except (BadAnswer, ValueError) as error:
-                if not line.endswith(b"\n") and isinstance(error, BadAnswer):
-                    return
-                raise BadInput(
-                    f"{path}:{number} is damaged: {_reason(error)}; mend or delete this line"
-                ) from error
-            yield record
+def leads_outside(directory: Path, path: Path) -> bool:
+    """Answer whether a link takes it elsewhere, however harmless its name is."""
+    inside = os.path.join(os.path.realpath(directory), "")  # noqa: PTH118 - ends in the separator
+    return not os.path.realpath(path).startswith(inside)
 
 
-def _reason(error: Exception) -> str:
-    return "it is no JSON" if isinstance(error, BadAnswer) else str(error)
+# Reading -------------------------------------------------------------------------------------
 
 
-def _refuse_outside(directory: Path, name: str, path: str | None) -> None:
-    """Refuse what could make us read, or link to, a file that is none of ours."""
-    if path is None:
-        return
-    plain = PurePosixPath(path)
-    if (
-        not path
-        or "\0" in path
-        or "\\" in path
-        or ".." in plain.parts
-        or plain.is_absolute()
-        or PureWindowsPath(path).anchor
-        or not _is_inside(directory, path)
-    ):
-        raise ValueError(f"{name} {path!r} leads outside the directory")
+@attrs.define
+class _Found:
+    """What stands in a file that has the manifest's name."""
 
+    known: Known = attrs.field(factory=Known)
+    damaged: dict[int, str] = attrs.field(factory=dict)
+    """What is wrong with which line."""
+    torn: int | None = None
+    """The number of a last line of which only half is there."""
+    is_ended: bool = True
+    """Whether the last line has its end."""
+    size: int = 0
+    """Bytes of the lines that have theirs."""
+    _has_lines: bool = False
+    _has_ours: bool = False
 
-def _is_inside(directory: Path, path: str) -> bool:
-    # A link may lead anywhere, however harmless its name is.
-    real = os.path.realpath(directory / path)
-    return real.startswith(os.path.join(directory, ""))  # noqa: PTH118 - ends in the separator
+    @property
+    def is_ours(self) -> bool:
+        """Whether any line is one of ours. To an empty file anything may be added."""
+        return self._has_ours or not self._has_lines
 
-
-def _repair(path: Path) -> None:
-    """End the last line, or cut it off where a crash has left half of it."""
-    if not path.is_file():
-        return
-    with path.open("r+b") as file:
-        content = file.read()
-        start = content.rfind(b"\n") + 1
-        if start == len(content):
-            return
+    def take(self, number: int, line: bytes, *, is_ended: bool) -> None:
+        """Take in a line."""
+        self._has_lines = True
         try:
-            loads(content[start:])
-        except BadAnswer:
-            file.truncate(start)
+            self.known.add(parse(line))
+        except ValueError as error:
+            self._has_ours |= begins_like_ours(line)
+            if is_ended:
+                self.damaged[number] = str(error)
+            else:
+                self.torn = number
         else:
-            file.write(b"\n")
+            self._has_ours = True
+
+    def damage(self, path: Path) -> Iterator[str]:
+        """Say in one line which lines are left out, if any are."""
+        if self.damaged:
+            shown = [f"{number} ({why})" for number, why in self.damaged.items()][:_SHOWN]
+            more = [f"{len(self.damaged) - _SHOWN} more"] * (len(self.damaged) > _SHOWN)
+            were = "is" if len(self.damaged) == 1 else "are"
+            yield (
+                f"{path}: {counted(len(self.damaged), 'line')} {were} damaged and left out: "
+                f"{', '.join([*shown, *more])}"
+            )
 
 
-def _without_empty_origin(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what `--json` leaves out."""
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None or name not in ("line", "key")
-    }
+def _read(path: Path) -> _Found:
+    found = _Found()
+    try:
+        with path.open("rb") as file:
+            for number, line, is_ended in _iter_lines(file, found):
+                if line.strip():
+                    found.take(number, line.strip(), is_ended=is_ended)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise BadInput(f"cannot read {reason_of(error)}") from error
+    return found
+
+
+def _iter_lines(file: BinaryIO, found: _Found) -> Iterator[tuple[int, bytes, bool]]:
+    """Number the lines. One that is too long comes cut off: it is not ours, and not to be held."""
+    number = 0
+    while line := file.readline(_LINE_BYTES):
+        number, rest = number + 1, line
+        while not rest.endswith(b"\n") and (more := file.readline(_LINE_BYTES)):
+            rest = more
+        found.is_ended = rest.endswith(b"\n")
+        if found.is_ended:
+            found.size = file.tell()
+        yield number, line, found.is_ended
+
+
+# Writing -------------------------------------------------------------------------------------
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    remedy = "move it away, or give another DIR"
+    if stat.S_ISLNK(found.st_mode):
+        raise BadInput(f"{path} is a symbolic link; put the file itself there, {remedy}")
+    if not stat.S_ISREG(found.st_mode):
+        raise BadInput(f"{path} is no plain file; {remedy}")
+    with suppress(OSError, ValueError):
+        if os.path.samestat(found, os.fstat(sys.stdout.fileno())):
+            raise BadInput(
+                f"stdout leads to {path}, which is written anyway; lead it elsewhere, or nowhere"
+            )
+
+
+def _repair(path: Path, found: _Found, tell: Tell) -> None:
+    """End the last line, or cut it off where a crash or a full disk has left half of it.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    if not path.exists():
+        return
+    try:
+        with _open(path) as file:
+            if found.torn is not None:
+                file.truncate(found.size)
+                tell(f"{path}:{found.torn} was half a line and was cut off")
+            elif not found.is_ended:
+                file.write(b"\n")
+    except OSError as error:
+        raise BadInput(
+            f"cannot write to {path}: {error.strerror}; mend that, or give another DIR"
+        ) from error
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append a line whole, or not at all.
+
+    It is one write, so that lines of two programs do not mix; what a full disk takes of it is
+    taken back. Where even that fails, the next line begins on a line of its own.
+    """
+    with _open(path) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end and not _ends_a_line(file, end):
+            line = b"\n" + line
+        try:
+            while line:
+                line = line[file.write(line) :]
+        except OSError:
+            with suppress(OSError):
+                file.truncate(end)
+            raise
+
+
+def _ends_a_line(file: io.FileIO, end: int) -> bool:
+    file.seek(end - 1)
+    return file.read(1) == b"\n"
+
+
+def _open(path: Path) -> io.FileIO:
+    """Open the file itself to append to, and never what a link in its place leads to."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return io.FileIO(os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666), "r+b")

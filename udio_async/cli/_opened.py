@@ -1,11 +1,14 @@
 """A client for a command: what cannot be opened is told in one line, before anything is sent."""
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from .._client import Client
 from .._errors import InvalidRequest, JournalError
+from ..journal import SqliteJournal
 from ._failures import BadInput
 from ._service import Service
 
@@ -25,5 +28,19 @@ async def open_client(
         try:
             client = await stack.enter_async_context(Client(provider, **options))
         except (InvalidRequest, JournalError) as error:
-            raise BadInput(str(error)) from error
+            raise BadInput(_reason(error, options.get("journal"))) from error
         yield client
+
+
+def _reason(error: Exception, journal: object) -> str:
+    """Say why it cannot be opened. A journal in a read-only place has nothing wrong with it."""
+    path = journal.path if isinstance(journal, SqliteJournal) else journal
+    if not isinstance(error, JournalError) or not isinstance(path, Path):
+        return str(error)
+    place = next((each for each in (path, path.parent) if not os.access(each, os.W_OK)), None)
+    if place is None or not path.exists():
+        return str(error)
+    return (
+        f"cannot open the journal {path}, because {place} is read-only, and a journal is written "
+        "to when it is opened; allow that, or copy the folder to where you may write"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._names import DEFAULT_SERVICE, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
+from ._numbers import COUNT, CREDITS, SPEED
 
 if TYPE_CHECKING:
     from ._make import Terms
@@ -17,10 +18,21 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
-SPEED = click.FloatRange(min=0, min_open=True)
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_COUNT = click.IntRange(min=1)
-_CREDITS = click.FloatRange(min=0, min_open=True)
+
+
+class _Text(click.types.StringParamType):
+    """What was typed, also where the locale is not UTF-8: it is sent, and no file name."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        from ._text import as_utf8
+
+        return as_utf8(super().convert(value, param, ctx))
+
+
+TEXT = _Text()
 
 service_options = (
     click.option(
@@ -42,17 +54,17 @@ service_options = (
 )
 price_option = click.option(
     "--price",
-    type=_CREDITS,
+    type=CREDITS,
     metavar="X",
     help="What one request costs in credits, as no provider states it.",
 )
 limit_options = (
     click.option(
-        "--max-submits", type=_COUNT, metavar="N", help="Submit at most N requests in this run."
+        "--max-submits", type=COUNT, metavar="N", help="Submit at most N requests in this run."
     ),
     click.option(
         "--max-credits",
-        type=_CREDITS,
+        type=CREDITS,
         metavar="X",
         help="Spend at most X credits in this run; needs --price.",
     ),
@@ -61,7 +73,7 @@ limit_options = (
 many_options = (
     click.option(
         "--max-active",
-        type=_COUNT,
+        type=COUNT,
         default=MAX_ACTIVE,
         show_default=True,
         metavar="N",
@@ -88,6 +100,7 @@ journal_option = click.option(
     metavar="PATH",
     help=f"The journal, where it is not DIR/{JOURNAL}.",
 )
+json_only_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
 encoding_option = click.option(
     "--encoding",
@@ -148,12 +161,17 @@ def journal_of_batch(
 
     Raises:
         click.UsageError: both a journal and none are asked for.
+        BadInput: something else is there.
     """
+    from ._journal_file import check_journal
+
     if no_journal and journal is not None:
         raise click.UsageError("--journal and --no-journal exclude one another")
     if no_journal or (provider == SANDBOX and journal is None):
         return None
-    return journal or out / JOURNAL
+    path = journal or out / JOURNAL
+    check_journal(path)
+    return path
 
 
 def journal_that_exists(directory: Path, journal: Path | None) -> Path:
@@ -161,8 +179,12 @@ def journal_that_exists(directory: Path, journal: Path | None) -> Path:
 
     Raises:
         click.UsageError: there is none.
+        BadInput: something else is there.
     """
+    from ._journal_file import check_journal
+
     path = journal or directory / JOURNAL
+    check_journal(path)
     if not path.is_file():
         raise click.UsageError(
             f"there is no journal at {path}; give the DIR that a batch had as --out"

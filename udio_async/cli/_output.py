@@ -10,7 +10,8 @@ import attrs
 from .._download import Saved
 from .._errors import Charged, UdioError
 from .._records import FailureKind, Song, Stage
-from ._text import clock, one_line
+from ._failures import reason_of
+from ._text import as_utf8, clock, one_line
 
 _FAILED_SONGS = {
     FailureKind.MODERATION: "ModerationFailed",
@@ -39,8 +40,8 @@ class Trouble:
     ) -> Self:
         """Tell an error that was raised, in its own words or in better ones."""
         return cls(
-            type=type(error).__name__,
-            message=message or str(error),
+            type="NotSaved" if isinstance(error, OSError) else type(error).__name__,
+            message=message or reason_of(error),
             charged=error.charged if isinstance(error, UdioError) else "yes",
             task_id=task_id,
             advice=advice,
@@ -144,6 +145,9 @@ def write_json(line: Line) -> None:
     for name in ("line", "key"):  # only where there are such things
         if values[name] is None:
             del values[name]
+    for name in ("path", "cover"):
+        if values.get(name) is not None:
+            values[name] = as_utf8(values[name])
     _write(json.dumps(values))
 
 

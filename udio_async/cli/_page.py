@@ -1,26 +1,57 @@
 """Pages for a browser: one file each, which needs nothing from anywhere else."""
 
 import base64
+import errno
 import hashlib
 import os
+import re
+import stat
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
-from uuid import uuid4
 
+import click
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ._directory import part_of
+from ._failures import BadInput, warn
+from ._text import as_utf8
+
 _PACKAGE = __name__.rpartition(".")[0]
 _TEMPLATES = "templates"
+_HEAD = 1024
+"""Bytes of a page in which it says whose it is."""
+_MARK = b'<meta name="generator" content="udio-async">'
+_FORMER_MARK = re.compile(
+    rb"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; [^"\n]*">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>(Songs|Where the time went)</title>
+"""
+)
+"""How pages began before they had the mark."""
 
 
-def write_page(path: Path, template: str, values: dict[str, object]) -> None:
-    """Render a template to a file, whole or not at all."""
-    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+def write_page(path: Path, template: str, values: dict[str, object]) -> Path:
+    """Render a template to a file, whole or not at all, and return where it is.
+
+    A file that is not a page of ours is left alone: then the page gets a name beside it.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    path = _free_name(path)
+    part = path.with_name(part_of(path.name))
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             rendered = _environment().get_template(template).stream(values)
             rendered.enable_buffering(500)
             rendered.dump(file, encoding="utf-8")
@@ -29,6 +60,55 @@ def write_page(path: Path, template: str, values: dict[str, object]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    return path
+
+
+def show_written(write: Callable[[Path], Path], directory: Path, name: str) -> None:
+    """Have a page written, and print where it is.
+
+    Raises:
+        BadInput: it could not be.
+    """
+    try:
+        path = write(directory)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write to {directory}: {error.strerror}; allow that, or copy the folder to "
+            "where you may write"
+        ) from error
+    if path.name != name:
+        warn(not_ours(directory / name, path))
+    click.echo(as_utf8(str(path)))
+
+
+def not_ours(wanted: Path, given: Path) -> str:
+    """Say why a page has another name."""
+    return f"{wanted} is not a page of udio-async and was left alone; this one is {given.name}"
+
+
+def _free_name(path: Path) -> Path:
+    names = [path.stem, f"{path.stem}-songs", *(f"{path.stem}-songs-{n}" for n in range(2, 10))]
+    places = [path.with_name(f"{name}{path.suffix}") for name in names]
+    for place in places:
+        if _is_ours(place):
+            return place
+    raise FileExistsError(
+        errno.EEXIST, "it is not a page of udio-async, as others beside it; move one away", path
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    """Answer whether we may replace what has this name: nothing, or a page that we wrote."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return _MARK in head or _FORMER_MARK.match(head) is not None
 
 
 def as_link(path: str) -> str:

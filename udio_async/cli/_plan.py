@@ -2,10 +2,10 @@
 
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import anyio
 import attrs
 import click
 
@@ -15,8 +15,9 @@ from ..journal.keys import BatchKeys
 from ..providers import Provider
 from ._input import Entry
 from ._opened import open_client
+from ._question import ask
 from ._service import Service
-from ._text import counted
+from ._text import amount, counted
 
 _DONE = frozenset({State.READY, State.DELIVERED, State.FAILED, State.ABANDONED})
 
@@ -59,7 +60,7 @@ class Plan:
         ]
         cost = ""
         if self.price is not None and self.to_submit:
-            cost = f", about {self.to_submit * self.price:,.6g} credits"
+            cost = f", about {amount(self.to_submit * self.price)} credits"
         before = f" ({', '.join(known)})" if known else ""
         left = self.waiting - self.to_submit
         later = f"; the limit leaves {left:,} to a later run" if left else ""
@@ -94,7 +95,7 @@ def make_plan(
     )
     if journal is None or not journal.is_file():
         return plan
-    known = anyio.run(_states, service, journal, backend=backend)
+    known = ask(partial(_states, service, journal), backend=backend)
     keys = BatchKeys()
     states = Counter(known.get(keys.name(entry.request)) for entry in entries)
     return attrs.evolve(
@@ -122,6 +123,10 @@ def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:
     somebody = sys.stdin.isatty() and sys.stderr.isatty()
     if yes or not somebody or not plan.to_submit or is_loopback(host):
         return
-    if not click.confirm("Go on?", err=True):
-        click.echo("nothing was sent", err=True)
-        raise click.Abort
+    try:
+        if click.confirm("Go on?", err=True):
+            return
+    except (click.Abort, OSError):  # Ctrl-C, or a terminal that is gone
+        click.echo(err=True)
+    click.echo("nothing was sent", err=True)
+    raise click.Abort

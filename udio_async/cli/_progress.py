@@ -69,6 +69,8 @@ class Progress:
     """Credits for one request, where it is known."""
     at_once: int = 1
     """How many requests may be in the making."""
+    unrecorded: int = 0
+    """How many lines are missing in the manifest."""
     begun: bool = False
     """Whether anything could be submitted."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
@@ -144,6 +146,11 @@ class Progress:
         self.done += 1
         self.songs += songs
         self.failed += not ok
+
+    @property
+    def unknown(self) -> int:
+        """How many requests have no outcome, and were not accepted as far as is known here."""
+        return self.total - self.done - len(self._flights)
 
     def advice(self, provider: str, task_id: str | None) -> str | None:
         """Return what to do about a task that failed, as long as it is not delivered."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import attrs
 
-from ._manifest import Record, Timeline, read_manifest
+from ._manifest import read_manifest
 from ._page import write_page
+from ._record import Record, Timeline
 from ._text import clock
 
 REPORT = "report.html"
@@ -74,13 +75,13 @@ def write_report(directory: Path) -> Path:
 
     Raises:
         BadInput: as `read_manifest` does.
+        OSError: it could not be written.
     """
     records = read_manifest(directory)
     timed = [record for record in records if record.id and _parts(record.timeline)]
     timed.sort(key=_total, reverse=True)
     shown = timed if len(timed) <= ALL_SHOWN else timed[:SLOWEST_SHOWN]
     scale = max(map(_total, shown), default=0)
-    path = directory / REPORT
     values: dict[str, object] = {
         "rows": [_make_row(record, scale) for record in shown],
         "ticks": _ticks(scale),
@@ -91,8 +92,7 @@ def write_report(directory: Path) -> Path:
         "waits": _WAITS,
         "seconds": _seconds,
     }
-    write_page(path, "report.html", values)
-    return path
+    return write_page(directory / REPORT, "report.html", values)
 
 
 def _parts(timeline: Timeline | None) -> list[tuple[str, float]]:

@@ -18,15 +18,18 @@ from .._errors import DownloadFailed, RequestError, UdioError
 from .._events import Event
 from .._records import Outcome, Song, SongRequest
 from ._display import Display, choose_display
-from ._failures import BadInput
-from ._gallery import write_gallery
-from ._hints import Hints, explain, is_open_doubt
+from ._failures import BadInput, reason_of
+from ._found import find_saved
+from ._gallery import GALLERY, write_gallery
+from ._hints import Hints, explain, gallery_of, is_open_doubt
 from ._input import Entry
 from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
+from ._page import not_ours
 from ._progress import Progress
-from ._stop import Stop
-from ._summary import report
+from ._stop import Stop, calm
+from ._streams import as_lost
+from ._summary import report, report_left
 from ._text import shortened
 from ._timeline import Timelines
 
@@ -60,7 +63,8 @@ class Run:
     hints: Hints | None = None
     """What to type about the journal, if there is one."""
     stdout: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
-    """One line at a time, in order."""
+    """One line at a time, in order. The manifest has its own: it waits for no reader."""
+    recording: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
 
     def observe(self, event: Event) -> None:
         """Take in what a client says."""
@@ -71,15 +75,17 @@ class Run:
         """Write to the manifest, and to stdout, whose loss ends the run."""
         if self.manifest is not None:
             try:
-                await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.stdout)
+                await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.recording)
             except (OSError, ValueError) as error:
-                self.display.error(f"{MANIFEST} could not be written: {error}")
+                if not self.progress.unrecorded:  # the others are counted
+                    self.display.error(f"{MANIFEST} could not be written: {reason_of(error)}")
+                self.progress.unrecorded += 1
         if self.stop.code is not None:
             return
         try:
             await self._write(line)
         except OSError as error:
-            self.stop.stdout_lost(error)
+            self.stop.stdout_lost(as_lost(error))
 
     async def _write(self, line: Line) -> None:
         if sys.stdout.isatty():
@@ -175,6 +181,14 @@ class _Delivery:
         if trouble is not None or out is None:
             return None, trouble
         try:
+            found = await self._look(song, out)
+        except (UdioError, OSError) as error:  # which another run would not mend
+            return None, Trouble.from_error(error, task_id=song.task_id)
+        if found is not None:
+            if song.job_key is not None:
+                await self._client.acknowledge(song)
+            return found, None
+        try:
             if not _arrived(song):
                 raise DownloadFailed(f"song {song.id} of task {song.task_id} has no final audio")
             [saved] = await self._client.download(
@@ -184,6 +198,13 @@ class _Delivery:
             self._run.progress.again += 1
             return None, Trouble.from_error(error, task_id=song.task_id)
         return saved, None
+
+    async def _look(self, song: Song, out: Path) -> Saved | None:
+        """Return the song if it is here already, where a download would not look for it."""
+        manifest = self._run.manifest
+        if manifest is None:
+            return None
+        return await anyio.to_thread.run_sync(find_saved, song, out, manifest.record_of(song))
 
     async def _request_failed(self, error: UdioError, timeline: Mapping[str, Any] | None) -> None:
         task_id = self._outcome.task_id or error.task_id
@@ -223,12 +244,12 @@ def execute(
     out: Path | None,
     writer: Writer | None = None,
     hints: Hints | None = None,
-    keeps: bool = False,
+    manifest: Manifest | None = None,
     tags: bool = False,
 ) -> int:
     """Run `work` on an event loop with a display beside it, and return the exit code.
 
-    With `keeps`, what becomes of it is kept in `out`: a manifest, and a gallery at the end.
+    With a manifest, what becomes of it is kept there, and in a gallery at the end.
     """
     progress = Progress(requests)
     display = choose_display(progress, quiet=view.quiet, no_progress=view.no_progress)
@@ -242,29 +263,39 @@ def execute(
             writer=writer,
             out=out,
             hints=hints,
-            manifest=Manifest(out) if keeps and out is not None else None,
+            manifest=manifest,
             tags=tags,
         )
         code = anyio.run(_execute, work, make_run, display, backend=view.backend)
-    except* KeyboardInterrupt:  # a second Ctrl-C, or Windows
+    except* KeyboardInterrupt:  # before the first signal is waited for, or Windows
         # The loop was left in the middle of its work, and would say so with tracebacks.
         logging.getLogger("asyncio").disabled = True
+        if not progress.begun:
+            display.say("interrupted; nothing was submitted")
     finally:
         if progress.begun:
-            gallery = _make_gallery(out, display) if keeps and out is not None else None
-            report(progress, display, out, hints, gallery)
+            with calm():
+                gallery = None if manifest is None else _make_gallery(manifest, display)
+                report(progress, display, out, hints, gallery)
     return code
 
 
-def _make_gallery(out: Path, display: Display) -> Path | None:
+def _make_gallery(manifest: Manifest, display: Display) -> Path | None:
     """Make the gallery of what is there; without one, the songs are there all the same."""
-    if not (out / MANIFEST).is_file():
+    directory = manifest.directory
+    if not (directory / MANIFEST).is_file():
         return None
     try:
-        return write_gallery(out)
+        path = write_gallery(directory, tell=lambda _: None)  # it was told at the beginning
     except (OSError, ValueError, BadInput) as error:
-        display.error(f"no gallery: {error}")
+        display.error(f"no gallery: {reason_of(error)}")
         return None
+    except KeyboardInterrupt:
+        display.error(f"no gallery: interrupted; to make it: {gallery_of(directory)}")
+        return None
+    if path.name != GALLERY:
+        display.note(not_ours(path.with_name(GALLERY), path))
+    return path
 
 
 async def _execute(
@@ -272,6 +303,7 @@ async def _execute(
 ) -> int:
     stop = Stop(display.say)
     run = make_run(stop=stop)
+    stop.last_words = partial(report_left, run.progress, display, run.hints)
     async with open_tasks() as tasks:
         await tasks.start(stop.watch)
         tasks.start_soon(display.run)

@@ -11,8 +11,11 @@ import anyio
 import attrs
 from anyio.abc import TaskStatus
 
+from ._streams import StdoutLost
+
 _SHOW_CURSOR = "\x1b[?25h"
 _SIGPIPE = 13  # spelled out: Windows has no such signal
+_HANG_UP = getattr(signal, "SIGHUP", None)
 
 
 @attrs.define(eq=False)
@@ -21,6 +24,8 @@ class Stop:
 
     _tell: Callable[[str], None]
     code: int | None = None
+    last_words: Callable[[], None] = lambda: None
+    """Says what is left to do, when nobody will come to say it later."""
     _scopes: list[anyio.CancelScope] = attrs.field(factory=list, init=False)
 
     @contextmanager
@@ -38,34 +43,66 @@ class Stop:
         for scope in self._scopes:
             scope.cancel()
 
-    def stdout_lost(self, error: OSError) -> None:
+    def stdout_lost(self, lost: StdoutLost) -> None:
         """Cancel the work because its lines cannot be written: in silence if the reader left."""
-        # What is still buffered would fail again when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            self.now(128 + _SIGPIPE)
-        else:
-            self._tell(f"error: cannot write to stdout: {error.strerror}")
-            self.now(1)
+        code = tell_lost(lost, self._tell)
+        if self.code is None:
+            self.now(code)
 
     async def watch(self, *, task_status: TaskStatus[None]) -> None:
         """Cancel the work at the first signal, and leave at once at the second."""
+        asked = False
         try:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            with anyio.open_signal_receiver(*_signals()) as signals:
                 task_status.started()
                 async for number in signals:
-                    if self.code is not None:
+                    # A terminal that goes away says so several times, and is not impatient.
+                    impatient = number != _HANG_UP
+                    if asked and impatient:
                         self._leave(128 + number)
-                    # Submits on the wire are waited for: each of them may be a paid song.
-                    self._tell("stopping; Ctrl-C again stops at once")
-                    self.now(128 + number)
+                    asked = asked or impatient
+                    if self.code is None or impatient:
+                        # Submits on the wire are waited for: each of them may be a paid song.
+                        self._tell("stopping; Ctrl-C again stops at once")
+                    if self.code is None:
+                        self.now(128 + number)
         except NotImplementedError:  # Windows: there Ctrl-C raises KeyboardInterrupt
             task_status.started()
 
     def _leave(self, code: int) -> NoReturn:
         """End the process: an exception would wait for the very requests that are waited for."""
         self._tell("stopped at once; what was on the wire may be in doubt")
+        self.last_words()
         if sys.stderr.isatty():
             sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.flush()
         os._exit(code)
+
+
+def tell_lost(lost: StdoutLost, tell: Callable[[str], None]) -> int:
+    """Tell why stdout takes no more, unless its reader has simply left; return the exit code."""
+    if isinstance(lost.reason, BrokenPipeError):
+        return 128 + _SIGPIPE
+    tell(f"error: cannot write to stdout: {lost.reason.strerror}")
+    return 1
+
+
+def _signals() -> list[signal.Signals]:
+    """Return the signals that end a run; not the one that `nohup` keeps from it."""
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
+        wanted.append(_HANG_UP)
+    return wanted
+
+
+@contextmanager
+def calm() -> Generator[None]:
+    """Let what is left to tell be told, although a terminal may still be going away."""
+    if _HANG_UP is None:
+        yield
+        return
+    before = signal.signal(_HANG_UP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(_HANG_UP, before or signal.SIG_DFL)

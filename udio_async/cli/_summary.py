@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ._display import Display
 from ._hints import Hints
+from ._manifest import MANIFEST
 from ._progress import Progress
-from ._text import clock, counted
+from ._text import amount, clock, counted
 
 
 def report(
@@ -39,27 +40,45 @@ def _rows(progress: Progress) -> Iterator[tuple[str, str]]:
     if progress.doubts:
         yield "in doubt", str(progress.doubts)
     if progress.spent is not None:
-        yield "credits", f"about {progress.spent:,.6g}"
+        about = "at least" if progress.unknown or progress.doubts else "about"
+        yield "credits", f"{about} {amount(progress.spent)}"
     if progress.mean is not None:
         yield "per request", f"{clock(progress.mean)} from accepted to saved"
 
 
 def _report_unfinished(progress: Progress, display: Display, hints: Hints | None) -> None:
-    unfinished = progress.unfinished()
-    not_accepted = progress.total - progress.done - len(unfinished)
-    if not_accepted:
-        display.error(f"stopped early, {counted(not_accepted, 'request')} not accepted")
-    if unfinished:
-        where = "kept in the journal" if hints else "look for them at the provider:"
-        display.error(f"{counted(len(unfinished), 'accepted request')} not delivered; {where}")
+    if progress.unknown:  # an answer may have been lost on the way out
+        unknown = counted(progress.unknown, "request")
+        display.error(f"stopped early, {unknown} not known to be accepted")
+    if progress.unrecorded:
+        display.error(f"{counted(progress.unrecorded, 'line')} missing in {MANIFEST}")
+    _report_accepted(progress, display, hints)
     if hints is None:
-        for flight in unfinished:
-            display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")
         return
     if progress.doubts:
         display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
         display.say(f"  {hints.doubts}")
-    if unfinished or not_accepted:
+    if progress.unfinished() or progress.unknown or progress.unrecorded:
         display.say(f"to continue:\n  {hints.again}")
     elif progress.again:
         display.say(f"to try again what failed, and nothing else:\n  {hints.again}")
+
+
+def report_left(progress: Progress, display: Display, hints: Hints | None) -> None:
+    """Say what is under way when nothing is waited for any more: that much, and perhaps more."""
+    _report_accepted(progress, display, hints, least="at least ")
+    if hints is not None:
+        display.say(f"to continue:\n  {hints.again}")
+
+
+def _report_accepted(
+    progress: Progress, display: Display, hints: Hints | None, *, least: str = ""
+) -> None:
+    unfinished = progress.unfinished()
+    if unfinished:
+        where = "kept in the journal" if hints else "look for them at the provider:"
+        accepted = counted(len(unfinished), "accepted request")
+        display.error(f"{least}{accepted} not delivered; {where}")
+    if hints is None:
+        for flight in unfinished:
+            display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")

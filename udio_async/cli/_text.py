@@ -1,15 +1,34 @@
 """Text from a server or a file, made fit for a terminal."""
 
 
+def as_utf8(text: str) -> str:
+    """Return the text that was meant: where the locale is not UTF-8, Python keeps its bytes."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # it has other surrogates, which stand for no bytes
+        return text
+
+
 def one_line(text: object) -> str:
     """Return the text on one line, without control characters that a terminal would obey."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    meant = as_utf8(str(text))
+    return " ".join("".join(char if char.isprintable() else " " for char in meant).split())
 
 
 def clock(seconds: float) -> str:
     """Write a duration as "3:05"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
+
+
+def amount(number: float) -> str:
+    """Write credits as "1,234,567" or "12.5": all of it, and nothing that is only rounding."""
+    return f"{number or 0:,.6f}".rstrip("0").rstrip(".")
+
+
+def as_typed(number: float) -> str:
+    """Write a number as an option takes it."""
+    return repr(number).removesuffix(".0")
 
 
 def counted(number: int, noun: str) -> str:

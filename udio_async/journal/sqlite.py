@@ -33,7 +33,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 from cattrs.preconf.json import make_converter
 
 from .._concurrency import outlast
-from .._errors import AnotherAccount, JournalError
+from .._errors import AnotherAccount, ClientClosed, JournalError
 from .base import Confirm
 from .jobs import Entry, State, doubted
 from .keys import is_of_batch, request_digest
@@ -379,8 +379,11 @@ class _Inline:
     async def start(self) -> None:
         self._store = _Store(self._path)
         self._broken: JournalError | None = None
+        self._stopped = False
 
     async def do(self, work: Callable[[_Store], T]) -> T:
+        if self._stopped:
+            raise _closed(self._path)
         if self._broken:
             raise _again(self._broken)
         order = _Order(work, anyio.Event())
@@ -394,6 +397,7 @@ class _Inline:
         return order.result  # type: ignore[return-value]  # set, as there is no error
 
     async def stop(self) -> None:
+        self._stopped = True
         self._store.close()
 
 
@@ -404,6 +408,7 @@ class _Desk:
         self._path = path
         self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
         self._broken: JournalError | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         self._opened = _Order(lambda _: None, anyio.Event())
@@ -423,6 +428,8 @@ class _Desk:
             raise self._opened.error
 
     async def do(self, work: Callable[[_Store], T]) -> T:
+        if self._stopped:
+            raise _closed(self._path)
         if self._broken:
             raise _again(self._broken)
         order = _Order(work, anyio.Event())
@@ -433,6 +440,7 @@ class _Desk:
         return order.result  # type: ignore[return-value]  # set, as there is no error
 
     async def stop(self) -> None:
+        self._stopped = True
         self._orders.put(None)
         await outlast(self._closed)
         self._thread.join()
@@ -483,6 +491,10 @@ class _Desk:
 def _announce(orders: list[_Order[Any]]) -> None:
     for order in orders:
         order.done.set()
+
+
+def _closed(path: Path) -> ClientClosed:
+    return ClientClosed(f"the journal {path} is closed, as its client is; open the client again")
 
 
 def _again(error: JournalError) -> JournalError:

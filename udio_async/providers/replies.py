@@ -15,7 +15,7 @@ from .._wire import describe, excerpt, loads
 SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
 SEARCHED = 64 * 1024
-"""Bytes of a body without JSON in which words are looked for."""
+"""Characters of a message, or bytes of a body without JSON, in which words are looked for."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ class ReadReply:
     has_odd_code: bool
     """Whether that `code` is a number that no HTTP status has."""
     text: str
-    """What the rules look for words in, in lower case.
+    """What the rules look for words in, in lower case and on one line.
 
     Of JSON only the provider's own message: lyrics that are echoed prove nothing.
     """
@@ -70,7 +70,7 @@ class ReadReply:
             payload, is_json = loads(reply.body), reply.cut is None
         except BadAnswer:
             payload, is_json = None, False
-        text = _said_in(payload) if is_json else reply.body[:SEARCHED].decode(errors="replace")
+        said = _said_in(payload) if is_json else reply.body[:SEARCHED].decode(errors="replace")
         code = _code_in(payload) if 200 <= reply.status < 300 else None
         status = reply.status
         if code is not None and not 200 <= code < 300:
@@ -82,7 +82,7 @@ class ReadReply:
             is_json=is_json,
             status=status,
             has_odd_code=code is not None and not 100 <= code < 600,
-            text=text.lower(),
+            text=" ".join(said[:SEARCHED].lower().split()),
         )
 
     @property
@@ -111,16 +111,16 @@ def message_in(payload: object) -> str:
 def _said_in(payload: object) -> str:
     if not isinstance(payload, Mapping):
         return ""
-    errors = payload.get("errors")
-    if isinstance(errors, list) and errors:
-        return "; ".join(filter(None, map(_words, errors[:5])))
-    found = (_words(payload.get(name)) for name in ("message", "msg", "error", "detail"))
-    return next(filter(None, found), "")
+    names = ("errors", "message", "msg", "error", "detail", "reason", "error_message")
+    found = (_words(payload.get(name)) for name in names)
+    return next(filter(None, found), "") or _said_in(payload.get("data"))
 
 
 def _words(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_words, value[:5])))
     if isinstance(value, Mapping):
-        value = value.get("msg") or value.get("message")
+        value = value.get("msg") or value.get("message") or value.get("detail")
     return value if isinstance(value, str) else ""
 
 

@@ -4,6 +4,8 @@ A row names the error that is raised, and that error's class says what it means 
 The code matches the rows, the tests walk them, and `docs/verdicts.md` is printed from them.
 """
 
+import re
+
 import attrs
 
 from .._errors import (
@@ -39,8 +41,9 @@ class Rule:
     advice: str
     statuses: frozenset[int] = frozenset()
     """HTTP statuses, or the body's own `code` where HTTP says 200; empty means any."""
-    words: tuple[str, ...] = ()
-    """Any of these in the provider's message, in lower case; empty means any message."""
+    words: str = ""
+    """A regular expression that is searched in the provider's message, which is in lower case;
+    empty means any message."""
     json: bool | None = None
     """Whether the body has to be JSON, may not be, or either."""
     retry_after: bool = False
@@ -52,12 +55,35 @@ class Rule:
             (not self.statuses or reply.status in self.statuses)
             and (self.json is None or self.json == reply.is_json)
             and (not self.retry_after or "retry-after" in reply.reply.headers)
-            and (not self.words or any(word in reply.text for word in self.words))
+            and (not self.words or re.search(self.words, reply.text) is not None)
         )
 
 
 _LOOK_FIRST = "It may be running and paid for: look at the account before paying again."
-_CDN_WORDS = ("error code: 1010", "challenge-platform", "cf-chl", "just a moment", "cf-mitigated")
+_CDN_WORDS = "error code: 1010|challenge-platform|cf-chl|just a moment|cf-mitigated"
+
+# "You have insufficient API credits", "Your account balance is too low", "Credits are used up":
+# what is lacking and what is money, near each other in either order. Left out is what was not
+# taken ("0 credits were charged"), and what is about rights ("insufficient permissions").
+_LACKING = (
+    r"(?:\b(?:insufficient|out of|too low|too few|exhausted|depleted|"
+    r"negative|lacks?|exceed(?:s|ed)?|zero|0|used up|no more|no remaining)|"
+    r"n[o'\u2019]t (?:have )?(?:enough|sufficient|any))"
+)
+_MONEY = r"(?:credits?|balance|funds|coins)\b"
+_TAKEN = r"(?! (?:\w+ ){0,2}(?:charged|deducted|used|spent|taken|consumed)\b)"
+_NO_MONEY = "|".join(
+    (
+        rf"{_LACKING} (?:(?!permission|scope|access|right)\S+ ){{0,2}}{_MONEY}{_TAKEN}",
+        rf"{_MONEY} (?:(?:is|are|has|have|was|been|remaining|left) )*{_LACKING}",
+        r"\bno credits? (?:left|remaining|available)|insufficient[_ ](?:quota|credits?|balance)",
+        r"payment required|\btop[- ]?up\b|\brecharge\b",
+        r"\b(?:add|buy|purchase|purchasing) (?:more |some )?(?:credits|funds)",
+        r"\b(?:subscription|plan|trial) (?:has |is |was )?(?:expired|ended|inactive|cancell?ed)",
+        r"\bno active (?:subscription|plan)",
+        "余额不足|积分不足|点数不足|额度不足",
+    )
+)
 
 # What is decided before any row below is asked ------------------------------------------------
 
@@ -82,10 +108,11 @@ BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID)
 # Rows for an answer without an id, the first that matches decides -----------------------------
 
 NO_CREDIT = Rule(
-    seen='"insufficient credits" or "insufficient balance" in JSON, under any status',
+    seen="words for want of money in JSON, under any status: insufficient credits, balance too "
+    "low, used up, top up, payment required, subscription expired, ...",
     error=InsufficientCredits,
     advice="Top up the account.",
-    words=("insufficient credit", "insufficient balance", "not enough credit"),
+    words=_NO_MONEY,
     json=True,
 )
 CDN_CHALLENGE = Rule(
@@ -98,7 +125,7 @@ CDN_CHALLENGE = Rule(
     json=False,
 )
 CDN_BLOCK = attrs.evolve(
-    CDN_CHALLENGE, seen="403 without JSON", statuses=frozenset({403}), words=()
+    CDN_CHALLENGE, seen="403 without JSON", statuses=frozenset({403}), words=""
 )
 BAD_KEY = Rule(
     seen="401",
@@ -106,7 +133,7 @@ BAD_KEY = Rule(
     advice="Check the API key, and which provider it is for.",
     statuses=frozenset({401}),
 )
-UNPAID = attrs.evolve(NO_CREDIT, seen="402", statuses=frozenset({402}), words=(), json=None)
+UNPAID = attrs.evolve(NO_CREDIT, seen="402", statuses=frozenset({402}), words="", json=None)
 FORBIDDEN = Rule(
     seen="403 with JSON",
     error=PermissionDenied,

@@ -156,7 +156,7 @@ UDIOAPI_RULES = (
         DECLINED,
         seen='"callback_url is required"',
         statuses=frozenset({400}),
-        words=("callback_url is required",),
+        words="callback_url is required",
         advice="Take callbacks by client.callbacks(...), give UdioApiOptions(callback_url=...), "
         "or use UdioApiV1(generation='legacy') (--legacy in a shell) or UdioApiV2: they need none.",
     ),
@@ -164,7 +164,7 @@ UDIOAPI_RULES = (
         DECLINED,
         seen='"Topic too long." or "prompt too long", under any status',
         statuses=frozenset(),
-        words=("topic too long", "prompt too long"),
+        words="topic too long|prompt too long",
         advice="Shorten the description, the lyrics or the style.",
     ),
     *SHARED_RULES,

@@ -1,0 +1,300 @@
+"""A provider with a ledger, in memory: it takes money, loses answers, and never forgets a charge.
+
+It speaks HTTP to the client's own adapters in place of a connection, on virtual clocks.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+
+from tests.test_download import MP3
+from udio_async import Apiframe, UdioApiV1, UdioApiV2
+
+Provider = UdioApiV1 | UdioApiV2 | Apiframe
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[bool]]
+"""Posts a callback; tells whether it was acknowledged."""
+
+PROVIDERS: Mapping[str, Callable[[], Provider]] = {
+    "udioapi-v1": lambda: UdioApiV1(api_key="key"),
+    "udioapi-v2": lambda: UdioApiV2(api_key="key"),
+    "apiframe": lambda: Apiframe(api_key="key"),
+}
+
+UNTAKEN = (
+    *("unreachable", "lost on the way", "hangs unread", "throttled", "told to wait", "empty"),
+    *("refused", "broken", "gateway"),
+)
+TAKEN = ("answer lost", "answer hangs", "broken with id", "gateway after all", "no JSON", "cut")
+"""What may become of a submit, beside its being answered well: not charged, and charged."""
+
+
+@attrs.define(eq=False)
+class Order:
+    """One song that was charged."""
+
+    prompt: str
+    task_id: str
+    ends_at: float
+    end: str
+    """ "complete", "failed", or "stuck": it is never ready."""
+    left_at: float
+    """When the first byte of the submit left."""
+    acknowledged: bool = False
+    """Whether the client has said that it knows of it, to a callback."""
+
+    def word(self, now: float) -> str:
+        """How far it is: not begun, "text", or its end."""
+        if now >= self.ends_at and self.end != "stuck":
+            return self.end
+        return "text" if now >= self.ends_at - 20 else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of its songs."""
+        return f"{self.task_id}-0", f"{self.task_id}-1"
+
+
+@attrs.define(eq=False)
+class World:
+    """The service, its ledger, and the network before it."""
+
+    provider: Provider
+    random: Random
+    trouble: float
+    """How likely each exchange meets a fault, from 0 to 1."""
+    orders: dict[str, Order] = attrs.field(factory=dict)
+    """Everything that was charged, by the task's id."""
+    left: dict[str, list[float]] = attrs.field(factory=dict)
+    """When a submit of this prompt began to leave, for each time."""
+    seen: list[str] = attrs.field(factory=list)
+    """What happened, for whoever replays a schedule."""
+    post: Post | None = None
+    tasks: Any = None
+    """A task group for callbacks that are on their way."""
+
+    # The ledger
+
+    def charges(self, prompt: str) -> list[Order]:
+        return [order for order in self.orders.values() if order.prompt == prompt]
+
+    def note(self, text: str) -> None:
+        self.seen.append(f"{anyio.current_time():9.2f}  {text}")
+
+    # The network
+
+    async def exchange(self, request: httpx.Request, process: "Process") -> httpx.Response:
+        """Carry a request over, and its answer back."""
+        paid = request.method == "POST" and request.url.path in SUBMITS
+        prompt = _prompt(request) if paid else ""
+        fault = self._fault(paid)
+        trace = request.extensions.get("trace")
+        if trace is not None:
+            await trace("connection.connect_tcp.started", {})
+            await anyio.sleep(self.random.uniform(0, 0.5))
+            if process.killed or fault == "unreachable":
+                raise httpx.ConnectError("connection refused")
+            await trace("connection.connect_tcp.complete", {"return_value": _Line()})
+            await trace("http11.send_request_headers.started", {"request": _Sent()})
+        left_at = anyio.current_time()
+        if paid:
+            self.left.setdefault(prompt, []).append(left_at)
+            self.note(f"{prompt} leaves: {fault or 'well'}")
+        return await (
+            self._submit(prompt, request, fault, left_at) if paid else self._answer(request, fault)
+        )
+
+    def _fault(self, paid: bool) -> str:
+        if self.random.random() >= self.trouble:
+            return ""
+        return self.random.choice(UNTAKEN + TAKEN if paid else LOOK_FAULTS)
+
+    async def _submit(
+        self, prompt: str, request: httpx.Request, fault: str, left_at: float
+    ) -> httpx.Response:
+        order: Order | None = None
+        try:
+            await anyio.sleep(self.random.uniform(0, 1))
+        except BaseException:
+            # It is on its way, whoever has gone away: it arrives or not.
+            if fault in TAKEN or self.random.random() < 0.5:
+                self._charge(prompt, request, left_at)
+            raise
+        if not fault or fault in TAKEN:
+            order = self._charge(prompt, request, left_at)
+        if fault in {"hangs unread", "answer hangs"}:
+            await anyio.sleep(1000)
+        await anyio.sleep(self.random.uniform(0, 1))
+        if fault in ("lost on the way", "answer lost"):
+            raise httpx.ReadError("connection reset by peer")
+        status, headers, body = _submit_answer(self.provider.name, fault, order)
+        return httpx.Response(status, headers=headers, content=body)
+
+    def _charge(self, prompt: str, request: httpx.Request, left_at: float) -> Order:
+        now = anyio.current_time()
+        order = Order(
+            prompt=prompt,
+            task_id=f"t{len(self.orders)}",
+            ends_at=now + self.random.uniform(1, 90),
+            end=self.random.choices(["complete", "failed", "stuck"], [8, 1, self.trouble])[0],
+            left_at=left_at,
+        )
+        self.orders[order.task_id] = order
+        self.note(f"{prompt} is charged as {order.task_id}, {order.end} at {order.ends_at:.2f}")
+        address = _address(request)
+        if address is not None and self.tasks is not None:
+            self.tasks.start_soon(self._call_back, order, *address)
+        return order
+
+    async def _call_back(self, order: Order, url: str, secret: str) -> None:
+        """Post what is new, at the stages and once more, some of it late."""
+        for moment in (order.ends_at - 20, order.ends_at, order.ends_at):
+            await anyio.sleep_until(moment + self.random.expovariate(1 / 10))
+            word = order.word(anyio.current_time())
+            if not word or self.post is None or self.random.random() < self.trouble:
+                continue
+            shown = self._shown(order)
+            if self.provider.name != "apiframe":
+                shown = shown["data"]["response_data"]
+            body = json.dumps(shown).encode()
+            acknowledged = await self.post(url, body, {"x-webhook-secret": secret})
+            order.acknowledged = order.acknowledged or acknowledged
+            self.note(f"callback of {order.task_id}: {word}, taken: {acknowledged}")
+
+    # Looks and files
+
+    async def _answer(self, request: httpx.Request, fault: str) -> httpx.Response:
+        await anyio.sleep(self.random.uniform(0, 0.5))
+        if fault == "reset":
+            raise httpx.ReadError("connection reset by peer")
+        if fault == "broken":
+            return httpx.Response(500, json={"message": "sorry"})
+        if fault == "no JSON":
+            return httpx.Response(200, content=b"<html></html>")
+        if request.url.host == CDN:
+            return httpx.Response(200, content=MP3, headers={"etag": '"1"'})
+        return httpx.Response(200, json=self._look(request))
+
+    def _look(self, request: httpx.Request) -> object:
+        if self.provider.name != "apiframe":
+            return self._task(request.url.params["workId"])
+        asked = _body(request)
+        if "task_ids" in asked:
+            known = [self.orders[name] for name in asked["task_ids"] if name in self.orders]
+            return {"tasks": [self._shown(order) for order in known]}
+        return self._task(asked["task_id"])
+
+    def _task(self, task_id: str) -> object:
+        order = self.orders.get(task_id)
+        return {"code": 404, "message": "no such task"} if order is None else self._shown(order)
+
+    def _shown(self, order: Order) -> dict[str, Any]:
+        word = order.word(anyio.current_time())
+        ready = word == "complete"
+        told = {"title": "Rain", "prompt": "la la", "lyrics": "la la", "status": word}
+        songs: list[dict[str, Any]] = [
+            told
+            | {"id": name, "song_id": name}
+            | {"audio_url": f"https://{CDN}/{name}.mp3" if ready else None}
+            for name in (order.names if word else ())
+        ]
+        if self.provider.name == "apiframe":
+            status = {"complete": "finished", "failed": "failed"}.get(word, "processing")
+            return {"task_id": order.task_id, "status": status, "songs": songs}
+        if word == "failed":
+            songs = [song | {"status": "text", "error_message": "no luck"} for song in songs]
+        types: Mapping[str, Mapping[str, str]] = {
+            "udioapi-v1": {"": "new"},
+            "udioapi-v2": {"complete": "SUCCESS"},
+        }
+        kind = types[self.provider.name].get(word, word or "IN_PROGRESS")
+        return {"code": 200, "data": {"type": kind, "response_data": songs}}
+
+
+CDN = "files.example.org"
+LOOK_FAULTS = ("reset", "broken", "no JSON")
+SUBMITS = ("/api/generate", "/api/v2/generate", "/udio-imagine")
+
+
+@attrs.define(eq=False)
+class Process:
+    """One run of the user's program. What is killed sends nothing and writes nothing down."""
+
+    killed: bool = False
+
+
+class Network:
+    """Stands where the client has its connections."""
+
+    world: World
+    process: Process
+
+    def __init__(self, **_: object) -> None:
+        self._process = self.process
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.world.exchange(request, self._process)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class _Line:
+    """An open connection."""
+
+    def get_extra_info(self, _name: str) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        pass
+
+
+class _Sent:
+    method = b"POST"
+
+
+def _body(request: httpx.Request) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = json.loads(request.content)
+    return body
+
+
+def _prompt(request: httpx.Request) -> str:
+    body = _body(request)
+    return str(body.get("gpt_description_prompt") or body["prompt"])
+
+
+def _address(request: httpx.Request) -> tuple[str, str] | None:
+    body = _body(request)
+    url = body.get("webhook_url") or body.get("callback_url")
+    return None if url is None else (url, body.get("webhook_secret", ""))
+
+
+def _submit_answer(
+    provider: str, fault: str, order: Order | None
+) -> tuple[int, Mapping[str, str], bytes]:
+    says: Mapping[str, tuple[int, Mapping[str, str], object]] = {
+        "throttled": (429, {}, {"message": "slow down"}),
+        "told to wait": (429, {"retry-after": "20"}, {"message": "slow down"}),
+        "empty": (400, {}, {"message": "Your credits are used up"}),
+        "refused": (422, {}, {"message": "no such words"}),
+        "broken": (500, {}, {"message": "sorry"}),
+    }
+    if fault in says:
+        status, headers, body = says[fault]
+        return status, headers, json.dumps(body).encode()
+    if fault in ("gateway", "gateway after all"):
+        return 502, {}, b"<html>Bad gateway</html>"
+    if fault == "no JSON":
+        return 200, {}, b"<html>Welcome</html>"
+    assert order is not None
+    said: object = {"task_id": order.task_id}
+    if provider != "apiframe":
+        said = {"code": 200, "workId": order.task_id, "data": {"task_id": order.task_id}}
+    text = json.dumps(said).encode()
+    if fault == "cut":
+        return 200, {}, text[:-1] if provider == "apiframe" else text[: text.index(b"data")]
+    return (500 if fault == "broken with id" else 200), {}, text

@@ -1,0 +1,81 @@
+"""A directory that songs are saved in: what may be written there, and what must be left alone."""
+
+import os
+import re
+import stat
+from pathlib import Path
+from uuid import uuid4
+
+from .._names import is_part
+from ._failures import BadInput
+
+_TIDY = 3600.0
+"""Seconds after which a part is nobody's any more: a download that goes on writes to its own."""
+_OTHER_PARTS = re.compile(r"\.udio-async|(index|report)(-songs(-\d)?)?\.html")
+"""What else is written under such names: the probe below, and pages."""
+_PART_END = re.compile(r"\.[0-9a-f]{8}\.part")
+
+
+def prepare_directory(out: Path) -> float:
+    """See that songs can be saved before any is paid for, and return the time by its clock.
+
+    Raises:
+        BadInput: they cannot.
+    """
+    if out.is_symlink() and not out.exists():
+        raise BadInput(
+            f"{out} is a symbolic link that leads nowhere; mount or make what it leads to, or "
+            "give another directory"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return _probe(out / part_of(".udio-async"))
+    except OSError as error:
+        raise BadInput(
+            f"cannot write to {out}: {error.strerror}; mend that, or give another directory"
+        ) from error
+
+
+def _probe(path: Path) -> float:
+    """Write a file that nobody has, and take it away again."""
+    try:
+        with path.open("xb") as file:
+            file.write(b"a full disk takes an empty file")
+            file.flush()
+            return os.fstat(file.fileno()).st_mtime
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def part_of(name: str) -> str:
+    """Return what a file is called while it is written: so that it is no other file."""
+    return f"{name}.{uuid4().hex[:8]}.part"
+
+
+def sweep(out: Path, now: float) -> int:
+    """Remove what a killed run has left half-written, and return how many files these were.
+
+    Only plain files with names of ours, and only those that nobody has written to for an hour by
+    the clock of `prepare_directory`: another run may be busy with its own.
+    """
+    removed = 0
+    try:
+        with os.scandir(out) as entries:
+            for entry in entries:
+                if _is_part(entry.name) and _is_stale(entry, now):
+                    Path(entry).unlink(missing_ok=True)
+                    removed += 1
+    except OSError:  # that is nothing to stop for
+        pass
+    return removed
+
+
+def _is_part(name: str) -> bool:
+    end = _PART_END.search(name, max(len(name) - len(".01234567.part"), 0))
+    ours = end is not None and _OTHER_PARTS.fullmatch(name[: end.start()]) is not None
+    return ours or is_part(name)
+
+
+def _is_stale(entry: "os.DirEntry[str]", now: float) -> bool:
+    found = entry.stat(follow_symlinks=False)
+    return stat.S_ISREG(found.st_mode) and found.st_mtime < now - _TIDY

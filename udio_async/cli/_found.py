@@ -1,0 +1,93 @@
+"""Songs that are here already: under an earlier name, or behind a link to where they were moved.
+
+A song whose bytes are those that the manifest tells of is that song, whatever it is called. So a
+new rule for names, another locale, or a collection that keeps links fetches nothing again.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .._download import MAX_FILE, Saved
+from .._errors import DownloadFailed
+from .._mp3 import NoMp3, measure
+from .._names import file_name, former_names
+from .._records import Song
+from ._manifest import leads_outside, place_of
+from ._record import Record
+from ._verify import is_same
+
+
+def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | None:
+    """Return a song that is here, but not as a plain file of today's name.
+
+    None where there is none, or such a plain file: a download sees to that itself.
+
+    Raises:
+        DownloadFailed: it was moved away, and a link to something else is in its place.
+    """
+    today = directory / file_name(song)
+    if today.is_file() and not today.is_symlink():
+        return None
+    links = []
+    for place in _places(song, directory, record):
+        if not os.path.lexists(place):
+            continue
+        if place.is_symlink() or leads_outside(directory, place):
+            if record is not None and is_same(place, record):
+                return _saved(place, directory, record)
+            links.append(place)
+        elif place != today and _is_whole(place):
+            return _saved(place, directory, record)
+    if links:
+        raise DownloadFailed(
+            f"song {song.id} was moved: {links[0]} is a link that does not lead to it; bring the "
+            "song back, or delete the link to have it fetched again",
+            provider=song.provider,
+            task_id=song.task_id,
+        )
+    return None
+
+
+def is_here(song: Song, directory: Path, record: Record | None) -> bool:
+    """Answer whether there is a file for the song, without a look into it."""
+    return any(place.is_file() for place in _places(song, directory, record))
+
+
+def _places(song: Song, directory: Path, record: Record | None) -> Iterator[Path]:
+    """Iterate over where the song may be, today's name first."""
+    yield directory / file_name(song)
+    told = [record.path] if record is not None and record.path is not None else []
+    for name in (*told, *former_names(song)):
+        yield place_of(directory, name)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size <= MAX_FILE and _seconds(path) is not None
+    except OSError:
+        return False
+
+
+def _seconds(path: Path) -> float | None:
+    """Return how long it plays; None if it breaks off, or is no MP3."""
+    try:
+        measured = measure(path.read_bytes())
+    except NoMp3:
+        return None
+    return measured.seconds if measured.whole else None
+
+
+def _saved(path: Path, directory: Path, record: Record | None) -> Saved:
+    data = path.read_bytes()
+    cover = record.cover if record is not None else None
+    beside = place_of(directory, cover) if cover is not None else None
+    known = record.duration if record is not None else None
+    return Saved(
+        path=path,
+        cover=beside if beside is not None and beside.is_file() else None,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        duration=known if known is not None else _seconds(path) or 0.0,
+    )

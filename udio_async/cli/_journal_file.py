@@ -1,0 +1,53 @@
+"""The file that is to be a journal: SQLite would begin to change any other database at once."""
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+from ._failures import BadInput
+
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION = (68, 72)
+"""Where the header of a database names the program that it belongs to."""
+_OURS = b"udio"
+
+
+def check_journal(path: Path) -> None:
+    """Refuse what is there and is no journal, untouched. What is not there will be made.
+
+    Raises:
+        BadInput: another --journal has to be given.
+    """
+    if path.is_symlink() and not path.exists():
+        raise _refusal(path, "is a symbolic link that leads nowhere")
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _refusal(path, "is no plain file")
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _refusal(path, f"cannot be read: {error.strerror}") from error
+    if head and not head.startswith(_MAGIC):
+        raise _refusal(path, "is no journal of udio-async")
+    program = head[slice(*_APPLICATION)]
+    # A journal whose beginning is still in its log names nobody, and holds nothing either.
+    if head and program != _OURS and (any(program) or _has_tables(path)):
+        raise _refusal(path, "is a database of another program")
+
+
+def _has_tables(path: Path) -> bool:
+    """Answer without leaving a trace: no lock, and no files beside it."""
+    address = f"{path.absolute().as_uri()}?immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            return database.execute("select 1 from sqlite_master").fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
+def _refusal(path: Path, what: str) -> BadInput:
+    return BadInput(f"{path} {what}; give another path with --journal, or move it away")

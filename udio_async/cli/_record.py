@@ -1,0 +1,186 @@
+"""A line of the manifest: one song, or one request that failed, and which lines count."""
+
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+import attrs
+from cattrs import BaseValidationError, transform_error
+
+from .._errors import BadAnswer
+from .._wire import loads, make_converter
+
+FILES = ("path", "cover")
+"""The names of what lies beside the manifest."""
+_BEGINNING = b'{"provider": "'
+"""How every line of ours begins."""
+
+Identity = tuple[str | int | None, ...]
+Origin = tuple[str, str, str | int]
+
+
+@attrs.frozen(kw_only=True)
+class Timeline:
+    """When a song came how far: seconds since it was accepted. What was not seen is None."""
+
+    accepted_at: float | None = None
+    """Seconds since 1970."""
+    queued: float | None = None
+    """Seconds before it was accepted."""
+    text: float | None = None
+    first: float | None = None
+    complete: float | None = None
+    saved: float | None = None
+    looks: int | None = None
+    """How often its task was looked at."""
+    noticed_within: float | None = None
+    """Seconds from the last look that found it unfinished: so late was it noticed at most."""
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """Why there is no song, or no file."""
+
+    type: str
+    message: str
+    charged: str = "unknown"
+    advice: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """One song, or one request that failed (then `id` is None)."""
+
+    provider: str
+    task_id: str | None
+    id: str | None = None
+    index: int = 0
+    title: str | None = None
+    duration: float | None = None  # seconds
+    lyrics: str | None = None
+    tags: str | None = None
+    model: str | None = None
+    path: str | None = None
+    """Where the audio is, from the directory, with forward slashes. So is `cover`."""
+    cover: str | None = None
+    sha256: str | None = None
+    size: int | None = None  # bytes
+    asked: str | None = None
+    timeline: Timeline | None = None
+    error: Failure | None = None
+    line: int | None = None
+    key: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What the last line of counts."""
+        if self.id is not None:
+            return identity_of(self.provider, self.task_id, self.id)
+        named = (self.key, self.line, self.task_id)
+        return (self.provider, "failed", next((name for name in named if name is not None), None))
+
+    @property
+    def origins(self) -> list[Origin]:
+        """What its request was called."""
+        names = (("key", self.key), ("line", self.line))
+        return [(self.provider, kind, name) for kind, name in names if name is not None]
+
+
+def identity_of(provider: str, task_id: str | None, song_id: str) -> Identity:
+    """Return what the last line of a song counts by."""
+    return (provider, "song", task_id, song_id)
+
+
+class Known:
+    """The records that count: the last of each identity, without failures that songs overtook."""
+
+    def __init__(self) -> None:
+        self._records: dict[Identity, Record] = {}
+        self._failed: dict[Origin, Identity] = {}
+
+    def get(self, identity: Identity) -> Record | None:
+        return self._records.get(identity)
+
+    def add(self, record: Record) -> None:
+        self._records.pop(record.identity, None)  # it moves to the end
+        self._records[record.identity] = record
+        for origin in record.origins:
+            if record.id is None:
+                self._failed[origin] = record.identity
+            else:
+                self._overtake(origin, record)
+
+    def _overtake(self, origin: Origin, song: Record) -> None:
+        failed = self._records.get(self._failed.get(origin, ()))
+        # The same line, but another key: a line of another file.
+        if failed and (not failed.key or not song.key or failed.key == song.key):
+            del self._records[failed.identity]
+
+    def list(self) -> list[Record]:
+        return list(self._records.values())
+
+
+def parse(line: bytes) -> Record:
+    """Make a record of a line.
+
+    Raises:
+        ValueError: it is no line of ours, damaged, or names a file outside the directory.
+    """
+    try:
+        record = structure(loads(line))
+    except BadAnswer as error:
+        raise ValueError("it is no JSON") from error
+    for name in FILES:
+        _refuse_outside(name, getattr(record, name))
+    return record
+
+
+def structure(values: object) -> Record:
+    """Make a record of a line's values.
+
+    Raises:
+        ValueError: they are no line of ours.
+    """
+    if not isinstance(values, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 - see Raises
+    try:
+        return _CONVERTER.structure(values, Record)
+    except BaseValidationError as error:
+        faults = transform_error(error, path="line", format_exception=_fault)
+        raise ValueError("; ".join(faults[:3])) from error
+
+
+_CONVERTER = make_converter()
+
+
+def _fault(error: BaseException, _kind: type | None) -> str:
+    return "a field is missing" if isinstance(error, KeyError) else str(error)
+
+
+def begins_like_ours(line: bytes) -> bool:
+    """Answer whether a damaged line, or the half of one, may be one that we wrote."""
+    return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
+
+
+def _refuse_outside(name: str, path: str | None) -> None:
+    """Refuse what could make us read, or link to, a file that is none of ours."""
+    if path is None:
+        return
+    plain = PurePosixPath(path)
+    if (
+        not plain.parts
+        or "\0" in path
+        or "\\" in path
+        or ".." in plain.parts
+        or plain.is_absolute()
+        or PureWindowsPath(path).anchor
+    ):
+        raise ValueError(f"{name} {path!r} leads outside the directory")
+
+
+def without_empty_origin(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what `--json` leaves out."""
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None or name not in ("line", "key")
+    }

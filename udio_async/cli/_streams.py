@@ -1,0 +1,143 @@
+"""The standard streams, as they really are: closed, broken, or of few characters.
+
+A daemon has none, a terminal goes away with its ssh session, a disk is full. stdout is what the
+command is for, so its loss is told; stderr only tells, and there is nobody to tell that it is gone.
+"""
+
+import codecs
+import io
+import os
+import select
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_STDOUT, _STDERR = 1, 2
+_PATIENCE = 1.0
+"""Seconds that a line on stderr may hold up everything else."""
+
+
+def _lenient(error: UnicodeError) -> tuple[bytes, int]:
+    """Write a title that the terminal's encoding lacks without the character, and go on.
+
+    Bytes of a file name that are no text are written as they are: it may be copied.
+    """
+    assert isinstance(error, UnicodeEncodeError)
+    codes = map(ord, error.object[error.start : error.end])
+    return bytes(code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else 0x3F for code in codes), error.end
+
+
+_LENIENT = "udio_async.lenient"
+codecs.register_error(_LENIENT, _lenient)
+
+
+class StdoutLost(OSError):
+    """Nothing can be written to stdout any more. It has no `errno`: click would end the process."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _Stdout(io.FileIO):
+    """Says that it is stdout which failed, and lets what is still buffered go nowhere."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            while (written := super().write(data)) is None:  # somebody made the pipe non-blocking
+                select.select([], [self], [])
+        except OSError as error:
+            lead_nowhere(self.fileno())
+            raise StdoutLost(error) from error
+        return written
+
+
+class _Stderr(io.FileIO):
+    """Takes for written what cannot be written."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            written = super().write(data)
+            if written is None and select.select([], [self], [], _PATIENCE)[1]:
+                written = super().write(data)
+        except OSError:
+            lead_nowhere(self.fileno())
+            written = None
+        return memoryview(data).nbytes if written is None else written
+
+
+def as_lost(error: OSError) -> StdoutLost:
+    """Return what went wrong at stdout, where that is not guarded: on Windows."""
+    if isinstance(error, StdoutLost):
+        return error
+    lead_nowhere(sys.stdout.fileno())  # what is still buffered would fail again at the end
+    return StdoutLost(error)
+
+
+def lead_nowhere(descriptor: int) -> None:
+    """Let whatever is still written there be lost, without an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+@contextmanager
+def usable_streams() -> Generator[None]:
+    """Open what is closed, and see to what may break. Nothing else may be opened before this.
+
+    Else the journal, or a socket, would get the number of stderr, and our messages with it.
+    """
+    before = sys.stdin, sys.stdout, sys.stderr
+    _open_closed()
+    sys.stdout = _guarded(sys.stdout, _Stdout, _STDOUT)
+    sys.stderr = _guarded(sys.stderr, _Stderr, _STDERR)
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _open_closed() -> None:
+    """Give each closed stream a place that gives and takes nothing.
+
+    In this order: the lowest free number is the first one that is closed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            stream = open(nowhere, mode, encoding="utf-8", errors=_LENIENT, closefd=False)  # noqa: SIM115 - a descriptor, and as long as the process
+            setattr(sys, name, stream)
+
+
+def _is_read_only(descriptor: int) -> bool:
+    """Answer whether it is no better than closed: as where one /dev/null serves as all three."""
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+
+def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
+    """Return the same stream with other manners; what a host has put in its place stays."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.reconfigure(errors=_LENIENT)
+    try:
+        ours = stream.fileno() == descriptor
+    except OSError:
+        return stream
+    if os.name != "posix" or not ours:  # a console of Windows is no file
+        return stream
+    if _is_read_only(descriptor):
+        lead_nowhere(descriptor)
+    with suppress(OSError):
+        stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(kind(descriptor, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=_LENIENT,
+        line_buffering=kind is _Stderr or stream.isatty(),
+    )
