@@ -30,7 +30,7 @@ from tests.sandbox.services import (
 )
 from udio_async.sandbox import Fault, Sandbox
 from udio_async.sandbox._audio import RATE
-from udio_async.sandbox._kinds import NO_CREDIT_STATUSES
+from udio_async.sandbox._kinds import ALL, NO_CREDIT_STATUSES
 
 udioapi = pytest.mark.parametrize("provider", ["udioapi-v1", "udioapi-v2"])
 ENDINGS = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".m4a": "audio/mp4"}
@@ -513,6 +513,25 @@ async def test_callbacks_may_come_with_a_slash_behind_the_address(provider: str)
         assert (await http.post(path, json=body)).status_code == 200
         received = await receiver.wait_for(3)
     assert {each.path for each in received} == {"/hook/?of=me"}
+
+
+@calling
+async def test_each_fault_leaves_the_sandbox_running(provider: str) -> None:
+    """Also where it is called back: there are tasks that never have anything to tell."""
+    kinds = [k.name + f":{next(iter(k.known), 'text')}" * bool(k.detail) for k in ALL.values()]
+    faults = [Fault(kind, match=f"<{kind}>") for kind in kinds]
+    async with (
+        Sandbox(speed=2000, faults=faults) as sandbox,
+        httpx.AsyncClient(base_url=sandbox.base_url, headers=KEY, verify=False) as http,
+        receiving() as receiver,
+    ):
+        path, body = asking_for_calls(provider, f"{receiver.url}/hook")
+        for kind in kinds:
+            await http.post(path, json={**body, "prompt": f"<{kind}>"})
+        await anyio.sleep(0.2)  # more than any song takes at this speed
+        assert (await http.get("/")).status_code == 200
+    possible = [kind for kind in kinds if provider in ALL[kind.partition(":")[0]].providers]
+    assert [submit.fault for submit in sandbox.submits if submit.fault] == possible
 
 
 # The ledger and the dealing -------------------------------------------------------------------

@@ -155,6 +155,8 @@ def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
     """Iterate over the callbacks: seconds after the submit, and the phase that each tells of."""
     entered = [(task.enters_after(phase), phase) for phase in _STAGES]
     due = sorted((after, phase) for after, phase in entered if after is not None)
+    if not due:  # it stays where nothing is told
+        return
     end = due[-1][0]
     if task.fault == "skipped_callbacks":
         yield due[-1]
