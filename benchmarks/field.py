@@ -23,6 +23,7 @@ import os
 import random
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -39,7 +40,7 @@ import udio_async as ua
 from udio_async.sandbox import Fault
 
 SPEED = 600.0
-PATIENCE = 400.0
+PATIENCE = 240.0
 """Seconds for a batch: what has not come by then is missing."""
 DEADLINE = 60.0
 """Seconds for a song, instead of half an hour."""
@@ -181,9 +182,9 @@ async def from_shell(options: Sequence[str], arrived: Arrived, directory: Path) 
     arguments = ["batch", str(requests), "--out", str(directory / "songs"), "--yes", "--json"]
     for line in await shell(*arguments, "--max-active", "100", "--quiet", *options):
         came = arrived[line["key"]]
-        if line["path"]:
+        if line.get("path"):
             came.take_file(line["id"], Path(line["path"]))
-        if line["error"]:
+        if line.get("error"):
             came.errors.append((line["error"]["type"], line["error"]["message"]))
 
 
@@ -194,7 +195,7 @@ async def shell(*arguments: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryFile() as output:
         with anyio.move_on_after(PATIENCE):
             await anyio.run_process(
-                command, check=False, stdout=output, stderr=None, env=environment
+                command, check=False, stdout=output, stderr=subprocess.DEVNULL, env=environment
             )
         output.seek(0)
         return [json.loads(line) for line in output if line.endswith(b"\n")]
