@@ -271,7 +271,9 @@ class Submitter:
         try:
             address = await self._address(work.request, entry)
             work.departure.hand_over()
-            work.task_id = await self.provider.submit(http, work.request, address)
+            work.task_id = await self.provider.submit(
+                self.poller.listening(http), work.request, address
+            )
         except Exception as error:  # noqa: BLE001  # an adapter may let out anything
             return await self._settle(work, entry, error)
         except BaseException:  # the client is being closed for good
