@@ -53,8 +53,10 @@ class Client:
         max_in_doubt: submits in doubt after which nothing more is sent.
         max_submits: songs that this client may have accepted or in doubt; None for no limit.
         max_credits: credits that it may spend, where the provider's price is known.
-        http_client: an `httpx.AsyncClient` of yours, used as it is and left open.
-        trust_env: take proxies from the environment.
+        http_client: an `httpx.AsyncClient` of yours, used with its headers, cookies, auth, hooks
+            and time-outs as far as a paid request allows (docs/networks.md), and left open.
+        trust_env: take proxies and certificates from the environment, as httpx does:
+            `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`.
         on_event: called with an `Event` for whatever happens to a song; it must not block.
     """
 
@@ -72,7 +74,7 @@ class Client:
         max_submits: int | None = None,
         max_credits: float | None = None,
         http_client: AsyncClient | None = None,
-        trust_env: bool = False,
+        trust_env: bool = True,
         on_event: Observer | None = None,
     ) -> None:
         if isinstance(provider, type) or not isinstance(provider, Provider):
