@@ -70,6 +70,7 @@ from .providers import (
     UdioApiV1,
     UdioApiV2,
     provider_named,
+    request_of,
 )
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ __all__ = [
     "WaitExpired",
     "hand_over",
     "provider_named",
+    "request_of",
 ]
 
 

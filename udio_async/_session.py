@@ -37,6 +37,7 @@ from ._urls import is_loopback
 from .journal import Entry, Journal, State
 from .journal.keys import BatchKeys
 from .journal.store import JobStore
+from .providers import request_of
 from .providers.base import Provider, account_of
 
 RESUMED = frozenset({State.PLANNED, State.SENDING, State.ACCEPTED, State.READY, State.IN_DOUBT})
@@ -284,8 +285,7 @@ class Session:
 
     def request_of(self, entry: Entry) -> SongRequest:
         """Return the request of a job, with the job's key."""
-        request = SongRequest.from_json(entry.request, self.provider.traits.options)
-        return attrs.evolve(request, key=entry.key)
+        return request_of(entry, provider=self.provider)
 
     def _hand_over(self, tracked: TrackedTask) -> None:
         """Take in that somebody has the songs of a task.
