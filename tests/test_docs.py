@@ -62,7 +62,7 @@ async def test_a_block_runs(code: str, tmp_path: Path) -> None:
                 assert len(list((tmp_path / "songs").glob("*.mp3"))) == 4
                 assert len(sandbox.ledger) == 2
                 return
-            async with ua.Client(provider, journal="other.db") as client:
+            async with ua.Client(provider, journal="songs.db") as client:
                 job = await client.submit("a song")
                 names |= {"client": client, "job": job, "key": job.key}
                 await run(code, names)
