@@ -268,7 +268,7 @@ Printed by `tests/test_answers.py`, which runs a client against each of these an
 
 In any case, with blanks, dashes or underscores. A word that nobody has documented is waited with
 while anything moves (stage, percentage, songs), and then for three times as long as a song usually
-takes; the error quotes it. A task that ended badly has in `error.songs` what arrived all the same."""
+takes; the error quotes it. What arrived of a task that ended badly is in `error.songs`."""
 LOOKS = """## Looks
 
 JSON with this status, udioapi v2. Other songs and submits go on in every case."""
