@@ -53,11 +53,10 @@ async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: 
     Raises:
         Unfinished: the tasks were ended before it had finished.
     """
+    if tasks.cancel_scope.cancel_called:
+        raise Unfinished("the client is closed")
     promise = _Promise[T]()
-    try:
-        tasks.start_soon(promise.keep, func, *args)
-    except RuntimeError:  # nothing can be started any more
-        raise Unfinished("the client is closed") from None
+    tasks.start_soon(promise.keep, func, *args)
     await promise.done.wait()
     return promise.result()
 

@@ -29,6 +29,7 @@ UdioError
 │   └── LinkExpired
 ├── JournalError             cannot be trusted to remember: nothing more is submitted
 │   └── AnotherAccount           it was made with another key
+├── DiskUnavailable          files of songs cannot be written: nothing more is submitted
 ├── ClientClosed             the client was closed before the request left
 └── CallbackRejected         forged or unreadable
 """
@@ -220,6 +221,12 @@ class JournalError(UdioError):
 
 class AnotherAccount(JournalError):
     """The journal was made with another provider or API key. Nothing was changed."""
+
+
+class DiskUnavailable(UdioError):
+    """The last download could not be written, nor can another file like it. Nothing was sent."""
+
+    stops_batch = True
 
 
 class ClientClosed(UdioError, RuntimeError):

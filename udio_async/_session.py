@@ -14,6 +14,7 @@ from collections.abc import (
     Iterable,
 )
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from ._http import AsyncClient, Http, HttpSender
 from ._job import Job
 from ._polling import Poller, PollPolicy, TrackedTask
 from ._records import CallbackNews, Credits, Song, SongRequest, Stage, Task
+from ._room import Room
 from ._submit import Submitter
 from ._urls import is_loopback
 from .journal import Entry, Journal, State
@@ -115,6 +117,7 @@ class Session(AsyncContextManagerMixin):
         self._tasks, self._http = tasks, http
         self._store = JobStore(journal, tasks, provider=self.provider.name)
         self._gate = SubmitGate(options.submits)
+        self._room = Room()
         self._counter = CreditCounter(self.provider, http, journal)
         self._poller = Poller(
             self.provider,
@@ -134,6 +137,7 @@ class Session(AsyncContextManagerMixin):
             store=self._store,
             gate=self._gate,
             counter=self._counter,
+            room=self._room,
             resubmit_doubts=options.submits.resubmit_doubts,
             observer=options.observer,
         )
@@ -289,6 +293,7 @@ class Session(AsyncContextManagerMixin):
                     f"the owner of job {key} has said that its task is not {before.task_id}",
                     provider=self.provider.name,
                     task_id=before.task_id,
+                    charged="unknown",
                 ),
             )
 
@@ -320,9 +325,16 @@ class Session(AsyncContextManagerMixin):
 
     # Files
 
-    async def download(self, songs: list[Song], **how: object) -> list[Saved | Exception]:
+    async def download(
+        self, songs: list[Song], *, directory: Path, covers: bool, tags: bool
+    ) -> list[Saved | Exception]:
         """Save the audio of songs, and keep which of them their owner has now."""
-        results = await self._downloads.save(songs, **how)  # type: ignore[arg-type]  # the same names
+        results = await self._downloads.save(songs, directory=directory, covers=covers, tags=tags)
+        for result in results:
+            if isinstance(result, Saved):
+                self._room.took(directory, result.size)
+            elif isinstance(result, OSError):
+                self._room.refused(directory)
         saved: dict[str, list[str]] = {}
         for song, result in zip(songs, results, strict=True):
             key = await self._key_of(song)

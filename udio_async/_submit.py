@@ -17,6 +17,7 @@ from ._gate import SubmitGate
 from ._http import Departure, HttpSender, PaidHttp
 from ._polling import Poller, TrackedTask
 from ._records import CallbackAddress, SongRequest, Stage
+from ._room import Room
 from .journal import Entry, State
 from .journal.jobs import remembered_error
 from .journal.store import JobStore
@@ -66,6 +67,7 @@ class Submitter:
     store: JobStore
     gate: SubmitGate
     counter: CreditCounter
+    room: Room
     resubmit_doubts: bool = False
     observer: Observer | None = None
     addresses: Addresses | None = None
@@ -243,6 +245,7 @@ class Submitter:
                     http.give_back()
                     await self.gate.pause()
                     await http.take_turn()
+                await self.room.check()
             tracked = await self._paid_step(work, known, http)
         except UdioError as caught:
             error = caught

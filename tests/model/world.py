@@ -12,9 +12,9 @@ import anyio
 import attrs
 import httpx
 
-from tests.test_download import MP3
 from udio_async import Apiframe, UdioApiV1, UdioApiV2
 
+MP3 = (bytes.fromhex("fffb9064") + bytes(413)) * 8
 Provider = UdioApiV1 | UdioApiV2 | Apiframe
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[bool]]
 """Posts a callback; tells whether it was acknowledged."""
@@ -46,6 +46,8 @@ class Order:
     """When the first byte of the submit left."""
     acknowledged: bool = False
     """Whether the client has said that it knows of it, to a callback."""
+    delivered: bool = False
+    """Whether it has been given the songs so."""
 
     def word(self, now: float) -> str:
         """How far it is: not begun, "text", or its end."""
@@ -163,6 +165,7 @@ class World:
             body = json.dumps(shown).encode()
             acknowledged = await self.post(url, body, {"x-webhook-secret": secret})
             order.acknowledged = order.acknowledged or acknowledged
+            order.delivered = order.delivered or (acknowledged and word == "complete")
             self.note(f"callback of {order.task_id}: {word}, taken: {acknowledged}")
 
     # Looks and files
@@ -225,6 +228,8 @@ class Process:
     """One run of the user's program. What is killed sends nothing and writes nothing down."""
 
     killed: bool = False
+    closed_at: float = float("inf")
+    """When it began to close its client."""
 
 
 class Network:

@@ -30,6 +30,7 @@ _ADVICE = {
     "RateLimited": "Run the batch again later.",
     "Unreachable": "Run the batch again later.",
     "SubmitInDoubt": "Look at your account, then end the doubt with `udio-async resolve`.",
+    "DiskUnavailable": "Make room, or allow us to write there, and run the batch again.",
     "NotSaved": "Make room, or allow us to write there, and run the batch again.",
     "WaitExpired": "Run `udio-async resume`: the song may be done by now.",
     "LinkExpired": "Run `udio-async resume`: it asks for a new link.",

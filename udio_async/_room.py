@@ -1,0 +1,59 @@
+"""Whether songs can be kept: what cannot be saved is not bought."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import anyio.to_thread
+import attrs
+
+from ._errors import DiskUnavailable
+
+_UNKNOWN = 4 << 20
+"""Bytes of a song, before any was saved."""
+_BLOCK = 1 << 20
+
+
+@attrs.define(eq=False)
+class Room:
+    """Remembers that a directory took no file, until it takes one again."""
+
+    _refusing: Path | None = None
+    _largest: int = 0
+    """Bytes of the largest file so far."""
+
+    def took(self, directory: Path, size: int) -> None:
+        """Take in that a file of so many bytes was written to a directory."""
+        self._largest = max(self._largest, size)
+        if directory == self._refusing:
+            self._refusing = None
+
+    def refused(self, directory: Path) -> None:
+        """Take in that a directory did not take a file."""
+        self._refusing = directory
+
+    async def check(self) -> None:
+        """Go no further while a directory would refuse the next song, too.
+
+        Raises:
+            DiskUnavailable: it would.
+        """
+        directory = self._refusing
+        if directory is None:
+            return
+        try:
+            await anyio.to_thread.run_sync(_write, directory, self._largest or _UNKNOWN)
+        except OSError as error:
+            raise DiskUnavailable(
+                f"nothing more is submitted, as {directory} takes no files: {error.strerror}; make "
+                "room there, or allow writing, and ask again. What was paid for is not lost."
+            ) from error
+        if self._refusing == directory:
+            self._refusing = None
+
+
+def _write(directory: Path, size: int) -> None:
+    """Write a file of this size, and take it away again."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=directory, buffering=0) as file:
+        while (left := size - file.tell()) > 0:
+            file.write(bytes(min(_BLOCK, left)))
