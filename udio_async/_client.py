@@ -18,7 +18,7 @@ from anyio import AsyncContextManagerMixin
 
 from ._audit import Audit
 from ._batch import Batch, check_count
-from ._download import Saved
+from ._download import PATIENCE, Saved
 from ._errors import InvalidRequest
 from ._events import Observer, guarded
 from ._gate import SubmitPolicy
@@ -334,13 +334,15 @@ class Client(AsyncContextManagerMixin):
         *,
         covers: bool = False,
         tags: bool = False,
+        patience: float = PATIENCE,
     ) -> list[Saved]:
         """Save the audio of finished songs into `directory`, and return the files in order.
 
-        A file appears under its final name only when it is whole; one that is there already is
-        returned as it is, and a file of somebody else is left alone. A link that has expired is
-        refreshed by one look. Songs that failed have no audio and are skipped. A job whose songs
-        are all saved is delivered: `resume` does not hand it out again.
+        A file appears under its final name only when it is whole, with the ending of what it is;
+        one that is there already is returned as it is, and a file of somebody else is left alone.
+        A link that has expired is refreshed by one look. Songs that failed have no audio and are
+        skipped. A job whose songs are all saved is delivered: `resume` does not hand it out again.
+        docs/downloads.md says what is done about each answer and each refusal of the disk.
 
         Args:
             songs: as `generate`, `Job.songs()` and `Outcome.songs` give them, or the outcome
@@ -348,10 +350,12 @@ class Client(AsyncContextManagerMixin):
             directory: is made if it is not there.
             covers: save each cover beside its song; one that does not come is logged.
             tags: write title, lyrics, style and cover into the file (extra `tags`).
+            patience: seconds after a song was completed for which its file is waited for, where
+                it is not served at once.
 
         Raises:
-            DownloadFailed: `NotAudio`, `Truncated` or `LinkExpired` say why. The other songs
-                are saved all the same, and `resume` hands this one out again.
+            DownloadFailed: `NotServedYet`, `LinkExpired`, `NotAudio` or `Truncated` say why. The
+                other songs are saved all the same, and `resume` hands this one out again.
             OSError: the disk did not take it. The same goes for the others.
             InvalidRequest: these are no songs, or mutagen is missing. Nothing was fetched.
         """
@@ -360,8 +364,9 @@ class Client(AsyncContextManagerMixin):
         wanted = [song for song in _as_songs(songs) if song.error is None]
         if tags:
             check_can_tag()
+        _check_patience(patience)
         results = await self._open().download(
-            wanted, directory=Path(directory), covers=covers, tags=tags
+            wanted, directory=Path(directory), covers=covers, tags=tags, patience=patience
         )
         for result in results:
             if isinstance(result, Exception):
@@ -444,6 +449,11 @@ def _check_amount(name: str, value: object) -> None:
         or not 0 < value < math.inf
     ):
         raise InvalidRequest(f"{name} is {value!r}; give a number above 0")
+
+
+def _check_patience(value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise InvalidRequest(f"patience is {value!r}; give seconds, 0 or more")
 
 
 def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:

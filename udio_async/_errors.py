@@ -26,6 +26,7 @@ UdioError
 ├── DownloadFailed           the song is safe at the provider, the file is not here
 │   ├── NotAudio
 │   ├── Truncated
+│   ├── NotServedYet
 │   └── LinkExpired
 ├── JournalError             cannot be trusted to remember: nothing more is submitted
 │   └── AnotherAccount           it was made with another key
@@ -206,11 +207,15 @@ class NotAudio(DownloadFailed):
 
 
 class Truncated(DownloadFailed):
-    """The audio ended early."""
+    """The audio ended early, each time."""
+
+
+class NotServedYet(DownloadFailed):
+    """The song was completed moments ago, and its file is not served yet."""
 
 
 class LinkExpired(DownloadFailed):
-    """The link is no longer served."""
+    """The link is no longer served, and the provider has no other."""
 
 
 class JournalError(UdioError):

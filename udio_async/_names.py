@@ -6,6 +6,7 @@ import re
 import sys
 import unicodedata
 
+from ._formats import SUFFIXES, Suffix
 from ._records import Song
 
 _TITLE_BYTES = 110
@@ -20,7 +21,7 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 _PART = re.compile(r".+-[0-9a-f]{12}\.[a-z0-9]{2,5}\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
-def file_name(song: Song, encoding: str | None = None) -> str:
+def file_name(song: Song, encoding: str | None = None, suffix: Suffix = ".mp3") -> str:
     """Name the file after the title and a fingerprint of provider, task and song; valid everywhere.
 
     Not after the id's first letters: those of one task may share them, and their title too. And
@@ -28,7 +29,13 @@ def file_name(song: Song, encoding: str | None = None) -> str:
     UTF-8, as `encoding` or the system says, it is of ASCII: that means the same in every locale.
     """
     encoding = sys.getfilesystemencoding() if encoding is None else encoding
-    return _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
+    name = _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
+    return name.removesuffix(".mp3") + suffix
+
+
+def file_names(song: Song) -> tuple[str, ...]:
+    """Return what the song may be called, as its file may be of any kind; the usual one first."""
+    return tuple(file_name(song, suffix=suffix) for suffix in SUFFIXES)
 
 
 def former_names(song: Song) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ poller, the connections. Everything is given to each of them as it is made.
 """
 
 import logging
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -27,7 +28,7 @@ from ._addresses import Addresses
 from ._audit import Audit, CreditCounter
 from ._batch import Batch
 from ._concurrency import LastingTasks, outlast, owned
-from ._download import Downloads, Saved
+from ._download import Downloads, Readiness, Saved
 from ._errors import GenerationFailed, InvalidRequest, UdioError, WaitExpired
 from ._events import Event, Observer
 from ._gate import SubmitGate, SubmitPolicy
@@ -47,6 +48,8 @@ RESUMED = frozenset({State.PLANNED, State.SENDING, State.ACCEPTED, State.READY, 
 """What `resume` takes up: what is kept for it, and what is or may be paid for and is not here."""
 _LEARN_FROM = 200
 """Songs of earlier runs from which the schedule learns, at most."""
+_OLD = 1800.0
+"""Seconds after its submit from which a task of an earlier run was hardly completed just now."""
 _GRACE = 30.0
 """Seconds that leaving waits for submits on the wire: each may be a paid song."""
 _CONFIRMED_BY = 3
@@ -141,7 +144,14 @@ class Session(AsyncContextManagerMixin):
             resubmit_doubts=options.submits.resubmit_doubts,
             observer=options.observer,
         )
-        self._downloads = Downloads(http, refresh=self._refreshed, local=self.is_local)
+        self._ready = Readiness()
+        self._downloads = Downloads(
+            http,
+            refresh=self._refreshed,
+            age=self._age_of,
+            local=self.is_local,
+            disk=self._room,
+        )
         if self._public_url is not None:
             self.take_callbacks(self._public_url)
 
@@ -267,6 +277,8 @@ class Session(AsyncContextManagerMixin):
     def _task_ended(self, tracked: TrackedTask) -> None:
         self._gate.count_ended()
         entry, error = tracked.entry, tracked.error
+        if tracked.task.stage.is_final and not _is_old(tracked):
+            self._ready.note(tracked.task_id)
         if entry is None or entry.state is not State.ACCEPTED:
             return
         if error is None:
@@ -326,15 +338,12 @@ class Session(AsyncContextManagerMixin):
     # Files
 
     async def download(
-        self, songs: list[Song], *, directory: Path, covers: bool, tags: bool
+        self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
     ) -> list[Saved | Exception]:
         """Save the audio of songs, and keep which of them their owner has now."""
-        results = await self._downloads.save(songs, directory=directory, covers=covers, tags=tags)
-        for result in results:
-            if isinstance(result, Saved):
-                self._room.took(directory, result.size)
-            elif isinstance(result, OSError):
-                self._room.refused(directory)
+        results = await self._downloads.save(
+            songs, directory=directory, covers=covers, tags=tags, patience=patience
+        )
         saved: dict[str, list[str]] = {}
         for song, result in zip(songs, results, strict=True):
             key = await self._key_of(song)
@@ -353,6 +362,17 @@ class Session(AsyncContextManagerMixin):
             return song.job_key
         entry = await self._store.journal.of_task(song.task_id)
         return None if entry is None else entry.key
+
+    async def _age_of(self, song: Song) -> float | None:
+        """Return the seconds since a song was completed, as far as this or its journal knows."""
+        age = self._ready.age(song.task_id)
+        if age is not None or not song.task_id:
+            return age
+        entry = await self._store.journal.of_task(song.task_id)
+        if entry is None or not entry.submitted_at:
+            return None
+        took = self.provider.traits.typical_duration if entry.took is None else entry.took
+        return max(0.0, time.time() - entry.submitted_at - took)
 
     async def _refreshed(self, song: Song) -> Song | None:
         """Look once at a song whose link is not good any more."""
@@ -406,6 +426,12 @@ class Session(AsyncContextManagerMixin):
                 songs=entry.songs,
             )
             observer(Event(kind="healed", provider=self.provider.name, task=task))
+
+
+def _is_old(tracked: TrackedTask) -> bool:
+    """Whether a task was probably completed long before it was seen: in an earlier run."""
+    submitted_at = 0.0 if tracked.entry is None else tracked.entry.submitted_at
+    return tracked.resumed and time.time() - submitted_at > _OLD
 
 
 def as_request(request: object) -> SongRequest:

@@ -25,7 +25,7 @@ def make_mp3(seed: object, frames: int = 400) -> bytes:
 
 RESUMABLE = ("cut", "reset", "stall", "drip")
 LIES = ("too long", "no such part", "another part", "changed", "weak", "no range", "gzip", "busy")
-HOPELESS = ("page", "short", "half")
+HOPELESS = ("page", "short")
 """Whatever is tried, no whole song comes of it."""
 
 

@@ -1,14 +1,15 @@
 """The one place that imports httpx: every byte that leaves or comes in passes here.
 
 It is a package because it has several topics: who asks (`account`), what is said (`messages`),
-how connections are lent (`transport`), one exchange (`exchange`), and the door (`sender`).
+how connections are lent (`transport`), one exchange (`exchange`), how bodies are decoded
+(`encoding`), and the door (`sender`).
 """
 
 import httpx
 
 from .account import Account, ApiKey
 from .departure import Departure
-from .exchange import MAX_BODY
+from .exchange import MAX_BODY, MAX_DOWNLOAD
 from .messages import Call, Http, LinkRefused, Receiver, Reply, installed_version
 from .sender import MAX_DOWNLOADS, HttpSender, PaidHttp
 from .transport import LeasedTransport
@@ -18,6 +19,7 @@ AsyncClient = httpx.AsyncClient
 
 __all__ = [
     "MAX_BODY",
+    "MAX_DOWNLOAD",
     "MAX_DOWNLOADS",
     "Account",
     "ApiKey",

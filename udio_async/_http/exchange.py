@@ -1,45 +1,72 @@
 """One request and its answer: within a deadline, and with every failure in our own words."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import anyio
 import attrs
 import httpx
+from anyio.lowlevel import checkpoint
 
 from .._errors import BadAnswer, ClientClosed, Unreachable
 from .._urls import is_private_host
 from .departure import Departure
+from .encoding import Decoder, codings_of
 from .messages import LinkRefused, Receiver, Reply
 from .transport import CLOSE_TIMEOUT
 
 MAX_BODY = 1024 * 1024
-"""Bytes of an API answer that are read, at most."""
+"""Bytes of an API answer that are read, at most, encoded or decoded."""
+MAX_DOWNLOAD = 256 * 1024 * 1024
+"""Bytes of an encoded download that are read. What is decoded its receiver counts."""
+_OF_THE_CODING = ("content-length", "content-range", "etag")
+"""Headers that speak of the encoded bytes, which a receiver never sees."""
 Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 @attrs.define
 class Incoming:
-    """What has come in so far. Each step tells whether more is wanted."""
+    """What has come in so far, decoded. Each step tells whether more is wanted."""
+
+    most: ClassVar[int] = MAX_BODY
 
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
     body: bytearray = attrs.field(factory=bytearray, repr=False)
     cut: str | None = None
+    decoder: Decoder | None = attrs.field(default=None, init=False)
 
     async def begin(self, response: httpx.Response) -> bool:
         self.status = response.status_code
         self.headers = dict(response.headers.items())
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
-            self.cut = "it is encoded, which nobody asked for"
+        codings = codings_of(self.headers.get("content-encoding", ""))
+        self.decoder = Decoder(codings, most=self.most) if codings else None
         return True
 
     async def take(self, chunk: bytes) -> bool:
-        room = MAX_BODY - len(self.body)
-        self.body += chunk[:room]
-        if len(chunk) > room:
-            self.cut = f"it is longer than {MAX_BODY} bytes"
-        return len(chunk) <= room
+        if self.decoder is None:
+            return await self.keep(chunk)
+        return await self._keep_decoded(self.decoder, self.decoder.feed(chunk))
+
+    async def end(self) -> None:
+        """Take what was held back, as there is no more."""
+        if self.decoder is not None:
+            await self._keep_decoded(self.decoder, self.decoder.end())
+
+    async def _keep_decoded(self, decoder: Decoder, pieces: Iterator[bytes]) -> bool:
+        for piece in pieces:
+            if piece and not await self.keep(piece):
+                return False
+            await checkpoint()  # a few bytes may become very many
+        self.cut = self.cut or decoder.flaw
+        return decoder.flaw is None
+
+    async def keep(self, data: bytes) -> bool:
+        room = self.most - len(self.body)
+        self.body += data[:room]
+        if len(data) > room:
+            self.cut = f"it is longer than {self.most} bytes"
+        return len(data) <= room
 
     def reply(self) -> Reply:
         assert self.status is not None
@@ -49,6 +76,8 @@ class Incoming:
 @attrs.define
 class Download(Incoming):
     """Hands everything on, and remembers why the receiver wanted no more."""
+
+    most: ClassVar[int] = MAX_DOWNLOAD
 
     receive: Receiver = attrs.field(kw_only=True)
     error: Exception | None = None
@@ -61,12 +90,17 @@ class Download(Incoming):
 
     async def begin(self, response: httpx.Response) -> bool:
         await super().begin(response)
-        if self.cut or self.target:
+        if self.target:
             return False
-        return await self._tell(self.receive.begin(response.status_code, self.headers))
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if self.decoder is None or name not in _OF_THE_CODING
+        }
+        return await self._tell(self.receive.begin(response.status_code, headers))
 
-    async def take(self, chunk: bytes) -> bool:
-        return await self._tell(self.receive.write(chunk))
+    async def keep(self, data: bytes) -> bool:
+        return await self._tell(self.receive.write(data))
 
     async def _tell(self, news: Awaitable[None]) -> bool:
         try:
@@ -218,6 +252,7 @@ async def exchange(
         raise failure
     if failure:
         answer.cut = answer.cut or f"it was cut off: {why}"
+        await answer.end()
 
 
 async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.Response:
@@ -247,6 +282,7 @@ async def _pour(response: httpx.Response, answer: Incoming) -> None:
                     break
             else:
                 whole = True
+                await answer.end()
     finally:
         if not whole:
             await _abandon(chunks)

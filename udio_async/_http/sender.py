@@ -133,9 +133,10 @@ class HttpSender(anyio.AsyncContextManagerMixin):
     ) -> Reply:
         """Fetch a link, without any key, and hand it on as it comes in.
 
-        The reply has no body; `cut` says why the receiver did not get it whole (nor any of it, if
-        it came encoded). `timeout` is in seconds, from the first byte out, over all redirects: 3
-        are followed, to https and public addresses only; with `local` (the provider itself is on
+        The reply has no body; `cut` says why the receiver did not get it whole. What comes encoded
+        is decoded on the way: then the receiver sees no length, range or ETag, which are those of
+        other bytes. `timeout` is in seconds, from the first byte out, over all redirects: 3 are
+        followed, to https and public addresses only; with `local` (the provider itself is on
         loopback) http on loopback is fetched too, and https from anywhere. Ends when its caller
         is cancelled.
 
@@ -146,7 +147,8 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """
         async with self._download_gate:
             deadline = anyio.current_time() + timeout
-            for _ in range(1 + MAX_REDIRECTS):
+            asked = set[str]()
+            while len(asked) <= MAX_REDIRECTS:
                 answer = Download(receive=receive)
                 request = link_request(url, headers or {}, local=local)
                 proxied = self._trust_env and environment_proxy(request.url) is not None
@@ -162,8 +164,13 @@ class HttpSender(anyio.AsyncContextManagerMixin):
                     raise answer.error
                 if not answer.target:
                     return answer.reply()
+                asked.add(url)
                 url = joined(url, answer.target)
-        raise LinkRefused(f"{without_query(url)}: more than {MAX_REDIRECTS} redirects")
+                if url in asked:
+                    raise LinkRefused(f"it redirects in a circle, to {without_query(url)} again")
+        raise LinkRefused(
+            f"it redirects more than {MAX_REDIRECTS} times, at last to {without_query(url)}"
+        )
 
 
 class PaidHttp:

@@ -2,15 +2,13 @@
 
 import os
 import re
-import stat
 from pathlib import Path
 from uuid import uuid4
 
+from .._download import remove_stale
 from .._names import is_part
 from ._failures import BadInput
 
-_TIDY = 3600.0
-"""Seconds after which a part is nobody's any more: a download that goes on writes to its own."""
 _OTHER_PARTS = re.compile(r"\.udio-async|(index|report)(-songs(-\d)?)?\.html")
 """What else is written under such names: the probe below, and pages."""
 _PART_END = re.compile(r"\.[0-9a-f]{8}\.part")
@@ -55,27 +53,12 @@ def part_of(name: str) -> str:
 def sweep(out: Path, now: float) -> int:
     """Remove what a killed run has left half-written, and return how many files these were.
 
-    Only plain files with names of ours, and only those that nobody has written to for an hour by
-    the clock of `prepare_directory`: another run may be busy with its own.
+    `now` is the time by the clock of `prepare_directory`.
     """
-    removed = 0
-    try:
-        with os.scandir(out) as entries:
-            for entry in entries:
-                if _is_part(entry.name) and _is_stale(entry, now):
-                    Path(entry).unlink(missing_ok=True)
-                    removed += 1
-    except OSError:  # that is nothing to stop for
-        pass
-    return removed
+    return remove_stale(out, now, _is_part)
 
 
 def _is_part(name: str) -> bool:
     end = _PART_END.search(name, max(len(name) - len(".01234567.part"), 0))
     ours = end is not None and _OTHER_PARTS.fullmatch(name[: end.start()]) is not None
     return ours or is_part(name)
-
-
-def _is_stale(entry: "os.DirEntry[str]", now: float) -> bool:
-    found = entry.stat(follow_symlinks=False)
-    return stat.S_ISREG(found.st_mode) and found.st_mtime < now - _TIDY

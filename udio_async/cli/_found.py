@@ -11,8 +11,9 @@ from pathlib import Path
 
 from .._download import MAX_FILE, Saved
 from .._errors import DownloadFailed
-from .._mp3 import NoMp3, measure
-from .._names import file_name, former_names
+from .._formats import Measured, NoAudio, measure
+from .._formats.files import bytes_of
+from .._names import file_names, former_names
 from .._records import Song
 from ._manifest import leads_outside, place_of
 from ._record import Record
@@ -27,8 +28,8 @@ def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | No
     Raises:
         DownloadFailed: it was moved away, and a link to something else is in its place.
     """
-    today = directory / file_name(song)
-    if today.is_file() and not today.is_symlink():
+    today = [directory / name for name in file_names(song)]
+    if any(path.is_file() and not path.is_symlink() for path in today):
         return None
     links = []
     for place in _places(song, directory, record):
@@ -38,7 +39,7 @@ def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | No
             if record is not None and is_same(place, record):
                 return _saved(place, directory, record)
             links.append(place)
-        elif place != today and _is_whole(place):
+        elif place not in today and _is_whole(place):
             return _saved(place, directory, record)
     if links:
         raise DownloadFailed(
@@ -56,8 +57,9 @@ def is_here(song: Song, directory: Path, record: Record | None) -> bool:
 
 
 def _places(song: Song, directory: Path, record: Record | None) -> Iterator[Path]:
-    """Iterate over where the song may be, today's name first."""
-    yield directory / file_name(song)
+    """Iterate over where the song may be, today's names first."""
+    for name in file_names(song):
+        yield directory / name
     told = [record.path] if record is not None and record.path is not None else []
     for name in (*told, *former_names(song)):
         yield place_of(directory, name)
@@ -65,18 +67,22 @@ def _places(song: Song, directory: Path, record: Record | None) -> Iterator[Path
 
 def _is_whole(path: Path) -> bool:
     try:
-        return path.is_file() and path.stat().st_size <= MAX_FILE and _seconds(path) is not None
-    except OSError:
+        return path.is_file() and path.stat().st_size <= MAX_FILE and _measured(path).whole
+    except (OSError, NoAudio):
         return False
 
 
+def _measured(path: Path) -> Measured:
+    with bytes_of(path) as data:
+        return measure(data)
+
+
 def _seconds(path: Path) -> float | None:
-    """Return how long it plays; None if it breaks off, or is no MP3."""
+    """Return how long it plays; None where that is not known."""
     try:
-        measured = measure(path.read_bytes())
-    except NoMp3:
+        return _measured(path).seconds
+    except NoAudio:
         return None
-    return measured.seconds if measured.whole else None
 
 
 def _saved(path: Path, directory: Path, record: Record | None) -> Saved:
@@ -89,5 +95,5 @@ def _saved(path: Path, directory: Path, record: Record | None) -> Saved:
         cover=beside if beside is not None and beside.is_file() else None,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
-        duration=known if known is not None else _seconds(path) or 0.0,
+        duration=known if known is not None else _seconds(path),
     )

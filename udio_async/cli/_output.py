@@ -92,6 +92,8 @@ class SongLine:
     """Where its request stands in the input file."""
     key: str | None = None
     """What its request was called there."""
+    mismatch: str | None = None
+    """What the provider said of the file that is not so."""
 
     @classmethod
     def from_song(
@@ -105,7 +107,7 @@ class SongLine:
         """Tell a song and where it was saved."""
         names = [field.name for field in attrs.fields(cls) if hasattr(song, field.name)]
         known = {name: getattr(song, name) for name in names if name != "error"}
-        if saved is not None and song.duration is None:  # apiframe states none
+        if saved is not None and saved.duration is not None and not _is_stated(song, saved):
             known["duration"] = round(saved.duration, 2)
         return cls(
             **known,
@@ -114,8 +116,14 @@ class SongLine:
             sha256=saved.sha256 if saved else None,
             size=saved.size if saved else None,
             error=error,
+            mismatch=saved.mismatch if saved else None,
             **about,
         )
+
+
+def _is_stated(song: Song, saved: Saved) -> bool:
+    """Whether the provider tells how long the song plays (apiframe does not), and rightly so."""
+    return song.duration is not None and saved.mismatch is None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,329 @@
+"""What keeps a file back is waited for while that can help, and then told for what it is.
+
+Run as a program, this file prints the tables into docs/downloads.md again.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.kit import fault_server as faults
+from tests.kit.clocks import virtual_backend
+from udio_async import DownloadFailed, LinkExpired, NotAudio, NotServedYet, Truncated
+from udio_async._download import Readiness
+from udio_async._download.answers import BYTES, RULES, Rule, rule_of
+from udio_async._download.disk import DISK_RULES, WRITING, DiskRule
+
+from .kit import FILE, MP3, SECONDS, Provider, Waits, bench, song_at, then_file, waits
+
+__all__ = ["waits"]  # a fixture
+
+PAGE = Path(__file__).parents[2] / "docs" / "downloads.md"
+_TABLE = re.compile(r"(<!-- printed from the rules -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+# The page ------------------------------------------------------------------------------------
+
+
+def help_of(rule: Rule) -> str:
+    """What is done, in the order in which it is done."""
+    parts = []
+    if rule.relink:
+        parts.append("a look for a new link" + (", if it is signed" if rule.only_signed else ""))
+    if rule.late:
+        parts.append("waited for while the song is new")
+    if rule.again:
+        parts.append("tried 5 times")
+    return "; ".join(parts) or "nothing helps"
+
+
+def answers_table(rules: Iterable[Rule]) -> str:
+    rows = [
+        "| seen | what is done | error in the end | of a new song |",
+        "| --- | --- | --- | --- |",
+    ]
+    for rule in rules:
+        new = rule.kind_when_new or rule.kind
+        rows.append(
+            f"| {rule.seen} | {help_of(rule)} | `{rule.kind.__name__}` | `{new.__name__}` |"
+        )
+    return "\n".join(rows)
+
+
+def disk_table(rules: Iterable[DiskRule]) -> str:
+    rows = ["| step | errors | what is done | remedy in the error |", "|" + " --- |" * 4]
+    for rule in rules:
+        steps = ", ".join(step.value for step in rule.steps)
+        steps = "any other" if rule.steps == WRITING else steps
+        names = ", ".join(rule.names) or "any other"
+        rows.append(f"| {steps} | {names} | {rule.done.value} | {rule.remedy} |")
+    return "\n".join(rows).replace("{folder}", "FOLDER")
+
+
+def printed(page: str) -> str:
+    tables = iter([answers_table(RULES), answers_table(BYTES), disk_table(DISK_RULES)])
+    return _TABLE.sub(lambda found: f"{found[1]}\n{next(tables)}\n\n{found[2]}", page)
+
+
+def test_the_tables_of_the_page_are_printed_from_the_rules() -> None:
+    """docs/downloads.md says what the code does; run this file to print its tables again."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert len(_TABLE.findall(page)) == 3
+    assert printed(page) == page
+
+
+# Each answer ---------------------------------------------------------------------------------
+
+STATUSES = [202, 204, 301, 400, 401, 402, 403, 404, 410, 416, 418, 429, 451, 500, 503, 520, 999]
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "old"])
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_status_that_stays_is_told_as_its_row_says(
+    status: int, is_new: bool, tmp_path: Path, waits: Waits
+) -> None:
+    """Of a song that was completed just now after three minutes, of another one soon."""
+    rule = rule_of(status)
+    assert rule is not None
+    provider = Provider(age=0.0 if is_new else None)
+    async with bench(
+        tmp_path, faults.answer(faults.http(status, b"<Error/>")), provider=provider
+    ) as test:
+        with pytest.raises(DownloadFailed, match=f"HTTP {status}") as caught:
+            await test.get()
+    kind = (rule.kind_when_new if is_new else None) or rule.kind
+    assert type(caught.value) is kind
+    assert caught.value.charged == "yes"
+    assert (170 < waits.total < 260) is (is_new and rule.late)
+    assert (waits.total < 60) is not (is_new and rule.late)
+    assert test.files == []
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "old"])
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_status_that_goes_away_costs_nothing(
+    status: int, is_new: bool, tmp_path: Path, waits: Waits
+) -> None:
+    """Where its row says that waiting or another attempt may help."""
+    rule = rule_of(status)
+    assert rule is not None
+    once = faults.http(status, b"<Error/>", "Connection: close")
+    provider = Provider(age=0.0 if is_new else 1e6)
+    async with bench(tmp_path, then_file(once), provider=provider) as test:
+        if rule.again or (is_new and rule.late):
+            assert (await test.get()).path.read_bytes() == MP3
+        else:
+            with pytest.raises(rule.kind):
+                await test.get()
+    assert waits.total < 60
+
+
+LATE = {
+    "403": faults.http(403, b"<Error><Code>AccessDenied</Code></Error>"),
+    "404": faults.http(404),
+    "202": faults.http(202, b"{}"),
+    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "no bytes": faults.http(200, b"", "Content-Type: audio/mpeg"),
+    "no bytes, in chunks": faults.chunked(),
+    "a page": faults.http(200, b"<html>processing</html>", "Content-Type: audio/mpeg"),
+    "503": faults.http(503, b"", "Retry-After: 20"),
+}
+
+
+@pytest.mark.parametrize("answer", LATE.values(), ids=LATE)
+async def test_a_new_song_that_its_cdn_does_not_have_yet_is_waited_for(
+    answer: bytes, tmp_path: Path, waits: Waits
+) -> None:
+    """Six times it is not there: for a minute or so."""
+    async with bench(tmp_path, then_file(*[answer] * 6), provider=Provider(age=1.0)) as test:
+        saved = await test.get()
+    assert saved.path.read_bytes() == MP3
+    assert 15 < waits.total < 130
+    assert test.files == [saved.path.name]
+
+
+async def test_a_server_that_says_when_is_believed(tmp_path: Path, waits: Waits) -> None:
+    """Of a new song and of an old one."""
+    busy = faults.http(503, b"", "Retry-After: 20")
+    for age in (0.0, None):
+        async with bench(tmp_path, then_file(busy, busy), provider=Provider(age=age)) as test:
+            (await test.get()).path.unlink()
+    assert waits.waited == [20.0] * 4
+
+
+async def test_while_a_song_is_waited_for_there_is_no_file_of_it(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """Not even an empty one."""
+    seen: list[Path] = []
+    waits.meanwhile = lambda: seen.extend(tmp_path.iterdir())
+    missing = faults.http(404, b"", "Connection: close")
+    async with bench(tmp_path, then_file(missing), provider=Provider(age=0.0)) as test:
+        await test.get()
+    assert len(waits.waited) == 1
+    assert seen == []
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio"), virtual_backend("trio")])
+async def test_what_was_completed_is_remembered_for_an_hour() -> None:
+    """Not for ever: a client may make very many songs."""
+    ready = Readiness()
+    ready.note("old")
+    await anyio.sleep(3000)
+    ready.note("newer")
+    assert ready.age("old") == pytest.approx(3000)
+    await anyio.sleep(1000)
+    ready.note("newest")
+    assert [ready.age(name) for name in ("old", "newer", "newest", "unknown")] == [
+        None,
+        pytest.approx(1000),
+        0.0,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(("age", "most"), [(170.0, 30), (190.0, 20), (None, 20)])
+async def test_patience_counts_from_the_completion_of_the_song(
+    age: float | None, most: float, tmp_path: Path, waits: Waits
+) -> None:
+    async with bench(tmp_path, faults.answer(faults.http(404)), provider=Provider(age=age)) as test:
+        with pytest.raises(NotServedYet if age == 170.0 else LinkExpired):
+            await test.get()
+    assert waits.total <= most
+
+
+async def test_patience_is_an_option(tmp_path: Path, waits: Waits) -> None:
+    async with bench(tmp_path, faults.answer(faults.http(404)), provider=Provider(age=0.0)) as test:
+        [error] = await test.downloads.save(
+            [song_at(f"{test.server.url}/a.mp3")], directory=tmp_path, patience=1000.0
+        )
+    assert isinstance(error, NotServedYet)
+    assert waits.total == pytest.approx(1000.0)
+
+
+# Links ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
+async def test_a_new_link_is_looked_for_at_once(status: int, tmp_path: Path, waits: Waits) -> None:
+    async with bench(tmp_path, faults.answer(FILE)) as good:
+        provider = Provider(link=f"{good.server.url}/new.mp3")
+        async with bench(tmp_path, faults.answer(faults.http(status)), provider=provider) as test:
+            assert (await test.get()).path.read_bytes() == MP3
+            assert len(test.server.requests) == 1
+    assert provider.looks == 1
+    assert waits.waited == []
+
+
+@pytest.mark.parametrize("path", ["a.mp3", "a.mp3?signature=1"])
+async def test_a_signature_that_is_too_old_is_looked_at_whatever_is_said_of_it(
+    path: str, tmp_path: Path, waits: Waits
+) -> None:
+    """400, as some stores say it; a link without a signature has none that is too old."""
+    async with bench(tmp_path, faults.answer(faults.http(400))) as test:
+        with pytest.raises(DownloadFailed):
+            await test.get(path=path)
+    assert test.provider.looks == ("?" in path)
+    assert waits.waited == []
+
+
+async def test_a_new_song_is_looked_at_again_after_a_while(tmp_path: Path, waits: Waits) -> None:
+    """Its link may have changed while it was waited for."""
+    provider = Provider(age=0.0)
+    async with bench(tmp_path, faults.answer(faults.http(404)), provider=provider) as test:
+        with pytest.raises(NotServedYet, match="again in a few minutes"):
+            await test.get()
+    assert provider.looks == 2
+    assert waits.total == pytest.approx(180.0)
+
+
+# Bytes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (faults.http(200, b""), NotAudio),
+        (faults.http(200, b"<html>Sign in</html>"), NotAudio),
+        (faults.http(200, MP3[:-50]), Truncated),
+        (faults.http(200, MP3[:500], length=len(MP3)), Truncated),
+        (faults.http(200, b"", length=len(MP3)), DownloadFailed),
+    ],
+    ids=["nothing", "a page", "breaks off", "cut", "cut at once"],
+)
+async def test_what_is_no_file_is_tried_some_times_and_told(
+    answer: bytes, kind: type[DownloadFailed], tmp_path: Path, waits: Waits
+) -> None:
+    async with bench(tmp_path, faults.answer_once(answer)) as test:
+        with pytest.raises(DownloadFailed) as caught:
+            await test.get()
+        assert len(test.server.requests) == 5
+    assert type(caught.value) is kind
+    assert waits.total < 60
+    assert test.files == []
+
+
+async def test_a_file_that_is_shorter_than_stated_is_taken_once_it_came_twice(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """The statement was wrong, and is told to be; found again, it is told again."""
+    async with bench(tmp_path, faults.answer(FILE)) as test:
+        saved = await test.get(duration=180.0)
+        assert len(test.server.requests) == 2
+        assert await test.get(duration=180.0) == saved
+    assert saved.path.read_bytes() == MP3
+    assert saved.duration == pytest.approx(SECONDS)
+    assert saved.mismatch == f"plays {SECONDS:.2f} s, stated were 180.00 s"
+
+
+async def test_a_file_that_is_still_growing_is_waited_for(tmp_path: Path, waits: Waits) -> None:
+    """Half of it came whole, and then the other half: no two answers are the same."""
+    parts = [faults.http(200, MP3[: len(MP3) // 4 * place]) for place in (1, 2, 3)]
+    async with bench(tmp_path, then_file(*parts)) as test:
+        saved = await test.get(duration=SECONDS)
+    assert saved.path.read_bytes() == MP3
+    assert saved.mismatch is None
+    assert min(waits.waited) >= 5
+
+
+async def test_a_file_that_plays_longer_than_stated_is_taken_at_once(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """That is told all the same."""
+    async with bench(tmp_path, faults.answer(FILE)) as test:
+        saved = await test.get(duration=1.0)
+        assert len(test.server.requests) == 1
+    assert "stated were 1.00 s" in (saved.mismatch or "")
+    assert waits.waited == []
+
+
+@pytest.mark.parametrize("stated", [SECONDS, None])
+async def test_a_length_that_lies_costs_no_song(
+    stated: float | None, tmp_path: Path, waits: Waits
+) -> None:
+    """The server says that there are 99 bytes more, each time, and there never are."""
+    lie = faults.http(200, MP3, 'ETag: "1"', length=len(MP3) + 99)
+    async with bench(tmp_path, faults.answer_once(lie)) as test:
+        saved = await test.get(duration=stated)
+        # Twice all of it: what is asked for from its end on would prove nothing.
+        assert ["range" in request.headers for request in test.server.requests] == [False] * 2
+    assert saved.path.read_bytes() == MP3
+    assert saved.mismatch == f"ended after {len(MP3)} of {len(MP3) + 99} bytes"
+    assert waits.total < 60
+
+
+async def test_two_witnesses_are_believed(tmp_path: Path, waits: Waits) -> None:
+    """It ends on the edge of a frame, but length and duration both say that there is more."""
+    cut = faults.http(200, MP3[: len(MP3) // 2], length=len(MP3))
+    async with bench(tmp_path, faults.answer_once(cut)) as test:
+        with pytest.raises(Truncated, match="ended after"):
+            await test.get(duration=SECONDS)
+    assert test.files == []
+    assert waits.total < 60
+
+
+if __name__ == "__main__":
+    PAGE.write_text(printed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,286 @@
+"""One song, from its link to its name on the disk."""
+
+import functools
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from .._errors import DownloadFailed, UdioError
+from .._formats import NoAudio
+from .._http import HttpSender
+from .._names import file_name
+from .._records import Song
+from .._tags import write_tags
+from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, Rule, failed
+from .cover import fetch_cover, keep_cover, kind_of
+from .disk import Disk, DiskWatch
+from .parts import Part, part_of, remove
+from .sound import Saved, Sound, agrees, find, hear, is_short, taken
+from .transfer import Transfer
+from .waiting import Limits, Patience, Tries
+
+_LOOK_AGAIN = 30.0
+"""Seconds that a new song's file is waited for before its link is doubted, or doubted again."""
+_LOOKS = 2
+_GROWING = 5.0
+"""Seconds after which a file that is still being written has grown."""
+logger = logging.getLogger("udio_async")
+
+Refresh = Callable[[Song], Awaitable[Song | None]]
+"""Returns the song with the link that it has now, if there is one."""
+Age = Callable[[Song], Awaitable[float | None]]
+"""Returns the seconds since a song was completed; None where that is not known."""
+
+
+@attrs.frozen(kw_only=True)
+class How:
+    """How songs are saved."""
+
+    directory: Path
+    covers: bool = False
+    tags: bool = False
+    patience: float
+    """Seconds that the file of a new song is waited for, from its completion on."""
+
+
+@attrs.frozen(kw_only=True)
+class Means:
+    """What a delivery needs of its client."""
+
+    http: HttpSender
+    refresh: Refresh
+    age: Age
+    local: bool
+    """The provider is on this machine, and so may its links be."""
+    watch: DiskWatch
+    slot: AbstractAsyncContextManager[object]
+    """Held while a file is open: few of them are at once."""
+    sweep: Callable[[Path, float], None]
+    """Called with a folder, and the time by its clock, once it is written to."""
+    limits: Limits
+
+
+async def deliver(song: Song, how: How, means: Means) -> Saved:
+    """Save the audio of a song as `TITLE-FINGERPRINT.mp3` (or .wav, ...), unless it is there.
+
+    Raises:
+        DownloadFailed: it is not served, or is no whole song; the class says which.
+        OSError: the disk does not take it.
+    """
+    if song.audio_url is None or not song.audio_is_final:
+        raise failed(
+            DownloadFailed, song, "is no final file yet", remedy="wait until it is complete"
+        )
+    saved = await anyio.to_thread.run_sync(find, how.directory, song)
+    if saved is None:
+        saved = await _Delivery(song, how, means).run()
+    if not how.covers:
+        return saved
+    picture = await fetch_cover(means.http, song, saved.path, local=means.local)
+    if picture is None:
+        return saved
+    cover = await anyio.to_thread.run_sync(keep_cover, saved.path, song, picture)
+    return attrs.evolve(saved, cover=cover)
+
+
+@attrs.define(eq=False)
+class _Delivery:
+    """One song on its way."""
+
+    _song: Song
+    _how: How
+    _means: Means
+    _part: Part = attrs.field(init=False)
+    _transfer: Transfer = attrs.field(init=False)
+    _tries: Tries = attrs.field(init=False)
+    _patience: Patience = attrs.field(init=False)
+    _looks: int = 0
+    """How often the task was looked at for a new link."""
+    _before: str | None = None
+    """The SHA-256 of what came last and was doubted."""
+
+    def __attrs_post_init__(self) -> None:
+        self._part = Part(Disk(self._how.directory / file_name(self._song)))
+        age = functools.partial(self._means.age, self._song)
+        self._patience = Patience(age, self._how.patience)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._transfer = Transfer(self._part, self._means.limits)
+        self._tries = Tries(self._means.limits)
+
+    async def run(self) -> Saved:
+        """Fetch the song, and give it its name."""
+        try:
+            saved = await self._fetch()
+        except Broken as error:
+            raise self._final(error) from None
+        finally:
+            self._part.remove()
+            if self._part.disk.held is not None:
+                self._means.watch.refused(self._how.directory, self._part.disk.held)
+        self._means.watch.written(self._how.directory, saved.size)
+        if saved.mismatch is not None:
+            logger.warning("song %s is saved, but %s", self._song.id, saved.mismatch)
+        return saved
+
+    # Fetching
+
+    async def _fetch(self) -> Saved:
+        """Fetch the file, again and again as long as that can help."""
+        while True:
+            try:
+                return await self._keep(await self._attempt())
+            except Broken as error:
+                if not await self._may_help(error):
+                    raise
+
+    async def _attempt(self) -> Sound:
+        cut = None
+        async with self._means.slot:
+            try:
+                with self._part.opened() as now:
+                    self._means.sweep(self._how.directory, now)
+                    await self._transfer.fetch(
+                        self._means.http,
+                        self._song.audio_url or "",
+                        timeout=self._tries.seconds,
+                        local=self._means.local,
+                    )
+            except Broken as error:
+                if error.rule is not CUT:
+                    raise
+                cut = error
+            return self._judge(await self._hear(cut), cut)
+
+    async def _hear(self, cut: Broken | None) -> Sound:
+        try:
+            with self._part.disk.reading():
+                return await anyio.to_thread.run_sync(hear, self._part.path, self._song)
+        except NoAudio as error:
+            if cut is not None:
+                raise cut from None
+            self._transfer.start_over()
+            raise Broken(f"is {error}", NO_AUDIO) from None
+
+    def _judge(self, sound: Sound, cut: Broken | None) -> Sound:
+        """Take what is whole; and what one witness calls short, once it came twice the same.
+
+        There are three: the transfer, the file itself, and the duration that was stated.
+        """
+        flaw, short = sound.measured.flaw, is_short(sound, self._song)
+        if cut is not None and (flaw or short or not self._is_whole_all_the_same(sound)):
+            raise cut
+        if flaw is not None:
+            self._transfer.start_over()
+            raise Broken(flaw, BREAKS_OFF, wait=_GROWING)
+        if cut is None and not short:
+            return sound
+        if sound.sha256 == self._before:
+            return sound if cut is None else attrs.evolve(sound, mismatch=cut.what)
+        self._before = sound.sha256
+        self._transfer.start_over()  # what is only the rest has not come twice
+        raise cut or Broken(f"{sound.mismatch}", SHORT, wait=_GROWING)
+
+    def _is_whole_all_the_same(self, sound: Sound) -> bool:
+        """Whether a transfer that was cut may have brought all there is."""
+        return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
+
+    async def _may_help(self, error: Broken) -> bool:
+        """Do what may help; answer whether another attempt is worth it."""
+        rule = error.rule
+        if self._may_look(rule) and await self._find_new_link():
+            return True
+        if rule.late and await self._patience.again(error):
+            self._tries = Tries(self._means.limits)  # it has hardly begun
+            return True
+        return rule.again and await self._tries.again(error)
+
+    def _may_look(self, rule: Rule) -> bool:
+        """Whether the task may show another link: at once, and after a while of waiting."""
+        is_signed = "?" in (self._song.audio_url or "")
+        if self._patience.waited >= _LOOK_AGAIN:
+            return rule.relink and self._looks < _LOOKS
+        return rule.relink and self._looks == 0 and (is_signed or not rule.only_signed)
+
+    async def _find_new_link(self) -> bool:
+        """Look at the task; answer whether there is another link now."""
+        self._looks += 1
+        try:
+            fresh = await self._means.refresh(self._song)
+        except Exception as error:  # noqa: BLE001  # it must not hide why the file is not here
+            logger.warning("no new link for song %s: %r", self._song.id, error)
+            return False
+        if fresh is None or fresh.audio_url is None or not fresh.audio_is_final:
+            return False
+        if fresh.audio_url == self._song.audio_url:
+            return False
+        logger.info("song %s has a new link", self._song.id)
+        self._song = attrs.evolve(self._song, audio_url=fresh.audio_url)
+        self._part.clear()
+        self._begin()
+        return True
+
+    def _final(self, error: Broken) -> UdioError | OSError:
+        """Return what is raised in the end."""
+        if isinstance(error.__cause__, OSError):
+            return error.__cause__
+        kind, what = error.ends_as(new=self._patience.is_new)
+        return failed(kind, self._song, what)
+
+    # Finishing
+
+    async def _keep(self, sound: Sound) -> Saved:
+        """Give the song its name, with its tags if they are wanted."""
+        tagged = part_of(self._part.disk.path)
+        try:
+            part, sound = await self._tag(sound, tagged)
+            return await anyio.to_thread.run_sync(self._finish, part, sound)
+        except Broken:
+            self._transfer.start_over()
+            raise
+        finally:
+            remove(tagged)
+
+    async def _tag(self, sound: Sound, tagged: Path) -> tuple[Path, Sound]:
+        """Return a copy with tags; or the file as it came, with a warning if they were wanted."""
+        part, song = self._part.path, self._song
+        if not self._how.tags:
+            return part, sound
+        picture = await fetch_cover(
+            self._means.http, song, self._part.disk.path, local=self._means.local
+        )
+        write = functools.partial(_write_tags, part, tagged, song, picture, sound)
+        try:
+            return tagged, await anyio.to_thread.run_sync(write)
+        except OSError as error:
+            logger.warning("no tags for song %s: %s", song.id, error)
+            return part, sound
+
+    def _finish(self, part: Path, sound: Sound) -> Saved:
+        """Make the file durable and give it its name; what has the name already is not touched."""
+        disk, song = self._part.disk, self._song
+        disk.sync(part)
+        path = self._how.directory / file_name(song, suffix=sound.measured.suffix)
+        try:
+            disk.publish(part, path)
+        except FileExistsError:  # another process was quicker, or it is a stranger's
+            there = find(self._how.directory, song)
+            if there is None:  # and gone again
+                raise taken(path, song) from None
+            return there
+        return sound.saved_as(path)
+
+
+def _write_tags(part: Path, tagged: Path, song: Song, picture: bytes | None, sound: Sound) -> Sound:
+    """Make a copy with tags: what goes wrong with it is not the song's."""
+    shutil.copyfile(part, tagged)
+    media_type = kind_of(picture)[1] if picture else ""
+    write_tags(tagged, song, picture, media_type, sound.measured.suffix)
+    return attrs.evolve(hear(tagged, song), mismatch=sound.mismatch)

@@ -1,0 +1,250 @@
+"""What a disk refuses, and what is done about it: a table of every file operation.
+
+docs/downloads.md shows it. Whatever is told is an `OSError` that names the file, the reason and the
+remedy.
+"""
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+from .answers import FAULTY, Broken
+
+logger = logging.getLogger("udio_async")
+
+
+class DiskWatch(Protocol):
+    """Hears whether songs can be saved, so that none is bought that cannot."""
+
+    def refused(self, directory: Path, error: OSError) -> None:
+        """Hear that nothing can be written into this directory now; the error says why."""
+        ...
+
+    def written(self, directory: Path, size: int) -> None:
+        """Hear that a song of so many bytes was written into this directory."""
+        ...
+
+
+class NoWatch:
+    """Hears nothing."""
+
+    def refused(self, directory: Path, error: OSError) -> None:
+        """Do nothing."""
+
+    def written(self, directory: Path, size: int) -> None:
+        """Do nothing."""
+
+
+class Step(Enum):
+    """What is done to a file or a folder."""
+
+    FOLDER = "make the folder"
+    OPEN = "open the part"
+    WRITE = "write to it"
+    READ = "read it back"
+    SYNC = "make it durable"
+    LINK = "give it its name, by a hard link"
+    RENAME = "give it its name, by renaming it"
+    SYNC_FOLDER = "make the name durable"
+    REMOVE = "remove the part"
+    LOOK = "look at what has the name"
+    TAG = "write tags"
+    COVER = "write the cover"
+
+
+class Done(Enum):
+    """What is done about it."""
+
+    HELD = "told; nothing more is submitted until a song could be written"
+    TOLD = "told"
+    AGAIN = "tried again, some times; then told"
+    RENAMED = "renamed instead, unless the name is taken"
+    JUDGED = "the song, if it is there whole; otherwise `DownloadFailed`: move it away"
+    PASSED = "logged; the song is saved without"
+    IGNORED = "nothing: the song is whole"
+
+
+@attrs.frozen
+class DiskRule:
+    """Refusals that are met in the same way."""
+
+    steps: tuple[Step, ...]
+    names: tuple[str, ...]
+    """Of the errors, as `errno` has them; none stands for every other error."""
+    done: Done
+    remedy: str = ""
+
+    def fits(self, step: Step, number: int | None) -> bool:
+        """Whether this is about such a step and such an error."""
+        known = [getattr(errno, name, None) for name in self.names]  # not all systems have all
+        return step in self.steps and (not known or (number is not None and number in known))
+
+
+WRITING = (Step.FOLDER, Step.OPEN, Step.WRITE, Step.READ, Step.SYNC, Step.RENAME)
+DISK_RULES = (
+    DiskRule((Step.LINK,), ("EEXIST",), Done.JUDGED),
+    DiskRule((Step.LINK,), (), Done.RENAMED),
+    DiskRule((Step.RENAME,), ("EEXIST",), Done.JUDGED),
+    DiskRule((Step.LOOK,), (), Done.JUDGED),
+    DiskRule((Step.SYNC_FOLDER, Step.REMOVE), (), Done.IGNORED),
+    DiskRule((Step.TAG, Step.COVER), (), Done.PASSED),
+    DiskRule((Step.SYNC,), ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"), Done.IGNORED),
+    DiskRule(
+        WRITING,
+        ("ENOSPC", "EDQUOT"),
+        Done.HELD,
+        "make room on the disk of {folder}, or give another folder, and download it again",
+    ),
+    DiskRule(
+        WRITING,
+        ("EROFS",),
+        Done.HELD,
+        "mount the disk of {folder} so that it can be written to, or give another folder",
+    ),
+    DiskRule(
+        WRITING,
+        ("EACCES", "EPERM"),
+        Done.HELD,
+        "allow this user to write to {folder}, or give another folder",
+    ),
+    DiskRule(
+        WRITING,
+        ("EIO", "ENXIO", "ENODEV"),
+        Done.HELD,
+        "see whether the disk of {folder} is in order, or give another folder",
+    ),
+    DiskRule((Step.FOLDER,), (), Done.HELD, "give a folder that can be made: {folder} cannot"),
+    DiskRule(
+        WRITING,
+        ("EAGAIN", "EBUSY", "EINTR", "EMFILE", "ENFILE", "ENOLCK", "ESTALE", "ETIMEDOUT"),
+        Done.AGAIN,
+        "download it again later",
+    ),
+    DiskRule(
+        WRITING,
+        ("ENOENT", "ENOTDIR"),
+        Done.AGAIN,
+        "see that nobody removes files in {folder} meanwhile, and download it again",
+    ),
+    DiskRule(
+        WRITING, ("EFBIG",), Done.TOLD, "give a folder on a disk that takes files of this length"
+    ),
+    DiskRule(
+        WRITING,
+        ("ENAMETOOLONG", "EILSEQ", "EINVAL"),
+        Done.TOLD,
+        "give a folder with a shorter path, on a disk that takes such names",
+    ),
+    DiskRule(WRITING, (), Done.TOLD, "mend that, or give another folder, and download it again"),
+)
+"""The first row that fits decides."""
+
+
+def disk_rule(step: Step, error: OSError) -> DiskRule:
+    """Return what is done about an error in this step."""
+    return next(rule for rule in DISK_RULES if rule.fits(step, error.errno))
+
+
+@attrs.define
+class Disk:
+    """The folder that one song is written into, with the name that is told if it cannot be."""
+
+    path: Path
+    held: OSError | None = None
+    """What was told last that every other song would meet."""
+
+    @contextmanager
+    def doing(self, step: Step) -> Generator[None]:
+        """Turn whatever the disk refuses in this step into what is done about it.
+
+        Raises:
+            OSError: it is told.
+            Broken: it is tried again; told as an OSError in the end.
+        """
+        try:
+            yield
+        except OSError as error:
+            rule = disk_rule(step, error)
+            told = self._told(step, error, rule)
+            if rule.done is Done.HELD:
+                self.held = told
+            elif rule.done is Done.AGAIN:
+                raise Broken(str(told), FAULTY) from told
+            elif rule.done in (Done.PASSED, Done.IGNORED):
+                logger.debug("%s: %s: %s", self.path, step.value, error)
+                return
+            raise told from error
+
+    def _told(self, step: Step, error: OSError, rule: DiskRule) -> OSError:
+        folder = self.path.parent
+        reason = error.strerror or str(error)
+        path = folder if step is Step.FOLDER else self.path
+        remedy = rule.remedy.format(folder=folder)
+        return OSError(error.errno, f"{reason}; {remedy}" if remedy else reason, str(path))
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Read a part back."""
+        return self.doing(Step.READ)
+
+    def make_folder(self) -> None:
+        """See that there is a folder to write into."""
+        with self.doing(Step.FOLDER):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def sync(self, part: Path) -> None:
+        """Wait until all of a file is on the disk, where the disk knows such a thing."""
+        with self.doing(Step.SYNC):
+            _sync(part, os.O_RDWR)
+
+    def publish(self, part: Path, path: Path) -> None:
+        """Give a file its name, durably, without taking it from another.
+
+        Raises:
+            FileExistsError: the name is taken.
+            OSError: the disk does not take it.
+            Broken: it did not this time.
+        """
+        if not _link(part, path):
+            # Without links there is a moment in which a stranger could lose his file.
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, "is there already", str(path))
+            with self.doing(Step.RENAME):
+                part.rename(path)
+        if sys.platform != "win32":  # which has no handle for it
+            with self.doing(Step.SYNC_FOLDER):
+                _sync(path.parent, os.O_RDONLY)
+
+
+def _link(part: Path, path: Path) -> bool:
+    """Give a file a second name, if the file system can do that.
+
+    Raises:
+        FileExistsError: the name is taken.
+    """
+    try:
+        path.hardlink_to(part)
+    except (
+        OSError,
+        NotImplementedError,
+        AttributeError,
+    ) as error:  # without links in Python
+        if isinstance(error, OSError) and disk_rule(Step.LINK, error).done is Done.JUDGED:
+            raise
+        return False
+    return True
+
+
+def _sync(path: Path, how: int) -> None:
+    handle = os.open(path, how)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

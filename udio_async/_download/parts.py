@@ -1,0 +1,109 @@
+"""Files that are being written: a name of their own, and nothing left of them."""
+
+import os
+import stat
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from uuid import uuid4
+
+import attrs
+
+from .._names import is_part
+from .disk import Disk, Step
+
+STALE = 3600.0
+"""Seconds after which a part is nobody's any more: a download that goes on writes to its own."""
+
+
+def part_of(path: Path) -> Path:
+    """Return what a file is called while it is written: so that it is no other file."""
+    return path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+
+
+def remove(part: Path) -> None:
+    """Take a part away, if it is there and the disk lets us."""
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
+
+
+def remove_stale(directory: Path, now: float, is_ours: Callable[[str], bool] = is_part) -> int:
+    """Remove what a killed process has left half-written, and return how many files these were.
+
+    Only plain files with names of ours, and only those that nobody has written to for an hour, by
+    the clock of the disk: another process may be busy with its own.
+    """
+    removed = 0
+    with suppress(OSError), os.scandir(directory) as entries:  # that is nothing to stop for
+        for entry in entries:
+            if is_ours(entry.name) and _is_stale(entry, now):
+                Path(entry).unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _is_stale(entry: "os.DirEntry[str]", now: float) -> bool:
+    found = entry.stat(follow_symlinks=False)
+    return stat.S_ISREG(found.st_mode) and found.st_mtime < now - STALE
+
+
+@attrs.define(eq=False)
+class Part:
+    """A song that is being written. It is open only while something comes in."""
+
+    disk: Disk
+    path: Path = attrs.field(init=False)
+    _file: FileIO | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.path = part_of(self.disk.path)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are in it, while it is open."""
+        return 0 if self._file is None else os.fstat(self._file.fileno()).st_size
+
+    @contextmanager
+    def opened(self) -> Generator[float]:
+        """Open it to write behind what is there; what stays empty is not left behind.
+
+        Yields the time by the clock of the disk.
+
+        Raises:
+            OSError: the disk does not take it.
+            Broken: it did not this time.
+        """
+        self.disk.make_folder()
+        with self.disk.doing(Step.OPEN):
+            file = self.path.open("ab", buffering=0)
+        self._file = file
+        try:
+            yield os.fstat(file.fileno()).st_mtime
+        finally:
+            self._file = None
+            empty = os.fstat(file.fileno()).st_size == 0
+            with self.disk.doing(Step.WRITE):  # some disks say only now what they did not take
+                file.close()
+            if empty:
+                self.remove()
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        assert self._file is not None
+        rest = memoryview(chunk)
+        with self.disk.doing(Step.WRITE):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+    def clear(self) -> None:
+        """Begin at its start again."""
+        if self._file is not None:
+            with self.disk.doing(Step.WRITE):
+                self._file.truncate(0)
+        else:
+            self.remove()
+
+    def remove(self) -> None:
+        """Take it away."""
+        remove(self.path)

@@ -1,0 +1,125 @@
+"""Many songs for one client: a few at a time, and each only once."""
+
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import attrs
+
+from .._concurrency import open_tasks
+from .._errors import DownloadFailed, UdioError
+from .._http import MAX_DOWNLOADS, HttpSender
+from .._names import file_name
+from .._records import Song
+from .answers import failed
+from .delivery import Age, How, Means, Refresh, deliver
+from .disk import DiskWatch, NoWatch
+from .parts import remove_stale
+from .sound import Saved
+from .waiting import PATIENCE, Limits
+
+
+async def _unknown(_: Song) -> None:
+    """Know of no song when it was completed."""
+
+
+@attrs.define(eq=False)
+class _Turn:
+    """Whose turn it is to save one song."""
+
+    lock: anyio.Lock = attrs.field(factory=anyio.Lock)
+    users: int = 0
+
+
+class Downloads:
+    """Saves songs for a client, a few at a time, until it is closed."""
+
+    def __init__(
+        self,
+        http: HttpSender,
+        *,
+        refresh: Refresh,
+        local: bool,
+        age: Age = _unknown,
+        disk: DiskWatch | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Save what this sender fetches; `disk` hears whether there is room for more."""
+        self._means = Means(
+            http=http,
+            refresh=refresh,
+            age=age,
+            local=local,
+            watch=disk or NoWatch(),
+            slot=anyio.Semaphore(MAX_DOWNLOADS),
+            sweep=self._sweep,
+            limits=limits or Limits(),
+        )
+        self._running: set[anyio.CancelScope] = set()
+        self._turns: dict[str, _Turn] = {}
+        self._swept: set[Path] = set()
+
+    async def save(
+        self,
+        songs: Sequence[Song],
+        *,
+        directory: Path,
+        covers: bool = False,
+        tags: bool = False,
+        patience: float = PATIENCE,
+    ) -> list[Saved | Exception]:
+        """Save songs, and return for each its file or why there is none."""
+        how = How(directory=directory, covers=covers, tags=tags, patience=patience)
+        results: dict[int, Saved | Exception] = {}
+
+        async def save(place: int, song: Song) -> None:
+            try:
+                async with self._turn(_identity(directory, song)):
+                    results[place] = await deliver(song, how, self._means)
+            except (UdioError, OSError) as error:
+                results[place] = error
+
+        with anyio.CancelScope() as scope:
+            self._running.add(scope)
+            try:
+                async with open_tasks() as tasks:
+                    for place, song in enumerate(songs):
+                        tasks.start_soon(save, place, song)
+            finally:
+                self._running.discard(scope)
+        return [
+            results.get(place)
+            or failed(DownloadFailed, song, "did not come: the client was closed")
+            for place, song in enumerate(songs)
+        ]
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncGenerator[None]:
+        """Wait while somebody else saves the same song: then it is there."""
+        turn = self._turns.setdefault(name, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[name]
+
+    def _sweep(self, directory: Path, now: float) -> None:
+        """Remove what killed processes have left in a folder, when it is first written to."""
+        if directory not in self._swept:
+            self._swept.add(directory)
+            remove_stale(directory, now)
+
+    def close(self) -> None:
+        """End the downloads that still run; nothing of theirs is left."""
+        for scope in self._running:
+            scope.cancel()
+
+
+def _identity(directory: Path, song: Song) -> str:
+    """Tell songs and folders apart, whatever links lead to a folder."""
+    return f"{os.path.realpath(directory)}\0{file_name(song)}"

@@ -1,0 +1,142 @@
+"""What a file on disk is: a whole song, or why it is none."""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from .._errors import DownloadFailed
+from .._formats import Measured, NoAudio, measure
+from .._formats.files import bytes_of
+from .._names import file_names
+from .._records import Song
+from .answers import failed
+
+MAX_FILE = 256 * 1024 * 1024
+"""Bytes of a song, at most: two hours at the highest bit rate."""
+_WITHOUT_END = (".mp3", ".aac")
+"""Kinds that do not say how long they are: one that is cut between two frames looks whole."""
+
+
+@attrs.frozen(kw_only=True)
+class Saved:
+    """A song on disk. `open()` and `os` take it for its path."""
+
+    path: Path
+    cover: Path | None
+    sha256: str
+    size: int
+    """Bytes."""
+    duration: float | None
+    """Seconds, measured from the first to the last frame; None where nothing in the file tells."""
+    mismatch: str | None = None
+    """What the provider said of the file that is not so: "plays 2.00 s, stated were 180.00 s"."""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+@attrs.frozen(kw_only=True)
+class Sound:
+    """What the bytes of a file say."""
+
+    measured: Measured
+    sha256: str
+    size: int
+    mismatch: str | None = None
+    """What the provider said of it that is not so."""
+
+    @property
+    def states_its_end(self) -> bool:
+        """Whether a cut of it could not look whole."""
+        return self.measured.suffix not in _WITHOUT_END
+
+    def saved_as(self, path: Path) -> Saved:
+        """Return what is told of it, once it has this name."""
+        return Saved(
+            path=path,
+            cover=None,
+            sha256=self.sha256,
+            size=self.size,
+            duration=self.measured.seconds,
+            mismatch=self.mismatch,
+        )
+
+
+def hear(path: Path, song: Song) -> Sound:
+    """Measure a file.
+
+    Raises:
+        NoAudio: it is no sound.
+        OSError: it cannot be read.
+    """
+    with bytes_of(path) as data:
+        measured = measure(data)
+        return Sound(
+            measured=measured,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            mismatch=_mismatch(measured, song),
+        )
+
+
+def is_short(sound: Sound, song: Song) -> bool:
+    """Whether it plays clearly less than the provider stated."""
+    seconds = sound.measured.seconds
+    return bool(song.duration and seconds is not None and seconds - song.duration < -_slack(song))
+
+
+def agrees(sound: Sound, song: Song) -> bool:
+    """Whether it plays as long as the provider stated, or longer."""
+    return bool(song.duration) and not is_short(sound, song) and sound.measured.seconds is not None
+
+
+def _slack(song: Song) -> float:
+    return max(1.0, (song.duration or 0.0) / 100)
+
+
+def _mismatch(measured: Measured, song: Song) -> str | None:
+    seconds, stated = measured.seconds, song.duration
+    if seconds is None or not stated or not abs(seconds - stated) > _slack(song):
+        return None
+    return f"plays {seconds:.2f} s, stated were {stated:.2f} s"
+
+
+def find(directory: Path, song: Song) -> Saved | None:
+    """Return the song if it is in this directory, whole, whatever its kind.
+
+    Raises:
+        DownloadFailed: something else has its name.
+    """
+    there = [path for name in file_names(song) if os.path.lexists(path := directory / name)]
+    for path in there:
+        with suppress(OSError, NoAudio):
+            _check_plain(path)
+            sound = hear(path, song)
+            if sound.measured.whole and sound.measured.suffix == path.suffix:
+                return sound.saved_as(path)
+    if there:
+        raise taken(there[0], song)
+    return None
+
+
+def taken(path: Path, song: Song) -> DownloadFailed:
+    """Return the error for a name that is somebody else's."""
+    return failed(
+        DownloadFailed,
+        song,
+        f"was not saved: {path} is there and is not this song",
+        remedy="move it away",
+    )
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse anything but a plain file that is not beyond all measure.
+
+    Raises:
+        OSError: it is a link, no file, not there, or too long.
+    """
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:
+        raise OSError(f"{path} is no plain file of at most {MAX_FILE} bytes")

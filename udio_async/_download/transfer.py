@@ -1,0 +1,180 @@
+"""One file over the network: from its start, or from where the last transfer broke off."""
+
+import re
+import time
+from collections.abc import Mapping
+
+import anyio
+import attrs
+
+from .._errors import ProviderUnavailable
+from .._http import HttpSender, LinkRefused, Reply
+from .._limits import parse_retry_after
+from .answers import CUT, EMPTY, FAULTY, REFUSED, TOO_LONG, UNREACHABLE, Broken, Rule, rule_of
+from .parts import Part
+from .sound import MAX_FILE
+from .waiting import Limits
+
+_LENGTH = re.compile(r"\d{1,15}", re.ASCII)
+_CONTENT_RANGE = re.compile(
+    r"bytes[ =:]*(\d{1,15})-\d{1,15}/(?:(\d{1,15})|\*)", re.ASCII | re.IGNORECASE
+)
+
+
+@attrs.define(eq=False)
+class Transfer:
+    """Takes one answer after the other into a part, and refuses what would fill the disk."""
+
+    part: Part
+    _limits: Limits
+    _total: int | None = None
+    """Bytes that the server says there are."""
+    _received: int = 0
+    _validator: str | None = None
+    _in_slices: bool = False
+    """The server answers with parts, though all of it was asked for."""
+    _since: float = 0.0
+    _lately: int = 0
+
+    async def fetch(
+        self,
+        http: HttpSender,
+        url: str,
+        *,
+        timeout: float,  # noqa: ASYNC109  # of all redirects, which only the sender sees
+        local: bool,
+    ) -> None:
+        """Fetch what is missing of the file.
+
+        Raises:
+            Broken: it is not all there now.
+            OSError: the disk does not take it.
+        """
+        if self.part.size != self._received:  # somebody has tidied up
+            self.start_over()
+        had = self._received
+        try:
+            reply = await http.download(
+                url,
+                receive=self,
+                headers=self._resume(),
+                timeout=timeout,
+                local=local,
+            )
+            self._check_whole(reply)
+        except LinkRefused as error:
+            raise Broken(f"did not come: {error}", REFUSED) from error
+        except ProviderUnavailable as error:
+            raise Broken(f"did not come: {error}", UNREACHABLE) from error
+        except Broken as error:
+            error.progress = self._can_go_on and self._received > had
+            raise
+
+    @property
+    def _can_go_on(self) -> bool:
+        """Whether the rest can be asked for: it is proved to be that, or all is served in parts."""
+        return self._received > 0 and (self._validator is not None or self._in_slices)
+
+    def _resume(self) -> dict[str, str]:
+        """Return the headers that ask for the rest; none where all of it is needed."""
+        if not self._can_go_on:
+            self.start_over()
+            return {}
+        proof = {} if self._validator is None else {"If-Range": self._validator}
+        return {"Range": f"bytes={self._received}-", **proof}
+
+    @property
+    def may_have_lied(self) -> bool:
+        """Whether there may be less than the server says, as it sent all that it has."""
+        return self._total is not None and not self._in_slices
+
+    def start_over(self) -> None:
+        """Keep nothing of what came."""
+        self._received, self._total, self._validator, self._in_slices = 0, None, None, False
+        self.part.clear()
+
+    # As a receiver
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Look at the head of an answer."""
+        self._since, self._lately = anyio.current_time(), 0
+        rule = rule_of(status)
+        if rule is not None:
+            raise self._unserved(status, rule, headers)
+        if status == 206:
+            self._begin_part(headers)
+        else:
+            self._begin_file(headers)
+
+    def _unserved(self, status: int, rule: Rule, headers: Mapping[str, str]) -> Broken:
+        if status == 416:
+            self.start_over()
+        wait = parse_retry_after(headers.get("retry-after"), now=time.time())
+        return Broken(f"redirects to nowhere (HTTP {status})", rule, status=status, wait=wait)
+
+    def _begin_file(self, headers: Mapping[str, str]) -> None:
+        self.start_over()
+        length, etag = headers.get("content-length", ""), headers.get("etag", "")
+        self._total = int(length) if _LENGTH.fullmatch(length) else None
+        self._validator = etag if etag.startswith('"') else None  # a weak one proves nothing
+        self._check_size(self._total or 0)
+
+    def _begin_part(self, headers: Mapping[str, str]) -> None:
+        """Take a part that begins the file, or that goes on where ours ends."""
+        place = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+        total = int(place[2]) if place and place[2] else None
+        if (place and int(place[1]) == 0) or not (place or self._received):
+            self._begin_slices(headers, total, known=place is not None)
+            return
+        same = headers.get("etag", self._validator) == self._validator
+        fits = self._total is None or total is None or total == self._total
+        if not place or int(place[1]) != self._received or not fits or not same:
+            self.start_over()
+            raise Broken("was answered with another part than the rest", FAULTY)
+        self._total = self._total if total is None else total
+
+    def _begin_slices(self, headers: Mapping[str, str], total: int | None, *, known: bool) -> None:
+        self._begin_file(headers)
+        self._in_slices = known
+        # Some count from 1 or say the last byte, so that there is one more or less than they say.
+        if total is not None and (self._total is None or total > self._total + 1):
+            self._total = total
+            self._check_size(total)
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._check_size(self._received + len(chunk))
+        self.part.write(chunk)
+        self._received += len(chunk)
+        self._lately += len(chunk)
+        passed = anyio.current_time() - self._since
+        if passed >= self._limits.window:
+            if self._lately < self._limits.min_speed * passed:
+                too_slow = f"came too slowly: {self._lately} bytes in {passed:.0f} s"
+                raise Broken(too_slow, UNREACHABLE)
+            self._since, self._lately = anyio.current_time(), 0
+
+    def _check_size(self, size: int) -> None:
+        if size > MAX_FILE:
+            raise Broken(f"is longer than {MAX_FILE} bytes: no song is", TOO_LONG)
+
+    def _check_whole(self, reply: Reply) -> None:
+        """Refuse a transfer that is not all of the file."""
+        if self._total is not None:
+            self._check_length(self._total)
+        elif reply.cut and self._received:
+            raise Broken(f"ended early: {reply.cut}", CUT)
+        elif reply.cut:
+            raise Broken(f"was not served: {reply.cut}", UNREACHABLE)
+        if not self._received:
+            raise Broken("is empty", EMPTY)
+
+    def _check_length(self, total: int) -> None:
+        received = self._received
+        if received > total:
+            self.start_over()
+            raise Broken("is longer than the server says", FAULTY)
+        if received < total and received:
+            raise Broken(f"ended after {received} of {total} bytes", CUT)
+        if received < total:
+            raise Broken("was not served: it ended before its first byte", UNREACHABLE)

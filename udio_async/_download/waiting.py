@@ -1,0 +1,125 @@
+"""How long a file is waited for, and how often it is tried. All durations are seconds."""
+
+import math
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+import anyio
+import attrs
+
+from .._limits import backoff
+from .answers import Broken
+
+PATIENCE = 180.0
+"""After a song was completed, for its file to be served at all."""
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 15.0
+_LONGEST_BACKOFF = 30.0
+_SLACK = 1.0
+"""By so much the last wait for a new song may end late."""
+_REMEMBERED = 3600.0
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How long a download may take."""
+
+    deadline: float = 600.0
+    """For one file, with all its attempts."""
+    attempts: int = 5
+    """Attempts in a row that bring nothing of the file."""
+    backoff: float = 1.0
+    min_speed: float = 1024.0
+    """Bytes per second over a `window`; a slower transfer is begun anew."""
+    window: float = 30.0
+
+
+async def pause(seconds: float) -> None:
+    """Wait: all of this room's waiting is done here."""
+    await anyio.sleep(seconds)
+
+
+def waits(seconds: float) -> Iterator[float]:
+    """Spread so much time over waits that grow; the last one ends with it."""
+    step = _FIRST_WAIT
+    while seconds > 0:
+        wait = step * random.uniform(0.75, 1.0)  # noqa: S311  # so that clients do not come at once
+        wait = wait if seconds - wait >= _FIRST_WAIT else seconds
+        yield wait
+        seconds -= wait
+        step = min(step * 2, _LONGEST_WAIT)
+
+
+@attrs.define
+class Tries:
+    """What is left of the attempts and of the time for one file."""
+
+    _limits: Limits
+    _ends: float = attrs.field(init=False)
+    _failed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._ends = anyio.current_time() + self._limits.deadline
+
+    @property
+    def seconds(self) -> float:
+        """How much time is left."""
+        return max(0.0, self._ends - anyio.current_time())
+
+    async def again(self, error: Broken) -> bool:
+        """Wait before another attempt; answer whether there is one."""
+        self._failed = 1 if error.progress else self._failed + 1
+        wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
+        wait = max(wait, error.wait or 0.0)
+        if self._failed >= self._limits.attempts or wait >= self.seconds:
+            return False
+        await pause(wait)
+        return True
+
+
+@attrs.define
+class Patience:
+    """What is left of the time for which the file of a new song is waited for."""
+
+    _age: Callable[[], Awaitable[float | None]]
+    """Tells how new the song is; asked only when it matters."""
+    _seconds: float
+    """From the completion of the song on."""
+    is_new: bool = attrs.field(default=False, init=False)
+    """Whether the song was completed only moments ago when its file was missed."""
+    waited: float = attrs.field(default=0.0, init=False)
+    _waits: Iterator[float] | None = attrs.field(default=None, init=False)
+    _ends: float = attrs.field(default=0.0, init=False)
+
+    async def again(self, error: Broken) -> bool:
+        """Wait before another attempt; answer whether there is one."""
+        if self._waits is None:
+            age = await self._age()
+            left = 0.0 if age is None else self._seconds - age
+            self.is_new = left > 0
+            self._waits, self._ends = waits(left), anyio.current_time() + left
+        wait = max(next(self._waits, math.inf), error.wait or 0.0)
+        if anyio.current_time() + wait > self._ends + _SLACK:
+            return False
+        self.waited += wait
+        await pause(wait)
+        return True
+
+
+@attrs.define
+class Readiness:
+    """Remembers for an hour when tasks were completed."""
+
+    _since: dict[str, float] = attrs.field(factory=dict)
+
+    def note(self, task_id: str) -> None:
+        """Take in that a task was completed now."""
+        now = anyio.current_time()
+        self._since[task_id] = now
+        while self._since[oldest := next(iter(self._since))] < now - _REMEMBERED:
+            del self._since[oldest]
+
+    def age(self, task_id: str) -> float | None:
+        """Return the seconds since a task was completed; None where nobody saw it."""
+        since = self._since.get(task_id)
+        return None if since is None else anyio.current_time() - since

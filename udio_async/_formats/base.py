@@ -1,0 +1,43 @@
+"""What every format answers, and how bytes are read."""
+
+from struct import Struct
+from typing import Any, Literal
+
+import attrs
+
+Suffix = Literal[".mp3", ".wav", ".flac", ".ogg", ".opus", ".m4a", ".aac"]
+
+
+class NoAudio(ValueError):
+    """It is no sound file of a kind that we know."""
+
+
+@attrs.frozen
+class Measured:
+    """What the bytes of a file say of its sound."""
+
+    suffix: Suffix
+    seconds: float | None
+    """None where nothing in the file tells; of a broken one, how much of it plays."""
+    flaw: str | None = None
+    """What is wrong with a file that is not whole, to be read after its name."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there, as far as its kind allows to know."""
+        return self.flaw is None
+
+
+def no_audio(view: memoryview) -> NoAudio:
+    """Say what it is instead."""
+    return NoAudio(f"no audio that we know; it begins with {bytes(view[:12])!r}")
+
+
+def breaks_off(seconds: float | None) -> str:
+    """Name the usual flaw."""
+    return "breaks off" if seconds is None else f"breaks off after {seconds:.2f} s"
+
+
+def read(layout: Struct, view: memoryview, place: int) -> tuple[Any, ...]:
+    """Read some fields; behind the end of the file stand zeros."""
+    return layout.unpack(bytes(view[place : place + layout.size]).ljust(layout.size, b"\0"))

@@ -1,0 +1,177 @@
+"""MP3 and raw AAC (ADTS): frames in a row, each with a header that says how long it is."""
+
+import struct
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+
+import attrs
+
+from .base import Measured, Suffix, breaks_off, no_audio
+from .tags import behind_id3, only_tags
+
+Frame = tuple[int, float]
+"""Its length in bytes and in seconds."""
+
+_KBITS = {  # by MPEG 1 or not: the table of layer III
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_MPEG1 = 3
+_LAYER3 = 1
+_AAC_RATES = (96, 88.2, 64, 48, 44.1, 32, 24, 22.05, 16, 12, 11.025, 8, 7.35)  # kHz
+_SEARCH = 64 * 1024
+"""Bytes in which the first frame is looked for."""
+_IN_A_ROW = 3
+"""So many frames are no coincidence."""
+_LONGEST_FREE = 4 * 1024
+"""Bytes of a frame whose header does not say how long it is; players take no more."""
+
+
+@attrs.frozen
+class _Kind:
+    """How frames are read: what `unpack` takes from a place is what `read` takes."""
+
+    suffix: Suffix
+    unpack: Callable[[memoryview, int], tuple[int, ...]]
+    read: Callable[..., Frame | None]
+
+    def frame_at(self, view: memoryview, place: int) -> Frame | None:
+        try:
+            return self.read(*self.unpack(view, place))
+        except struct.error:  # fewer bytes than a header has
+            return None
+
+
+@attrs.frozen
+class _Header:
+    """What a Xing, Info or VBRI header says. The frame that carries it plays nothing."""
+
+    length: int = 0
+    """Bytes of that frame."""
+    seconds: float = 0.0
+    added: float = 0.0
+    """Seconds of these that the encoder has put before and behind the sound."""
+
+
+def measure(view: memoryview, start: int) -> Measured:
+    """Walk the frames from the first to the last.
+
+    Raises:
+        NoAudio: there are no frames in a row near the beginning.
+    """
+    kind, frame, place = _first_frame(view, start)
+    header = _header(view, place, frame) if kind.suffix == ".mp3" else _Header()
+    place, seconds = _walk(view, place + header.length, kind)
+    while place != (behind := behind_id3(view, place)):  # two files were joined, tags and all
+        place, played = _walk(view, behind, kind)
+        seconds += played
+    if not only_tags(view, place):
+        return Measured(kind.suffix, seconds, breaks_off(seconds))
+    # Some count the frame of the header and some do not: one less will do.
+    if seconds < header.seconds - 1.5 * frame[1]:
+        flaw = f"{breaks_off(seconds)}, its header says {header.seconds:.2f} s"
+        return Measured(kind.suffix, seconds, flaw)
+    return Measured(kind.suffix, max(0.0, seconds - header.added))
+
+
+def _walk(view: memoryview, place: int, kind: _Kind) -> tuple[int, float]:
+    """Go from frame to frame; return where there is none, and the seconds of all that are whole."""
+    unpack, read = kind.unpack, kind.read  # the only loop that takes time
+    seconds = lasts = 0.0
+    try:
+        while frame := read(*unpack(view, place)):
+            length, lasts = frame
+            place += length
+            seconds += lasts
+    except struct.error:
+        pass
+    return place, seconds - lasts if place > len(view) else seconds
+
+
+def _first_frame(view: memoryview, start: int) -> tuple[_Kind, Frame, int]:
+    for kind in (_MP3, _ADTS, *_free_formats(view, start)):
+        if frame := _begins(view, start, kind, least=1):
+            return kind, frame, start
+    window = bytes(view[start : start + _SEARCH])
+    place = window.find(b"\xff", 1)
+    while place > 0:
+        for kind in (_MP3, _ADTS):
+            if frame := _begins(view, start + place, kind, least=_IN_A_ROW):
+                return kind, frame, start + place
+        place = window.find(b"\xff", place + 1)
+    raise no_audio(view)
+
+
+def _begins(view: memoryview, place: int, kind: _Kind, *, least: int) -> Frame | None:
+    """Return the first of three frames in a row, or of `least` if they reach the end."""
+    first = None
+    for number in range(_IN_A_ROW):
+        if number >= least and place >= len(view):
+            break
+        frame = kind.frame_at(view, place)
+        if frame is None:
+            return None
+        first, place = first or frame, place + frame[0]
+    return first
+
+
+def _header(view: memoryview, place: int, frame: Frame) -> _Header:
+    length, lasts = frame
+    head = bytes(view[place : place + min(length, 192)]).ljust(192, b"\0")
+    if head[36:40] == b"VBRI":
+        return _Header(length, int.from_bytes(head[50:54]) * lasts)
+    for inside in (13, 21, 36):  # which one, is a matter of MPEG version and channels
+        info = head[inside:]
+        if info[:4] not in (b"Xing", b"Info"):
+            continue
+        frames = int.from_bytes(info[8:12]) if info[7] & 1 else 0
+        added = int.from_bytes(info[141:144]) if info[7] & 15 == 15 and info[120:121] == b"L" else 0
+        samples = 1152 if head[1] >> 3 & 3 == _MPEG1 else 576
+        return _Header(length, frames * lasts, ((added >> 12) + (added & 0xFFF)) * lasts / samples)
+    return _Header()
+
+
+@lru_cache(maxsize=4096)
+def _mp3_frame(head: int) -> Frame | None:
+    """Read the four bytes of a frame header, if it is one."""
+    version, layer, kbits, rate = head >> 19 & 3, head >> 17 & 3, head >> 12 & 15, head >> 10 & 3
+    if head >> 21 != 0x7FF or layer != _LAYER3 or version not in _MP3_RATES:
+        return None
+    if kbits in (0, 15) or rate == 3:
+        return None
+    samples = 1152 if version == _MPEG1 else 576
+    hertz = _MP3_RATES[version][rate]
+    bits = _KBITS[version == _MPEG1][kbits] * 1000
+    return samples // 8 * bits // hertz + (head >> 9 & 1), samples / hertz
+
+
+def _free_formats(view: memoryview, place: int) -> Iterator[_Kind]:
+    """How long frames could be whose header does not say so: as far as to one that is like it."""
+    head = bytes(view[place : place + _LONGEST_FREE])
+    like = _mp3_frame(int.from_bytes(head[:4]) | 1 << 12)  # as if it said the lowest bit rate
+    if len(head) < 4 or head[2] >> 4 or like is None:
+        return
+    length = head.find(head[:2], 4)
+    while length > 0:
+        read = partial(_free_frame, int.from_bytes(head[:4]), length - (head[2] >> 1 & 1), like[1])
+        yield _Kind(".mp3", _MP3.unpack, read)
+        length = head.find(head[:2], length + 1)
+
+
+def _free_frame(first: int, length: int, seconds: float, head: int) -> Frame | None:
+    # Version, layer, no bit rate and the sample rate are as in the first frame.
+    return (length + (head >> 9 & 1), seconds) if head >> 10 == first >> 10 else None
+
+
+def _adts_frame(head: int, length: int, blocks: int) -> Frame | None:
+    """Read the seven bytes of a frame header, if it is one."""
+    length = (head & 3) << 11 | length >> 5
+    rate = head >> 10 & 15
+    if head >> 20 != 0xFFF or head >> 17 & 3 or rate >= len(_AAC_RATES) or length < 7:
+        return None
+    return length, 1.024 * ((blocks & 3) + 1) / _AAC_RATES[rate]
+
+
+_MP3 = _Kind(".mp3", struct.Struct(">I").unpack_from, _mp3_frame)
+_ADTS = _Kind(".aac", struct.Struct(">IHB").unpack_from, _adts_frame)

@@ -1,0 +1,37 @@
+"""Tags that may stand before and behind any sound, whatever its format."""
+
+
+def behind_id3(view: memoryview, place: int) -> int:
+    """Skip the ID3v2 tags at `place`; beyond the end, where one of them is cut."""
+    while True:
+        head = bytes(view[place : place + 10])
+        if len(head) < 10 or head[:3] != b"ID3" or head[3] not in (2, 3, 4):
+            return place
+        a, b, c, d = (byte & 127 for byte in head[6:])  # four times seven bits
+        footer = 10 if head[5] & 16 else 0
+        place += 10 + (a << 21 | b << 14 | c << 7 | d) + footer
+
+
+def only_tags(view: memoryview, place: int) -> bool:
+    """Whether from `place` to the end there are but tags and zeros."""
+    return place <= len(view) and not bytes(view[place : before_tags(view, place)]).strip(b"\0")
+
+
+def before_tags(view: memoryview, start: int) -> int:
+    """Return where the tags at the end begin: ID3v1, APE, Lyrics3. None reaches before `start`."""
+    end = len(view)
+    while 0 < (length := _tag_at_end(bytes(view[max(start, end - 128) : end]))) <= end - start:
+        end -= length
+    return end
+
+
+def _tag_at_end(last: bytes) -> int:
+    """Return how long the tag is that ends with these bytes; 0 where there is none."""
+    if len(last) == 128 and last[:3] == b"TAG":
+        return 128
+    if last[-32:-24] == b"APETAGEX":
+        header = 32 if last[-9] & 128 else 0
+        return int.from_bytes(last[-20:-16], "little") + header
+    if last[-9:] == b"LYRICS200" and last[-15:-9].isdigit():
+        return int(last[-15:-9]) + 15
+    return 0

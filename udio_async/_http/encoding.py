@@ -1,0 +1,186 @@
+"""Undoes the codings of a body: gzip, deflate, Brotli, Zstandard; piece by piece, and bounded.
+
+We ask for none of them, and gateways send them all the same, or say so and do not. So what is
+claimed is only tried: a body that is not in its coding is handed on as it is. Brotli and
+Zstandard need a library (`decompressors`); without one they are left as they are.
+"""
+
+import codecs
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from . import decompressors
+from .decompressors import Inflate, Stream
+
+Coding = Literal["gzip", "deflate", "br", "zstd"]
+
+PIECE = 64 * 1024
+"""Bytes that are decoded at once, at most."""
+MAX_LAYERS = 3
+"""Codings on top of each other that are undone: the last ones applied."""
+_MAX_STREAMS = 1000
+"""Streams in a row that a body may consist of: each takes time to begin, and may be empty."""
+_HEAD = 256
+"""Bytes by which it is decided whether a body is in a coding that has no mark of its own."""
+_NAMES: dict[str, Coding] = {
+    "gzip": "gzip",
+    "x-gzip": "gzip",
+    "deflate": "deflate",
+    "x-deflate": "deflate",
+    "br": "br",
+    "zstd": "zstd",
+}
+_MARKS = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How streams begin. A coding without a mark is tried."""
+_CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def codings_of(claim: str) -> list[Coding]:
+    """Read a `Content-Encoding` header: the codings to undo, the first one first.
+
+    What is no coding that we know ("none", "utf-8", "aws-chunked") is left out.
+    """
+    names = (word.partition(";")[0].strip(" \t\"'").lower() for word in claim.split(","))
+    known: list[Coding] = [_NAMES[name] for name in names if name in _NAMES]
+    return known[: -MAX_LAYERS - 1 : -1]
+
+
+class Decoder:
+    """Undoes the codings of one body. It never holds more than some pieces of it."""
+
+    def __init__(self, codings: Sequence[Coding], *, most: int) -> None:
+        """Undo these codings; `most` bounds what is read of each, in bytes."""
+        # A server that says gzip once may have done it twice.
+        layers: list[Coding] = [*codings, "gzip"] if "gzip" in codings else [*codings]
+        room = most + most // 64 + 1024  # what cannot be compressed gets a little longer
+        self._layers = [_Layer(coding, room) for coding in layers]
+
+    @property
+    def flaw(self) -> str | None:
+        """Why what came out is not all of it."""
+        return next((layer.flaw for layer in self._layers if layer.flaw is not None), None)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Decode the next bytes, into pieces of which some are empty.
+
+        None takes longer than some milliseconds: between two, let others have a turn.
+        """
+        for start in range(0, len(data), PIECE):
+            yield from _through(self._layers, data[start : start + PIECE])
+
+    def end(self) -> Iterator[bytes]:
+        """Return what was held back, once there is nothing more to feed."""
+        for place, layer in enumerate(self._layers):
+            for piece in layer.end():
+                yield from _through(self._layers[place + 1 :], piece)
+
+
+def _through(layers: Sequence["_Layer"], data: bytes) -> Iterator[bytes]:
+    if not layers:
+        yield data
+        return
+    for piece in layers[0].feed(data):
+        yield from _through(layers[1:], piece)
+
+
+class _Layer:
+    """One coding, or what only claims to be in it."""
+
+    def __init__(self, coding: Coding, room: int) -> None:
+        self.flaw: str | None = None
+        self._coding: Coding = coding
+        self._room = room
+        self._decided = False
+        self._held = b""
+        """What came before it was decided, or while it is not known whether a stream begins."""
+        self._stream: Stream | None = None
+        self._streams = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield b""  # a turn for others, even where nothing comes out for long
+        if not self._decided:
+            self._held += data
+            if not self._decide(ended=False):
+                return
+            data, self._held = self._held, b""
+        yield from self._decode(data)
+
+    def end(self) -> Iterator[bytes]:
+        if not self._decided and self._held:
+            self._decide(ended=True)
+            data, self._held = self._held, b""
+            yield from self._decode(data)
+        if self._stream is not None and not self._stream.eof:
+            self.flaw = self.flaw or f"its {self._coding} ends early"
+
+    def _decide(self, *, ended: bool) -> bool:
+        """Find out whether the body is in its coding, as soon as enough of it is there."""
+        mark, head = _MARKS.get(self._coding), self._held
+        if not ended and len(head) < (_HEAD if mark is None else len(mark)):
+            return False
+        self._decided = True
+        if head.startswith(mark) if mark is not None else not _is_text(head):
+            self._stream = _open_stream(self._coding, head)
+            if self._stream is None and mark is not None:
+                self.flaw = f"it is {self._coding}, which takes a library: backports.zstd"
+        return True
+
+    def _decode(self, data: bytes) -> Iterator[bytes]:
+        if self._stream is None:
+            yield data
+            return
+        self._room -= len(data)
+        if self._room < 0:
+            self.flaw = self.flaw or f"its {self._coding} is too long"
+        while self.flaw is None:
+            if self._stream.eof and not (data := self._next_stream(data)):
+                return
+            yield self._stream.decompress(data, PIECE)
+            if self._stream.damaged:
+                self.flaw = f"its {self._coding} is damaged"
+            if self._stream.needs_input and not self._stream.eof:
+                return
+            data = self._stream.unused_data if self._stream.eof else b""
+
+    def _next_stream(self, behind: bytes) -> bytes:
+        """Begin another stream, if one follows; return it as far as it is there."""
+        mark = _MARKS.get(self._coding)
+        self._held += behind
+        if mark is None or not self._held.startswith(mark):
+            self._held = self._held[: len(mark or b"")]  # padding, and never a stream
+            return b""
+        self._streams += 1
+        if self._streams >= _MAX_STREAMS:
+            self.flaw = f"its {self._coding} has too many parts"
+            return b""
+        self._stream = _open_stream(self._coding, self._held)
+        data, self._held = self._held, b""
+        return data
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether it could be read as it is: what is compressed cannot."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return not _CONTROLS.search(text)
+
+
+def _open_stream(coding: Coding, head: bytes) -> Stream | None:
+    """Return what decodes a stream that begins like this; None where nothing does."""
+    if coding == "gzip":
+        return Inflate(31)
+    if coding == "zstd":
+        return make() if (make := decompressors.zstd()) is not None else None
+    if coding == "deflate" and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0:
+        return Inflate(15)  # as it ought to be; some servers leave the frame of zlib out
+    make = decompressors.brotli() if coding == "br" else functools.partial(Inflate, -15)
+    return make() if make is not None and _fits(make(), head[:_HEAD]) else None
+
+
+def _fits(stream: Stream, head: bytes) -> bool:
+    stream.decompress(head, PIECE)
+    return not stream.damaged and not (stream.eof and stream.unused_data)
