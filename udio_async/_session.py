@@ -145,7 +145,11 @@ class Session(AsyncContextManagerMixin):
         )
         self._ready = Readiness()
         self._downloads = Downloads(
-            http, refresh=self._refreshed, age=self._age_of, local=self.is_local
+            http,
+            refresh=self._refreshed,
+            age=self._age_of,
+            local=self.is_local,
+            disk=self._room,
         )
         if self._public_url is not None:
             self.take_callbacks(self._public_url)
@@ -333,15 +337,12 @@ class Session(AsyncContextManagerMixin):
     # Files
 
     async def download(
-        self, songs: list[Song], *, directory: Path, covers: bool, tags: bool
+        self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
     ) -> list[Saved | Exception]:
         """Save the audio of songs, and keep which of them their owner has now."""
-        results = await self._downloads.save(songs, directory=directory, covers=covers, tags=tags)
-        for result in results:
-            if isinstance(result, Saved):
-                self._room.took(directory, result.size)
-            elif isinstance(result, OSError):
-                self._room.refused(directory)
+        results = await self._downloads.save(
+            songs, directory=directory, covers=covers, tags=tags, patience=patience
+        )
         saved: dict[str, list[str]] = {}
         for song, result in zip(songs, results, strict=True):
             key = await self._key_of(song)

@@ -24,22 +24,22 @@ logger = logging.getLogger("udio_async")
 class DiskWatch(Protocol):
     """Hears whether songs can be saved, so that none is bought that cannot."""
 
-    def refused(self, directory: Path, error: OSError) -> None:
-        """Hear that nothing can be written into this directory now; the error says why."""
+    def refused(self, directory: Path) -> None:
+        """Hear, at once, that nothing can be written into this directory now."""
         ...
 
-    def written(self, directory: Path) -> None:
-        """Hear that a song was written into this directory."""
+    def took(self, directory: Path, size: int) -> None:
+        """Hear that a song of so many bytes was written into this directory."""
         ...
 
 
 class NoWatch:
     """Hears nothing."""
 
-    def refused(self, directory: Path, error: OSError) -> None:
+    def refused(self, directory: Path) -> None:
         """Do nothing."""
 
-    def written(self, directory: Path) -> None:
+    def took(self, directory: Path, size: int) -> None:
         """Do nothing."""
 
 
@@ -63,7 +63,7 @@ class Step(Enum):
 class Done(Enum):
     """What is done about it."""
 
-    HELD = "told; nothing more is submitted until a song could be written"
+    HELD = "told; nothing more is submitted until the folder takes files again"
     TOLD = "told"
     AGAIN = "tried again, some times; then told"
     RENAMED = "renamed instead, unless the name is taken"
@@ -158,8 +158,8 @@ class Disk:
     """The folder that one song is written into, with the name that is told if it cannot be."""
 
     path: Path
-    held: OSError | None = None
-    """What was told last that every other song would meet."""
+    held: bool = False
+    """Whether something was told that every other song would meet."""
 
     @contextmanager
     def doing(self, step: Step) -> Generator[None]:
@@ -175,7 +175,7 @@ class Disk:
             rule = disk_rule(step, error)
             told = self._told(step, error, rule)
             if rule.done is Done.HELD:
-                self.held = told
+                self.held = True
             elif rule.done is Done.AGAIN:
                 raise Broken(str(told), FAULTY) from told
             elif rule.done in (Done.PASSED, Done.IGNORED):
