@@ -90,10 +90,10 @@ async def test_whatever_the_disk_says(
     checked = room.Room()
     await checked.check()  # nothing was refused
     monkeypatch.setattr(room, "_write", write)
-    checked.refused(tmp_path)
+    checked.refused(tmp_path, refusal)
     with pytest.raises(DiskUnavailable, match=str(refusal.strerror)):
         await checked.check()
-    checked.took(tmp_path, 100)
+    checked.written(tmp_path, 100)
     await checked.check()
 
 
@@ -101,8 +101,8 @@ async def test_a_file_like_the_largest_has_to_fit(tmp_path: Path) -> None:
     """A disk that takes only small files would take no song; nothing is left of the try."""
     sizes: list[int] = []
     checked = room.Room()
-    checked.took(tmp_path, 3_000_000)
-    checked.refused(tmp_path / "new")
+    checked.written(tmp_path, 3_000_000)
+    checked.refused(tmp_path / "new", FULL)
     with pytest.MonkeyPatch.context() as patch:
         write = room._write
 

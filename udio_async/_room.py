@@ -21,14 +21,14 @@ class Room:
     _largest: int = 0
     """Bytes of the largest file so far."""
 
-    def took(self, directory: Path, size: int) -> None:
-        """Take in that a file of so many bytes was written to a directory."""
+    def written(self, directory: Path, size: int) -> None:
+        """Take in that a file of so many bytes was written into a directory."""
         self._largest = max(self._largest, size)
         if directory == self._refusing:
             self._refusing = None
 
-    def refused(self, directory: Path) -> None:
-        """Take in that a directory did not take a file."""
+    def refused(self, directory: Path, _error: OSError) -> None:
+        """Take in that a directory did not take a file, nor would it take others."""
         self._refusing = directory
 
     async def check(self) -> None:

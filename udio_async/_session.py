@@ -127,6 +127,7 @@ class Session(AsyncContextManagerMixin):
             http,
             tasks,
             policy=options.poll,
+            local=self.is_local,
             started=self._gate.count_running,
             ended=self._task_ended,
             observer=options.observer,

@@ -43,13 +43,13 @@ class _Work:
     early: Stage | None = None
     task_id: str | None = None
     """The provider's id, once it is known."""
-    is_known: bool = attrs.field(init=False)
-    """Whether it is known what the journal says of it."""
+    may_be_paid: bool = attrs.field(init=False)
+    """Whether an attempt before may have been paid, as far as is known."""
     doubt: Entry | None = None
     """The attempt before, where it may have been paid and no other has followed it yet."""
 
     def __attrs_post_init__(self) -> None:
-        self.is_known = self.is_new
+        self.may_be_paid = not self.is_new
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -169,7 +169,7 @@ class Submitter:
         repeated = False
         while True:
             known = await self._recall(work) if repeated or not work.is_new else None
-            work.is_known = True
+            work.may_be_paid = work.may_be_paid and repeated
             if work.only is not None and (known is None or known.state not in work.only):
                 return None
             if known is not None and not self._may_submit(known):
@@ -267,11 +267,13 @@ class Submitter:
         """Keep the intent, send, and keep what came of it, in this order."""
         entry = await self.store.intend(work.request, work.key, known)
         self.gate.count_settled(entry.key)
-        work.doubt = None
+        work.may_be_paid, work.doubt = work.may_be_paid or work.doubt is not None, None
         try:
             address = await self._address(work.request, entry)
             work.departure.hand_over()
-            work.task_id = await self.provider.submit(http, work.request, address)
+            work.task_id = await self.provider.submit(
+                self.poller.listening(http), work.request, address
+            )
         except Exception as error:  # noqa: BLE001  # an adapter may let out anything
             return await self._settle(work, entry, error)
         except BaseException:  # the client is being closed for good
@@ -334,8 +336,8 @@ class Submitter:
 
 def _as_it_stands(work: _Work, error: UdioError) -> UdioError:
     """Return the error of a job; one that was in doubt still is, if nothing was sent for it."""
-    if not work.is_known and error.charged == "no":
-        error.charged = "unknown"  # it may have been paid for before
+    if work.may_be_paid and error.charged == "no":
+        error.charged = "unknown"
     if work.doubt is None or error.charged != "no":
         return error
     doubt = remembered_error(work.doubt) or error

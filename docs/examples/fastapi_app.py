@@ -2,64 +2,122 @@
 
     PUBLIC_URL=https://songs.example.org uvicorn docs.examples.fastapi_app:app
 
-`POST /songs?description=...` asks for a song; `GET /songs/KEY` shows how it stands.
+`PUT /songs/KEY` with `{"description": "..."}` asks for a song, `GET /songs/KEY` shows how it
+stands. The key is the caller's own: whoever got no answer asks again, and nothing is paid twice.
+Songs are saved in `SONGS`. Killed at any moment and started again, the server goes on.
+
+Run one process: a journal is open in one at a time.
 """
 
+import logging
 import os
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
-from uuid import uuid4
+from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException
+import anyio
+from fastapi import Body, FastAPI, HTTPException, Request
 
 import udio_async as ua
 
 PUBLIC_URL = os.environ["PUBLIC_URL"]
 SERVICE = os.environ.get("SERVICE_URL", "https://api.apiframe.pro")  # or a sandbox's address
+SONGS = os.environ.get("SONGS", "songs")
+PAID = (ua.JournalState.ACCEPTED, ua.JournalState.READY)
 
-client = ua.Client(
-    ua.Apiframe(base_url=SERVICE),
-    journal=os.environ.get("JOURNAL", "songs.db"),
-)
-jobs: dict[str, ua.Job] = {}
+logger = logging.getLogger("songs")
+journal = ua.SqliteJournal(os.environ.get("JOURNAL", "songs.db"))
+client = ua.Client(ua.Apiframe(base_url=SERVICE), journal=journal)
+
+
+# Saving
+
+
+async def save(job: ua.Job) -> None:
+    """Save the songs of a job once they are made."""
+    try:
+        await client.download(await job.songs(), SONGS)
+    except (ua.UdioError, OSError) as error:  # `take_up` tries again what is paid for
+        logger.warning("%s: %s", job.key, error)
+
+
+async def take_up() -> None:
+    """Save what is paid for and has nobody who waits for it.
+
+    That is what was in the making when the server died, what could not be saved, and what a
+    callback has told of a request whose answer was lost.
+    """
+    while True:
+        async with client.resume(PAID) as batch:
+            async for outcome in batch:
+                try:
+                    await client.download(outcome, SONGS)
+                except (ua.UdioError, OSError) as error:
+                    logger.warning("%s: %s", outcome.job_key, error)
+        await anyio.sleep(60)
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-    """Keep the client open as long as the server runs."""
-    async with client:
-        yield
+async def lifespan(_: FastAPI) -> AsyncGenerator[Mapping[str, Any]]:
+    """Keep the client open, and what saves songs running, as long as the server runs."""
+    async with client, anyio.create_task_group() as tasks:
+        tasks.start_soon(take_up)
+        yield {"tasks": tasks}
+        tasks.cancel_scope.cancel()  # the rest is for the next run
+
+
+# The access log: who knows the address of a callback may call
+
+
+class WithoutSecrets(logging.Filter):
+    """Cuts the secret part off the addresses in uvicorn's access log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line through."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_without_secret, record.args))
+        return True
+
+
+def _without_secret(value: object) -> object:
+    return re.sub(r"^/udio/.*", "/udio/...", value) if isinstance(value, str) else value
+
+
+logging.getLogger("uvicorn.access").addFilter(WithoutSecrets())
 
 
 app = FastAPI(lifespan=lifespan)
-
-
-@app.post("/songs", status_code=202)
-async def submit(description: str) -> dict[str, str]:
-    """Ask for a song. The provider has accepted it when this answers."""
-    key = uuid4().hex
-    try:
-        jobs[key] = await client.submit(ua.SongRequest(description=description, key=key))
-    except ua.RequestError as error:
-        raise HTTPException(400, str(error)) from error
-    except ua.UdioError as error:
-        raise HTTPException(502, str(error)) from error
-    return {"key": key, "task_id": jobs[key].task_id}
-
-
-@app.get("/songs/{key}")
-async def show(key: str) -> dict[str, Any]:
-    """Tell how far a song is."""
-    if key not in jobs:
-        raise HTTPException(404, "no such song")
-    task = jobs[key].task
-    songs = [{"title": song.title, "audio_url": song.audio_url} for song in task.songs]
-    return {"stage": task.stage, "songs": songs}
-
-
 # Only for a sandbox on this machine may the address be private.
 app.mount(
     "/udio",
     client.callbacks(f"{PUBLIC_URL}/udio", allow_private=SERVICE.startswith("http://")),
 )
+
+
+# Asking and showing
+
+
+@app.put("/songs/{key}", status_code=202)
+async def submit(
+    key: str, description: Annotated[str, Body(embed=True)], request: Request
+) -> dict[str, str]:
+    """Ask for a song. The provider has accepted it when this answers."""
+    try:
+        job = await client.submit(ua.SongRequest(description=description, key=key))
+    except ua.RequestError as error:
+        raise HTTPException(400, str(error)) from error
+    except ua.UdioError as error:
+        raise HTTPException(502, {"error": str(error), "charged": error.charged}) from error
+    request.state.tasks.start_soon(save, job)
+    return {"key": key, "task_id": job.task_id}
+
+
+@app.get("/songs/{key}")
+async def show(key: str) -> dict[str, Any]:
+    """Tell how a song stands, by the journal: it knows what earlier runs have asked for."""
+    entry = await journal.get(key)
+    if entry is None:
+        raise HTTPException(404, "no such song")
+    songs = [{"title": song.title, "audio_url": song.audio_url} for song in entry.songs]
+    return {"state": entry.state, "songs": songs, "why": entry.evidence}

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 
 import udio_async.cli
 from udio_async.cli._commands import cli, run
-from udio_async.cli._names import KEY_VARIABLES
+from udio_async.cli._names import KEY_VARIABLES, SANDBOX_CREDITS
 from udio_async.providers import PROVIDERS
+from udio_async.sandbox._kinds import ALL
+from udio_async.sandbox._world import COSTS, CREDITS
 
 from .conftest import Child, environment, run_cli
 
@@ -178,6 +180,53 @@ def test_the_missing_sandbox_extra(
     monkeypatch.setitem(sys.modules, "udio_async.sandbox", None)
     assert run(["demo", "--out", str(tmp_path)]) == 2
     assert 'pip install "udio-async[sandbox]"' in capfd.readouterr().err
+
+
+def test_sandbox_takes_faults_a_plan_and_credits(start_cli: Callable[..., Child]) -> None:
+    """Every second request is refused, what is stuck takes the plan's only place, and credits end.
+
+    A shell that was not told the speed looks as often as the sandbox is fast.
+    """
+    options = ("--at-once", 1, "--credits", 25, "--fault", "refused@2", "--speed", 1000)
+    server = start_cli("sandbox", "--port", 0, *options)
+    url = server.next_line().removeprefix("Sandbox at ").split(",")[0]
+    env = environment(UDIOAPI_API_KEY="sandbox")
+    at = ("--provider", "udioapi-v2", "--base-url", url)
+    ends = [run_cli("generate", "Rain", *at, env=env) for _ in range(5)]
+    assert [ended.code == 0 for ended in ends] == [True, False, True, False, False]
+    assert "nsufficient credits" in ends[-1].err
+    server.interrupt()
+    assert server.end().code == 0
+
+
+def test_help_of_the_sandbox_lists_the_faults() -> None:
+    """Each one there is; the account is for 10,000 requests unless told otherwise."""
+    ended = run_cli("sandbox", "--help")
+    missing = [kind.written for kind in ALL.values() if f"  {kind.written}  " not in ended.out]
+    assert missing == []
+    assert SANDBOX_CREDITS == CREDITS >= 10_000 * max(COSTS.values())
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("nope", "No such fault 'nope'; known: cancelled, "),
+        ("message", "No such fault 'message'"),
+        ("cut@0", "every must be 1 or more"),
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused(fault: str, words: str) -> None:
+    ended = run_cli("sandbox", "--port", 0, "--fault", fault)
+    assert ended.code == 2
+    assert f"--fault {fault}: {words}" in ended.err
+
+
+def test_help_of_the_sandbox_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how to get the list."""
+    monkeypatch.setitem(sys.modules, "udio_async.sandbox", None)
+    result = CliRunner().invoke(cli, ["sandbox", "--help"], prog_name="udio-async")
+    assert result.exit_code == 0
+    assert 'pip install "udio-async[sandbox]"' in " ".join(result.output.split())
 
 
 def test_sandbox_serves_until_interrupted(start_cli: Callable[..., Child], tmp_path: Path) -> None:

@@ -12,16 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from udio_async.sandbox import _server, serve
 from udio_async.sandbox._app import make_app
-from udio_async.sandbox._callbacks import Caller
-from udio_async.sandbox._world import World
+from udio_async.sandbox._desk import Desk
 
 BEFORE, AFTER = 0.01, 0.02
 """Seconds before a submit is charged, and after."""
 
 
-def unhurried(world: World, caller: Caller) -> ASGIApp:
+def unhurried(desk: Desk) -> ASGIApp:
     """Return the application with slow submits."""
-    app = make_app(world, caller)
+    app = make_app(desk)
 
     async def take_time(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_late(message: Message) -> None:

@@ -42,11 +42,11 @@ class Watch:
 
     heard: list[object] = attrs.field(factory=list)
 
-    def refused(self, directory: Path) -> None:
-        self.heard.append(directory)
+    def refused(self, directory: Path, error: OSError) -> None:
+        self.heard.append((directory, error.errno))
 
-    def took(self, directory: Path, size: int) -> None:
-        self.heard.append((directory, size))
+    def written(self, directory: Path, _size: int) -> None:
+        self.heard.append(directory)
 
 
 @attrs.define
@@ -145,7 +145,7 @@ async def test_a_disk_that_takes_nothing_is_told_to_whoever_buys(
         tmp_path if step is Step.FOLDER else tmp_path / file_name(song_at(None))
     )
     assert str(tmp_path) in (error.strerror or "")  # the remedy
-    assert watch.heard == [tmp_path]
+    assert watch.heard == [(tmp_path, error.errno)]
     assert test.files == []
     assert waits.waited == []
 
@@ -156,7 +156,7 @@ async def test_a_song_that_is_written_is_told_too(tmp_path: Path, waits: Waits) 
     async with bench(tmp_path, faults.answer(FILE), disk=watch) as test:
         await test.get()
         await test.get()
-    assert watch.heard == [(tmp_path, len(MP3))]
+    assert watch.heard == [tmp_path]
     assert waits.waited == []
 
 
@@ -175,7 +175,7 @@ async def test_a_disk_that_is_busy_is_tried_again(
         with pytest.raises(OSError, match="later") as caught:
             await test.get()
     assert caught.value.errno == getattr(errno, name)
-    assert watch.heard == [(tmp_path, len(MP3))]
+    assert watch.heard == [tmp_path]
     assert test.files == []
     assert waits.total < 60
 
@@ -267,7 +267,7 @@ def test_an_error_without_a_number_is_told_as_it_is() -> None:
     disk = Disk(Path("songs/a.mp3"))
     with pytest.raises(OSError, match="what it says; mend that"), disk.doing(Step.WRITE):
         raise OSError("what it says")
-    assert not disk.held
+    assert disk.held is None
 
 
 async def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ async def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     async with bench(tmp_path / "songs", faults.answer(FILE), disk=watch) as test:
         with pytest.raises(FileExistsError, match="give a folder"):
             await test.get()
-    assert watch.heard == [tmp_path / "songs"]
+    assert watch.heard == [(tmp_path / "songs", errno.EEXIST)]
 
 
 async def test_a_part_that_somebody_removes_is_fetched_again(

@@ -257,12 +257,15 @@ class Actor:
         wish = self._pick(batch=False)
         how = self.random.choice(["generate", "submit", "updates"])
         self.owner.world.note(f"{wish.prompt}: {how}, key {wish.key}")
+        await self._make(wish, wish.request, how)
+
+    async def _make(self, wish: Wish, request: SongRequest, how: str) -> None:
         async with self._asking(wish):
             try:
                 if how == "generate":
-                    songs = await self.client.generate(wish.request)
+                    songs = await self.client.generate(request)
                 else:
-                    songs = await self._follow(await self.client.submit(wish.request), how)
+                    songs = await self._follow(await self.client.submit(request), how)
             except UdioError as error:
                 if not self.process.killed:
                     self.owner.check(wish, error)
@@ -332,7 +335,7 @@ class Actor:
                 o.task_id for o in self.owner.world.charges(prompt) if o.task_id not in known
             ]
             answers: list[dict[str, Any]] = []
-            if not honestly and self.random.random() < 0.2:
+            if not honestly and self.random.random() < 0.5:
                 wrong: list[dict[str, Any]] = [
                     {"task_id": "t-wrong"},
                     {"abandon": True},
@@ -347,6 +350,9 @@ class Actor:
                 self.owner.world.note(f"{prompt}: resolved by {answer}")
                 with suppress(InvalidRequest):  # a callback, or somebody else, was quicker
                     await self.client.resolve(doubt.key, **answer)
+                if answer == {"resubmit": True} and not honestly:
+                    request = self.client.request_of(doubt)
+                    await self._make(self.owner.wishes[prompt], request, "generate")
                 await anyio.sleep(self.random.choice([0, 0, 10]))
 
     async def forget_one(self) -> None:

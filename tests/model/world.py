@@ -153,8 +153,8 @@ class World:
         return order
 
     async def _call_back(self, order: Order, url: str, secret: str) -> None:
-        """Post what is new, at the stages and once more, some of it late."""
-        for moment in (order.ends_at - 20, order.ends_at, order.ends_at):
+        """Post what is new, some of it late, and the end a few times."""
+        for moment in (order.ends_at - 20, *[order.ends_at] * 4):
             await anyio.sleep_until(moment + self.random.expovariate(1 / 10))
             word = order.word(anyio.current_time())
             if not word or self.post is None or self.random.random() < self.trouble:

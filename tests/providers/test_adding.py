@@ -1,13 +1,17 @@
-"""A fourth provider: one class, one case, some recordings, one line in the registry."""
+"""A fourth provider: one class, one case, some recordings, one line in the registry.
+
+It has `id` where ours have `task_id`, and numbers where ours have words and ids.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import httpx
 import pytest
 
-from udio_async import providers
+from udio_async import Client, providers
 from udio_async._errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -20,13 +24,14 @@ from udio_async._records import (
     CallbackAddress,
     CallbackNews,
     Credits,
+    Failure,
     ProviderOptions,
     Song,
     SongRequest,
     Stage,
     Task,
 )
-from udio_async._wire import make_converter, structure
+from udio_async._wire import OptionalId, OptionalText, make_converter, structure
 from udio_async.providers.base import Traits, check_fields, key_from
 from udio_async.providers.replies import ask
 from udio_async.providers.verdicts import SHARED_RULES, read_look, send_submit
@@ -36,31 +41,43 @@ from udio_async.testing import KEY, ProviderCase, ProviderContract
 
 
 @attrs.frozen(kw_only=True)
+class WireTrack:
+    number: OptionalId = None
+    url: OptionalText = None
+
+
+@attrs.frozen(kw_only=True)
 class WireJob:
-    state: str
-    url: str | None = None
+    state: OptionalId = None
+    tracks: Sequence[WireTrack] = ()
 
 
 TOY_TRAITS = Traits(
     fields=frozenset({"description"}), options=ProviderOptions, default_model="toy-1"
 )
-STAGES: Mapping[str, Stage] = {"made": Stage.COMPLETE, "broken": Stage.FAILED}
+STAGES: Mapping[str, Stage] = {"1": Stage.PROCESSING, "2": Stage.COMPLETE, "3": Stage.FAILED}
 converter = make_converter()
 
 
 def read_task(payload: object, *, task_id: str) -> Task:
     job = structure(converter, payload, WireJob, about=f"task {task_id}")
-    stage = STAGES.get(job.state, Stage.PROCESSING)
-    song = Song(
-        id=f"{task_id}-0",
-        task_id=task_id,
-        provider="toy",
-        index=0,
-        stage=stage,
-        audio_url=job.url,
-        audio_is_final=stage is Stage.COMPLETE,
+    word = job.state or ""
+    stage = STAGES.get(word, Stage.PROCESSING)
+    songs = tuple(
+        Song(
+            id=track.number,
+            task_id=task_id,
+            provider="toy",
+            index=index,
+            stage=stage,
+            audio_url=track.url,
+            audio_is_final=stage is Stage.COMPLETE,
+        )
+        for index, track in enumerate(job.tracks)
+        if track.number
     )
-    return Task(id=task_id, provider="toy", stage=stage, status=job.state, songs=(song,))
+    failure = Failure(message=f"state {word}") if stage is Stage.FAILED else None
+    return Task(id=task_id, provider="toy", stage=stage, status=word, songs=songs, error=failure)
 
 
 def toy_key(value: str | ApiKey | None) -> ApiKey:
@@ -83,7 +100,7 @@ class Toy:
     ) -> str:
         self.check(request)
         call = self._call("/songs", {"about": request.description, **request.extra})
-        return await send_submit(http, call, SHARED_RULES, provider=self.name)
+        return await send_submit(http, call, SHARED_RULES, provider=self.name, id_at="id")
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
         replies = [await ask(http, self._call(f"/songs/{task_id}")) for task_id in task_ids]
@@ -112,13 +129,17 @@ class Toy:
 # What would be tests/recordings/toy/ ---------------------------------------------------------
 
 FILES = {
-    "submit-ok.200.json": '{"task_id": "t1"}',
+    "submit-ok.200.json": '{"id": 7001}',
     "submit-bad-key.401.json": '{"message": "who are you?"}',
     "submit-rude.400.json": '{"message": "no such words"}',
+    "submit-late.500.json": '{"id": "t2", "message": "the answer was late"}',
     "submit-gateway.502.html": "<html></html>",
-    "look-making.200.json": '{"state": "making"}',
-    "look-made.200.json": '{"state": "made", "url": "https://toy.example.com/1.mp3"}',
-    "look-new-word.200.json": '{"state": "polishing"}',
+    "look-making.200.json": '{"id": "t1", "state": 1}',
+    "look-made.200.json": (
+        '{"state": 2, "tracks": [{"number": 4711, "url": "https://toy.example.com/1.mp3"}]}'
+    ),
+    "look-broken.200.json": '{"state": 3}',
+    "look-new-word.200.json": '{"state": 99}',
     "look-gateway.502.html": "<html></html>",
     "me.200.json": '{"coins": 3}',
 }
@@ -144,14 +165,18 @@ class TestToy(ProviderContract):
             request=SongRequest(description="a bird"),
             path="/songs",
             body={"about": "a bird"},
-            task_id="t1",
-            accepted={"submit-ok": "t1"},
+            task_id="7001",
+            accepted={"submit-ok": "7001", "submit-late": "t2"},
             refused={
                 "submit-bad-key": AuthenticationFailed,
                 "submit-rude": RequestRefused,
                 "submit-gateway": SubmitInDoubt,
             },
-            stages={"look-making": Stage.PROCESSING, "look-made": Stage.COMPLETE},
+            stages={
+                "look-making": Stage.PROCESSING,
+                "look-made": Stage.COMPLETE,
+                "look-broken": Stage.FAILED,
+            },
             failed_looks={"look-gateway": BadAnswer},
             run=("look-making", "look-made"),
             unknown_word="look-new-word",
@@ -164,3 +189,22 @@ def test_one_line_registers_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its line in the registry, the provider is found by its name."""
     monkeypatch.setattr(providers, "PROVIDERS", {**providers.PROVIDERS, Toy.name: Toy})
     assert providers.provider_named("toy") is Toy
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_paid_song_is_no_doubt(anyio_backend: str) -> None:
+    """The client takes the id from where this provider has it, and finds the song by it."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_submit = request.url.path == "/songs"
+        name = "submit-ok.200.json" if is_submit else "look-made.200.json"
+        return httpx.Response(200, text=FILES[name])
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer), verify=False) as http,
+        Client(Toy(api_key=KEY, traits=TOY_TRAITS.hastened(1000)), http_client=http) as client,
+    ):
+        job = await client.submit("a bird")
+        assert [song.id for song in await job.songs()] == ["4711"]
+        assert job.task_id == "7001"
+        assert await client.doubts() == []

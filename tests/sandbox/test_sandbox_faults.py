@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from udio_async.sandbox import Fault
-from udio_async.sandbox import _answers as answers
+from tests.sandbox.services import every_provider, look, submit
+from udio_async.sandbox import Fault, _desk
 from udio_async.sandbox._faults import KINDS
 
 MakeService = Callable[..., tuple[httpx.AsyncClient, Any]]
@@ -16,32 +16,9 @@ LEDGER = "/_sandbox/ledger"
 ALWAYS = 600.0  # seconds at speed 1 after which any song is finished
 
 
-async def submit(http: httpx.AsyncClient, provider: str, prompt: str = "rain") -> httpx.Response:
-    match provider:
-        case "udioapi-v1":
-            return await http.post("/api/generate", json={"prompt": prompt, "token": "sandbox"})
-        case "udioapi-v2":
-            return await http.post("/api/v2/generate", json={"gpt_description_prompt": prompt})
-        case _:
-            return await http.post("/udio-imagine", json={"prompt": prompt})
-
-
-async def look(http: httpx.AsyncClient, provider: str, task_id: str) -> httpx.Response:
-    match provider:
-        case "udioapi-v1":
-            return await http.get("/api/feed", params={"workId": task_id})
-        case "udioapi-v2":
-            return await http.get("/api/v2/feed", params={"workId": task_id})
-        case _:
-            return await http.post("/fetch", json={"task_id": task_id})
-
-
 async def charges(http: httpx.AsyncClient) -> list[dict[str, Any]]:
     ledger: list[dict[str, Any]] = (await http.get(LEDGER)).json()["charges"]
     return ledger
-
-
-every_provider = pytest.mark.parametrize("provider", ["udioapi-v1", "udioapi-v2", "apiframe"])
 
 
 @every_provider
@@ -98,7 +75,7 @@ async def test_a_slow_submit_is_charged_before_it_answers(
     make_service: MakeService, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that a caller who gives up has paid."""
-    monkeypatch.setattr(answers, "SLOW_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(_desk, "SLOW_ANSWER_SECONDS", 0.05)
     http, _ = make_service(faults=[Fault("slow_submit")])
     start = time.monotonic()
     assert (await submit(http, provider)).status_code == 200

@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from udio_async.sandbox import Charge, Fault, Sandbox
+from udio_async.sandbox import Fault, Sandbox, Submit
 
 KEY = {"Authorization": "Bearer sandbox"}
 BODY = {"gpt_description_prompt": "rain", "model": "chirp-v4-5"}
@@ -81,8 +81,9 @@ async def test_the_ledger_tells_who_paid_for_what() -> None:
         framed = await http.post("/udio-imagine", json={"prompt": "sun"}, headers=KEY)
         page = (await http.get("/_sandbox/ledger")).json()
     first, second, third, fourth = sandbox.ledger
-    assert first == Charge(
+    assert first == Submit(
         provider="udioapi-v1",
+        answered=200,
         task_id=v1,
         credits=10,
         prompt="rain",
@@ -94,7 +95,7 @@ async def test_the_ledger_tells_who_paid_for_what() -> None:
     assert (third.task_id, third.request) == (v2, BODY)
     assert (fourth.task_id, fourth.credits) == (framed.json()["task_id"], 9)
     assert [charge["task_id"] for charge in page["charges"]] == [c.task_id for c in sandbox.ledger]
-    assert (page["credits"], page["used_credits"]) == (961, 39)
+    assert (page["credits"], page["used_credits"]) == (99_961, 39)
 
 
 async def test_the_same_seed_makes_the_same_songs() -> None:

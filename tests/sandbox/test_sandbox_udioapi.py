@@ -271,7 +271,7 @@ async def test_credits_go_down_until_nothing_can_be_paid(make_service: MakeServi
     await submit(http, "/api/v2/generate", V2)
     refused = await http.post("/api/v2/generate", json=V2)
     assert refused.status_code == 402
-    assert refused.json() == {"code": 402, "message": "Insufficient balance"}
+    assert refused.json() == {"code": 402, "message": "Insufficient credits"}
     answer = (await http.get("/api/v2/credits")).json()
     data = {"credits": 5, "used_credits": 10}
     assert answer == {"code": 200, "message": "success", "data": data}

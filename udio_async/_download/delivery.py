@@ -123,9 +123,9 @@ class _Delivery:
             raise self._final(error) from None
         finally:
             self._part.remove()
-            if self._part.disk.held:
-                self._means.watch.refused(self._how.directory)
-        self._means.watch.took(self._how.directory, saved.size)
+            if self._part.disk.held is not None:
+                self._means.watch.refused(self._how.directory, self._part.disk.held)
+        self._means.watch.written(self._how.directory, saved.size)
         if saved.mismatch is not None:
             logger.warning("song %s is saved, but %s", self._song.id, saved.mismatch)
         return saved

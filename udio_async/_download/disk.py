@@ -24,11 +24,11 @@ logger = logging.getLogger("udio_async")
 class DiskWatch(Protocol):
     """Hears whether songs can be saved, so that none is bought that cannot."""
 
-    def refused(self, directory: Path) -> None:
-        """Hear, at once, that nothing can be written into this directory now."""
+    def refused(self, directory: Path, error: OSError, /) -> None:
+        """Hear that nothing can be written into this directory now; the error says why."""
         ...
 
-    def took(self, directory: Path, size: int) -> None:
+    def written(self, directory: Path, size: int, /) -> None:
         """Hear that a song of so many bytes was written into this directory."""
         ...
 
@@ -36,10 +36,10 @@ class DiskWatch(Protocol):
 class NoWatch:
     """Hears nothing."""
 
-    def refused(self, directory: Path) -> None:
+    def refused(self, directory: Path, error: OSError, /) -> None:
         """Do nothing."""
 
-    def took(self, directory: Path, size: int) -> None:
+    def written(self, directory: Path, size: int, /) -> None:
         """Do nothing."""
 
 
@@ -158,8 +158,8 @@ class Disk:
     """The folder that one song is written into, with the name that is told if it cannot be."""
 
     path: Path
-    held: bool = False
-    """Whether something was told that every other song would meet."""
+    held: OSError | None = None
+    """What was told last that every other song would meet."""
 
     @contextmanager
     def doing(self, step: Step) -> Generator[None]:
@@ -175,7 +175,7 @@ class Disk:
             rule = disk_rule(step, error)
             told = self._told(step, error, rule)
             if rule.done is Done.HELD:
-                self.held = True
+                self.held = told
             elif rule.done is Done.AGAIN:
                 raise Broken(str(told), FAULTY) from told
             elif rule.done in (Done.PASSED, Done.IGNORED):

@@ -32,6 +32,7 @@ from ..journal import Entry
 from ..journal.jobs import remembered_error
 from ..providers.base import Provider
 from .agenda import Agenda
+from .pace import Listening
 from .reachability import PROBE_CAP, Reachability
 from .schedule import PollPolicy, Schedule
 from .tracked import TrackedTask
@@ -68,20 +69,21 @@ class Poller:
         tasks: TaskGroup,
         *,
         policy: PollPolicy,
+        local: bool = False,
         started: Callable[[], None] = lambda: None,
         ended: Callable[[TrackedTask], None] = lambda _: None,
         observer: Observer | None = None,
     ) -> None:
         self._provider = provider
         self._traits = provider.traits
-        self._http = http
+        self._policy = policy
+        self._local = local
+        self._http = self.listening(http)
         self._tasks = tasks
         self._started = started
         self._ended = ended
         self._observer = observer
         self._deadline = policy.deadline
-        self._min_interval = policy.min_interval or self._traits.min_interval
-        self._look_cost = policy.look_cost or self._traits.typical_duration / 75
         self._gather = _GATHER if self._traits.max_ids_per_look > 1 else 0.0
         self._schedules: dict[str, Schedule] = {}
         self._agenda = Agenda()
@@ -181,12 +183,34 @@ class Poller:
 
     def _schedule_for(self, model: str) -> Schedule:
         if model not in self._schedules:
-            self._schedules[model] = Schedule(
-                typical=self._traits.typical_duration,
-                look_cost=self._look_cost,
-                min_interval=self._min_interval,
-            )
+            self._schedules[model] = Schedule(**self._pace())
         return self._schedules[model]
+
+    # How often
+
+    @property
+    def _min_interval(self) -> float:
+        return self._policy.min_interval or self._traits.min_interval
+
+    def _pace(self) -> dict[str, float]:
+        typical = self._traits.typical_duration
+        look_cost = self._policy.look_cost or typical / 75
+        return {
+            "typical": typical,
+            "look_cost": look_cost,
+            "min_interval": self._min_interval,
+        }
+
+    def listening(self, http: Http) -> Http:
+        """Return what sends as `http` does; a sandbox on this machine tells its speed so."""
+        return Listening(http, self._hasten) if self._local else http
+
+    def _hasten(self, speed: float) -> None:
+        """Look as much oftener as the songs are made faster."""
+        if speed != self._traits.speed:
+            self._traits = self._traits.hastened(speed)
+            for schedule in self._schedules.values():
+                schedule.restart(**self._pace())
 
     # When
 

@@ -70,6 +70,10 @@ class Schedule:
     """Learns how long songs take, and says when to look."""
 
     def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
+        self.restart(typical=typical, look_cost=look_cost, min_interval=min_interval)
+
+    def restart(self, *, typical: float, look_cost: float, min_interval: float) -> None:
+        """Forget what was learned: songs take another time than was thought, by far."""
         self._look_cost = look_cost
         self._min_interval = min_interval
         self._count = _PRIOR_WEIGHT
@@ -104,8 +108,9 @@ class Schedule:
 
     def forget(self, age: float) -> None:
         """Count a song that was last seen at this age no more; at 0 it was never seen."""
-        if age > 0:
-            self._waiting[int(age / self._bin)] -= 1
+        place = int(age / self._bin)
+        if age > 0 and self._waiting[place]:  # none that was seen before a `restart`
+            self._waiting[place] -= 1
 
     def wait(self, age: float, *, together: int = 1) -> float:
         """Return how many seconds to wait before looking at a song of this age again.

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 import click
 
 from .. import _interrupt
-from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
-from ._numbers import PORT, SPEED
+from ._names import DEMO_SPEED, SANDBOX_CREDITS, SANDBOX_PORT, SANDBOX_SPEED
+from ._numbers import COUNT, CREDITS, PORT, SPEED, WHOLE
 from ._options import (
     DIRECTORY,
     TEXT,
@@ -52,6 +52,15 @@ class _Shell(click.Group):
                 raise
             _interrupt.tell()
             raise click.Abort from None
+
+
+class _WithFaults(click.Command):
+    """Lists the faults below its help, as the sandbox has them."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        from ._serve import write_faults
+
+        write_faults(formatter)
 
 
 @click.group(
@@ -321,7 +330,7 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
     return run_demo(out=out, speed=speed, view=take_view(options))
 
 
-@cli.command()
+@cli.command(cls=_WithFaults)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS")
 @click.option(
     "--port",
@@ -339,11 +348,40 @@ def demo(*, out: Path, speed: float, **options: Any) -> int:
     metavar="N",
     help="How much faster than a real service songs are made.",
 )
-def sandbox(*, host: str, port: int, speed: float) -> None:
+@click.option(
+    "--credits",
+    type=CREDITS,
+    default=SANDBOX_CREDITS,
+    show_default=True,
+    metavar="N",
+    help="What the account holds; a request costs 10 at udioapi, 9 at apiframe.",
+)
+@click.option(
+    "--at-once",
+    type=COUNT,
+    metavar="N",
+    help="Requests that may be in the making at once; one more is a 429.  [default: no limit]",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT[@N]",
+    help="Let one request in N (each, without @N) go wrong like this. May be given again.",
+)
+@click.option(
+    "--seed",
+    type=WHOLE,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The same requests take the same time again.",
+)
+def sandbox(*, host: str, port: int, faults: Sequence[str], **settings: Any) -> None:
     """Serve the three services on this machine until Ctrl-C, which is exit code 0."""
     from ._serve import serve
 
-    serve(host=host, port=port, speed=speed)
+    serve(host=host, port=port, faults=faults, **settings)
 
 
 def run(argv: Sequence[str] | None) -> int:

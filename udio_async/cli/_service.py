@@ -53,7 +53,7 @@ class Service:
     def _adapted(self, traits: Traits) -> Traits:
         """Take in what the options know about the service."""
         if self.speed is not None and self.name != SANDBOX:  # which sees to that itself
-            traits = _hastened(traits, self.speed)
+            traits = traits.hastened(self.speed)
         return traits if self.price is None else attrs.evolve(traits, credits_per_song=self.price)
 
     @asynccontextmanager
@@ -91,16 +91,6 @@ def _key(variable: str) -> ApiKey:
 
 def _make(name: str, **options: Any) -> Provider:  # noqa: ANN401 - checked by the class
     return cast("Provider", provider_named(name)(**options))
-
-
-def _hastened(traits: Traits, speed: float) -> Traits:
-    """Look as much oftener as the songs are made faster."""
-    return attrs.evolve(
-        traits,
-        min_interval=traits.min_interval / speed,
-        typical_duration=traits.typical_duration / speed,
-        settle=traits.settle / speed,
-    )
 
 
 def load_sandbox() -> "type[Sandbox]":

@@ -166,6 +166,11 @@ def sending_again(entry: Entry, *, now: float) -> Entry:
     )
 
 
+def attempt_key(key: str, attempt: int) -> str:
+    """Return the key of an attempt that is kept as a job of its own."""
+    return f"{key} (attempt {attempt})"
+
+
 def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
     """Return an attempt that may have been paid as a job of its own, as another one follows it."""
     attempt = entry.attempt if attempt is None else attempt
@@ -177,7 +182,7 @@ def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
         )
     return attrs.evolve(
         known,
-        key=f"{entry.key} (attempt {attempt})",
+        key=attempt_key(entry.key, attempt),
         attempt=attempt,
         attempt_of=entry.key,
         told=False,

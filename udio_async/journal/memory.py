@@ -17,8 +17,9 @@ class MemoryJournal:
     """Keeps what is unfinished or not delivered yet, and the latest jobs that have a name.
 
     So its size is that of the songs in flight. A job without a name is forgotten at its end, as
-    nobody can ask for it again; only one that its owner has abandoned is kept, as he may correct
-    that. A named one never becomes a new request, even when its songs are forgotten.
+    nobody can ask for it again; only one whose doubt its owner has ended is kept, as he may submit
+    it again, or correct that. A named one never becomes a new request, even when its songs are
+    forgotten.
     """
 
     durable = False
@@ -69,7 +70,7 @@ class MemoryJournal:
         self._over.pop(entry.key, None)
         if not _is_over(entry.state):
             return
-        if is_fresh(entry.key) and entry.state is not State.ABANDONED:  # it may yet be corrected
+        if is_fresh(entry.key) and not entry.told:
             del self._entries[entry.key]
             return
         self._over[entry.key] = None

@@ -183,6 +183,8 @@ class JobStore:
     async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
         """Return the entry of an attempt: an earlier one has an entry of its own."""
         entry = await self.journal.get(key)
+        if entry is None and attempt is not None:  # forgotten since
+            return await self.journal.get(jobs.attempt_key(key, attempt))
         if entry is None or attempt in (None, entry.attempt):
             return entry
         earlier = jobs.earlier_attempt(entry, attempt)

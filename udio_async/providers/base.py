@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import attrs
 
@@ -48,6 +48,20 @@ class Traits:
     """What one request costs, where it is known."""
     notes: Mapping[str, str] = attrs.field(factory=dict)
     """Further rows of the capability table."""
+    speed: float = 1.0
+    """How much faster than the real service this one makes songs: more than 1 is a sandbox. The
+    durations above are its own, so they are divided already."""
+
+    def hastened(self, speed: float) -> Self:
+        """Return the traits of the same service as a sandbox of this speed."""
+        factor = speed / self.speed
+        return attrs.evolve(
+            self,
+            min_interval=self.min_interval / factor,
+            typical_duration=self.typical_duration / factor,
+            settle=self.settle / factor,
+            speed=speed,
+        )
 
 
 @runtime_checkable

@@ -4,11 +4,13 @@
         async with Client(sandbox.udioapi_v2()) as client:
             songs = await client.generate("An upbeat pop song about summer")
 
-It needs the extra `sandbox`: `pip install "udio-async[sandbox]"`.
+It needs the extra `sandbox`: `pip install "udio-async[sandbox]"`. `help(Fault)` lists what can go
+wrong on demand.
 """
 
 from ._faults import Fault
+from ._ledger import Submit
 from ._server import Sandbox, serve
-from ._world import Charge
+from ._sounds import Sound
 
-__all__ = ["Charge", "Fault", "Sandbox", "serve"]
+__all__ = ["Fault", "Sandbox", "Sound", "Submit", "serve"]

@@ -1,19 +1,18 @@
-"""What the two HTTP interfaces share: reading a body, faults, the order of the paid step."""
+"""What the HTTP interfaces share: how errors are worded, and which answers a fault spoils."""
 
-import json
+import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-import anyio
-import attrs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ._world import MadeTask, Order, OutOfCreditsError, World
+from ._bodies import RefusedError
+from ._kinds import detail_of
+from ._tasks import MadeTask
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-SLOW_ANSWER_SECONDS = 1.0  # real ones: it is the caller's time-out that it tries
-
+BROKEN_LOOKS_PER_TASK = 2
 _BAD_GATEWAY = (
     "<html><head><title>502 Bad Gateway</title></head>"
     "<body><center><h1>502 Bad Gateway</h1></center><hr><center>cloudflare</center></body></html>"
@@ -34,145 +33,106 @@ class Dialect(Protocol):
         """Refuse a request."""
         ...
 
-
-@attrs.frozen
-class InvalidBodyError(Exception):
-    """A request that the documentation rules out."""
-
-    message: str
+    def no_credit(self, status: int) -> Response:
+        """Say under this HTTP status that the account is empty."""
+        ...
 
 
-async def read_json(request: Request) -> dict[str, object]:
-    """Read a JSON object from a request's body.
+def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
+    """Let an endpoint refuse a request by an exception."""
 
-    Raises:
-        InvalidBodyError: there is none.
-    """
-    text = await request.body()
-    if not text.strip():
-        raise InvalidBodyError("No body provided")
-    try:
-        body = json.loads(text)
-    except ValueError as error:
-        raise InvalidBodyError("Body is not valid JSON") from error
-    if not isinstance(body, dict):
-        raise InvalidBodyError("Body must be a JSON object")
-    return body
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except RefusedError as error:
+            return dialect.error(error.status, error.message)
+
+    return answer
 
 
-async def answer_submit(
-    world: World, dialect: Dialect, order: Order, follow: Callable[[MadeTask], None]
-) -> Response:
-    """Take an order that is in order: meet its fault, charge it, call back about it, answer."""
-    fault = world.plan.deal(order.provider, order.prompt)
-    refusal = _refuse(fault, dialect)
-    if refusal is not None:
-        return refusal
-    try:
-        task = world.accept(order, fault)
-    except OutOfCreditsError:
-        return dialect.error(402, "Insufficient balance")
-    follow(task)
-    return await _confirm(fault, dialect, task)
+# Answers to a submit --------------------------------------------------------------------------
 
 
-def _refuse(fault: str, dialect: Dialect) -> Response | None:
-    """Answer for the faults that cost nothing."""
-    match fault:
-        case "http_500":
-            return dialect.error(500, "Internal Server Error")
-        case "html_502":
-            return HTMLResponse(_BAD_GATEWAY, 502)
-        case "rate_limited":
-            response = dialect.error(429, "Rate limit exceeded")
-            response.headers["Retry-After"] = "1"
-            return response
-        case "refused":
-            return dialect.error(400, dialect.refusal)
-        case _:
-            return None
+def bad_gateway() -> Response:
+    """Answer as the gateway before a service does."""
+    return HTMLResponse(_BAD_GATEWAY, 502)
 
 
-async def _confirm(fault: str, dialect: Dialect, task: MadeTask) -> Response:
-    """Answer for a task that is paid."""
-    match fault:
-        case "charged_502":
-            return HTMLResponse(_BAD_GATEWAY, 502)
-        case "http_500_with_id":
-            return dialect.accepted(task.id, 500)
-        case "slow_submit":
-            await anyio.sleep(SLOW_ANSWER_SECONDS)
-    return dialect.accepted(task.id)
+def _rate_limited(dialect: Dialect, _: str) -> Response:
+    response = dialect.error(429, "Rate limit exceeded")
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+REFUSALS: Mapping[str, Callable[[Dialect, str], Response]] = {
+    "http_500": lambda dialect, _: dialect.error(500, "Internal Server Error"),
+    "html_502": lambda _, __: bad_gateway(),
+    "rate_limited": _rate_limited,
+    "refused": lambda dialect, _: dialect.error(400, dialect.refusal),
+    "no_credit": lambda dialect, fault: dialect.no_credit(int(detail_of(fault))),
+}
+"""What is answered under the faults that cost nothing, by their kind."""
+
+CONFIRMATIONS: Mapping[str, Callable[[Dialect, str], Response]] = {
+    "charged_502": lambda _, __: bad_gateway(),
+    "http_500_with_id": lambda dialect, task_id: dialect.accepted(task_id, 500),
+}
+"""What is answered for a task that is paid, where that is not as usual."""
+
+
+# Answers to a look ----------------------------------------------------------------------------
+
+
+_BROKEN_LOOKS: Mapping[str, tuple[int, str]] = {
+    "look_500": (500, "Internal Server Error"),
+    "look_401": (401, "Unauthorized: Invalid or missing API key"),
+    "look_402": (402, "Insufficient balance"),
+    "look_403": (403, "Forbidden"),
+    "look_404": (404, "Task not found"),
+    "look_429": (429, "Rate limit exceeded"),
+}
+"""The status and the message of the first looks, by the kind of a fault."""
 
 
 def answer_broken_look(dialect: Dialect, task: MadeTask) -> Response | None:
     """Count a look at a task; return the answer if this one fails."""
-    if not task.breaks_this_look():
+    task.looks += 1
+    if task.looks > BROKEN_LOOKS_PER_TASK:
         return None
-    if task.fault == "malformed":
+    if task.kind == "malformed":
         return Response('{"code":200,"message":"succ', media_type="application/json")
-    return dialect.error(500, "Internal Server Error")
+    broken = _BROKEN_LOOKS.get(task.kind)
+    return dialect.error(*broken) if broken else None
 
 
-def text(body: Mapping[str, object], name: str) -> str:
-    """Return a text field; "" when it is absent or null.
-
-    Raises:
-        InvalidBodyError: it is something else.
-    """
-    value = body.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidBodyError(f"{name} must be a string")
-    return value
+# Encodings ------------------------------------------------------------------------------------
 
 
-def flag(body: Mapping[str, object], name: str) -> bool:
-    """Return a yes-or-no field; False when it is absent or null.
-
-    Raises:
-        InvalidBodyError: it is something else.
-    """
-    value = body.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise InvalidBodyError(f"{name} must be a boolean")
-    return value
+def gzipped(data: bytes) -> bytes:
+    """Compress, the same bytes each time."""
+    return gzip.compress(data, mtime=0)
 
 
-def number(body: Mapping[str, object], name: str) -> float | None:
-    """Return a number field; None when it is absent or null.
-
-    Raises:
-        InvalidBodyError: it is something else.
-    """
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidBodyError(f"{name} must be a number")
-    return value
+_ENCODINGS: Mapping[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "encoded": ("gzip", gzipped),
+    "encoded_answers": ("gzip", gzipped),
+    "odd_encoding": ("utf-8", bytes),
+    "odd_encoding_answers": ("utf-8", bytes),
+}
+"""What the header says, and what becomes of the bytes, by the kind of a fault."""
 
 
-def share(body: Mapping[str, object], name: str) -> float | None:
-    """Return a number field that lies between 0 and 1.
-
-    Raises:
-        InvalidBodyError: it is something else.
-    """
-    value = number(body, name)
-    if value is not None and not 0 <= value <= 1:
-        raise InvalidBodyError(f"{name} must be between 0 and 1")
-    return value
+def encode(response: Response, kind: str) -> Response:
+    """Encode a whole answer as a fault has it; without one, it stays as it is."""
+    if kind in _ENCODINGS:
+        name, change = _ENCODINGS[kind]
+        response.body = change(bytes(response.body))
+        response.headers["Content-Encoding"] = name
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
 
 
-def one_of(value: str, name: str, known: tuple[str, ...]) -> None:
-    """Check a field that has a fixed set of values; "" passes.
-
-    Raises:
-        InvalidBodyError: it has another.
-    """
-    if value and value not in known:
-        raise InvalidBodyError(f"{name} must be one of {', '.join(known)}")
+def encoded_answer(response: Response, *tasks: MadeTask) -> Response:
+    """Encode what is answered about some tasks, if one of them has such a fault."""
+    kinds = [task.kind for task in tasks if task.kind.endswith("_answers")]
+    return encode(response, kinds[0]) if kinds else response

@@ -1,34 +1,26 @@
 """apiframe's udio-imagine and fetch, as its pages describe them."""
 
-from collections.abc import Mapping
-
 import attrs
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._answers import (
-    InvalidBodyError,
-    answer_broken_look,
-    answer_submit,
-    flag,
-    number,
-    one_of,
-    read_json,
-    share,
-    text,
-)
-from ._callbacks import Caller
-from ._faults import MESSAGE
-from ._world import JsonObject, MadeSong, MadeTask, Order, Phase, World
+from ._answers import answer_broken_look, answering, encoded_answer
+from ._bodies import RefusedError, flag, number, one_of, read_json, share, text
+from ._desk import Desk
+from ._kinds import detail_of
+from ._links import audio_link, cover_link
+from ._oddities import as_told
+from ._tasks import JsonObject, MadeSong, MadeTask, Order, Phase
+from ._world import World
 
 PROVIDER = "apiframe"
 MODELS = ("udio32-v1.5", "udio130-v1.5")
 MIN_IDS, MAX_IDS = 2, 20  # of one fetch-many
 _SHARES = ("prompt_strength", "clarity_strength", "lyrics_strength", "generation_quality")
 _TEXTS = ("negative_prompt", "webhook_url", "webhook_secret")
-_JUST_AFTER = 1e-6  # seconds
 _STAGED_UNTIL, _PENDING_UNTIL, _STARTING_UNTIL = 0.02, 0.05, 0.08
+_FINAL = {Phase.COMPLETE: "finished", Phase.FAILED: "failed"}
 _FAILURES = {
     "moderation": "Your prompt was refused by content moderation",
     "upstream": "Internal Error, Please try again later",
@@ -49,6 +41,10 @@ class ApiframeDialect:
         silent = status in {401, 500}
         return JSONResponse({} if silent else {"errors": [{"msg": message}]}, status)
 
+    def no_credit(self, status: int) -> Response:
+        """Say that the account is empty; no page shows how."""
+        return JSONResponse({"code": 402, "errors": [{"msg": "Insufficient credits"}]}, status)
+
 
 _dialect = ApiframeDialect()
 
@@ -57,71 +53,54 @@ _dialect = ApiframeDialect()
 class Apiframe:
     """The endpoints."""
 
-    world: World
-    caller: Caller
+    desk: Desk
+
+    @property
+    def world(self) -> World:
+        """The tasks and the account."""
+        return self.desk.world
 
     def routes(self) -> list[Route]:
         """List the endpoints."""
+        imagine = self.desk.taking(PROVIDER, _dialect, self.imagine)
         return [
-            Route("/udio-imagine", self.imagine, methods=["POST"]),
-            Route("/fetch", self.fetch, methods=["POST"]),
-            Route("/fetch-many", self.fetch_many, methods=["POST"]),
-            Route("/account", self.account, methods=["GET"]),
+            Route("/udio-imagine", imagine, methods=["POST"]),
+            Route("/fetch", answering(_dialect, self.fetch), methods=["POST"]),
+            Route("/fetch-many", answering(_dialect, self.fetch_many), methods=["POST"]),
+            Route("/account", answering(_dialect, self.account), methods=["GET"]),
         ]
 
     async def imagine(self, request: Request) -> Response:
         """Take a song request."""
-        try:
-            body = await self._read(request)
-            order = read_order(body)
-        except InvalidBodyError as error:
-            return _dialect.error(400, error.message)
-        except _WrongKeyError:
-            return _dialect.error(401)
-        origin = str(request.base_url)
-
-        def follow(task: MadeTask) -> None:
-            def describe(phase: Phase) -> object:
-                moment = task.born + (task.enters_after(phase) or 0.0)
-                return describe_task(task, moment + _JUST_AFTER, origin)
-
-            self.caller.follow(task, self.world.clock(), describe)
-
-        return await answer_submit(self.world, _dialect, order, follow)
+        order, origin = read_order(await self._read(request)), str(request.base_url)
+        return await self.desk.take(
+            _dialect, order, lambda task, now: describe_task(task, now, origin)
+        )
 
     async def fetch(self, request: Request) -> Response:
         """Tell how one task is."""
-        try:
-            task_id = text(await self._read(request), "task_id")
-        except InvalidBodyError as error:
-            return _dialect.error(400, error.message)
-        except _WrongKeyError:
-            return _dialect.error(401)
-        task = self.world.find(task_id, PROVIDER)
+        task = self.world.find(text(await self._read(request), "task_id"), PROVIDER)
         if task is None:
-            return _dialect.error(404, "Task not found")
+            raise RefusedError(404, "Task not found")
         broken = answer_broken_look(_dialect, task)
-        return broken or JSONResponse(self._describe(task, request))
+        return encoded_answer(broken or JSONResponse(self._describe(task, request)), task)
 
     async def fetch_many(self, request: Request) -> Response:
         """Tell how 2 to 20 tasks are; unknown ids are left out."""
-        try:
-            task_ids = _read_ids(await self._read(request))
-        except InvalidBodyError as error:
-            return _dialect.error(400, error.message)
-        except _WrongKeyError:
-            return _dialect.error(401)
+        task_ids = _read_ids(await self._read(request))
         found = (self.world.find(task_id, PROVIDER) for task_id in task_ids)
         tasks = [task for task in found if task is not None]
-        broken = [answer_broken_look(_dialect, task) for task in tasks]  # each counts its look
-        for response in filter(None, broken):
-            return response
-        return JSONResponse({"tasks": [self._describe(task, request) for task in tasks]})
+        broken = {task.id: answer_broken_look(_dialect, task) for task in tasks}  # each counts
+        for answer in broken.values():
+            if answer is not None and answer.status_code != 404:
+                return answer
+        tasks = [task for task in tasks if broken[task.id] is None]
+        answer = JSONResponse({"tasks": [self._describe(task, request) for task in tasks]})
+        return encoded_answer(answer, *tasks)
 
     async def account(self, request: Request) -> Response:
         """Tell what the account has left."""
-        if not self._knows_key(request):
-            return _dialect.error(401)
+        self._check_key(request)
         return JSONResponse(
             {
                 "email": "you@sandbox.invalid",
@@ -132,32 +111,28 @@ class Apiframe:
         )
 
     async def _read(self, request: Request) -> dict[str, object]:
-        if not self._knows_key(request):
-            raise _WrongKeyError
+        self._check_key(request)
         return await read_json(request)
 
-    def _knows_key(self, request: Request) -> bool:
+    def _check_key(self, request: Request) -> None:
         # The page sends the bare key, the vendor's Node client "Bearer <key>".
         header = request.headers.get("authorization", "")
-        return header.removeprefix("Bearer ").strip() == self.world.api_key
+        if header.removeprefix("Bearer ").strip() != self.world.api_key:
+            raise RefusedError(401)
 
-    def _describe(self, task: MadeTask, request: Request) -> Mapping[str, object]:
+    def _describe(self, task: MadeTask, request: Request) -> JsonObject:
         return describe_task(task, self.world.clock(), str(request.base_url))
-
-
-class _WrongKeyError(Exception):
-    pass
 
 
 def read_order(body: JsonObject) -> Order:
     """Read a body of udio-imagine.
 
     Raises:
-        InvalidBodyError: the page rules it out.
+        RefusedError: the page rules it out.
     """
     prompt, lyrics, model = text(body, "prompt"), text(body, "lyrics"), text(body, "model")
     if not prompt:
-        raise InvalidBodyError("prompt is required")
+        raise RefusedError(400, "prompt is required")
     one_of(model, "model", MODELS)
     flag(body, "bypass_prompt_optimization")
     for name in _TEXTS:
@@ -179,43 +154,48 @@ def read_order(body: JsonObject) -> Order:
 def _read_ids(body: JsonObject) -> list[str]:
     task_ids = body.get("task_ids")
     if not isinstance(task_ids, list) or not all(isinstance(item, str) for item in task_ids):
-        raise InvalidBodyError("task_ids must be a list of strings")
+        raise RefusedError(400, "task_ids must be a list of strings")
     if not MIN_IDS <= len(task_ids) <= MAX_IDS:
-        raise InvalidBodyError(f"task_ids must have {MIN_IDS} to {MAX_IDS} items")
+        raise RefusedError(400, f"task_ids must have {MIN_IDS} to {MAX_IDS} items")
     return task_ids
 
 
-def describe_task(task: MadeTask, now: float, origin: str) -> Mapping[str, object]:
+def describe_task(task: MadeTask, now: float, origin: str) -> JsonObject:
     """Return a task as `fetch` and a webhook show it."""
     done, phase = task.progress(now), task.phase(now)
     if done < _STAGED_UNTIL:
         return {"task_id": task.id, "status": "staged"}  # no more than that
-    shown = {"task_id": task.id, "task_type": "udio"}
+    shown: JsonObject = {"task_id": task.id, "task_type": "udio", "status": _word(task, now)}
     if phase is Phase.FAILED:
-        return {**shown, "status": "failed", "message": _explain(task.fault), "actions": []}
-    songs = [_describe_song(task, song, phase, origin) for song in task.songs]
-    if phase is Phase.COMPLETE:
-        return {**shown, "status": "finished", "songs": songs}
+        return {**shown, "message": _explain(task), "actions": []}
     if done < _STARTING_UNTIL:
-        return {**shown, "status": "pending" if done < _PENDING_UNTIL else "starting"}
-    return {
-        **shown,
-        "status": "processing",
-        "percentage": int(100 * done),
-        "songs": songs if phase >= Phase.TEXT else [],
-    }
+        return shown
+    songs = [_describe_song(task, song, now, origin) for song in task.songs]
+    shown = {**shown, "songs": as_told(songs, task) if phase >= Phase.TEXT else []}
+    return shown if phase is Phase.COMPLETE else {**shown, "percentage": min(99, int(100 * done))}
 
 
-def _describe_song(task: MadeTask, song: MadeSong, phase: Phase, origin: str) -> JsonObject:
+def _word(task: MadeTask, now: float) -> str:
+    done, phase = task.progress(now), task.phase(now)
+    if phase in task.course.words:
+        return task.course.words[phase]
+    if phase in _FINAL:
+        return _FINAL[phase]
+    if done < _STARTING_UNTIL:
+        return "pending" if done < _PENDING_UNTIL else "starting"
+    return "processing"
+
+
+def _describe_song(task: MadeTask, song: MadeSong, now: float, origin: str) -> dict[str, object]:
     """Lyrics and image come before the audio, which stays null until all is finished."""
-    ready = phase is Phase.COMPLETE and not task.is_lost(song)
+    ready = task.is_made(now) and not task.is_lost(song)
     return {
         "lyrics": song.lyrics,
         "song_id": song.id,
-        "audio_url": f"{origin}media/{song.id}.mp3" if ready else None,
-        "image_url": f"{origin}media/{song.id}.png",
+        "audio_url": audio_link(task, song, origin) if ready else None,
+        "image_url": cover_link(song, origin),
     }
 
 
-def _explain(fault: str) -> str:
-    return _FAILURES.get(fault) or fault.removeprefix(MESSAGE)
+def _explain(task: MadeTask) -> str:
+    return _FAILURES.get(task.kind) or detail_of(task.fault)

@@ -7,10 +7,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ._apiframe import Apiframe
-from ._callbacks import Caller
+from ._desk import Desk
 from ._media import Media
 from ._udioapi import UdioApi
-from ._world import World
 
 _WELCOME = """\
 udio_async sandbox: three song services on your own machine. No money, no network.
@@ -30,13 +29,14 @@ apiframe     POST /udio-imagine
 files        GET  /media/<song id>.mp3
              GET  /media/<song id>.png
              GET  /stream/?item_id=<song id>
-ledger       GET  /_sandbox/ledger      what was charged, request by request
+ledger       GET  /_sandbox/ledger      what every submit was answered, and what it cost
 callbacks    GET  /_sandbox/deliveries  what was posted to addresses on this machine
 """
 
 
-def make_app(world: World, caller: Caller) -> Starlette:
-    """Build the application over a world, and over who calls back."""
+def make_app(desk: Desk) -> Starlette:
+    """Build the application over the desk where submits come in."""
+    world = desk.world
 
     async def welcome(_: Request) -> Response:
         return PlainTextResponse(_WELCOME.format(key=world.api_key, seconds=60 / world.speed))
@@ -46,14 +46,15 @@ def make_app(world: World, caller: Caller) -> Starlette:
             {
                 "credits": world.credits,
                 "used_credits": world.used_credits,
-                "charges": [attrs.asdict(charge) for charge in world.ledger],
+                "charges": [attrs.asdict(charge) for charge in desk.ledger.charges],
+                "submits": [attrs.asdict(submit) for submit in desk.ledger.submits],
             }
         )
 
     async def deliveries(_: Request) -> Response:
         shown = ("provider", "task_id", "url", "forged", "status", "at")
         return JSONResponse(
-            [{name: getattr(each, name) for name in shown} for each in caller.deliveries]
+            [{name: getattr(each, name) for name in shown} for each in desk.caller.deliveries]
         )
 
     own = [
@@ -61,5 +62,5 @@ def make_app(world: World, caller: Caller) -> Starlette:
         Route("/_sandbox/ledger", ledger),
         Route("/_sandbox/deliveries", deliveries),
     ]
-    services = (UdioApi(world, caller), Apiframe(world, caller), Media(world))
+    services = (UdioApi(desk), Apiframe(desk), Media(world))
     return Starlette(routes=[*own, *(route for each in services for route in each.routes())])

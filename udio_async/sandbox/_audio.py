@@ -43,10 +43,14 @@ class Tune:
     note_length: int  # samples
 
     @property
+    def samples(self) -> int:
+        """How many samples it has."""
+        return len(self.melody) * self.note_length
+
+    @property
     def duration(self) -> float:
         """Seconds that the MP3 lasts: whole frames, the encoder's own two included."""
-        samples = len(self.melody) * self.note_length
-        return (math.ceil(samples / _FRAME) + _EXTRA_FRAMES) * _FRAME / RATE
+        return (math.ceil(self.samples / _FRAME) + _EXTRA_FRAMES) * _FRAME / RATE
 
 
 def compose(song_id: str) -> Tune:
@@ -73,7 +77,12 @@ def make_mp3(song_id: str) -> bytes:
     encoder.set_in_sample_rate(RATE)
     encoder.set_channels(1)
     encoder.set_quality(7)  # the fast end: nobody listens for artefacts here
-    return bytes(encoder.encode(_play(compose(song_id)).tobytes()) + encoder.flush())
+    return bytes(encoder.encode(play(song_id).tobytes()) + encoder.flush())
+
+
+def play(song_id: str) -> "array.array[int]":
+    """Play a song's tune: 16 bits, mono."""
+    return _play(compose(song_id))
 
 
 def _compose_melody(

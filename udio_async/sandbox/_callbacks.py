@@ -16,7 +16,8 @@ import h11
 from anyio.abc import SocketStream, TaskGroup
 
 from .._urls import is_loopback
-from ._world import MadeTask, Phase
+from ._answers import gzipped
+from ._tasks import MadeTask, Phase
 
 AT_ONCE = 32  # deliveries to one receiver, so that a deaf one holds up nobody else
 TIMEOUT = 10.0  # seconds for one delivery
@@ -26,8 +27,10 @@ _STAGES = (Phase.TEXT, Phase.FIRST, Phase.COMPLETE, Phase.FAILED)
 _LATE = 0.5  # of the task's own time, after its end
 _SECRET = "x-webhook-secret"  # noqa: S105 - a name, no secret
 
-Describe = Callable[[Phase], object]
-"""Says what is posted when a task enters a phase."""
+_JUST_AFTER = 1e-6  # seconds
+
+Describe = Callable[[float], object]
+"""Says what is posted about a task at a moment of the world's clock."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +42,7 @@ class Delivery:
     url: str
     secret: str | None = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
+    """As it was posted, which may be gzipped."""
     forged: bool
     status: int | None
     """What the receiver answered; None for no answer, and where nobody was called."""
@@ -51,6 +55,7 @@ class _Letter:
     url: str
     secret: str | None
     body: bytes
+    gzipped: bool = False
     forged: bool = False
 
 
@@ -82,8 +87,9 @@ class Caller:
         async with anyio.create_task_group() as letters:
             for after, phase in _plan(task):
                 await anyio.sleep_until(begin + after)
-                body = json.dumps(describe(phase)).encode()
-                letter = _Letter(url=url, secret=secret, body=body)
+                moment = task.born + (task.enters_after(phase) or 0.0) + _JUST_AFTER
+                body = json.dumps(describe(moment)).encode()
+                letter = _spoiled(_Letter(url=url, secret=secret, body=body), task.kind)
                 if task.fault == "forged_callback":
                     for forged in _forgeries(letter):
                         await self._deliver(task, forged)
@@ -149,6 +155,8 @@ def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
     """Iterate over the callbacks: seconds after the submit, and the phase that each tells of."""
     entered = [(task.enters_after(phase), phase) for phase in _STAGES]
     due = sorted((after, phase) for after, phase in entered if after is not None)
+    if not due:  # it stays where nothing is told
+        return
     end = due[-1][0]
     if task.fault == "skipped_callbacks":
         yield due[-1]
@@ -158,6 +166,16 @@ def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
         yield from ((end, phase) for _, phase in reversed(due))
     else:
         yield from due
+
+
+def _spoiled(letter: _Letter, kind: str) -> _Letter:
+    """Change what is posted as the fault of its task has it."""
+    if kind == "gzipped_callback":
+        return attrs.evolve(letter, body=gzipped(letter.body), gzipped=True)
+    if kind == "slash_callback":
+        path, mark, query = letter.url.partition("?")
+        return attrs.evolve(letter, url=f"{path}/{mark}{query}")
+    return letter
 
 
 def _forgeries(letter: _Letter) -> Iterator[_Letter]:
@@ -179,6 +197,8 @@ async def _post(parts: SplitResult, letter: _Letter) -> int:
     }
     if letter.secret is not None:
         headers[_SECRET] = letter.secret
+    if letter.gzipped:
+        headers["Content-Encoding"] = "gzip"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     line = h11.Connection(h11.CLIENT)
     request = h11.Request(method="POST", target=target, headers=list(headers.items()))

@@ -11,12 +11,17 @@ import anyio
 import anyio.to_thread
 import attrs
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..providers import Apiframe, UdioApiV1, UdioApiV2
 from ._app import make_app
 from ._callbacks import Caller, Delivery
+from ._desk import Desk
 from ._faults import Fault
-from ._world import COSTS, Charge, World
+from ._kinds import NO_CREDIT_STATUSES
+from ._ledger import Submit
+from ._sounds import Sound, make_sound
+from ._world import COSTS, CREDITS, World
 
 P = TypeVar("P", UdioApiV1, UdioApiV2, Apiframe)
 
@@ -37,8 +42,15 @@ class Sandbox(anyio.AsyncContextManagerMixin):
         port: the port to listen on; 0 takes a free one.
         faults: what goes wrong, and with which submits.
         seed: runs with the same seed and the same submits take the same time.
-        credits: what the account holds at the start.
+        credits: what the account holds at the start; it is one account for all three services.
+        no_credit: the HTTP status under which a submit is refused once it is empty: 200 (with the
+            402 in the body), 400, 402, 403, 429 or 500.
+        at_once: requests that the account's plan lets be in the making at once. A further one is
+            answered 429 without a hint, and costs nothing. None is without end.
         api_key: the only key that is accepted.
+
+    Raises:
+        ValueError: a setting that cannot be.
     """
 
     def __init__(
@@ -49,20 +61,32 @@ class Sandbox(anyio.AsyncContextManagerMixin):
         port: int = 0,
         faults: Sequence[Fault] = (),
         seed: int = 0,
-        credits: float = 1000.0,  # noqa: A002 - the word of every service here
+        credits: float = CREDITS,  # noqa: A002 - the word of every service here
+        no_credit: int = 402,
+        at_once: int | None = None,
         api_key: str = "sandbox",
     ) -> None:
         if speed <= 0:
             raise ValueError(f"speed must be above 0, not {speed}")
+        if at_once is not None and at_once < 1:
+            raise ValueError(f"at_once must be 1 or more, not {at_once}")
+        if no_credit not in NO_CREDIT_STATUSES:
+            known = ", ".join(map(str, NO_CREDIT_STATUSES))
+            raise ValueError(f"no_credit must be one of {known}, not {no_credit}")
         self.speed = speed
         self.api_key = api_key
         self._host = host
         self._port = port
         self._base_url = ""
         self._world = World(
-            speed=speed, seed=seed, credits=credits, api_key=api_key, faults=tuple(faults)
+            speed=speed,
+            seed=seed,
+            credits=credits,
+            at_once=at_once,
+            api_key=api_key,
+            faults=tuple(faults),
         )
-        self._caller = Caller()
+        self._desk = Desk(world=self._world, no_credit=no_credit)
 
     @property
     def base_url(self) -> str:
@@ -76,9 +100,33 @@ class Sandbox(anyio.AsyncContextManagerMixin):
         return self._base_url
 
     @property
-    def ledger(self) -> tuple[Charge, ...]:
-        """What was charged so far, oldest first."""
-        return self._world.ledger
+    def ledger(self) -> tuple[Submit, ...]:
+        """The submits that were charged so far, oldest first.
+
+        That nothing was paid twice is one line of a test:
+
+            assert max(Counter(submit.prompt for submit in sandbox.ledger).values()) == 1
+        """
+        return self._desk.ledger.charges
+
+    @property
+    def submits(self) -> tuple[Submit, ...]:
+        """Every submit so far, oldest first: what it was answered and cost, and its fault.
+
+        One that was refused, whatever for, is here and not in `ledger`.
+        """
+        return self._desk.ledger.submits
+
+    def sound_of(self, song_id: str) -> Sound:
+        """Return the file of a song as every good download has it, whatever its fault.
+
+        Raises:
+            KeyError: no such song was ordered.
+        """
+        found = self._world.find_song(song_id)
+        if found is None:
+            raise KeyError(song_id)
+        return make_sound(song_id, found[1].ending)
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
@@ -86,7 +134,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
 
         Only addresses on this machine are called.
         """
-        return tuple(self._caller.deliveries)
+        return tuple(self._desk.caller.deliveries)
 
     def udioapi_v1(self, **options: Any) -> UdioApiV1:  # noqa: ANN401 - checked by the class
         """Return the v1 provider of this sandbox; the older generation, which needs no callback."""
@@ -133,7 +181,8 @@ class Sandbox(anyio.AsyncContextManagerMixin):
 
     def _make_server(self, on_started: Callable[[], object]) -> "_Server":
         config = uvicorn.Config(
-            make_app(self._world, self._caller),
+            make_app(self._desk),
+            http=_Protocol,
             access_log=False,
             log_config=None,  # the caller's logging stays as it is
             log_level="warning",
@@ -142,8 +191,9 @@ class Sandbox(anyio.AsyncContextManagerMixin):
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=1,
             backlog=_BACKLOG,
+            headers=[("Udio-Sandbox-Speed", str(self.speed))],  # for clients in other processes
         )
-        return _Server(config, self._caller, on_started)
+        return _Server(config, self._desk.caller, on_started)
 
     def _listen(self) -> socket.socket:
         """Bind here and not in the server, so that the port is known before it runs."""
@@ -163,11 +213,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
         if "traits" in options:
             return provider
         traits = attrs.evolve(
-            provider.traits,
-            min_interval=provider.traits.min_interval / self.speed,
-            typical_duration=provider.traits.typical_duration / self.speed,
-            settle=provider.traits.settle / self.speed,
-            credits_per_song=COSTS[provider.name],
+            provider.traits.hastened(self.speed), credits_per_song=COSTS[provider.name]
         )
         return attrs.evolve(provider, traits=traits)
 
@@ -176,24 +222,11 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8787,
-    speed: float = 60.0,
-    faults: Sequence[Fault] = (),
-    seed: int = 0,
-    credits: float = 1000.0,  # noqa: A002 - the word of every service here
-    api_key: str = "sandbox",
     on_ready: Callable[[str], object] | None = None,
+    **settings: Any,  # noqa: ANN401 - checked by the class
 ) -> None:
     """Run a sandbox in the foreground until SIGINT or SIGTERM; `Sandbox` tells the settings."""
-    sandbox = Sandbox(
-        speed=speed,
-        host=host,
-        port=port,
-        faults=faults,
-        seed=seed,
-        credits=credits,
-        api_key=api_key,
-    )
-    sandbox.run(on_ready)
+    Sandbox(host=host, port=port, **settings).run(on_ready)
 
 
 class _Server(uvicorn.Server):
@@ -220,6 +253,14 @@ class _Server(uvicorn.Server):
         # uvicorn's own would raise the signal again after a clean stop and so end the process.
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's, which also lets the application hang up: ASGI has no word for that."""
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "hang_up": transport.close}
 
 
 def _run(server: _Server, listener: socket.socket, ready: threading.Event) -> None:

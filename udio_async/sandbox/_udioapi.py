@@ -1,6 +1,6 @@
 """udioapi.pro, v1 and v2, as its pages describe them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import attrs
@@ -8,11 +8,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._answers import InvalidBodyError, answer_broken_look, answer_submit, read_json
-from ._callbacks import Caller
-from ._faults import MESSAGE
+from ._answers import answer_broken_look, answering, encoded_answer
+from ._bodies import RefusedError, read_json
+from ._desk import Desk
+from ._kinds import detail_of
+from ._links import audio_link, cover_link, stream_link
+from ._oddities import as_told
+from ._tasks import JsonObject, MadeSong, MadeTask, Order, Phase
 from ._udioapi_orders import TOO_LONG, read_callback_order, read_token_order, read_v2_order
-from ._world import JsonObject, MadeSong, MadeTask, Order, Phase, World
+from ._world import World
 
 _NO_KEY = "No API key provided in Authorization header"
 _WRONG_KEY = "Unauthorized: Invalid or missing API key"
@@ -22,8 +26,10 @@ _EXTRA_MESSAGE = {
     Phase.FIRST: "First audio generated successfully.",
     Phase.COMPLETE: "All generated successfully.",
 }
+_ERROR_MESSAGE = {"upstream": "Server overload", "message": ""}
 _V1_TYPE = {Phase.QUEUED: "new", Phase.STARTED: "IN_PROGRESS", Phase.FAILED: "complete", **_STATUS}
 _V2_TYPE = {Phase.COMPLETE: "SUCCESS", Phase.FAILED: "FAILED"}
+_DescribeTask = Callable[[MadeTask, float, str], JsonObject]
 
 
 class UdioApiDialect:
@@ -41,6 +47,11 @@ class UdioApiDialect:
         """Refuse a request."""
         return JSONResponse({"code": status, "message": message}, status)
 
+    def no_credit(self, status: int) -> Response:
+        """Say that the account is empty; under a 200 the body alone says so."""
+        code = 402 if status == 200 else status
+        return JSONResponse({"code": code, "message": "Insufficient credits"}, status)
+
 
 _dialect = UdioApiDialect()
 
@@ -49,122 +60,85 @@ _dialect = UdioApiDialect()
 class UdioApi:
     """The endpoints of both versions."""
 
-    world: World
-    caller: Caller
+    desk: Desk
+
+    @property
+    def world(self) -> World:
+        """The tasks and the account."""
+        return self.desk.world
 
     def routes(self) -> list[Route]:
         """List the endpoints."""
+        generate_v1 = self.desk.taking("udioapi-v1", _dialect, self.generate_v1)
+        generate_v2 = self.desk.taking("udioapi-v2", _dialect, self.generate_v2)
         looks = ["GET", "POST"]  # the pages say GET, their samples POST
         return [
-            Route("/api/generate", self.generate_v1, methods=["POST"]),
-            Route("/api/feed", self.feed_v1, methods=looks),
-            Route("/api/v2/generate", self.generate_v2, methods=["POST"]),
-            Route("/api/v2/feed", self.feed_v2, methods=looks),
-            Route("/api/v2/credits", self.credits, methods=["GET"]),
+            Route("/api/generate", generate_v1, methods=["POST"]),
+            Route("/api/feed", answering(_dialect, self.feed_v1), methods=looks),
+            Route("/api/v2/generate", generate_v2, methods=["POST"]),
+            Route("/api/v2/feed", answering(_dialect, self.feed_v2), methods=looks),
+            Route("/api/v2/credits", answering(_dialect, self.credits), methods=["GET"]),
         ]
 
     async def generate_v1(self, request: Request) -> Response:
         """Take a song request; a body with a `token` is one of the older page."""
         try:
             body = await read_json(request)
-        except InvalidBodyError as error:
-            return self._refuse_key(request) or _dialect.error(400, error.message)
+        except RefusedError:
+            self._check_key(request)  # of a bad key and a bad body the key is told
+            raise
         if "token" not in body:
-            refusal = self._refuse_key(request)
-            return refusal or await self._submit(request, read_callback_order, body)
+            self._check_key(request)
+            return await self._submit(request, read_callback_order(body))
         if body["token"] != self.world.api_key:
-            return _dialect.error(401, _WRONG_KEY)
+            raise RefusedError(401, _WRONG_KEY)
         header_ok = _read_key(request) in {None, self.world.api_key}
-        return await self._submit(request, read_token_order, body, key_ok=header_ok)
+        order = attrs.evolve(read_token_order(body), key_ok=header_ok)
+        return await self._submit(request, order)
 
     async def generate_v2(self, request: Request) -> Response:
         """Take a song request."""
-        refusal = self._refuse_key(request)
-        if refusal is not None:
-            return refusal
-        try:
-            body = await read_json(request)
-        except InvalidBodyError as error:
-            return _dialect.error(400, error.message)
-        return await self._submit(request, read_v2_order, body)
+        self._check_key(request)
+        return await self._submit(request, read_v2_order(await read_json(request)))
 
     async def feed_v1(self, request: Request) -> Response:
         """Tell how a task is: flat, without an envelope."""
-        task = self._find(request, "udioapi-v1")
-        if isinstance(task, Response):
-            return task
-        phase = task.phase(self.world.clock())
-        created = datetime.fromtimestamp(task.created_at, UTC)
-        return JSONResponse(
-            {
-                "type": _V1_TYPE[phase],
-                "request_body": task.order.request,
-                "response_data": _describe_songs(task, phase, str(request.base_url)),
-                "created_at": created.strftime("%Y-%m-%d %H:%M:%S"),
-            }
-        )
+        return self._look(request, "udioapi-v1", _describe_v1)
 
     async def feed_v2(self, request: Request) -> Response:
         """Tell how a task is, in an envelope."""
-        task = self._find(request, "udioapi-v2")
-        if isinstance(task, Response):
-            return task
-        phase = task.phase(self.world.clock())
-        data = {
-            "type": _V2_TYPE.get(phase, "IN_PROGRESS"),
-            "request_body": task.order.request,
-            "response_data": _describe_songs(task, phase, str(request.base_url)),
-            "created_at": _iso(task.created_at),
-        }
-        return JSONResponse({"code": 200, "message": "success", "data": data})
+        return self._look(request, "udioapi-v2", _describe_v2)
 
     async def credits(self, request: Request) -> Response:
         """Tell what the account has left."""
-        refusal = self._refuse_key(request)
-        if refusal is not None:
-            return refusal
+        self._check_key(request)
         data = {"credits": self.world.credits, "used_credits": self.world.used_credits}
         return JSONResponse({"code": 200, "message": "success", "data": data})
 
-    async def _submit(
-        self,
-        request: Request,
-        read_order: Callable[[JsonObject], Order],
-        body: JsonObject,
-        *,
-        key_ok: bool = True,
-    ) -> Response:
-        try:
-            order = read_order(body)
-        except InvalidBodyError as error:
-            return _dialect.error(400, error.message)
+    async def _submit(self, request: Request, order: Order) -> Response:
         origin = str(request.base_url)
+        return await self.desk.take(
+            _dialect, order, lambda task, now: _describe_songs(task, now, origin)
+        )
 
-        def follow(task: MadeTask) -> None:
-            self.caller.follow(
-                task, self.world.clock(), lambda phase: _describe_songs(task, phase, origin)
-            )
-
-        order = attrs.evolve(order, key_ok=key_ok)
-        return await answer_submit(self.world, _dialect, order, follow)
-
-    def _find(self, request: Request, provider: str) -> MadeTask | Response:
+    def _look(self, request: Request, provider: str, describe: _DescribeTask) -> Response:
         # The feed pages show no key, so none is needed; a wrong one is still wrong.
         if _read_key(request) not in {None, self.world.api_key}:
-            return _dialect.error(401, _WRONG_KEY)
+            raise RefusedError(401, _WRONG_KEY)
         work_id = request.query_params.get("workId")
         if not work_id:
-            return _dialect.error(400, "workId is required")
+            raise RefusedError(400, "workId is required")
         task = self.world.find(work_id, provider)
         if task is None:
-            return _dialect.error(404, "Task not found")
-        return answer_broken_look(_dialect, task) or task
+            raise RefusedError(404, "Task not found")
+        broken = answer_broken_look(_dialect, task)
+        shown = describe(task, self.world.clock(), str(request.base_url))
+        return encoded_answer(broken or JSONResponse(shown), task)
 
-    def _refuse_key(self, request: Request) -> Response | None:
+    def _check_key(self, request: Request) -> None:
         key = _read_key(request)
-        if key is None:
-            return _dialect.error(401, _NO_KEY)
-        return None if key == self.world.api_key else _dialect.error(401, _WRONG_KEY)
+        if key != self.world.api_key:
+            raise RefusedError(401, _NO_KEY if key is None else _WRONG_KEY)
 
 
 def _read_key(request: Request) -> str | None:
@@ -172,19 +146,44 @@ def _read_key(request: Request) -> str | None:
     return header.removeprefix("Bearer ").strip() or None
 
 
-def _describe_songs(task: MadeTask, phase: Phase, origin: str) -> list[dict[str, object]]:
+def _describe_v1(task: MadeTask, now: float, origin: str) -> JsonObject:
+    created = datetime.fromtimestamp(task.created_at, UTC)
+    return {
+        "type": _word(task, task.phase(now), _V1_TYPE),
+        "request_body": task.order.request,
+        "response_data": _describe_songs(task, now, origin),
+        "created_at": created.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def _describe_v2(task: MadeTask, now: float, origin: str) -> JsonObject:
+    data = {
+        "type": _word(task, task.phase(now), _V2_TYPE),
+        "request_body": task.order.request,
+        "response_data": _describe_songs(task, now, origin),
+        "created_at": _iso(task.created_at),
+    }
+    return {"code": 200, "message": "success", "data": data}
+
+
+def _word(task: MadeTask, phase: Phase, usual: Mapping[Phase, str]) -> str:
+    return task.course.words.get(phase) or usual.get(phase, "IN_PROGRESS")
+
+
+def _describe_songs(task: MadeTask, now: float, origin: str) -> list[dict[str, object]]:
     """Return the items of a callback or a feed."""
-    if phase < Phase.TEXT:
+    if task.phase(now) < Phase.TEXT:
         return []
-    return [_describe_song(task, song, phase, origin) for song in task.songs]
+    return as_told([_describe_song(task, song, now, origin) for song in task.songs], task)
 
 
-def _describe_song(task: MadeTask, song: MadeSong, phase: Phase, origin: str) -> dict[str, object]:
+def _describe_song(task: MadeTask, song: MadeSong, now: float, origin: str) -> dict[str, object]:
+    phase = task.phase(now)
     reached = _iso(task.reached_at(phase))
-    audio_url = _audio_url(task, song, phase, origin)
+    audio_url = _audio_url(task, song, now, origin)
     fail_message, error_message = _failure(task, song, phase)
     failed = bool(fail_message or error_message)
-    image_url = f"{origin}media/{song.id}.png"
+    image_url = cover_link(song, origin)
     return {
         "id": song.id,
         "audio_url": audio_url,
@@ -193,24 +192,32 @@ def _describe_song(task: MadeTask, song: MadeSong, phase: Phase, origin: str) ->
         "created_at": reached,
         "createTime": reached,
         "timestamp": round(task.created_at * 1000),
-        "status": "text" if failed else _STATUS[phase],  # there is no documented word for failure
+        "status": _status(task, song, phase, failed=failed),
         "title": song.title,
         "prompt": song.lyrics,
         "tags": song.style,
         "duration": round(song.duration, 2) if audio_url else "",
         "model_name": task.order.model,
-        "extra_message": "" if failed else _EXTRA_MESSAGE[phase],
+        "extra_message": "" if failed else _EXTRA_MESSAGE.get(phase, ""),
         "fail_message": fail_message,
         "error_message": error_message,
     }
 
 
-def _audio_url(task: MadeTask, song: MadeSong, phase: Phase, origin: str) -> str:
+def _status(task: MadeTask, song: MadeSong, phase: Phase, *, failed: bool) -> str:
+    if failed or phase is Phase.FAILED:
+        return "text"  # there is no documented word for failure
+    if task.kind == "stuck_first" and song is task.songs[0]:
+        return "streaming"  # as it has been seen
+    return _STATUS[phase]
+
+
+def _audio_url(task: MadeTask, song: MadeSong, now: float, origin: str) -> str:
     """In stage "first" one song has a link, to a stream that is not whole yet."""
-    if phase is Phase.FIRST and song is task.songs[0]:
-        return f"{origin}stream/?item_id={song.id}"
-    if phase is Phase.COMPLETE and not task.is_lost(song):
-        return f"{origin}media/{song.id}.mp3"
+    if task.is_made(now):
+        return "" if task.is_lost(song) else audio_link(task, song, origin)
+    if task.phase(now) is Phase.FIRST and song is task.songs[0]:
+        return stream_link(song, origin)
     return ""
 
 
@@ -219,10 +226,10 @@ def _failure(task: MadeTask, song: MadeSong, phase: Phase) -> tuple[str, str]:
     lost = phase is Phase.COMPLETE and task.is_lost(song)
     if phase is not Phase.FAILED and not lost:
         return "", ""
-    if task.fault.startswith(MESSAGE):
-        return "", task.fault.removeprefix(MESSAGE)
-    if task.fault == "upstream":
-        return "", "Server overload"
+    if task.kind in _ERROR_MESSAGE:
+        return "", _ERROR_MESSAGE[task.kind] or detail_of(task.fault)
+    if phase in task.course.words:  # which is all that is said
+        return "", ""
     if task.order.provider == "udioapi-v2":
         return "Does Not Meet Guidelines", ""
     return "", "Unable to generate lyrics from song description"

@@ -7,8 +7,8 @@ it as a header. `POST /api/v2/generate` has the newer page's rules, without a ca
 
 import attrs
 
-from ._answers import InvalidBodyError, flag, one_of, share, text
-from ._world import JsonObject, Order
+from ._bodies import RefusedError, flag, one_of, share, text
+from ._tasks import JsonObject, Order
 
 TOKEN_MODELS = ("chirp-v3.0", "chirp-v3.5", "udio-130", "udio-32")
 MODELS = ("chirp-v3-5", "chirp-v4-0", "chirp-v4-5", "chirp-v4-5-plus", "chirp-v5", "chirp-v5-5")
@@ -41,7 +41,7 @@ def read_token_order(body: JsonObject) -> Order:
     """Read a body of the older v1 page, the one with `token`.
 
     Raises:
-        InvalidBodyError: the page rules it out.
+        RefusedError: the page rules it out.
     """
     title, prompt, style = text(body, "title"), text(body, "prompt"), text(body, "style")
     description, model = text(body, "gpt_description_prompt"), text(body, "model")
@@ -53,7 +53,7 @@ def read_token_order(body: JsonObject) -> Order:
     _require(_needed_with_token(custom=custom, instrumental=instrumental), body)
     # The page gives no numbers; these are the ones of the chirp-v3 models elsewhere.
     if len(prompt) > 3000 or len(description) > 400:
-        raise InvalidBodyError(TOO_LONG)
+        raise RefusedError(400, TOO_LONG)
     return Order(
         provider="udioapi-v1",
         prompt=prompt or style,
@@ -80,10 +80,10 @@ def read_callback_order(body: JsonObject) -> Order:
     not.
 
     Raises:
-        InvalidBodyError: the page rules it out.
+        RefusedError: the page rules it out.
     """
     if not text(body, "callback_url"):
-        raise InvalidBodyError("callback_url is required")
+        raise RefusedError(400, "callback_url is required")
     return _read_order(body, "udioapi-v1")
 
 
@@ -91,7 +91,7 @@ def read_v2_order(body: JsonObject) -> Order:
     """Read a body of the v2 page.
 
     Raises:
-        InvalidBodyError: the page rules it out.
+        RefusedError: the page rules it out.
     """
     return _read_order(body, "udioapi-v2")
 
@@ -99,7 +99,7 @@ def read_v2_order(body: JsonObject) -> Order:
 def _read_order(body: JsonObject, provider: str) -> Order:
     description, lyrics = text(body, "gpt_description_prompt"), text(body, "prompt")
     if not description and not lyrics:
-        raise InvalidBodyError("gpt_description_prompt or prompt is required")
+        raise RefusedError(400, "gpt_description_prompt or prompt is required")
     model = text(body, "model") or "chirp-v3-5"
     _check_common(body, model)
     return Order(
@@ -126,15 +126,15 @@ def _check_common(body: JsonObject, model: str) -> None:
     for name in ("style_weight", "weirdness_constraint", "audio_weight"):
         weight = share(body, name)
         if weight is not None and round(weight, 2) != weight:
-            raise InvalidBodyError(f"{name} must have at most 2 decimals")
+            raise RefusedError(400, f"{name} must have at most 2 decimals")
 
 
 def _check_length(body: JsonObject, name: str, limit: int | None) -> None:
     if limit is not None and len(text(body, name)) > limit:
-        raise InvalidBodyError(f"{name} must be at most {limit} characters")
+        raise RefusedError(400, f"{name} must be at most {limit} characters")
 
 
 def _require(names: tuple[str, ...], body: JsonObject) -> None:
     for name in names:
         if not text(body, name):
-            raise InvalidBodyError(f"{name} is required")
+            raise RefusedError(400, f"{name} is required")

@@ -1,144 +1,27 @@
-"""The state behind the three services: tasks, songs, credits. It knows no HTTP."""
+"""The state behind the three services: the account, and the tasks it has paid for. No HTTP."""
 
-import enum
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import attrs
 
-from ._audio import compose
-from ._faults import BROKEN_LOOKS, BROKEN_LOOKS_PER_TASK, MESSAGE, Fault, FaultPlan
+from ._faults import Fault, FaultPlan
+from ._kinds import kind_of
+from ._sounds import OTHER_ENDINGS
+from ._tasks import MadeSong, MadeTask, Order
 from ._words import INSTRUMENTAL, make_lyrics, make_style, make_title
 
 COSTS = {"udioapi-v1": 10.0, "udioapi-v2": 10.0, "apiframe": 9.0}
 """Credits for one request, that is for two songs."""
+CREDITS = 100_000.0
+"""What an account holds at the start, unless told otherwise."""
 SONGS_PER_TASK = 2
 TYPICAL_SECONDS, SPREAD = 60.0, 0.3  # of the log-normal time that a task takes
-
-JsonObject = Mapping[str, object]
-
-
-class Phase(enum.IntEnum):
-    """How far a task has come."""
-
-    QUEUED = 0
-    STARTED = 1
-    TEXT = 2
-    FIRST = 3
-    COMPLETE = 4
-    FAILED = 5
-
-
-_STARTS = {Phase.STARTED: 0.05, Phase.TEXT: 0.25, Phase.FIRST: 0.7, Phase.COMPLETE: 1.0}
-"""The share of its time after which a task enters a phase."""
-
-
-@attrs.frozen(kw_only=True)
-class Charge:
-    """One submit that was accepted, and what it cost."""
-
-    provider: str
-    task_id: str
-    credits: float
-    prompt: str
-    request: JsonObject
-    """The body as it was sent, without `token`."""
-    at: float
-    """Unix time."""
-    key_ok: bool
-    """Whether each key that was sent, in the header and in the body, was the right one."""
-
-
-@attrs.frozen(kw_only=True)
-class Order:
-    """A submit in words that all three services share."""
-
-    provider: str
-    prompt: str
-    request: JsonObject
-    model: str
-    title: str = ""
-    lyrics: str = ""
-    style: str = ""
-    instrumental: bool = False
-    key_ok: bool = True
-
-
-@attrs.frozen(kw_only=True)
-class MadeSong:
-    """One of the songs that a task makes."""
-
-    id: str
-    title: str
-    lyrics: str
-    style: str
-
-    @property
-    def duration(self) -> float:
-        """Seconds that its file lasts."""
-        return compose(self.id).duration
-
-
-@attrs.define(kw_only=True)
-class MadeTask:
-    """A song request that was accepted, and where it stands by the clock."""
-
-    id: str
-    order: Order
-    songs: Sequence[MadeSong]
-    born: float
-    """When it was accepted, on the world's clock."""
-    created_at: float
-    """The same as Unix time."""
-    length: float
-    """Seconds on the world's clock until it is complete."""
-    fault: str = ""
-    _looks: int = attrs.field(default=0, init=False)
-
-    def progress(self, now: float) -> float:
-        """Return the share that is done, 0 to 1."""
-        done = min((now - self.born) / self.length, 1.0)
-        return min(done, 0.99) if self.fault == "stuck" else done
-
-    def phase(self, now: float) -> Phase:
-        """Return the phase that it is in."""
-        done = self.progress(now)
-        if done >= self._fails_after():
-            return Phase.FAILED
-        return max(
-            (phase for phase, start in _STARTS.items() if done >= start), default=Phase.QUEUED
-        )
-
-    def enters_after(self, phase: Phase) -> float | None:
-        """Return the seconds after which it enters a phase; None if it never does."""
-        fails = self._fails_after()
-        share = fails if phase is Phase.FAILED else _STARTS[phase]
-        if share > self.progress(float("inf")) or (share >= fails and phase is not Phase.FAILED):
-            return None
-        return share * self.length
-
-    def reached_at(self, phase: Phase) -> float:
-        """Return the Unix time at which it entered a phase."""
-        share = self._fails_after() if phase is Phase.FAILED else _STARTS.get(phase, 0.0)
-        return self.created_at + share * self.length
-
-    def is_lost(self, song: MadeSong) -> bool:
-        """Whether this song fails although its task does not."""
-        return self.fault == "one_song" and song is self.songs[-1]
-
-    def breaks_this_look(self) -> bool:
-        """Count a look at the task; whether that look fails."""
-        self._looks += 1
-        return self.fault in BROKEN_LOOKS and self._looks <= BROKEN_LOOKS_PER_TASK
-
-    def _fails_after(self) -> float:
-        if self.fault == "moderation":  # the lyrics are reviewed before any audio is made
-            return _STARTS[Phase.TEXT]
-        if self.fault == "upstream" or self.fault.startswith(MESSAGE):
-            return _STARTS[Phase.FIRST]
-        return float("inf")
+_LATE = (30.0, 150.0)
+"""Seconds for which the file of a complete song has been seen to be missing."""
 
 
 class OutOfCreditsError(Exception):
@@ -147,30 +30,37 @@ class OutOfCreditsError(Exception):
 
 @attrs.define(kw_only=True)
 class World:
-    """Everything that the sandbox remembers.
+    """Everything that the services remember.
 
-    One thread changes it, the server's. `ledger` may be read from any.
+    One thread changes it, the server's.
     """
 
     speed: float = 60.0
     seed: int = 0
-    credits: float = 1000.0
+    credits: float = CREDITS
     api_key: str = "sandbox"
+    at_once: int | None = None
+    """Requests that the account may have in the making at once; None is without end."""
     faults: Sequence[Fault] = ()
     clock: Callable[[], float] = time.monotonic
     used_credits: float = attrs.field(default=0.0, init=False)
     plan: FaultPlan = attrs.field(init=False)
     _tasks: dict[str, MadeTask] = attrs.field(factory=dict, init=False)
     _by_song: dict[str, MadeTask] = attrs.field(factory=dict, init=False)
-    _charges: list[Charge] = attrs.field(factory=list, init=False)
+    _running: list[MadeTask] = attrs.field(factory=list, init=False)
+    _troubled: Counter[str] = attrs.field(factory=Counter, init=False)
+    """How many tasks have had a fault, by its kind."""
 
     def __attrs_post_init__(self) -> None:
         self.plan = FaultPlan(tuple(self.faults))
 
-    @property
-    def ledger(self) -> tuple[Charge, ...]:
-        """What was charged so far, oldest first."""
-        return tuple(self._charges)
+    def is_busy(self) -> bool:
+        """Whether as much is being made as the account allows."""
+        if self.at_once is None:
+            return False
+        now = self.clock()
+        self._running = [task for task in self._running if not task.is_over(now)]
+        return len(self._running) >= self.at_once
 
     def accept(self, order: Order, fault: str = "") -> MadeTask:
         """Charge for an order and start on it.
@@ -186,17 +76,8 @@ class World:
         self.used_credits += cost
         self._tasks[task.id] = task
         self._by_song.update((song.id, task) for song in task.songs)
-        self._charges.append(
-            Charge(
-                provider=order.provider,
-                task_id=task.id,
-                credits=cost,
-                prompt=order.prompt,
-                request=order.request,
-                at=task.created_at,
-                key_ok=order.key_ok,
-            )
-        )
+        if self.at_once is not None:
+            self._running.append(task)
         return task
 
     def find(self, task_id: str, provider: str) -> MadeTask | None:
@@ -204,22 +85,41 @@ class World:
         task = self._tasks.get(task_id)
         return task if task is not None and task.order.provider == provider else None
 
-    def find_by_song(self, song_id: str) -> MadeTask | None:
-        """Look up a task by the id of one of its songs."""
-        return self._by_song.get(song_id)
+    def find_song(self, song_id: str) -> tuple[MadeTask, MadeSong] | None:
+        """Look up a song by its id, and its task."""
+        task = self._by_song.get(song_id)
+        if task is None:
+            return None
+        return task, next(song for song in task.songs if song.id == song_id)
 
     def _make_task(self, order: Order, fault: str) -> MadeTask:
         # Seeded by its number, so that the same submits in the same order take the same time.
-        dice = random.Random(f"{self.seed}/{len(self._charges)}")  # noqa: S311 - to repeat runs
+        dice = random.Random(f"{self.seed}/{len(self._tasks)}")  # noqa: S311 - to repeat runs
+        task_id = _make_task_id(dice, order.provider)
+        songs = [_make_song(dice, order) for _ in range(SONGS_PER_TASK)]
+        length = TYPICAL_SECONDS * dice.lognormvariate(0.0, SPREAD) / self.speed
+        kind = kind_of(fault)
+        first = SONGS_PER_TASK * self._troubled[kind]
+        self._troubled[kind] += 1
         return MadeTask(
-            id=_make_task_id(dice, order.provider),
+            id=task_id,
             order=order,
-            songs=tuple(_make_song(dice, order) for _ in range(SONGS_PER_TASK)),
+            songs=tuple(self._with_fault(song, i, kind) for i, song in enumerate(songs, first)),
             born=self.clock(),
             created_at=time.time(),
-            length=TYPICAL_SECONDS * dice.lognormvariate(0.0, SPREAD) / self.speed,
+            length=length,
             fault=fault,
         )
+
+    def _with_fault(self, song: MadeSong, number: int, kind: str) -> MadeSong:
+        """Number a song among those of its fault, and note what is special about its file."""
+        song = attrs.evolve(song, number=number)
+        if kind == "container":
+            return attrs.evolve(song, ending=OTHER_ENDINGS[number % len(OTHER_ENDINGS)])
+        if kind == "cdn_late":
+            dice = random.Random(f"late {song.id}")  # noqa: S311 - to repeat runs
+            return attrs.evolve(song, late=dice.uniform(*_LATE) / self.speed)
+        return song
 
 
 def _make_task_id(dice: random.Random, provider: str) -> str:

@@ -1,0 +1,41 @@
+"""A sandbox says in each answer how much faster than a real service it is.
+
+Whoever looks at it as rarely as at a real service waits half a minute for a song that was there
+after a tenth of a second. Only a service on this machine is believed: no real one is.
+"""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from .._http import Call, Http, Reply
+
+SPEED_HEADER = "udio-sandbox-speed"
+"""Such as "600"."""
+_SLOWEST, _FASTEST = 1e-3, 1e5
+"""What is beyond is a mistake, and would look without a pause, or never."""
+
+
+@attrs.frozen
+class Listening:
+    """Sends as another does, and tells the speed that an answer states."""
+
+    _http: Http
+    _hear: Callable[[float], None]
+
+    async def send(self, call: Call) -> Reply:
+        """Send one request and return the answer."""
+        reply = await self._http.send(call)
+        speed = stated_speed(reply.headers)
+        if speed is not None:
+            self._hear(speed)
+        return reply
+
+
+def stated_speed(headers: Mapping[str, str]) -> float | None:
+    """Return how much faster than a real service the sender says that it is, if it does."""
+    try:
+        speed = float(headers.get(SPEED_HEADER, ""))
+    except ValueError:
+        return None
+    return speed if _SLOWEST <= speed <= _FASTEST else None

@@ -1,0 +1,52 @@
+"""What every submit was answered, and what it cost."""
+
+import time
+
+import attrs
+
+from ._tasks import JsonObject
+
+
+@attrs.frozen(kw_only=True)
+class Submit:
+    """One submit that came in, taken or not."""
+
+    provider: str
+    """"udioapi-v1", "udioapi-v2" or "apiframe"."""
+    answered: int
+    """The HTTP status of the answer."""
+    credits: float = 0.0
+    """What was charged for it; 0 where nothing was taken."""
+    task_id: str = ""
+    """The id of the task that was made of it; "" where nothing was taken."""
+    fault: str = ""
+    """The fault that it was dealt, such as "charged_502"; "" is none."""
+    prompt: str = ""
+    """What the song is about, in the words of the request; "" where it could not be read."""
+    request: JsonObject = attrs.field(factory=dict)
+    """The body as it was sent, without `token`; empty where it is no JSON object."""
+    key_ok: bool = True
+    """Whether each key that was sent, in the header and in the body, was the right one."""
+    at: float = attrs.field(factory=time.time)
+    """Unix time."""
+
+
+@attrs.define
+class Ledger:
+    """Remembers every submit. One thread writes it, the server's; it may be read from any."""
+
+    _submits: list[Submit] = attrs.field(factory=list, init=False)
+
+    def note(self, submit: Submit) -> None:
+        """Remember a submit, before it is answered."""
+        self._submits.append(submit)
+
+    @property
+    def submits(self) -> tuple[Submit, ...]:
+        """All of them, oldest first."""
+        return tuple(self._submits)
+
+    @property
+    def charges(self) -> tuple[Submit, ...]:
+        """Those that were charged, oldest first."""
+        return tuple(submit for submit in self._submits if submit.credits)
