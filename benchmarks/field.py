@@ -2,8 +2,8 @@
 
 Batches of 160 requests (320 songs) in sandboxes, on each provider and way: by polling, by
 callbacks, and from the shell. Each fault hits one request in twenty, in an order by the seed; there
-are too many for one batch, so one has what services say, and another what their CDNs serve. Then each
-request is held against what its fault leaves possible:
+are too many for one batch, so one has what services say, and another what their CDNs serve. Then
+each request is held against what its fault leaves possible:
 
 - every song that can be had is on disk, with the ending that its bytes have and their SHA-256;
 - a song that cannot be had has an error that says the true reason;
