@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from udio_async import WaitExpired
-from udio_async.cli import _hints
+from udio_async.cli import _hints, _remedies
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import COMMAND, KEY, Child, Ended, Json, environment, run_cli
@@ -504,8 +504,8 @@ def test_a_wait_that_expired_names_the_command() -> None:
     """The song is still being made, so the hint is how to wait again; without a journal, none."""
     error = WaitExpired("task 7 is still queued", task_id="7")
     hints = _hints.Hints(again="udio-async resume songs", directory=Path("songs"), options=())
-    assert _hints.explain(error, hints).endswith("to wait for it again: udio-async resume songs")
-    assert _hints.explain(error, None) == "task 7 is still queued"
+    assert _remedies.explain(error, hints).endswith("to wait for it again: udio-async resume songs")
+    assert _remedies.explain(error, None) == "task 7 is still queued"
 
 
 def test_the_program_is_named_as_it_can_be_called(

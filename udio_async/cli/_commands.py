@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 
 from .. import _interrupt
-from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED
+from ._names import DEMO_SPEED, SANDBOX_PORT, SANDBOX_SPEED, STATES
 from ._numbers import PORT, SPEED
 from ._options import (
     DIRECTORY,
@@ -196,6 +196,94 @@ def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
     service, view = take_service(options), take_view(options)
     terms = take_terms(options, journal_that_exists(directory, journal))
     return make_rest(service, directory, view, terms, hints=hints_for_journal(directory))
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only jobs in this state; may be given more than once.",
+)
+@journal_option
+@with_options(*service_options, json_only_option, backend_option)
+def jobs(
+    *,
+    directory: Path,
+    states: tuple[str, ...],
+    journal: Path | None,
+    as_json: bool,
+    backend: str,
+    **options: Any,
+) -> None:
+    """List what the journal in DIR remembers: each request, its state, key and task.
+
+    \b
+    planned    kept for `resume`, and not submitted yet
+    sending    on its way to the provider
+    accepted   paid for, and being made
+    refused    the provider took nothing
+    not_sent   nothing left this machine
+    in_doubt   it may have been taken: see `doubts`
+    ready      made, and its songs are not saved yet
+    delivered  made, and its songs are saved
+    failed     accepted, and then not made
+    abandoned  a doubt that you have let go
+    forgotten  taken back by `forget`
+    """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
+    from ..journal import State
+    from ._jobs import show_jobs
+
+    path = journal_that_exists(directory, journal)
+    wanted = [State(state) for state in states or STATES]
+    show_jobs(take_service(options), path, wanted, as_json=as_json, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.argument("keys", type=TEXT, metavar="KEY...", nargs=-1, required=True)
+@journal_option
+@with_options(*service_options, backend_option)
+def forget(
+    *,
+    directory: Path,
+    keys: tuple[str, ...],
+    journal: Path | None,
+    backend: str,
+    **options: Any,
+) -> None:
+    """Take back requests for which nothing was taken: `resume` never submits them.
+
+    `jobs` shows the keys. A batch whose file asks for it again submits it all the same. What was
+    taken, or may have been, cannot be taken back; exit code 2 says that such were among them.
+    """
+    from ._hints import hints_for_journal
+    from ._jobs import forget_jobs
+
+    path = journal_that_exists(directory, journal)
+    hints = hints_for_journal(directory)
+    forget_jobs(take_service(options), path, keys, hints, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.option("--yes", "-y", is_flag=True, help="Say so, and do not ask.")
+@journal_option
+@with_options(*service_options, backend_option)
+def rekey(
+    *, directory: Path, yes: bool, journal: Path | None, backend: str, **options: Any
+) -> None:
+    """Say that today's API key is one of the account that the journal in DIR was made with.
+
+    A journal refuses the key of another account, which would find none of its songs. Where the
+    provider shows its songs to a new key, it goes on by itself; else say so here, once.
+    """
+    from ._rekey import rekey as give
+
+    path = journal_that_exists(directory, journal)
+    give(take_service(options), path, yes=yes, backend=backend)
 
 
 @cli.command()

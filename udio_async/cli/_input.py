@@ -11,7 +11,7 @@ from .._records import ProviderOptions, SongRequest
 from ..providers import Provider
 from ._csv import read_csv
 from ._encoding import UTF8, choose_encoding
-from ._failures import BadInput
+from ._failures import BadInput, reason_of
 from ._formats import choose_format, is_workbook
 from ._lines import MARK, Source, Unreadable, iter_lines, iter_text, refuse_long
 from ._plain import normalised
@@ -125,10 +125,10 @@ class _Problems:
     number: int = 0
     shown: list[str] = attrs.field(factory=list)
 
-    def add(self, place: str, error: object) -> None:
+    def add(self, place: str, error: Exception) -> None:
         self.number += 1
         if self.number <= _SHOWN:
-            self.shown.append(f"{place} {one_line(error)}")
+            self.shown.append(f"{place} {one_line(reason_of(error))}")
 
     def end(self, name: str) -> None:
         """Tell them.

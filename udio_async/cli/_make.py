@@ -11,7 +11,7 @@ from .._client import Client
 from .._errors import UdioError
 from ..journal import SqliteJournal
 from ._directory import prepare_directory, sweep
-from ._failures import BadInput, say
+from ._failures import BadInput, reason_of, say
 from ._hints import Hints
 from ._input import Entry, read_entries, read_request
 from ._kept import read_unfinished
@@ -45,7 +45,7 @@ def make_one(
     try:
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(reason_of(error)) from error
     if out is not None:
         prepare_directory(out)
     work = partial(_make, entries=[entry], service=service, terms=terms)

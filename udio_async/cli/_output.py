@@ -8,9 +8,10 @@ from typing import Any, Self
 import attrs
 
 from .._download import Saved
-from .._errors import Charged, UdioError
+from .._errors import Charged, GenerationFailed, UdioError
 from .._records import FailureKind, Song, Stage
 from ._failures import reason_of
+from ._remedies import in_shell
 from ._text import as_utf8, clock, one_line
 
 _FAILED_SONGS = {
@@ -54,10 +55,10 @@ class Trouble:
             return None
         return cls(
             type=_FAILED_SONGS.get(song.error.kind, "GenerationFailed"),
-            message=str(song.error),
+            message=in_shell(str(song.error), GenerationFailed),
             charged="unknown",
             task_id=song.task_id,
-            advice=song.error.advice or None,
+            advice=in_shell(song.error.advice, GenerationFailed) or None,
         )
 
 

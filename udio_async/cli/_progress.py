@@ -7,8 +7,10 @@ from itertools import islice
 
 import attrs
 
+from .._errors import GenerationFailed
 from .._events import Event
 from .._records import SongRequest, Stage, Task
+from ._remedies import in_shell
 from ._text import one_line
 
 _STAGES = {
@@ -156,7 +158,7 @@ class Progress:
         """Return what to do about a task that failed, as long as it is not delivered."""
         flight = self._flights.get((provider, task_id or ""))
         failure = flight.task.error if flight is not None else None
-        return failure.advice or None if failure is not None else None
+        return in_shell(failure.advice, GenerationFailed) or None if failure is not None else None
 
     def oldest(self, number: int) -> Iterator[Flight]:
         """Iterate over the requests that have been under way for longest."""

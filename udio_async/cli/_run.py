@@ -21,12 +21,13 @@ from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._found import find_saved
 from ._gallery import GALLERY, write_gallery
-from ._hints import Hints, explain, gallery_of, is_open_doubt
+from ._hints import Hints, gallery_of, is_open_doubt
 from ._input import Entry
 from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
+from ._remedies import explain
 from ._stop import Stop, calm
 from ._streams import as_lost
 from ._summary import report, report_left
