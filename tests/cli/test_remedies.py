@@ -60,9 +60,12 @@ def texts_of(path: Path) -> Iterator[str]:
                 part.value if isinstance(part, ast.Constant) else "{}" for part in node.values
             )
             yield "".join(map(str, pieces))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in told | parts:
-                yield node.value
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in told | parts
+        ):
+            yield node.value
 
 
 def is_message(text: str) -> bool:
@@ -98,13 +101,11 @@ def test_every_message_of_the_library_has_shell_words() -> None:
             told = in_shell(filled(text), remedy.error)
             assert not PYTHON.search(told), told
     stale = [
-        start for start in UNSEEN if not any(map(_begins(start), python_messages(of_shell=False)))
+        start
+        for start in UNSEEN
+        if not any(text.startswith(start) for text in python_messages(of_shell=False))
     ]
     assert not stale
-
-
-def _begins(start: str) -> Callable[[str], bool]:
-    return lambda text: text.startswith(start)
 
 
 def test_the_table_is_of_what_the_library_says() -> None:

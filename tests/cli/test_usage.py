@@ -47,7 +47,7 @@ def test_no_command(capfd: pytest.CaptureFixture[str]) -> None:
         (["credits", "--provider", "sunno"], "'udioapi-v1', 'udioapi-v2', 'apiframe', 'sandbox'"),
         (["credits", "--legacy"], "--legacy goes with --provider udioapi-v1 only"),
         (["credits", "--provider", "sandbox", "--base-url", "http://x"], "a sandbox of its own"),
-        (["credits", "--base-url", "x"], "base_url 'x'"),
+        (["credits", "--base-url", "x"], "--base-url 'x'"),
         (["generate"], "neither description nor lyrics"),
         (["generate", "--lyrics", "/nowhere"], "No such file"),
         (["batch", "/nowhere", "--out", "x"], "No such file"),
