@@ -127,6 +127,16 @@ def generate(
     help="What FILE holds.  [default: by its ending, or by what is in it]",
 )
 @encoding_option
+@click.option(
+    "--rest",
+    is_flag=True,
+    help="If the journal was lost: submit only requests of which nothing in DIR tells.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="If the journal was lost: submit all that it does not know, and pay again.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
 @with_options(tags_option, *many_options, *service_options, *view_options)
 def batch(

@@ -151,6 +151,11 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
 
     names = ("max_active", "max_submits", "max_credits", "on_doubt", "tags", "yes")
     given = {name: options.pop(name) for name in names if name in options}
+    rest, again = options.pop("rest", False), options.pop("again", False)
+    if rest and again:
+        raise click.UsageError("--rest and --again exclude one another")
+    if rest or again:
+        given["lost"] = "rest" if rest else "again"
     return Terms(journal=journal, **given)
 
 

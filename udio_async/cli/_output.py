@@ -93,6 +93,8 @@ class SongLine:
     """Where its request stands in the input file."""
     key: str | None = None
     """What its request was called there."""
+    job: str | None = None
+    """What its request is called in the journal, in each run."""
 
     @classmethod
     def from_song(
@@ -130,7 +132,9 @@ class FailedLine:
     error: Trouble
     line: int | None = None
     key: str | None = None
-    """Its name in the journal."""
+    """Its name in the journal, if there is one; else what its request was called."""
+    job: str | None = None
+    """As that of a song."""
 
 
 Line = SongLine | FailedLine
@@ -143,8 +147,8 @@ def write_json(line: Line) -> None:
     Escaped to ASCII: no locale can spoil it, and no title can command a terminal.
     """
     values = attrs.asdict(line)
-    for name in ("line", "key"):  # only where there are such things
-        if values[name] is None:
+    for name in ("line", "key", "job"):  # only where there are such things
+        if values.get(name, "") is None:
             del values[name]
     for name in ("path", "cover"):
         if values.get(name) is not None:

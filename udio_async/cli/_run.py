@@ -31,7 +31,6 @@ from ._remedies import explain
 from ._stop import Stop, calm
 from ._streams import as_lost
 from ._summary import report, report_left
-from ._text import shortened
 from ._timeline import Timelines
 
 _SAVES_AT_ONCE = 4
@@ -73,7 +72,7 @@ class Run:
         self.timelines.observe(event)
 
     async def write(self, line: Line) -> None:
-        """Write to the manifest, and to stdout, whose loss ends the run."""
+        """Write to the manifest, and to stdout."""
         if self.manifest is not None:
             try:
                 await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.recording)
@@ -81,6 +80,10 @@ class Run:
                 if not self.progress.unrecorded:  # the others are counted
                     self.display.error(f"{MANIFEST} could not be written: {reason_of(error)}")
                 self.progress.unrecorded += 1
+        await self.show(line)
+
+    async def show(self, line: Line) -> None:
+        """Write to stdout, whose loss ends the run."""
         if self.stop.code is not None:
             return
         try:
@@ -169,12 +172,12 @@ class _Delivery:
 
     @property
     def _origin(self) -> dict[str, Any]:
-        request = self._entry.request
-        asked = request.title or request.description or request.lyrics
+        entry = self._entry
         return {
-            "line": self._entry.line,
-            "key": request.key,
-            "asked": shortened(asked) if asked else None,
+            "line": entry.line,
+            "key": entry.key,
+            "asked": entry.asked,
+            "job": entry.job or None,
         }
 
     async def _save(self, song: Song) -> tuple[Saved | None, Trouble | None]:
