@@ -13,8 +13,8 @@ from udio_async import Apiframe, SongRequest, UdioApiOptions
 from udio_async.cli._failures import BadInput
 from udio_async.cli._input import read_entries
 from udio_async.cli._lines import LINE_BYTES
-from udio_async.cli._plain import normalised
 from udio_async.cli._preview import Preview
+from udio_async.journal.keys import normalised
 
 from .conftest import Bench, Ended, run_cli
 from .reading import asked, problems, read, refused
