@@ -17,7 +17,7 @@ from .conftest import Bench, Ended, run_cli
 
 PACKAGE = Path(udio_async.__file__).parent
 PYTHON = re.compile(
-    r"client\.|\bawait\b|hand_over|\.resolve\(|\w\(\)|[A-Z][A-Za-z]+\(|\w=['\"]|=True|\bgeneration=|^base_url\b"
+    r"client\.|\bawait\b|hand_over|\.resolve\(|\w\(\)|[A-Z][A-Za-z]+\(|\w=['\"]|=True|\bgeneration=|\bbase_url\b"
     r"|\bUdioApi\w*|\b\w+Journal\b|SongRequest|\bJournalState|\w+Options\b|\bPollPolicy"
     r"|\bmax_\w+|\bon_doubt\b|\bsame_account\b|\bapi_key\b|\bhttp_client\b|\btrust_env\b"
 )

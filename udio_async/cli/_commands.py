@@ -93,19 +93,44 @@ def cli() -> None:
 @click.option("--instrumental", is_flag=True, help="Without singing.")
 @click.option("--model", help="As the provider spells it.")
 @click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
+@click.option("--style-weight", metavar="0..1", help="How strictly to keep to the style.")
+@click.option("--weirdness-constraint", metavar="0..1", help="How far to stray.")
+@click.option("--audio-weight", metavar="0..1", help="Balance of the audio features.")
+@click.option("--callback-url", metavar="URL", help="Where the provider reports to as well.")
+@click.option(
+    "--option",
+    "pairs",
+    multiple=True,
+    type=TEXT,
+    metavar="NAME=VALUE",
+    help="What only this provider knows, such as clarity_strength=0.5; may be repeated.",
+)
 @with_options(*limit_options, *service_options, *view_options)
 def generate(
-    *, out: Path | None, lyrics: BinaryIO | None, encoding: str | None, **options: Any
+    *,
+    out: Path | None,
+    lyrics: BinaryIO | None,
+    encoding: str | None,
+    pairs: tuple[str, ...],
+    **options: Any,
 ) -> int:
     """Make the songs of one request. TEXT says what they are about."""
     from ._input import read_text
     from ._make import make_one
+    from ._named import read_named
 
     service, view, terms = take_service(options), take_view(options), take_terms(options, None)
     if encoding is not None and lyrics is None:
         raise click.UsageError("--encoding goes with --lyrics only")
     words = None if lyrics is None else read_text(lyrics, lyrics.name, encoding)
-    return make_one({**options, "lyrics": words}, service, out, view, terms)
+    flags = {name: options.pop(name) for name in _FLAGS}
+    named = read_named(pairs, flags, service.provider())
+    values = {**options, "lyrics": words, "options": named or None}
+    return make_one(values, service, out, view, terms)
+
+
+_FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url")
+"""Options of providers that have a flag of their own."""
 
 
 @cli.command()

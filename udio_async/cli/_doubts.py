@@ -86,6 +86,7 @@ def _as_values(doubt: Entry, hints: Hints, hidden: frozenset[str]) -> dict[str, 
         "request": shown_request(doubt, hidden),
         "submitted_at": when(doubt).isoformat(timespec="seconds"),
         "evidence": doubt.evidence,
+        "songs": [song.id for song in doubt.songs],
         "commands": {name: hints.resolve(doubt.key, *answer) for name, answer in _ANSWERS.items()},
     }
 
@@ -102,7 +103,7 @@ def _as_text(doubt: Entry, hints: Hints) -> str:
 {shlex.quote(doubt.key)}
   asked  {asked_for(doubt)}
   when   {when(doubt):%Y-%m-%d %H:%M:%S}
-  seen   {one_line(doubt.evidence)}
+  seen   {one_line(doubt.evidence)}{_songs(doubt)}
   Look for it in your account at {doubt.provider}. It is there, with an ID:
     {hints.resolve(doubt.key, *_ANSWERS["task_id"])}
   It is not there, so pay for it again:
@@ -110,3 +111,9 @@ def _as_text(doubt: Entry, hints: Hints) -> str:
   Or let it go:
     {hints.resolve(doubt.key, *_ANSWERS["abandon"])}
 """
+
+
+def _songs(doubt: Entry) -> str:
+    """Name the songs that a callback has told of: with their ids the task can be found."""
+    names = ", ".join(one_line(song.id) for song in doubt.songs)
+    return f"\n  songs  {names}" if names else ""

@@ -7,11 +7,11 @@ from itertools import islice
 
 import attrs
 
-from .._errors import GenerationFailed
+from .._errors import GenerationFailed, UdioError
 from .._events import Event
 from .._records import SongRequest, Stage, Task
-from ._remedies import in_shell
-from ._text import one_line
+from ._remedies import explain, in_shell
+from ._text import one_line, shortened
 
 _STAGES = {
     Stage.QUEUED: "accepted",
@@ -129,7 +129,8 @@ class Progress:
     def observe(self, event: Event) -> None:
         """Take in what a client says."""
         if event.kind == "retried" and event.wait is not None:
-            self._note = f"{event.provider} is busy or away, trying again"
+            why = shortened(explain(event.error)) if isinstance(event.error, UdioError) else ""
+            self._note = f"{event.provider} is busy or away, trying again" + f": {why}" * bool(why)
             self._note_until = time.monotonic() + event.wait
         elif event.task is not None:
             self._accepted += event.kind == "submitted" and not event.resumed

@@ -45,7 +45,7 @@ REMEDIES = (
     Remedy(SubmitInDoubt, r"then client\.resolve\(\) it", "then end it; to see it: {doubts}"),
     Remedy(ProviderUnavailable, r"client\.doubts\(\) lists them", "to see them: {doubts}"),
     Remedy(InvalidRequest, r"client\.jobs\(\) lists them", "to see them all: {jobs}"),
-    Remedy(InvalidRequest, r"^base_url", "--base-url"),
+    Remedy(UdioError, r"\bbase_url\b", "--base-url"),
     Remedy(
         InvalidRequest,
         r"max_credits=(\S+) cannot be kept; give max_submits",

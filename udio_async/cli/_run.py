@@ -69,6 +69,8 @@ class Run:
     def observe(self, event: Event) -> None:
         """Take in what a client says."""
         self.progress.observe(event)
+        if event.kind == "retried":
+            self.display.trying_again(self.progress.note)
         self.timelines.observe(event)
 
     async def write(self, line: Line) -> None:
