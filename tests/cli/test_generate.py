@@ -156,12 +156,12 @@ def test_credits_are_written_out(
     path.write_text("one\ntwo\n")
     with run_sandbox(credits=1_234_567) as sandbox:
         at = ("--base-url", sandbox.base_url, "--speed", SPEED)
-        assert "1,234,567 credits left" in call_cli("credits", *at).out
+        assert "1,234,567 credits left" in call_cli("credits", "--text", *at).out
         limits = ("--price", "1234567.5", "--max-credits", "2500000")
         planned = call_cli("batch", path, "--out", tmp_path, *at, *limits)
         assert "2 to submit, about 2,469,135 credits" in planned.err
         assert "about 2,469,135\n" in planned.err
-        audit = call_cli("audit", tmp_path, *at, "--price", "1234567.5")
+        audit = call_cli("audit", tmp_path, "--text", *at, "--price", "1234567.5")
         assert "1,234,567.5 a request, so 2,469,135 credits expected" in audit.out
         assert "2,469,115 credits less" in audit.out
 

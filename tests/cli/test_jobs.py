@@ -65,7 +65,7 @@ def test_the_states_are_those_of_the_library() -> None:
 
 def test_jobs_are_listed(made: Path, at: tuple[str, ...], call_cli: CallCli) -> None:
     """Each with its state, key, request and task; as JSON with all that is known, too."""
-    shown = call_cli("jobs", made, *at)
+    shown = call_cli("jobs", made, "--text", *at)
     assert shown.code == 0
     *lines, last = shown.out.splitlines()
     assert last == "4 jobs."
@@ -186,3 +186,36 @@ def test_a_journal_of_another_provider_is_left_alone(
     assert ended.code == 2
     assert "has jobs of another provider; give --provider" in ended.err
     assert call_cli("doubts", unfinished, *at).code == 0
+
+
+# What stdout gets ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("jobs",), ("doubts",), ("audit", "--price", "10"), ("verify",), ("credits",)]
+)
+def test_a_pipe_gets_json_from_every_command(
+    command: tuple[str, ...], made: Path, at: tuple[str, ...], call_cli: CallCli
+) -> None:
+    """An object on each line, without being asked to; --text is for who wants to read it."""
+    name, *options = command
+    place = () if name == "credits" else (made,)
+    service = () if name == "verify" else at
+    piped = call_cli(name, *place, *options, *service)
+    assert piped.lines
+    assert call_cli(name, *place, *options, *service, "--json").lines == piped.lines
+    text = call_cli(name, *place, *options, *service, "--text").out
+    assert text
+    assert not text.startswith("{")
+
+
+def test_a_terminal_gets_text(made: Path, at: tuple[str, ...]) -> None:
+    """Also from a command whose songs are for programs elsewhere."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "jobs", str(made), *at], stdout=terminal, env=environment()
+    ) as child:
+        os.close(terminal)
+        assert child.wait(30) == 0
+        assert b"delivered" in os.read(controller, 1000).split(b"\r\n")[0]
+    os.close(controller)

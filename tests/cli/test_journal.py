@@ -212,10 +212,10 @@ def test_doubts_and_their_ends(
         assert line["error"]["type"] == "SubmitInDoubt"
         assert f"resolve {tmp_path} {line['key']} " in line["error"]["message"]
         assert "--task-id ID, --resubmit, --abandon" in line["error"]["message"]
-    audit = call_cli("audit", tmp_path, "--price", 10, *at)
+    audit = call_cli("audit", tmp_path, "--price", 10, "--text", *at)
     assert audit.code == 1
     assert "as much as 3 requests in doubt would cost" in audit.out
-    shown = call_shown(shown_after(ended.err, "3 requests in doubt; to see them:"))
+    shown = call_shown(f"{shown_after(ended.err, '3 requests in doubt; to see them:')} --text")
     assert shown.code == 0
     assert "asked  lost, and found\n" in shown.out
     assert "credits: " in shown.out
@@ -227,7 +227,7 @@ def test_doubts_and_their_ends(
     resubmitted = call_shown(again["resubmit"])
     assert "It will be submitted again" in resubmitted.out
     assert call_shown(gone["abandon"]).out.startswith("Let go")
-    assert call_cli("doubts", tmp_path, *at).out == "0 requests in doubt.\n"
+    assert call_cli("doubts", tmp_path, "--text", *at).out == "0 requests in doubt.\n"
     assert charged(sandbox)["lost again"] == 1, "an answer alone pays for nothing"
     continued = call_shown(shown_after(resubmitted.out, "To continue"))
     assert continued.code == 0, continued.err
@@ -257,7 +257,7 @@ def test_a_secret_of_a_doubt_is_not_shown(
     assert ended.code == 1
     (doubt,) = call_cli("doubts", tmp_path, "--json", *at).lines
     assert doubt["request"]["options"] == {"webhook_url": url}
-    shown = call_cli("doubts", tmp_path, *at)
+    shown = call_cli("doubts", tmp_path, "--text", *at)
     assert "hush" not in shown.out + ended.out + ended.err
     assert next(line for line in shown.out.splitlines() if "asked" in line).endswith("lost lost…")
     assert " --provider apiframe " in doubt["commands"]["resubmit"]
@@ -290,7 +290,7 @@ def test_audit(
     """It agrees, until somebody else spends with the same key; without a price it cannot tell."""
     prompts = [f"song {number}" for number in range(6)]
     assert call_cli("batch", write_requests(*asks(*prompts)), "--out", tmp_path, *at).code == 0
-    audit = ("audit", tmp_path, *at)
+    audit = ("audit", tmp_path, "--text", *at)
     agreed = call_cli(*audit, "--price", 10)
     assert agreed.code == 0, agreed.out + agreed.err
     assert "6 requests accepted\n" in agreed.out

@@ -1,5 +1,6 @@
 """Help, wrong usage, and the sandbox as a server."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -196,3 +197,16 @@ def test_sandbox_serves_until_interrupted(start_cli: Callable[..., Child], tmp_p
     server.interrupt()
     ended = server.end()
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_the_help_loads_little() -> None:
+    """It is shown while a user waits: without the library, its loop and its HTTP."""
+    program = (
+        "import sys; from udio_async.cli import main; code = main(['--help']); "
+        "print(*({'httpx', 'anyio', 'cattrs', 'rich', 'jinja2'} & sys.modules.keys())); "
+        "sys.exit(code)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert child.stdout.splitlines()[-1] == ""

@@ -259,7 +259,7 @@ def test_a_redirect_names_its_target() -> None:
         accepted_id(moved, SHARED_RULES, provider="p")
     assert "answered 302: it leads to https://api.example.org/v2. " in str(caught.value)
     assert "secret" not in str(caught.value)
-    with pytest.raises(BadAnswer, match="it leads to https://api.example.org/v2$"):
+    with pytest.raises(BadAnswer, match=r"it leads to https://api\.example\.org/v2$"):
         read_look(moved, provider="p")
 
 

@@ -19,7 +19,7 @@ from ._options import (
     journal_of_batch,
     journal_option,
     journal_that_exists,
-    json_only_option,
+    json_option,
     limit_options,
     many_options,
     price_option,
@@ -71,9 +71,9 @@ def cli() -> None:
     Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. What was asked for goes to
     stdout, progress and errors to stderr.
 
-    In a script give --json where there is one: then stdout gets JSON, an object on each line, and
-    nothing else. Without it there is text for people; but songs are JSON also wherever stdout is
-    no terminal.
+    Where stdout is no terminal, as in a pipe, it gets JSON, an object on each line, and nothing
+    else; on a terminal it gets text for people. --json and --text say so for any command that
+    lists or tells something.
 
     Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted by Ctrl-C
     or by a no, 143 by SIGTERM, 129 by a terminal that went away, 141 nobody reads stdout any more.
@@ -243,7 +243,7 @@ def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
     help="Only jobs in this state; may be given more than once.",
 )
 @journal_option
-@with_options(*service_options, json_only_option, backend_option)
+@with_options(*service_options, json_option, backend_option)
 def jobs(
     *,
     directory: Path,
@@ -324,7 +324,7 @@ def rekey(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(*service_options, json_only_option, backend_option)
+@with_options(*service_options, json_option, backend_option)
 def doubts(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> None:
@@ -368,7 +368,7 @@ def resolve(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(price_option, *service_options, json_only_option, backend_option)
+@with_options(price_option, *service_options, json_option, backend_option)
 def audit(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> int:
@@ -411,7 +411,7 @@ def report(*, directory: Path) -> None:
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@json_only_option
+@json_option
 def verify(*, directory: Path, as_json: bool) -> int:
     """Compare the songs in DIR with what was saved: size and SHA-256.
 
@@ -425,7 +425,7 @@ def verify(*, directory: Path, as_json: bool) -> int:
 
 
 @cli.command()
-@with_options(*service_options, json_only_option, backend_option)
+@with_options(*service_options, json_option, backend_option)
 def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A001 - the command's name
     """Show what the account has left."""
     from ._credits import show_credits

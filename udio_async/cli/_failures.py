@@ -4,8 +4,7 @@ import click
 
 from .._errors import UdioError
 from ._remedies import explain
-from ._stop import tell_lost
-from ._streams import StdoutLost
+from ._streams import StdoutLost, tell_lost
 from ._text import as_utf8, one_line
 
 

@@ -165,8 +165,8 @@ def write_readable(line: Line) -> None:
 
 
 def choose_writer(*, as_json: bool) -> Writer:
-    """Return the writer that fits stdout and the option."""
-    return write_json if as_json or not sys.stdout.isatty() else write_readable
+    """Return the writer that was asked for."""
+    return write_json if as_json else write_readable
 
 
 def _write(text: str) -> None:

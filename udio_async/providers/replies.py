@@ -1,7 +1,7 @@
 """Looking at a reply once: its status, its JSON, its words and its id."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -163,7 +163,9 @@ _NAMED = 4
 def song_ids(payload: object, depth: int = _DEPTH) -> list[str]:
     """Return the ids of what an answer lists: of songs, where there is no task's."""
     listed = isinstance(payload, list)
-    values = payload.values() if isinstance(payload, Mapping) else payload if listed else ()
+    values: Iterable[object] = payload if isinstance(payload, list) else ()
+    if isinstance(payload, Mapping):
+        values = payload.values()
     found: list[str] = []
     for value in islice(values, _WIDTH):
         if listed and (name := find_id(value, ("id", "song_id"))) is not None:
