@@ -73,6 +73,8 @@ class Progress:
     """How many requests may be in the making."""
     unrecorded: int = 0
     """How many lines are missing in the manifest."""
+    no_room: str = ""
+    """Why the directory takes no more, if it does not."""
     begun: bool = False
     """Whether anything could be submitted."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)

@@ -1,5 +1,6 @@
 """Running a batch: songs come in, lines and files go out, until all is done or interrupted."""
 
+import errno
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ from ._timeline import Timelines
 
 _SAVES_AT_ONCE = 4
 _INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""Failures of a file that the next file would meet too."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,12 +76,18 @@ class Run:
             self.display.trying_again(self.progress.note)
         self.timelines.observe(event)
 
+    def note_room(self, error: Exception) -> None:
+        """Submit nothing more where its songs could not be kept; what is paid for goes on."""
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            self.progress.no_room = self.progress.no_room or reason_of(error)
+
     async def write(self, line: Line) -> None:
         """Write to the manifest, and to stdout."""
         if self.manifest is not None:
             try:
                 await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.recording)
             except (OSError, ValueError) as error:
+                self.note_room(error)
                 if not self.progress.unrecorded:  # the others are counted
                     self.display.error(f"{MANIFEST} could not be written: {reason_of(error)}")
                 self.progress.unrecorded += 1
@@ -124,6 +133,8 @@ class Run:
 
     def _pulled(self, entries: Sequence[Entry]) -> Iterator[SongRequest]:
         for entry in entries:
+            if self.progress.no_room:
+                return
             self.timelines.pull(entry.request)
             yield entry.request
 
@@ -201,6 +212,7 @@ class _Delivery:
                 song, out, covers=self._run.manifest is not None, tags=self._run.tags
             )
         except (UdioError, OSError) as error:
+            self._run.note_room(error)
             self._run.progress.again += 1
             return None, Trouble.from_error(error, task_id=song.task_id)
         return saved, None
