@@ -201,6 +201,23 @@ def test_a_list_of_an_earlier_version(
     assert set(charged(sandbox).values()) == {1}
 
 
+def test_new_words_under_an_old_title_are_a_new_song(
+    sandbox: Sandbox, call_cli: CallCli, tmp_path: Path
+) -> None:
+    """A list of an earlier version has only the title; the journal knows whose song it is of."""
+    songs, file = tmp_path / "songs", tmp_path / "in.jsonl"
+    at = ("--base-url", sandbox.base_url, "--speed", "400")
+    for words in ("la la la", "other words"):
+        file.write_text(json.dumps({"title": "Rain", "lyrics": words, "style": "pop"}))
+        ended = call_cli("batch", file, "--out", songs, *at)
+        assert ended.code == 0, ended.err
+        lines = [json.loads(line) for line in (songs / "songs.jsonl").read_text().splitlines()]
+        for line in lines:
+            line.pop("job", None)
+        (songs / "songs.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert charged(sandbox) == {"la la la": 1, "other words": 1}
+
+
 def test_songs_of_which_nothing_tells(
     run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
 ) -> None:

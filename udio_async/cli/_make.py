@@ -43,6 +43,11 @@ class Terms:
     yes: bool = False
     lost: Lost = "ask"
 
+    @property
+    def resubmits(self) -> bool:
+        """Whether what earlier runs left in doubt is asked for again."""
+        return self.on_doubt == "resubmit"
+
 
 def make_one(
     values: Mapping[str, Any], service: Service, out: Path | None, view: View, terms: Terms
@@ -78,19 +83,18 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     manifest = open_directory(out, view)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
-    resubmits = terms.on_doubt == "resubmit"
     known = read_journal(service, terms.journal, backend=view.backend)
     found = Found()
     if terms.lost != "again" and service.name != SANDBOX:  # which costs nothing, and forgets
         found = find_in_directory(
-            entries, known, manifest, provider=provider.name, resubmits=resubmits
+            entries, known, manifest, provider=provider.name, resubmits=terms.resubmits
         )
     plan = make_plan(
         entries,
         known,
         found,
         provider,
-        resubmits=resubmits,
+        resubmits=terms.resubmits,
         max_submits=terms.max_submits,
         max_credits=terms.max_credits,
     )
@@ -206,7 +210,7 @@ async def _make_rest(run: Run, *, service: Service, terms: Terms, manifest: Mani
             known,
             manifest,
             provider=client.provider.name,
-            resubmits=terms.on_doubt == "resubmit",
+            resubmits=terms.resubmits,
         )
         if found.jobs:
             run.display.error(

@@ -7,7 +7,7 @@ still there, and `songs.jsonl` tells whose they are. To submit them all would pa
 import os
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,8 @@ class Known:
     """What the journal knows before a run."""
 
     states: Mapping[str, State] = attrs.field(factory=dict)
+    tasks: frozenset[str] = frozenset()
+    """The ids of the tasks of all jobs."""
     settled: frozenset[str] = frozenset()
     """Jobs of an earlier journal that its owner was asked about before."""
 
@@ -92,7 +94,7 @@ def find_in_directory(
     if not records:
         strange = () if known.states else _strange_songs(manifest.directory, len(waiting))
         return Found(strange=strange)
-    told = _Told(records, known_in={*known.states})
+    told = _Told(records, known)
     had: list[Had] = []
     gone: list[Entry] = []
     for entry in waiting:
@@ -107,18 +109,18 @@ def find_in_directory(
 class _Told:
     """The records that say that a request was paid for, or may have been."""
 
-    def __init__(self, records: Iterable[Record], *, known_in: Container[str]) -> None:
+    def __init__(self, records: Iterable[Record], known: Known) -> None:
         self._by_job: dict[str, list[Record]] = defaultdict(list)
         self._by_words: dict[str, dict[str | None, list[Record]]] = defaultdict(dict)
         for record in records:
             job = record.job or record.key
             if record.error is not None and record.error.charged == "no":
                 continue
-            if record.id is None and job is not None and job in known_in:
+            if record.id is None and job is not None and job in known.states:
                 continue  # the journal knows better what became of it
             if job is not None:
                 self._by_job[job].append(record)
-            elif record.line is not None and record.asked:
+            elif record.line is not None and record.asked and record.task_id not in known.tasks:
                 tasks = self._by_words[record.asked]
                 tasks.setdefault(record.task_id, []).append(record)
 

@@ -91,17 +91,20 @@ def read_journal(service: Service, journal: Path | None, *, backend: str) -> Kno
 async def _read(service: Service, path: Path) -> Known:
     journal = SqliteJournal(path)
     states: dict[str, State] = {}
+    tasks: set[str] = set()
     same: Counter[str] = Counter()
     async with open_client(service, journal=journal) as client:
         async for job in client.jobs():
             states[job.key] = job.state
+            if job.task_id is not None:
+                tasks.add(job.task_id)
             if is_of_batch(job.key):
                 digest = request_digest(job.request)
                 same[digest] += 1
                 if not job.key.startswith(digest):  # named by the rule of an earlier version
                     states[f"{digest}-{same[digest]}"] = job.state
         settled = json.loads(await journal.noted(SETTLED) or "[]")
-    return Known(states, frozenset(settled))
+    return Known(states, frozenset(tasks), frozenset(settled))
 
 
 def make_plan(
