@@ -23,19 +23,24 @@ def __getattr__(name: str) -> object:
 
         return installed_version()
     if name == "__all__" or not name.startswith("_"):
-        from . import _public  # noqa: PLC0415  # see above
-
-        if name in ("__all__", *_public.__all__):
-            globals().update(
-                {each: getattr(_public, each) for each in _public.__all__ if each != "Sandbox"},
-                __all__=_public.__all__,
-            )
-            return globals()[name]
+        loaded = _load()
+        if name in loaded:
+            return loaded[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """List the public names, before anybody has asked for one."""
-    from ._public import __all__ as names  # noqa: PLC0415  # see above
+    _load()
+    return sorted({*globals(), "Sandbox", "__version__"})
 
-    return sorted({*globals(), *names, "__version__"})
+
+def _load() -> dict[str, object]:
+    """Put the public names where they belong, and return them all."""
+    from . import _public  # noqa: PLC0415  # see above
+
+    loaded = {name: vars(_public)[name] for name in _public.__all__ if name != "Sandbox"}
+    loaded["__all__"] = _public.__all__
+    globals().update(loaded)
+    _interrupt.end()
+    return loaded
