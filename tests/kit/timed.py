@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import cast
 
 import anyio
 import attrs
@@ -25,10 +24,11 @@ from udio_async._http import Account, ApiKey, Http
 from udio_async._polling import Poller, TrackedTask
 from udio_async._records import CallbackAddress, CallbackNews, ProviderOptions
 from udio_async.providers.base import CallbackKind
+from udio_async.testing import RecordedHttp
 
 SONG = SongRequest(description="a song")
-NO_HTTP = cast(Http, None)
-"""The provider in memory sends nothing."""
+NO_HTTP = RecordedHttp()
+"""The provider in memory sends nothing; were it to, this would fail."""
 
 
 @attrs.frozen

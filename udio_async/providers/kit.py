@@ -1,0 +1,95 @@
+"""Everything that an adapter imports, for a provider in a package of its own.
+
+An adapter is handed an `Http`, sends it a `Call` and gets a `Reply`:
+
+    call = Call(account=self.account(), method="POST", path="/songs", json=body)
+    return await send_submit(http, call, SHARED_RULES, provider=self.name)
+
+`send_submit` sends what is paid for, once; `ask` and `read_look` what is free to repeat. The
+`Optional...` types describe the fields of answers for `structure`, which reads them. Requests,
+songs and errors are in `udio_async` itself, and the tests that every provider passes in
+`udio_async.testing`. How to write an adapter: docs/adding-a-provider.md.
+"""
+
+from .._http import Account, ApiKey, Call, Http, Reply
+from .._records import ProviderOptions
+from .._urls import as_link, check_callback_url, is_private_url, is_stream
+from .._wire import (
+    Instant,
+    Number,
+    OptionalId,
+    OptionalText,
+    Seconds,
+    loads,
+    make_converter,
+    objects_in,
+    structure,
+)
+from .base import CallbackKind, Provider, Traits, check_fields, check_options, key_from
+from .replies import (
+    ID_PATHS,
+    FailureTable,
+    ReadReply,
+    about,
+    ask,
+    distinct_songs,
+    explain,
+    find_id,
+    message_in,
+)
+from .rules import SHARED_RULES, Rule
+from .validators import fraction, hundredths, moment, switch, text
+from .verdicts import read_look, send_submit
+from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
+
+__all__ = [
+    "ENDED_BADLY",
+    "ENDED_WELL",
+    "ID_PATHS",
+    "KNOWN",
+    "RUNNING",
+    "SHARED_RULES",
+    "WAITING",
+    "Account",
+    "ApiKey",
+    "Call",
+    "CallbackKind",
+    "FailureTable",
+    "Http",
+    "Instant",
+    "Number",
+    "OptionalId",
+    "OptionalText",
+    "Provider",
+    "ProviderOptions",
+    "ReadReply",
+    "Reply",
+    "Rule",
+    "Seconds",
+    "Traits",
+    "about",
+    "as_link",
+    "ask",
+    "check_callback_url",
+    "check_fields",
+    "check_options",
+    "distinct_songs",
+    "explain",
+    "find_id",
+    "fraction",
+    "hundredths",
+    "is_private_url",
+    "is_stream",
+    "key_from",
+    "loads",
+    "make_converter",
+    "message_in",
+    "moment",
+    "objects_in",
+    "plain",
+    "read_look",
+    "send_submit",
+    "structure",
+    "switch",
+    "text",
+]
