@@ -1,6 +1,7 @@
 """What the package shows to the outside, and which of its rooms knows which."""
 
 import ast
+import importlib
 import inspect
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import udio_async
+from udio_async import _errors
 
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -17,7 +19,7 @@ ROOMS = (
     "_concurrency _wire _http journal",
     "_events providers",
     "_polling _addresses _gate _audit _room _submit _download",
-    "_job _batch _session callbacks _client",
+    "_job _batch _session callbacks _client files",
     "_public",
     "sandbox testing cli",
 )
@@ -111,6 +113,16 @@ def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
     assert not hasattr(udio_async, "Sandbocks")
 
 
+def test_an_error_that_is_loaded_alone_is_public_too() -> None:
+    """Asked for by its name, no error is found that is not listed."""
+    errors = {
+        name
+        for name, value in vars(_errors).items()
+        if isinstance(value, type) and issubclass(value, _errors.UdioError)
+    }
+    assert errors <= set(udio_async.__all__)
+
+
 def test_dir_lists_all_there_is() -> None:
     """The sandbox too, before anybody has asked for it."""
     assert {*udio_async.__all__, "__version__"} <= set(dir(udio_async))
@@ -138,7 +150,36 @@ def climbers(path: Path) -> set[str]:
     if path.parent == PACKAGE and path.name in ("__init__.py", "__main__.py"):
         return set()
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("udio_async.")}
-    return ours - set(ORDER[: ORDER.index(room(path)) + 1])
+    front = set(udio_async.__all__) | {"__version__"} if room(path) == "cli" else set[str]()
+    return ours - front - set(ORDER[: ORDER.index(room(path)) + 1])
+
+
+BACK_DOORS = {
+    "udio_async._interrupt": "Ctrl-C is dealt with before anything else is imported, by the root",
+    "udio_async._concurrency.open_tasks": "how errors leave a task group is no business of a user",
+}
+"""What the command line takes that is private, with the reason."""
+
+
+def is_public(name: str) -> bool:
+    """Whether a full name is listed in the `__all__` of a module without an underscore."""
+    module, _, own = name.rpartition(".")
+    if not module or any(part.startswith("_") for part in module.split(".")):
+        return False
+    return own == "__version__" or own in getattr(importlib.import_module(module), "__all__", ())
+
+
+def private_uses(path: Path) -> set[str]:
+    """What a file imports from other rooms of this package although it is not public."""
+    ours = {name for name in imported(path) if name.split(".")[0] == "udio_async"}
+    inside = f"udio_async.{room(path)}."
+    return {name for name in ours if not name.startswith(inside) and not is_public(name)}
+
+
+def test_the_command_line_uses_the_front_door() -> None:
+    """It is a user of the library like any other: what it needs, they can have as well."""
+    used = set().union(*(private_uses(path) for path in FILES if room(path) == "cli"))
+    assert used == set(BACK_DOORS)
 
 
 def test_only_one_room_knows_the_http_library() -> None:
@@ -193,3 +234,4 @@ def test_the_rules_can_be_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "udio_async.providers.base.Traits",
     ]
     assert climbers(bad) == {"_client", "cli"}
+    assert private_uses(bad) == {"udio_async", "udio_async._client", "udio_async.cli._run.Run"}

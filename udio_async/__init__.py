@@ -23,10 +23,22 @@ def __getattr__(name: str) -> object:
 
         return installed_version()
     if name == "__all__" or not name.startswith("_"):
+        error = _error_named(name)
+        if error is not None:
+            return error
         loaded = _load()
         if name in loaded:
             return loaded[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _error_named(name: str) -> object:
+    """Return an error class alone: it takes no time, and `udio-async --help` has to know some."""
+    from . import _errors  # noqa: PLC0415  # see above
+
+    value = vars(_errors).get(name)
+    is_error = isinstance(value, type) and issubclass(value, _errors.UdioError)
+    return value if is_error else None
 
 
 def __dir__() -> list[str]:

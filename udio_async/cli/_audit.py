@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from .._audit import Audit
-from .._errors import UdioError
+from .. import Audit, UdioError
 from ._failures import BadInput
 from ._opened import open_client
 from ._question import ask

@@ -35,9 +35,9 @@ from ._options import (
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from .._http import installed_version
+        from .. import __version__
 
-        click.echo(f"udio-async {installed_version()}")
+        click.echo(f"udio-async {__version__}")
         context.exit()
 
 
@@ -509,7 +509,7 @@ def sandbox(*, host: str, port: int, faults: Sequence[str], **settings: Any) -> 
 
 def run(argv: Sequence[str] | None) -> int:
     """Run a command and return its exit code; what goes wrong is one line on stderr."""
-    from .._errors import UdioError
+    from .. import UdioError
     from ._failures import tell
     from ._hints import program
 

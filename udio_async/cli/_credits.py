@@ -5,8 +5,7 @@ from functools import partial
 
 import click
 
-from .._client import Client
-from .._records import Credits
+from .. import Client, Credits
 from ._question import ask
 from ._service import Service
 from ._text import amount, one_line

@@ -8,10 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .._client import Client
+from .. import Client, Provider, SongRequest
 from .._concurrency import open_tasks
-from .._records import SongRequest
-from ..providers import Provider
 from ._hints import program
 from ._input import Entry
 from ._make import open_directory

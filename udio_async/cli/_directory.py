@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
-from .._download import remove_stale
-from .._names import is_part
+from ..files import is_part, remove_stale
 from ._failures import BadInput
 
 _OTHER_PARTS = re.compile(r"\.udio-async|(index|report)(-songs(-\d)?)?\.html")

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import click
 
-from .._errors import InvalidRequest
+from .. import InvalidRequest
 from ..journal import Entry
 from ._entries import asked_for, hidden_options, shown_request, when
 from ._failures import BadInput

@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
+from .. import Provider
 from ..journal import Entry
-from ..providers import Provider
 from ._text import one_line
 
 _SHORT = 60

@@ -2,7 +2,7 @@
 
 import click
 
-from .._errors import UdioError
+from .. import UdioError
 from ._remedies import explain
 from ._streams import StdoutLost, tell_lost
 from ._text import as_utf8, one_line

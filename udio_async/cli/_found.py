@@ -9,12 +9,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .._download import MAX_FILE, Saved
-from .._errors import DownloadFailed
-from .._formats import Measured, NoAudio, measure
-from .._formats.files import bytes_of
-from .._names import file_names, former_names
-from .._records import Song
+from .. import DownloadFailed, Saved, Song
+from ..files import MAX_FILE, NoAudio, file_names, former_names, measure_file
 from ._manifest import leads_outside, place_of
 from ._record import Record
 from ._verify import is_same
@@ -67,20 +63,15 @@ def _places(song: Song, directory: Path, record: Record | None) -> Iterator[Path
 
 def _is_whole(path: Path) -> bool:
     try:
-        return path.is_file() and path.stat().st_size <= MAX_FILE and _measured(path).whole
+        return path.is_file() and path.stat().st_size <= MAX_FILE and measure_file(path).whole
     except (OSError, NoAudio):
         return False
-
-
-def _measured(path: Path) -> Measured:
-    with bytes_of(path) as data:
-        return measure(data)
 
 
 def _seconds(path: Path) -> float | None:
     """Return how long it plays; None where that is not known."""
     try:
-        return _measured(path).seconds
+        return measure_file(path).seconds
     except NoAudio:
         return None
 

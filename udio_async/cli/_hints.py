@@ -10,7 +10,7 @@ import attrs
 import click
 from click.core import ParameterSource
 
-from .._errors import SubmitInDoubt, UdioError
+from .. import SubmitInDoubt, UdioError
 from ._text import as_typed
 
 _NAME = "udio-async"

@@ -6,10 +6,9 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from .._errors import UdioError
-from .._records import ProviderOptions, SongRequest
-from ..journal.keys import is_of_batch, normalised
-from ..providers import Provider
+from .. import Provider, SongRequest, UdioError
+from ..journal import is_of_batch, normalised
+from ..providers.kit import ProviderOptions
 from ._csv import read_csv
 from ._encoding import UTF8, choose_encoding
 from ._failures import BadInput, reason_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .._errors import InvalidRequest
+from .. import InvalidRequest
 from ..journal import Entry, State
 from ._entries import asked_for, hidden_options, shown_request, when
 from ._failures import BadInput

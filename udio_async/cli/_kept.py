@@ -2,8 +2,7 @@
 
 import attrs
 
-from .._client import Client
-from .._records import Song
+from .. import Client, Song
 from ..journal import Entry as Job
 from ..journal import State
 from ._found import is_here

@@ -8,10 +8,8 @@ from typing import Any, BinaryIO, Literal
 
 import attrs
 
-from .._client import Client
-from .._errors import UdioError
-from ..journal import SqliteJournal
-from ..journal.keys import BatchKeys
+from .. import Client, SqliteJournal, UdioError
+from ..journal import BatchKeys
 from ._directory import prepare_directory, sweep
 from ._failures import BadInput, reason_of, say
 from ._hints import Hints

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import attrs
 
-from .._records import Song
+from .. import Song
 from ._failures import BadInput, reason_of, warn
 from ._output import Line
 from ._record import (

@@ -13,7 +13,7 @@ from typing import Literal
 
 import attrs
 
-from .._records import Stage
+from .. import Stage
 from ..journal import State
 from ._failures import BadInput
 from ._gallery import GALLERY

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import attrs
 import click
 
-from ..providers import Provider
+from .. import Provider
 
 _SWITCHES = {"true": True, "yes": True, "false": False, "no": False}
 _CALLBACKS = ("callback_url", "webhook_url")

@@ -6,9 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .._client import Client
-from .._errors import InvalidRequest, JournalError
-from ..journal import SqliteJournal
+from .. import Client, InvalidRequest, JournalError, SqliteJournal
 from ._failures import BadInput, reason_of
 from ._service import Service
 

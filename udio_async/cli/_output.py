@@ -7,9 +7,7 @@ from typing import Any, Self
 
 import attrs
 
-from .._download import Saved
-from .._errors import Charged, GenerationFailed, UdioError
-from .._records import FailureKind, Song, Stage
+from .. import FailureKind, GenerationFailed, Saved, Song, Stage, UdioError
 from ._failures import reason_of
 from ._remedies import in_shell
 from ._text import as_utf8, clock, one_line
@@ -26,7 +24,7 @@ class Trouble:
 
     type: str
     message: str
-    charged: Charged
+    charged: str
     task_id: str | None
     advice: str | None = None
 

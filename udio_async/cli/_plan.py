@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
-from .._urls import is_loopback
-from ..journal import SqliteJournal, State
-from ..journal.keys import is_of_batch, request_digest
-from ..providers import Provider
+from .. import Provider, SqliteJournal
+from ..journal import State, is_of_batch, request_digest
+from ..providers.kit import is_loopback
 from ._input import Entry
 from ._memories import SETTLED, Found, Known
 from ._opened import open_client

@@ -6,7 +6,7 @@ from pathlib import PurePath
 import attrs
 from rich.cells import cell_len, set_cell_size
 
-from .._records import SongRequest
+from .. import SongRequest
 from ._rows import Format
 from ._text import counted, one_line
 

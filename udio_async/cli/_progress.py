@@ -7,9 +7,7 @@ from itertools import islice
 
 import attrs
 
-from .._errors import GenerationFailed, UdioError
-from .._events import Event
-from .._records import SongRequest, Stage, Task
+from .. import Event, GenerationFailed, SongRequest, Stage, Task, UdioError
 from ._remedies import explain, in_shell
 from ._text import one_line, shortened
 

@@ -6,8 +6,8 @@ from typing import Any
 import attrs
 from cattrs import BaseValidationError, transform_error
 
-from .._errors import BadAnswer
-from .._wire import loads, make_converter
+from .. import BadAnswer
+from ..providers.kit import loads, make_converter
 
 FILES = ("path", "cover")
 """The names of what lies beside the manifest."""

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import click
 
-from .._client import hand_over
-from .._errors import AnotherAccount, JournalError
-from ..journal import SqliteJournal
-from ..providers import Provider
-from ..providers.base import account_of
+from .. import AnotherAccount, JournalError, Provider, SqliteJournal, hand_over
+from ..providers import account_of
 from ._failures import BadInput, reason_of
 from ._names import KEY_VARIABLES, SANDBOX
 from ._question import ask

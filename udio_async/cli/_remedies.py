@@ -8,7 +8,7 @@ import re
 
 import attrs
 
-from .._errors import (
+from .. import (
     AnotherAccount,
     GenerationFailed,
     InvalidRequest,

@@ -12,12 +12,18 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from .._client import Client
+from .. import (
+    Client,
+    DownloadFailed,
+    Event,
+    Outcome,
+    RequestError,
+    Saved,
+    Song,
+    SongRequest,
+    UdioError,
+)
 from .._concurrency import open_tasks
-from .._download import Saved
-from .._errors import DownloadFailed, RequestError, UdioError
-from .._events import Event
-from .._records import Outcome, Song, SongRequest
 from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._found import find_saved

@@ -58,9 +58,9 @@ def write_faults(formatter: click.HelpFormatter) -> None:
         formatter.write_paragraph()
         formatter.write_text(f"For the list of faults, {error.message}")
         return
-    from ..sandbox._kinds import GROUPS  # noqa: PLC0415 - it needs the extra too
+    from ..sandbox import FAULT_GROUPS  # noqa: PLC0415 - it needs the extra too
 
-    for group in GROUPS:
+    for group in FAULT_GROUPS:
         with formatter.section(f"Faults ({group.title[0].lower()}{group.title[1:]})"):
             formatter.write_dl(
                 [(kind.written, kind.sentence.replace("`", "")) for kind in group.kinds],

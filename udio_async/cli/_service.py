@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import click
 
-from .._errors import UdioError
-from .._http import ApiKey
-from ..providers import Provider, Traits, provider_named
-from ..providers.udioapi_v1 import UdioApiV1
+from .. import ApiKey, Provider, Traits, UdioApiV1, UdioError, provider_named
 from ._names import KEY_VARIABLES, SANDBOX, SANDBOX_SPEED
 from ._remedies import explain
 

@@ -8,8 +8,8 @@ from typing import Self
 
 import attrs
 
-from .._records import SongRequest
-from ..journal.keys import normalised
+from .. import SongRequest
+from ..journal import normalised
 from ._json import parse_object
 from ._plain import refuse_control
 from ._rows import Findings, Rows, Values

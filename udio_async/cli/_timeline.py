@@ -6,8 +6,7 @@ from typing import Any
 
 import attrs
 
-from .._events import Event
-from .._records import SongRequest, Stage
+from .. import Event, SongRequest, Stage
 
 
 @attrs.define

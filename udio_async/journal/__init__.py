@@ -2,7 +2,18 @@
 
 from .base import Journal
 from .jobs import Entry, State
+from .keys import BatchKeys, is_of_batch, normalised, request_digest
 from .memory import MemoryJournal
 from .sqlite import SqliteJournal
 
-__all__ = ["Entry", "Journal", "MemoryJournal", "SqliteJournal", "State"]
+__all__ = [
+    "BatchKeys",
+    "Entry",
+    "Journal",
+    "MemoryJournal",
+    "SqliteJournal",
+    "State",
+    "is_of_batch",
+    "normalised",
+    "request_digest",
+]

@@ -9,7 +9,7 @@ from .._errors import InvalidRequest
 from .._records import SongRequest
 from ..journal import Entry
 from .apiframe import APIFRAME_TRAITS, Apiframe, ApiframeOptions
-from .base import CallbackKind, Provider, Traits, names_own_callback
+from .base import CallbackKind, Provider, Traits, account_of, names_own_callback
 from .rules import Rule
 from .udioapi import UdioApiOptions
 from .udioapi_v1 import UDIOAPI_V1_LEGACY_TRAITS, UDIOAPI_V1_TRAITS, UdioApiV1
@@ -30,6 +30,7 @@ __all__ = [
     "UdioApiOptions",
     "UdioApiV1",
     "UdioApiV2",
+    "account_of",
     "names_own_callback",
     "provider_named",
     "request_of",

@@ -13,7 +13,7 @@ songs and errors are in `udio_async` itself, and the tests that every provider p
 
 from .._http import Account, ApiKey, Call, Http, Reply
 from .._records import ProviderOptions
-from .._urls import as_link, check_callback_url, is_private_url, is_stream
+from .._urls import as_link, check_callback_url, is_loopback, is_private_url, is_stream
 from .._wire import (
     Instant,
     Number,
@@ -78,6 +78,7 @@ __all__ = [
     "find_id",
     "fraction",
     "hundredths",
+    "is_loopback",
     "is_private_url",
     "is_stream",
     "key_from",

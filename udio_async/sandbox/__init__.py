@@ -9,8 +9,9 @@ wrong on demand.
 """
 
 from ._faults import Fault
+from ._kinds import GROUPS as FAULT_GROUPS
 from ._ledger import Submit
 from ._server import Sandbox, serve
 from ._sounds import Sound
 
-__all__ = ["Fault", "Sandbox", "Sound", "Submit", "serve"]
+__all__ = ["FAULT_GROUPS", "Fault", "Sandbox", "Sound", "Submit", "serve"]
