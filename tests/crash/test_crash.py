@@ -30,9 +30,8 @@ def assert_caught(folder: Path, *flags: str, words: Sequence[str]) -> None:
     """
     seen = ""
     for seed in range(SEED, SEED + 5):
-        made = folder / str(seed)
-        made.mkdir()
-        seen += "\n".join(kill_in_lanes(made, *flags, rounds=16, seed=seed).violations)
+        report = kill_in_lanes(folder / str(seed), *flags, rounds=16, seed=seed)
+        seen += "\n".join(report.violations)
         if all(text in seen for text in words):
             return
     raise AssertionError(f"{words} is not in what was found:\n{seen}")
@@ -40,10 +39,14 @@ def assert_caught(folder: Path, *flags: str, words: Sequence[str]) -> None:
 
 @pytest.mark.timeout(180)
 def test_killed_at_random_moments_nothing_is_lost_or_paid_for_twice(tmp_path: Path) -> None:
-    report = kill_in_lanes(tmp_path, rounds=30, seed=SEED)
-    assert report.kills >= 30
-    assert report.violations == [], f"seed {SEED}\n{tail(report.violations)}"
-    assert 0 < report.most_doubts <= CONCURRENCY, "some kill struck while a submit was on the wire"
+    for seed in range(SEED, SEED + 5):
+        report = kill_in_lanes(tmp_path / str(seed), rounds=30, seed=seed)
+        assert report.kills >= 30
+        assert report.violations == [], f"seed {seed}\n{tail(report.violations)}"
+        assert report.most_doubts <= CONCURRENCY
+        if report.most_doubts:
+            return
+    raise AssertionError("no kill struck while a submit was on the wire")
 
 
 @pytest.mark.timeout(400)
