@@ -19,9 +19,10 @@ def install(session: nox.Session, *groups: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     install(session, "tests")
-    session.run("python", "-m", "pytest", *session.posargs)
+    pytest = ["python", "-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+    session.run(*pytest, *session.posargs)
     if not session.posargs:  # whatever touches the HTTP library, once more under its continuation
-        session.run("python", "-m", "pytest", "-p", "tests.kit.alias_httpx2", *TOUCH_HTTP)
+        session.run(*pytest, "-p", "tests.kit.alias_httpx2", *TOUCH_HTTP)
 
 
 @nox.session

@@ -1,5 +1,6 @@
 """Callbacks say when to look, settle what is in doubt, and are believed from nobody else."""
 
+import gzip
 import random
 import shutil
 from collections.abc import AsyncGenerator, Mapping
@@ -256,6 +257,20 @@ async def test_only_a_small_post_that_comes_in_time_is_read() -> None:
         began = anyio.current_time()
         assert await call(line.app, url, headers=good, chunks=slow) == 408
         assert anyio.current_time() - began == pytest.approx(10)
+
+
+async def test_a_callback_may_be_zipped_and_end_with_a_slash() -> None:
+    """As some gateways post it; a bomb is not unpacked."""
+    async with line_to(provider_with()) as line:
+        for place in range(2):
+            job = await line.client.submit(SONG)
+            body = gzip.compress(said("complete", task_id=job.task_id))
+            url = f"{line.address(place).url}/"
+            assert await line.post(body, place, url=url) == 200
+        assert await line.post(gzip.compress(bytes(1024 * 1024 + 1))) == 413
+        assert await line.post(b"\x1f\x8b" + bytes(20)) == 400
+        await anyio.sleep(1)
+        assert len(line.provider.looks) == 2
 
 
 async def test_slow_callers_do_not_take_all_places_for_ever() -> None:

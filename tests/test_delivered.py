@@ -159,10 +159,10 @@ async def test_outcomes_of_a_batch_that_was_left_are_handed_out_again(
 async def test_what_was_not_delivered_is_handed_out_in_each_run(tmp_path: Path) -> None:
     """Returned by `generate` is not delivered: the process may die before the files are there."""
     provider, path = TimedProvider(sixty), tmp_path / "songs.db"
-    for run in range(3):
+    made: tuple[Song, ...] = ()
+    for _run in range(3):
         async with Client(provider, journal=SqliteJournal(path, threaded=False)) as client:
-            if run == 0:
-                made = await client.generate(named("a song", "mine"))
+            made = made or await client.generate(named("a song", "mine"))
             [outcome] = await resumed(client)
             assert outcome.songs == made
             assert outcome.job_key == "mine"
@@ -470,8 +470,8 @@ async def test_a_wrong_id_given_to_resolve_can_be_corrected(tmp_path: Path) -> N
             await client.generate(named("a song", "mine"))
         provider.completes_at["tpyo"] = 1e9
         await client.resolve("mine", task_id="tpyo")
+        errors: list[UdioError] = []
         async with anyio.create_task_group() as tasks:
-            errors: list[UdioError] = []
 
             async def wait() -> None:
                 try:

@@ -51,6 +51,7 @@ async def test_a_block_runs(code: str, tmp_path: Path) -> None:
     """With a client at hand where it shows a part of a program, and by itself where it is one."""
     async with Sandbox(speed=600) as sandbox:
         code = code.replace('ua.UdioApiV2(api_key="...")', "provider")
+        code = code.replace('SqliteJournal("songs.db")', 'SqliteJournal("other.db")')
         provider = sandbox.udioapi_v2()
         names: dict[str, Any] = {"ua": ua, "provider": provider, "sandbox": sandbox}
         with chdir(tmp_path):

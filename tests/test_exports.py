@@ -148,10 +148,7 @@ def test_only_one_room_knows_the_http_library() -> None:
 
 
 def test_the_library_is_for_both_event_loops() -> None:
-    """What it knows of tasks and clocks it knows from anyio.
-
-    Only a task that outlives the scope it was begun in is nothing that anyio has.
-    """
+    """What it knows of tasks and clocks it knows from anyio, but for a task without a group."""
     found = foreign_imports()
     assert [name for name in found if {"asyncio", "trio"} & found[name]] == ["_concurrency"]
 

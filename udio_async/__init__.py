@@ -25,6 +25,7 @@ from ._errors import (
     JournalError,
     LinkExpired,
     ModerationFailed,
+    NetworkUnusable,
     NotAudio,
     NotServedYet,
     PermissionDenied,
@@ -71,6 +72,7 @@ from .providers import (
     UdioApiV1,
     UdioApiV2,
     provider_named,
+    request_of,
 )
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ __all__ = [
     "LinkExpired",
     "MemoryJournal",
     "ModerationFailed",
+    "NetworkUnusable",
     "NotAudio",
     "NotServedYet",
     "Outcome",
@@ -143,6 +146,7 @@ __all__ = [
     "WaitExpired",
     "hand_over",
     "provider_named",
+    "request_of",
 ]
 
 

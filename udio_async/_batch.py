@@ -16,7 +16,7 @@ from typing import Generic, Self, TypeVar
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from ._concurrency import LastingTasks
+from ._concurrency import Home, LastingTasks
 from ._errors import InvalidRequest, UdioError
 from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest
@@ -27,6 +27,7 @@ T = TypeVar("T")
 class Batch(AsyncContextManagerMixin):
     """Many songs in the making: `async with` it, and iterate over the outcomes.
 
+    It may be entered and left in any tasks of its client's event loop.
     Leaving it early stops the submits. Songs that were accepted by then are still being made at
     the provider, and `client.resume()` hands them out.
     """
@@ -42,6 +43,7 @@ class Batch(AsyncContextManagerMixin):
     ) -> None:
         _check_requests(requests)
         check_count("max_active", max_active)
+        self._home = Home()
         self._submit = submit
         self._received = received
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
@@ -64,6 +66,7 @@ class Batch(AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        self._home.check("this batch")
         try:
             async with LastingTasks() as tasks:
                 self._entered = True
@@ -82,6 +85,7 @@ class Batch(AsyncContextManagerMixin):
         return self
 
     async def __anext__(self) -> Outcome:
+        self._home.check("this batch")
         if not self._entered:
             raise RuntimeError(
                 "a batch runs inside `async with client.generate_many(...) as batch`"

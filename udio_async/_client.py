@@ -3,18 +3,14 @@
 import math
 import os
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Collection,
     Iterable,
     Sequence,
 )
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
-
-from anyio import AsyncContextManagerMixin
 
 from ._audit import Audit
 from ._batch import Batch, check_count
@@ -34,11 +30,13 @@ from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
 from .providers.base import Provider, account_of
 
 
-class Client(AsyncContextManagerMixin):
+class Client:
     """Generates songs with one provider, one or ten thousand at a time.
 
-    Use it as `async with Client(UdioApiV2(api_key="...")) as client:`. The arguments may be used
-    again for another client, on another event loop too.
+    Use it as `async with Client(UdioApiV2(api_key="...")) as client:`, or `open` it and `aclose` it
+    where there is no such block. It may be opened and closed in any tasks of one event loop, and
+    used in all of them; other loops and threads get an error. The arguments may be used again for
+    another client, on another event loop too.
 
     Args:
         provider: `UdioApiV1`, `UdioApiV2`, `Apiframe`, or your own `Provider`.
@@ -55,8 +53,10 @@ class Client(AsyncContextManagerMixin):
         max_in_doubt: submits in doubt after which nothing more is sent.
         max_submits: songs that this client may have accepted or in doubt; None for no limit.
         max_credits: credits that it may spend, where the provider's price is known.
-        http_client: an `httpx.AsyncClient` of yours, used as it is and left open.
-        trust_env: take proxies from the environment.
+        http_client: an `httpx.AsyncClient` of yours, used with its headers, cookies, auth, hooks
+            and time-outs as far as a paid request allows (docs/networks.md), and left open.
+        trust_env: take proxies and certificates from the environment, as httpx does:
+            `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR`.
         on_event: called with an `Event` for whatever happens to a song; it must not block.
     """
 
@@ -74,7 +74,7 @@ class Client(AsyncContextManagerMixin):
         max_submits: int | None = None,
         max_credits: float | None = None,
         http_client: AsyncClient | None = None,
-        trust_env: bool = False,
+        trust_env: bool = True,
         on_event: Observer | None = None,
     ) -> None:
         if isinstance(provider, type) or not isinstance(provider, Provider):
@@ -112,18 +112,60 @@ class Client(AsyncContextManagerMixin):
         self._public_url: str | None = None
         self._session: Session | None = None
 
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        async with Session(self._options, public_url=self._public_url) as session:
-            self._session = session
+    # Opening and closing
+
+    async def open(self) -> Self:
+        """Open the client where `async with` does not fit: a notebook, a start-up hook.
+
+            client = await Client(provider).open()
+
+        Raises:
+            RuntimeError: it is open.
+            JournalError: its journal is in use, another account's (`AnotherAccount`), or damaged.
+        """
+        if self._session is not None:
+            raise RuntimeError("the client is open already; `aclose` it first, or make another")
+        self._session = session = Session(self._options, public_url=self._public_url)
+        try:
+            await session.open()
+        except BaseException:
+            self._session = None
+            raise
+        return self
+
+    async def aclose(self) -> None:
+        """Close the client in good order; one that is closed stays so.
+
+        What has not left is taken back, what is on the wire is waited for, up to 30 s. Whoever
+        waits for a song gets `WaitExpired`; the song goes on being made.
+
+        Raises:
+            RuntimeError: it was opened on another event loop.
+        """
+        session = self._session
+        if session is not None:
             try:
-                yield self
+                await session.aclose()
             finally:
-                self._session = None
+                if session.is_closed and self._session is session:
+                    self._session = None
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def _is_open(self) -> bool:
+        return self._session is not None and self._session.is_open
 
     def _open(self) -> Session:
-        if self._session is None:
-            raise RuntimeError("the client is not open; use it inside `async with Client(...)`")
+        if self._session is None or not self._session.is_open:
+            raise RuntimeError(
+                "the client is not open; use it inside `async with Client(...)`, or `open` it"
+            )
+        self._session.home.check("the client")
         return self._session
 
     # Songs
@@ -321,9 +363,9 @@ class Client(AsyncContextManagerMixin):
                 f"callback address {public_url!r} has a query or a fragment; leave it out"
             )
         self._public_url = public_url
-        if self._session is not None:
-            self._session.take_callbacks(public_url)
-        return Callbacks(lambda: self._session)
+        if self._is_open:
+            self._open().take_callbacks(public_url)
+        return Callbacks(lambda: self._open() if self._is_open else None)
 
     # Files
 

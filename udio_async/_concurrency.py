@@ -14,6 +14,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 import anyio
 import attrs
 from anyio.abc import TaskGroup
+from anyio.lowlevel import EventLoopToken, current_token
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -95,6 +96,33 @@ async def outlast(event: anyio.Event) -> None:
         raise cancelled
 
 
+class Home:
+    """The event loop that something was made on: the only one on which it can be waited for."""
+
+    def __init__(self) -> None:
+        self._loop = current_token()
+
+    def check(self, thing: str) -> None:
+        """Let nobody wait for ever: an event of one loop does not wake a task of another.
+
+        Raises:
+            RuntimeError: this is another event loop, or none.
+        """
+        if _loop_here() != self._loop:
+            raise RuntimeError(
+                f"{thing} belongs to another event loop, and nothing was done; use it there "
+                "(`anyio.from_thread.run(client.generate, request)` from a worker thread, "
+                "`asyncio.run_coroutine_threadsafe(...)` from any other), or open a client here"
+            )
+
+
+def _loop_here() -> EventLoopToken | None:
+    try:
+        return current_token()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
+
+
 class LastingTasks:
     """A task group in a task of its own, that only `end` ends.
 
@@ -110,6 +138,7 @@ class LastingTasks:
         self._error: Exception | None = None
 
     async def __aenter__(self) -> TaskGroup:
+        self._home = Home()
         if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
             self._task = asyncio.get_running_loop().create_task(self._run())  # kept from the gc
         else:
@@ -127,7 +156,9 @@ class LastingTasks:
 
         Raises:
             Exception: something in it has failed, and ended it.
+            RuntimeError: they belong to another event loop.
         """
+        self._home.check("this task group")
         self._tasks.cancel_scope.cancel()
         await outlast(self._ended)
         if self._error is not None:

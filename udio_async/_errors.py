@@ -16,6 +16,7 @@ UdioError
 ├── ProviderUnavailable      wait, or go elsewhere
 │   ├── RateLimited
 │   ├── Unreachable
+│   │   └── NetworkUnusable      nothing leaves this machine until somebody mends its settings
 │   ├── BadAnswer
 │   └── Blocked                  a gateway turns every request of ours away
 ├── SubmitInDoubt            maybe paid: look before paying again
@@ -141,6 +142,19 @@ class Unreachable(ProviderUnavailable):
         self.may_repeat = not sent
         if sent and "charged" not in about:
             self.charged = "unknown"
+
+
+class NetworkUnusable(Unreachable):
+    """Nothing can leave until somebody mends it: a certificate, a proxy, a host that nobody knows.
+
+    No byte of the request left.
+    """
+
+    stops_batch = True
+
+    def __init__(self, message: str, **about: str) -> None:
+        super().__init__(message, sent=False, **about)
+        self.may_repeat = False
 
 
 class BadAnswer(ProviderUnavailable):

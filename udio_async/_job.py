@@ -5,6 +5,7 @@ from typing import Self
 
 import attrs
 
+from ._concurrency import Home
 from ._polling import TrackedTask
 from ._records import Outcome, Song, SongRequest, Stage, Task
 
@@ -19,6 +20,7 @@ class Job:
     request: SongRequest
     _tracked: TrackedTask = attrs.field(repr=False)
     _received: Received = attrs.field(repr=False)
+    _home: Home = attrs.field(factory=Home, init=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -41,6 +43,7 @@ class Job:
         Each stage comes once; stages that passed between two looks are skipped. The iteration
         ends with the job, with a failed one too: `songs` raises its error.
         """
+        self._home.check("this job")
         self._tracked.followed = True
         return _Updates(self._tracked, self._received)
 
@@ -52,6 +55,7 @@ class Job:
             WaitExpired: still running after the deadline, or when the client was closed.
             AccountError: the key stopped working while it was being made.
         """
+        self._home.check("this job")
         with self._tracked.awaited():
             while not self._tracked.over:
                 await self._tracked.changed()

@@ -228,6 +228,9 @@ class Task:
     """0 to 100, where the provider says it."""
     status: str = ""
     """The provider's own word for the stage."""
+    status_known: bool = True
+    """False where nobody has documented that word: if nothing moves for three times as long as a
+    song usually takes, the task is given up as failed."""
     settling: bool = False
     """True where the provider says it is done but the audio does not show it yet."""
     error: Failure | None = None

@@ -16,18 +16,16 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 import anyio
 import attrs
-from anyio import AsyncContextManagerMixin
 from anyio.abc import TaskGroup
 
 from ._addresses import Addresses
 from ._audit import Audit, CreditCounter
 from ._batch import Batch
-from ._concurrency import LastingTasks, outlast, owned
+from ._concurrency import Home, LastingTasks, outlast, owned
 from ._download import Downloads, Readiness, Saved
 from ._errors import GenerationFailed, InvalidRequest, UdioError, WaitExpired
 from ._events import Event, Observer
@@ -42,6 +40,7 @@ from ._urls import is_loopback
 from .journal import Entry, Journal, State
 from .journal.keys import BatchKeys
 from .journal.store import JobStore
+from .providers import request_of
 from .providers.base import Provider, account_of
 
 RESUMED = frozenset({State.PLANNED, State.SENDING, State.ACCEPTED, State.READY, State.IN_DOUBT})
@@ -73,8 +72,8 @@ class Options:
     observer: Observer | None
 
 
-class Session(AsyncContextManagerMixin):
-    """One opening of a client: it begins with `async with`, and ends in good order."""
+class Session:
+    """One opening of a client, on one event loop: it begins with `open`, and ends in good order."""
 
     def __init__(self, options: Options, *, public_url: str | None) -> None:
         self.provider = options.provider
@@ -83,9 +82,48 @@ class Session(AsyncContextManagerMixin):
         self._options = options
         self._public_url = public_url
         self._closed = False
+        self.home = Home()
+        self.is_open = False
+        self._life = self._live()
+        self._begun = anyio.Event()
+        self._ended = anyio.Event()
+
+    async def open(self) -> None:
+        """Begin, once."""
+        try:
+            await self._life.__aenter__()
+            self.is_open = True
+        except BaseException:
+            self._ended.set()
+            raise
+        finally:
+            self._begun.set()
+
+    async def aclose(self) -> None:
+        """End, once; whoever comes later waits for that. What is being opened is closed then.
+
+        Raises:
+            RuntimeError: it was opened on another event loop.
+        """
+        self.home.check("the client")
+        if not self._begun.is_set():
+            await self._begun.wait()
+        if not self.is_open:
+            await outlast(self._ended)
+            return
+        self.is_open = False
+        try:
+            await self._life.__aexit__(None, None, None)
+        finally:
+            self._ended.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
 
     @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+    async def _live(self) -> AsyncGenerator[None]:
         options = self._options
         lasting = LastingTasks()
         async with (
@@ -107,7 +145,7 @@ class Session(AsyncContextManagerMixin):
                 await self._counter.note_start()
             tasks.start_soon(self._poller.run)
             try:
-                yield self
+                yield
             finally:
                 try:
                     await self._drain()
@@ -262,8 +300,7 @@ class Session(AsyncContextManagerMixin):
 
     def request_of(self, entry: Entry) -> SongRequest:
         """Return the request of a job, with the job's key."""
-        request = SongRequest.from_json(entry.request, self.provider.traits.options)
-        return attrs.evolve(request, key=entry.key)
+        return request_of(entry, provider=self.provider)
 
     def _hand_over(self, tracked: TrackedTask) -> None:
         """Take in that somebody has the songs of a task.

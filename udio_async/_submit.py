@@ -253,6 +253,8 @@ class Submitter:
                 raise
             # Before the place is free: the next one shall see it.
             return self.gate.hold_back(error, attempt=tries, probe=bool(probe)), error
+        else:
+            return True, tracked
         finally:
             http.give_back()
             if probe is not None:  # it has a place
@@ -261,7 +263,6 @@ class Submitter:
                     accepted=tracked is not None,
                     charged=tracked is not None or (error is not None and error.charged != "no"),
                 )
-        return True, tracked
 
     async def _paid_step(self, work: _Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
         """Keep the intent, send, and keep what came of it, in this order."""

@@ -27,6 +27,10 @@ _NO_NAMES = frozenset({"", "none", "null", "undefined", "nan"})
 """What stands in a link in place of a file that does not exist."""
 
 
+_FILE_PATH = re.compile(r"[\w%~./+-]+\.[a-z][a-z0-9]{2,3}(\?.*)?", re.ASCII | re.IGNORECASE)
+"""A path without its slash, which has to end like a file: "pending" is none."""
+
+
 def split_url(url: str) -> SplitResult | None:
     """Return the parts of a URL, or None if it is none."""
     try:
@@ -48,10 +52,10 @@ def as_link(text: str, base: str = "") -> str | None:
         return None
     if link.startswith("//"):
         link = f"https:{link}"
-    elif base and link.startswith("/"):
-        link = urljoin(base, link)
     elif re.match(r"[\w-]+(\.[\w-]+)+(:\d+)?/", link):
         link = f"https://{link}"
+    elif base and (link.startswith("/") or _FILE_PATH.fullmatch(link)):
+        link = urljoin(f"{base}/", link)
     parts = split_url(link)
     if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         return None

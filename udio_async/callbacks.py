@@ -5,6 +5,7 @@ the look, which asks the provider with the key. Only where no look is possible, 
 with the id was lost, are the callback's own songs taken, and marked `unverified`.
 """
 
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -27,6 +28,7 @@ _MAX_BODY = 1024 * 1024
 _MAX_HEADERS = 16 * 1024
 _TIMEOUT = 10.0
 """Seconds for a body to come in."""
+_GZIP = b"\x1f\x8b"
 _AT_ONCE = 64
 """Callbacks that are read at once; those of strangers are refused before they are read."""
 
@@ -98,7 +100,7 @@ class Callbacks:
         self._busy += 1
         try:
             token = await _known_token(addresses, scope)
-            body = await _read_in_time(receive)
+            body = _unpacked(await _read_in_time(receive))
             address, job = await _address_of(addresses, token)
             news = _read_news(session, _headers(scope), body, address)
             await session.hear(*job, news)
@@ -146,6 +148,20 @@ async def _read_in_time(receive: Receive) -> bytes:
     if len(body) > _MAX_BODY:
         raise _Refused(413, "too long")
     return body
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Return the body as it was before gzip, whatever the headers say: JSON never begins so."""
+    if not body.startswith(_GZIP):
+        return body
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = unpacker.decompress(body, _MAX_BODY + 1)
+    except zlib.error:
+        raise _Refused(400, "not a callback") from None
+    if len(plain) > _MAX_BODY:
+        raise _Refused(413, "too long")
+    return plain
 
 
 async def _address_of(

@@ -23,6 +23,7 @@ import pytest
 from tests.journal.damage import damage
 from udio_async import (
     Client,
+    ClientClosed,
     JournalError,
     JournalState,
     Sandbox,
@@ -49,7 +50,7 @@ def journal(request: pytest.FixtureRequest, path: Path) -> SqliteJournal:
 
 async def ask(journal: SqliteJournal, statement: str) -> Any:
     """Ask the journal's own connection something."""
-    return await journal._desk.do(lambda store: store._db.execute(statement).fetchone()[0])
+    return await journal._read(lambda store: store._db.execute(statement).fetchone()[0])
 
 
 async def cannot_open(journal: SqliteJournal, match: str, account: str = ACCOUNT) -> None:
@@ -258,6 +259,103 @@ async def test_a_second_client_in_one_process_does_not_break_the_lease(
         assert HELD in complaint
 
 
+# Reading without a client --------------------------------------------------------------------
+
+
+async def read_all(journal: SqliteJournal) -> tuple[Any, ...]:
+    """What every call that reads says."""
+    entry = await journal.get("a")
+    assert entry is not None
+    return (
+        entry.state,
+        await journal.of_task("none"),
+        [each.key for each in await listed(journal, list(JournalState))],
+        dict(await journal.count()),
+        await journal.noted("fact"),
+    )
+
+
+async def test_anybody_reads_a_journal_that_nobody_has_open(
+    journal: SqliteJournal, path: Path
+) -> None:
+    """After its client, by one that was never opened, in a folder where nobody may write."""
+    async with journal.open(ACCOUNT):
+        await journal.add(make_entry("a"))
+        await journal.note("fact", "b")
+        inside = await read_all(journal)
+    before = path.read_bytes()
+    assert await read_all(journal) == await read_all(SqliteJournal(path)) == inside
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+async def test_nobody_writes_without_a_client(journal: SqliteJournal, path: Path) -> None:
+    """The error says what to do; a journal that is not there is not made."""
+    entry = make_entry("a")
+    with pytest.raises(ClientClosed, match="open a client"):
+        await journal.add(entry)
+    with pytest.raises(ClientClosed, match="open a client"):
+        await journal.put(entry, expected=SENDING)
+    with pytest.raises(ClientClosed, match="open a client"):
+        await journal.note("fact", "b")
+    with pytest.raises(JournalError, match="no journal at"):
+        await journal.get("a")
+    assert not path.exists()
+
+
+async def test_another_object_reads_what_a_client_here_has_open(path: Path) -> None:
+    """Through its owner, so that the lease holds; from another event loop as well."""
+    async with SqliteJournal(path).open(ACCOUNT):
+        reader = SqliteJournal(path)
+        with pytest.raises(ClientClosed):
+            await reader.note("fact", "b")
+        assert await reader.get("a") is None
+        found = await anyio.to_thread.run_sync(lambda: anyio.run(reader.count))
+        assert dict(found) == {}
+        with script(_HOLD, path) as process:
+            _, complaint = process.communicate()
+        assert HELD in complaint
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_journal_is_read_while_another_process_writes_it(path: Path) -> None:
+    """What it has committed is there, also out of the log; the writer is not disturbed."""
+    with script(_HOLD, path) as process:
+        assert first_line(process) == "open\n"
+        entry = await SqliteJournal(path).get("a")
+        assert entry is not None
+        assert entry.state is SENDING
+        await cannot_open(SqliteJournal(path), HELD)
+
+
+_WRITE = """
+import anyio, sys
+from udio_async.journal import SqliteJournal
+from udio_async.testing import ACCOUNT, make_entry
+async def main():
+    journal = SqliteJournal(sys.argv[1])
+    async with journal.open(ACCOUNT):
+        print("open", flush=True)
+        for number in range(100_000):
+            await journal.add(make_entry(str(number)))
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_copy_of_a_busy_journal_is_whole(path: Path) -> None:
+    """Whatever is written and moved from the log to the file meanwhile: no gap, and never less."""
+    with script(_WRITE, path) as process:
+        assert first_line(process) == "open\n"
+        seen = 0
+        while seen < 2_000:
+            keys = [entry.key for entry in await listed(SqliteJournal(path), [SENDING])]
+            assert keys == [str(number) for number in range(len(keys))]
+            assert len(keys) >= seen
+            seen = len(keys)
+        process.kill()
+
+
 # What it costs -------------------------------------------------------------------------------
 
 
@@ -269,7 +367,7 @@ async def test_what_waits_together_is_committed_together(path: Path) -> None:
         await journal.put(make_entry(key, ACCEPTED), expected=SENDING)
 
     async with journal.open(ACCOUNT):
-        await journal._desk.do(lambda store: store._db.set_trace_callback(statements.append))
+        await journal._read(lambda store: store._db.set_trace_callback(statements.append))
         async with anyio.create_task_group() as tasks:
             for number in range(500):
                 tasks.start_soon(change, str(number))

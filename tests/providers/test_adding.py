@@ -188,7 +188,8 @@ class TestToy(ProviderContract):
 def test_one_line_registers_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its line in the registry, the provider is found by its name."""
     monkeypatch.setattr(providers, "PROVIDERS", {**providers.PROVIDERS, Toy.name: Toy})
-    assert providers.provider_named("toy") is Toy
+    found: object = providers.provider_named("toy")
+    assert found is Toy
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -24,11 +24,11 @@ logger = logging.getLogger("udio_async")
 class DiskWatch(Protocol):
     """Hears whether songs can be saved, so that none is bought that cannot."""
 
-    def refused(self, directory: Path, error: OSError) -> None:
+    def refused(self, directory: Path, error: OSError, /) -> None:
         """Hear that nothing can be written into this directory now; the error says why."""
         ...
 
-    def written(self, directory: Path, size: int) -> None:
+    def written(self, directory: Path, size: int, /) -> None:
         """Hear that a song of so many bytes was written into this directory."""
         ...
 
@@ -36,10 +36,10 @@ class DiskWatch(Protocol):
 class NoWatch:
     """Hears nothing."""
 
-    def refused(self, directory: Path, error: OSError) -> None:
+    def refused(self, directory: Path, error: OSError, /) -> None:
         """Do nothing."""
 
-    def written(self, directory: Path, size: int) -> None:
+    def written(self, directory: Path, size: int, /) -> None:
         """Do nothing."""
 
 
@@ -63,7 +63,7 @@ class Step(Enum):
 class Done(Enum):
     """What is done about it."""
 
-    HELD = "told; nothing more is submitted until a song could be written"
+    HELD = "told; nothing more is submitted until the folder takes files again"
     TOLD = "told"
     AGAIN = "tried again, some times; then told"
     RENAMED = "renamed instead, unless the name is taken"

@@ -17,7 +17,8 @@ _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
 _SLACK = 1.0
 """By so much the last wait for a new song may end late."""
-_REMEMBERED = 3600.0
+_REMEMBERED = 256
+"""Songs: somebody who downloads them as they come asks for the latest."""
 
 
 @attrs.frozen(kw_only=True)
@@ -108,16 +109,15 @@ class Patience:
 
 @attrs.define
 class Readiness:
-    """Remembers for an hour when tasks were completed."""
+    """Remembers of the latest tasks when they were completed."""
 
     _since: dict[str, float] = attrs.field(factory=dict)
 
     def note(self, task_id: str) -> None:
         """Take in that a task was completed now."""
-        now = anyio.current_time()
-        self._since[task_id] = now
-        while self._since[oldest := next(iter(self._since))] < now - _REMEMBERED:
-            del self._since[oldest]
+        self._since[task_id] = anyio.current_time()
+        if len(self._since) > _REMEMBERED:
+            del self._since[next(iter(self._since))]
 
     def age(self, task_id: str) -> float | None:
         """Return the seconds since a task was completed; None where nobody saw it."""

@@ -11,6 +11,7 @@ from anyio.lowlevel import checkpoint
 from .._errors import BadAnswer, ClientClosed, Unreachable
 from .._urls import is_private_host
 from .departure import Departure
+from .diagnosis import unsent
 from .encoding import Decoder, codings_of
 from .messages import LinkRefused, Receiver, Reply
 from .transport import CLOSE_TIMEOUT
@@ -200,7 +201,7 @@ def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unre
     if isinstance(error, httpx.RemoteProtocolError) and not _is_silence(error):
         failure = BadAnswer(f"{where}: the answer is not HTTP: {reason}")
     elif trail.proves_unsent(error):
-        failure = Unreachable(f"{where}: {reason}; nothing was sent", sent=False)
+        failure = unsent(f"{where}: {reason}; nothing was sent", error)
     else:
         failure = Unreachable(f"{where}: {reason}; it may have arrived", sent=True)
     # The original's frames and request hold headers and body, which tracebacks would show.

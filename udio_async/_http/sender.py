@@ -1,7 +1,6 @@
 """The door itself: turns, owned tasks, downloads."""
 
-import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Self
 
@@ -10,12 +9,14 @@ import httpx
 from anyio.abc import TaskGroup
 
 from .._concurrency import owned
-from .._errors import InvalidRequest, Unreachable
+from .._errors import InvalidRequest, NetworkUnusable, Unreachable
 from .._limits import Gcra
 from .._urls import without_query
 from .departure import Departure
+from .diagnosis import Outlook
 from .exchange import Download, Incoming, Opener, exchange
 from .messages import Call, LinkRefused, Receiver, Reply, api_request, joined, link_request
+from .own import OwnClient
 from .transport import LeasedTransport, environment_proxy
 
 MAX_DOWNLOADS = 4
@@ -29,9 +30,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
     `tasks` runs the requests, so they outlive cancelled callers. `max_in_flight` API requests
     run at once and 4 downloads; with `requests_per_second` the former also keep to that rate.
-    A `client` or `transport` of your own is used as it is and stays open; how `fresh` a paid
-    request's connection is, is then up to it. Proxies of the environment count only with
-    `trust_env`.
+    A `client` of your own is used with what you have set up in it (`OwnClient`), a `transport` as
+    it is; they stay open, and how `fresh` a paid request's connection is, is then up to them.
+    Without them proxies and certificates are those of the environment, if `trust_env`.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         max_in_flight: int = 16,
         client: httpx.AsyncClient | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        trust_env: bool = False,
+        trust_env: bool = True,
         requests_per_second: float | None = None,
     ) -> None:
         if client and transport:
@@ -56,13 +57,13 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             for keep in (max_in_flight, MAX_DOWNLOADS)
         ]
         self._client = client
-        given = opener_of(client, transport)
         # A proxy, or a client of the user's own, may well have a private address.
-        self._sees_peers = given is None
+        self._sees_peers = client is None and transport is None
         self._trust_env = trust_env
-        self._open, self._open_download = (
-            given or leased.handle_async_request for leased in self._leased
-        )
+        self._outlook = Outlook()
+        self._open, self._open_download = own_openers(client, transport) or [
+            leased.handle_async_request for leased in self._leased
+        ]
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -102,25 +103,31 @@ class HttpSender(anyio.AsyncContextManagerMixin):
     async def _deliver(self, call: Call, departure: Departure | None = None) -> Reply:
         try:
             with departure.waits() if departure is not None else nullcontext():
-                self._check_open()
-                answer = Incoming()
-                await exchange(
-                    self._open,
-                    api_request(call),
-                    answer,
-                    seconds=call.timeout,
-                    foreign=not self._sees_peers,
-                    departure=departure,
-                )
-                return answer.reply()
+                return await self._exchange(call, departure)
         finally:
             self._gate.release()
 
+    async def _exchange(self, call: Call, departure: Departure | None) -> Reply:
+        self._check_open()
+        answer = Incoming()
+        try:
+            await exchange(
+                self._open,
+                api_request(call),
+                answer,
+                seconds=call.timeout,
+                foreign=not self._sees_peers,
+                departure=departure,
+            )
+        except Unreachable as error:
+            judged = self._outlook.judge(error, anyio.current_time())
+            raise judged from judged.__cause__
+        self._outlook.reached()
+        return answer.reply()
+
     def _check_open(self) -> None:
         if self._client is not None and self._client.is_closed:
-            raise Unreachable(
-                "the http_client that was given is closed; give one that is open", sent=False
-            )
+            raise NetworkUnusable("the http_client that was given is closed; give one that is open")
 
     async def download(
         self,
@@ -206,10 +213,11 @@ class PaidHttp:
         return await owned(self._http._tasks, self._http._deliver, call, self._departure)  # noqa: SLF001  # its own room
 
 
-def opener_of(
+def own_openers(
     client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
-) -> Opener | None:
-    """Return how the user's own client or transport is asked, if there is one."""
+) -> Sequence[Opener]:
+    """Return how the user's own client or transport is asked, and how it follows a link."""
     if client:
-        return functools.partial(client.send, stream=True, auth=None, follow_redirects=False)
-    return transport.handle_async_request if transport else None
+        own = OwnClient(client)
+        return own.ask, own.follow
+    return [transport.handle_async_request] * 2 if transport else ()

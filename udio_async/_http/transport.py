@@ -1,17 +1,23 @@
 """A connection for each request, lent and taken back."""
 
 import functools
+import os
 import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
+
+from .._urls import is_loopback
+from .diagnosis import UnusableProxy
 
 KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing one connection may take."""
+_PORTS = {"http": 80, "https": 443}
 _Origin = tuple[str, str, int | None]
 
 
@@ -23,7 +29,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
     request to that origin takes it; anything else is closed. `keep` connections wait at most.
     """
 
-    def __init__(self, *, keep: int, trust_env: bool = False) -> None:
+    def __init__(self, *, keep: int, trust_env: bool = True) -> None:
         self._keep = keep
         self._trust_env = trust_env
         self._free: list[tuple[_Origin, httpx.AsyncHTTPTransport]] = []
@@ -62,11 +68,18 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         try:
             return self._open(url)
         except (ValueError, ImportError) as error:  # a proxy that httpx cannot use
-            raise httpx.ProxyError(f"the proxy cannot be used: {error}") from error
+            raise UnusableProxy(
+                f"the proxy of the environment cannot be used: {error}; mend HTTPS_PROXY or "
+                "ALL_PROXY, or take nothing from the environment"
+            ) from error
+        except OSError as error:
+            raise UnusableProxy(
+                f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}"
+            ) from error
 
     def _open(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(
-            verify=_ssl_context(trust_env=self._trust_env),
+            verify=_context(trust_env=self._trust_env),
             trust_env=False,
             limits=httpx.Limits(
                 max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
@@ -118,16 +131,28 @@ class _LeasedStream(httpx.AsyncByteStream):
                 await self._end(self._whole)
 
 
+def _context(*, trust_env: bool) -> ssl.SSLContext:
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if trust_env else ()
+    return _ssl_context(tuple(os.environ.get(name) for name in names))
+
+
 @functools.cache
-def _ssl_context(*, trust_env: bool) -> ssl.SSLContext:
+def _ssl_context(places: tuple[str | None, ...]) -> ssl.SSLContext:
     """Build the context that all connections share: one costs 40 ms."""
-    return httpx.create_ssl_context(trust_env=trust_env)
+    return httpx.create_ssl_context(trust_env=bool(places))
 
 
 def environment_proxy(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for a URL."""
-    if urllib.request.proxy_bypass(url.host):
+    """Return the proxy that the environment names for a URL.
+
+    Loopback is no business of a proxy elsewhere: it would reach its own, and see the key.
+    """
+    if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy and is_loopback(url.host) and not is_loopback(urlsplit(proxy).hostname or ""):
+        return None
+    return proxy

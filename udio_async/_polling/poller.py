@@ -44,6 +44,8 @@ _GRACE = 60.0
 """Seconds for which a provider may say that it does not know a task, or refuse to tell of it."""
 _REFUSALS = 3
 """Refusals in a row after which one look alone probes whether the next is refused as well."""
+_PATIENCE = 3.0
+"""Times a song's usual duration that a word which nobody knows is waited with."""
 _LAST_LOOK = 10.0
 """Seconds that a look may take which begins when the time of its song is up, at most."""
 _CALLED_GAP = 1.0
@@ -360,6 +362,10 @@ class Poller:
             tracked.schedule.seen(age_before, age)
         if task.settling:
             task = self._settled(tracked, task, now)
+        if not task.status_known and not task.stage.is_final:
+            task = self._judged(tracked, task, now)
+        else:
+            tracked.odd = None
         if task.stage.is_before(before):
             return
         tracked.task = task if task.stage.is_final else _without_raw(task)
@@ -382,6 +388,22 @@ class Poller:
         if now - tracked.settling_since < self._traits.settle:
             return task
         return as_it_is(task)
+
+    def _judged(self, tracked: TrackedTask, task: Task, now: float) -> Task:
+        """Take a task for over once it has said a word that nobody knows, and nothing has moved."""
+        if tracked.odd is None or _shown(tracked.odd) != _shown(task):
+            tracked.odd, tracked.odd_since = _without_raw(task), now
+        patience = _PATIENCE * self._traits.typical_duration
+        if now - (tracked.odd_since or now) < patience:
+            return task
+        if any(song.audio_url for song in task.songs):
+            return as_it_is(task)
+        lost = Failure(
+            message=f"it says {task.status!r}, which is no documented status, and nothing has "
+            f"moved for {patience:.3g} s",
+            advice="look at your account before asking again: it may be running",
+        )
+        return attrs.evolve(task, stage=Stage.FAILED, error=lost)
 
     def _missed(self, batch: list[TrackedTask], error: Exception) -> None:
         """Slow the looks down, unless a single song is to blame."""
@@ -420,24 +442,24 @@ class Poller:
             tracked.alone = True
 
     def _refused(self, batch: list[TrackedTask], error: AccountError) -> float:
-        """Believe a refusal only when it stays, and of the account only when nothing else works.
+        """Believe a refusal only when it stays, and only of the task that was asked about.
+
+        It ends no other wait and no submit: whether they are refused, too, is seen when they are
+        asked for. Where nothing else has worked for as long either, one refusal is enough.
 
         Returns the seconds after which to look again, at most.
         """
         now = anyio.current_time()
-        self._reach.refusals += 1
+        stays = now - self._reach.refused(now) >= _GRACE
         wait = backoff(self._reach.refusals, base=2.0, cap=PROBE_CAP)
         self._tell("retried", error=error, wait=wait)
-        if self._reach.refusals >= _REFUSALS:
+        if self._reach.refusals >= _REFUSALS and not stays:
             self._reach.failed(error, now)
         for tracked in batch:
             tracked.alone = True
             if tracked.refused_since is None:
                 tracked.refused_since = now
-        since = batch[0].refused_since or now
-        if now - since >= _GRACE:
-            of_all = self._reach.answered_at < since
-            for tracked in self._waiting(batch) if of_all else batch:
+            if len(batch) == 1 and (stays or now - tracked.refused_since >= _GRACE):
                 self._finish(tracked, self._refusal(tracked, error))
         return wait
 
@@ -517,6 +539,11 @@ class Poller:
                     resumed=resumed,
                 )
             )
+
+
+def _shown(task: Task) -> object:
+    """What moves, if anything does."""
+    return task.stage, task.status, task.percentage, task.songs
 
 
 def as_it_is(task: Task) -> Task:

@@ -21,6 +21,7 @@ class Reachability:
     outages: float = 0.0
     """Seconds without any good answer while there were bad ones, in all."""
     _failing_since: float = 0.0
+    _refused_since: float = 0.0
 
     def failed(self, error: Exception, now: float) -> float:
         """Take in a look without an answer; return the seconds to wait before the next one."""
@@ -32,6 +33,13 @@ class Reachability:
         self.failures += 1
         self.not_before = max(self.not_before, now + wait)
         return wait
+
+    def refused(self, now: float) -> float:
+        """Take in a look that was refused; return since when none was answered well."""
+        if not self.refusals:
+            self._refused_since = now
+        self.refusals += 1
+        return self._refused_since
 
     def answered(self, now: float) -> bool:
         """Take in a good answer; return whether it ends an outage."""

@@ -40,6 +40,10 @@ class TrackedTask:
     alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
     settling_since: float | None = None
+    odd_since: float | None = None
+    """Since when it has said the same word that nobody knows, and shown the same."""
+    odd: Task | None = None
+    """What it showed then."""
     unknown_since: float | None = None
     refused_since: float | None = None
     over: bool = False

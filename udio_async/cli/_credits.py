@@ -20,7 +20,10 @@ def show_credits(service: Service, *, as_json: bool, backend: str) -> None:
 
 
 async def _ask(service: Service) -> Credits:
-    async with service.open() as provider, Client(provider) as client:
+    async with (
+        service.open() as provider,
+        Client(provider, trust_env=service.trust_env) as client,
+    ):
         return await client.credits()
 
 

@@ -26,7 +26,9 @@ async def open_client(
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(service.open())
         try:
-            client = await stack.enter_async_context(Client(provider, **options))
+            client = await stack.enter_async_context(
+                Client(provider, trust_env=service.trust_env, **options)
+            )
         except (InvalidRequest, JournalError) as error:
             raise BadInput(_reason(error, options.get("journal"))) from error
         yield client

@@ -51,6 +51,11 @@ service_options = (
         metavar="N",
         help="For a sandbox: songs are made N times faster.",
     ),
+    click.option(
+        "--no-env",
+        is_flag=True,
+        help="Leave out HTTPS_PROXY, SSL_CERT_FILE and their like.",
+    ),
 )
 price_option = click.option(
     "--price",
@@ -134,7 +139,11 @@ def take_service(options: dict[str, Any]) -> "Service":
     from ._service import Service
 
     names = ("name", "base_url", "legacy", "speed")
-    return Service(price=options.pop("price", None), **{name: options.pop(name) for name in names})
+    return Service(
+        price=options.pop("price", None),
+        trust_env=not options.pop("no_env"),
+        **{name: options.pop(name) for name in names},
+    )
 
 
 def take_view(options: dict[str, Any]) -> "View":

@@ -29,6 +29,8 @@ class Service:
     """How much faster than a real service a sandbox makes songs."""
     price: float | None = None
     """What one request costs, in credits."""
+    trust_env: bool = True
+    """Whether proxies and certificates of the environment count."""
 
     def provider(self) -> Provider:
         """Return the provider, for the sandbox one that can check requests.

@@ -93,7 +93,7 @@ class Entry:
     key: str
     provider: str
     request: Mapping[str, Any]
-    """The request in its canonical form, as JSON; `song_request` turns it back into one."""
+    """The request in its canonical form, as JSON; `request_of` turns it back into one."""
     state: State
     attempt: int = 1
     """How often it was submitted."""

@@ -30,6 +30,7 @@ import anyio
 import attrs
 from anyio.from_thread import run_sync as run_in_loop
 from anyio.lowlevel import EventLoopToken, current_token
+from anyio.to_thread import run_sync as run_in_thread
 from cattrs.preconf.json import make_converter
 
 from .._concurrency import outlast
@@ -37,6 +38,7 @@ from .._errors import AnotherAccount, ClientClosed, JournalError
 from .base import Confirm
 from .jobs import Entry, State, doubted
 from .keys import is_of_batch, request_digest
+from .snapshot import held
 
 T = TypeVar("T")
 
@@ -78,6 +80,10 @@ _converter = make_converter()
 class SqliteJournal:
     """Remembers in the file at `path`, through crashes and power cuts.
 
+    It is written by the client that has it open, and read by anybody: while no client of this
+    process has it, `get`, `of_task`, `entries`, `count` and `noted` read a copy of the file as it
+    stands, also while another process writes it.
+
     `threaded=False` writes in the event loop itself: only for virtual clocks, which do not wait
     for threads.
     """
@@ -87,12 +93,18 @@ class SqliteJournal:
     def __init__(self, path: str | os.PathLike[str], *, threaded: bool = True) -> None:
         self.path = Path(path)
         self._threaded = threaded
+        self._desk: _Desk | _Inline | None = None
 
     @asynccontextmanager
     async def open(self, account: str, *, confirm: Confirm | None = None) -> AsyncGenerator[None]:
         """Open the file, or make it, readable by its owner only."""
         desk = _Desk(self.path) if self._threaded else _Inline(self.path)
-        await desk.start()
+        held.add(self.path, desk)
+        try:
+            await desk.start()
+        except BaseException:
+            held.remove(self.path, desk)
+            raise
         self._desk = desk
         try:
             if not await desk.do(lambda store: store.is_of(account)) and not (
@@ -107,22 +119,24 @@ class SqliteJournal:
             yield
         finally:
             await desk.stop()
+            held.remove(self.path, desk)
+            self._desk = None
 
     async def add(self, entry: Entry) -> Entry | None:
         """Keep a new entry; return the one whose key it has, if there is one."""
-        return await self._desk.do(lambda store: store.add(entry))
+        return await self._write(lambda store: store.add(entry))
 
     async def put(self, entry: Entry, *, expected: State) -> None:
         """Replace the entry of this key, if it is in the expected state."""
-        await self._desk.do(lambda store: store.put(entry, expected))
+        await self._write(lambda store: store.put(entry, expected))
 
     async def get(self, key: str) -> Entry | None:
         """Return the entry of this key."""
-        return await self._desk.do(lambda store: store.get(key))
+        return await self._read(lambda store: store.get(key))
 
     async def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that has this task as its own."""
-        return await self._desk.do(lambda store: store.of_task(task_id))
+        return await self._read(lambda store: store.of_task(task_id))
 
     async def entries(
         self, states: Collection[State], *, newest: int | None = None
@@ -130,30 +144,66 @@ class SqliteJournal:
         """Iterate over the entries in these states, oldest first; only over the newest so many."""
         after = 0
         if newest is not None:
-            after = await self._desk.do(lambda store: store.place_before(states, newest))
-        while page := await self._desk.do(partial(_Store.page, states=states, after=after)):
+            after = await self._read(lambda store: store.place_before(states, newest))
+        limit = _PAGE if self._owner is not None else -1  # each look at a copy copies it anew
+        read = partial(_Store.page, states=states, limit=limit)
+        while page := await self._read(partial(read, after=after)):
             for _, entry in page:
                 yield entry
             after = page[-1][0]
+            if limit < 0:
+                break
 
     async def count(self) -> Mapping[State, int]:
         """Return how many entries there are in each state."""
-        return await self._desk.do(lambda store: store.count())
+        return await self._read(lambda store: store.count())
 
     async def note(self, name: str, value: str) -> None:
         """Keep a fact about the account, over an earlier one of that name."""
-        await self._desk.do(lambda store: store.note(name, value))
+        await self._write(lambda store: store.note(name, value))
 
     async def noted(self, name: str) -> str | None:
         """Return the fact of that name."""
-        return await self._desk.do(lambda store: store.noted(name))
+        return await self._read(lambda store: store.noted(name))
+
+    @property
+    def _owner(self) -> "_Desk | _Inline | None":
+        owner = self._desk or held.owner(self.path)
+        return owner if isinstance(owner, (_Desk, _Inline)) and not owner.stopped else None
+
+    async def _write(self, work: "Callable[[_Store], T]") -> T:
+        if self._desk is None:
+            raise _closed(self.path)
+        return await self._desk.do(work)
+
+    async def _read(self, work: "Callable[[_Store], T]") -> T:
+        owner = self._owner
+        if owner is not None:
+            return await owner.do(work)
+        if self._desk is not None:  # it is being closed
+            raise _closed(self.path)
+        if self._threaded:
+            return await run_in_thread(_look, self.path, work)
+        return _look(self.path, work)
+
+
+def _look(path: Path, work: "Callable[[_Store], T]") -> T:
+    """Read a journal that nobody here holds."""
+    with held.copied(path) as copy:
+        store = _Store(copy, shown=path)
+        try:
+            return work(store)
+        except sqlite3.Error as error:
+            raise store._unusable(error) from error  # noqa: SLF001  # the same module
+        finally:
+            store.close()
 
 
 class _Store:
-    """The file itself, used by one thread."""
+    """The file itself, used by one thread; in errors it is `shown` as another."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, shown: Path | None = None) -> None:
+        self._path, self._shown = path, shown or path
         try:
             self._db = self._connect()
             try:
@@ -193,7 +243,7 @@ class _Store:
     def _pragma(self, text: str, *, expect: object = None) -> None:
         row = self._db.execute(f"pragma {text}").fetchone()
         if expect is not None and (row is None or row[0] != expect):
-            raise JournalError(f"{self._path}: pragma {text} gave {row}, not {expect!r}")
+            raise JournalError(f"{self._shown}: pragma {text} gave {row}, not {expect!r}")
 
     def _check_version(self) -> None:
         application = self._db.execute("pragma application_id").fetchone()[0]
@@ -201,10 +251,10 @@ class _Store:
         if not application and not self._db.execute("select 1 from sqlite_master").fetchone():
             self._create()
         elif application != _APPLICATION:
-            raise JournalError(f"{self._path} is no journal of this library; give another path")
+            raise JournalError(f"{self._shown} is no journal of this library; give another path")
         elif version not in (1, _VERSION):
             raise JournalError(
-                f"{self._path} has version {version}, this library knows {_VERSION}; update it"
+                f"{self._shown} has version {version}, this library knows {_VERSION}; update it"
             )
         elif self._db.execute("pragma quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("its check failed")
@@ -336,9 +386,9 @@ class _Store:
         reason = str(error) or type(error).__name__
         if "locked" in reason:
             return JournalError(
-                f"{self._path} is in use by another process or client; wait for it to end"
+                f"{self._shown} is in use by another process or client; wait for it to end"
             )
-        return JournalError(f"the journal {self._path} cannot be trusted: {reason}")
+        return JournalError(f"the journal {self._shown} cannot be trusted: {reason}")
 
     def close(self) -> None:
         self._db.close()
@@ -360,6 +410,8 @@ class _Order(Generic[T]):
 
     work: Callable[[_Store], T]
     done: anyio.Event
+    token: EventLoopToken
+    """Of the event loop in which it is waited for."""
     result: T | None = None
     error: JournalError | None = None
 
@@ -379,14 +431,14 @@ class _Inline:
     async def start(self) -> None:
         self._store = _Store(self._path)
         self._broken: JournalError | None = None
-        self._stopped = False
+        self.stopped = False
 
     async def do(self, work: Callable[[_Store], T]) -> T:
-        if self._stopped:
+        if self.stopped:
             raise _closed(self._path)
         if self._broken:
             raise _again(self._broken)
-        order = _Order(work, anyio.Event())
+        order = _Order(work, anyio.Event(), current_token())
         try:
             self._store.commit([order])
         except JournalError as error:
@@ -397,7 +449,7 @@ class _Inline:
         return order.result  # type: ignore[return-value]  # set, as there is no error
 
     async def stop(self) -> None:
-        self._stopped = True
+        self.stopped = True
         self._store.close()
 
 
@@ -408,10 +460,10 @@ class _Desk:
         self._path = path
         self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
         self._broken: JournalError | None = None
-        self._stopped = False
+        self.stopped = False
 
     async def start(self) -> None:
-        self._opened = _Order(lambda _: None, anyio.Event())
+        self._opened = _Order(lambda _: None, anyio.Event(), current_token())
         self._closed = anyio.Event()
         self._thread = threading.Thread(
             target=self._serve, args=(current_token(),), name="udio-async journal", daemon=True
@@ -428,11 +480,11 @@ class _Desk:
             raise self._opened.error
 
     async def do(self, work: Callable[[_Store], T]) -> T:
-        if self._stopped:
+        if self.stopped:
             raise _closed(self._path)
         if self._broken:
             raise _again(self._broken)
-        order = _Order(work, anyio.Event())
+        order = _Order(work, anyio.Event(), current_token())
         self._orders.put(order)
         await order.done.wait()
         if order.error:
@@ -440,7 +492,7 @@ class _Desk:
         return order.result  # type: ignore[return-value]  # set, as there is no error
 
     async def stop(self) -> None:
-        self._stopped = True
+        self.stopped = True
         self._orders.put(None)
         await outlast(self._closed)
         self._thread.join()
@@ -456,7 +508,10 @@ class _Desk:
         run_in_loop(self._opened.done.set, token=token)
         while orders := self._next_group():
             self._write(store, orders)
-            run_in_loop(_announce, orders, token=token)
+            run_in_loop(_announce, [each for each in orders if each.token == token], token=token)
+            for order in orders:
+                if order.token != token:  # a reader's loop, which this thread does not wait for
+                    threading.Thread(target=_announce_there, args=(order,), daemon=True).start()
         store.close()
         run_in_loop(self._closed.set, token=token)
 
@@ -493,8 +548,13 @@ def _announce(orders: list[_Order[Any]]) -> None:
         order.done.set()
 
 
+def _announce_there(order: _Order[Any]) -> None:
+    with suppress(RuntimeError):  # that loop has ended meanwhile
+        run_in_loop(order.done.set, token=order.token)
+
+
 def _closed(path: Path) -> ClientClosed:
-    return ClientClosed(f"the journal {path} is closed, as its client is; open the client again")
+    return ClientClosed(f"the journal {path} is not open; open a client with it to write to it")
 
 
 def _again(error: JournalError) -> JournalError:

@@ -1,9 +1,13 @@
 """The services that make songs, behind one protocol."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal, overload
+
+import attrs
 
 from .._errors import InvalidRequest
+from .._records import SongRequest
+from ..journal import Entry
 from .apiframe import APIFRAME_TRAITS, Apiframe, ApiframeOptions
 from .base import CallbackKind, Provider, Traits, names_own_callback
 from .rules import Rule
@@ -28,9 +32,12 @@ __all__ = [
     "UdioApiV2",
     "names_own_callback",
     "provider_named",
+    "request_of",
 ]
 
-PROVIDERS: Mapping[str, type[Any]] = {
+AnyProvider = type[UdioApiV1] | type[UdioApiV2] | type[Apiframe]
+"""The class of a provider of this library."""
+PROVIDERS: Mapping[str, AnyProvider] = {
     UdioApiV1.name: UdioApiV1,
     UdioApiV2.name: UdioApiV2,
     Apiframe.name: Apiframe,
@@ -38,7 +45,15 @@ PROVIDERS: Mapping[str, type[Any]] = {
 """Every provider by the name that journals, errors and the CLI use."""
 
 
-def provider_named(name: str) -> type[Any]:
+@overload
+def provider_named(name: Literal["udioapi-v1"]) -> type[UdioApiV1]: ...
+@overload
+def provider_named(name: Literal["udioapi-v2"]) -> type[UdioApiV2]: ...
+@overload
+def provider_named(name: Literal["apiframe"]) -> type[Apiframe]: ...
+@overload
+def provider_named(name: str) -> AnyProvider: ...
+def provider_named(name: str) -> AnyProvider:
     """Return the class of a provider.
 
     Raises:
@@ -49,3 +64,17 @@ def provider_named(name: str) -> type[Any]:
     except KeyError:
         known = ", ".join(PROVIDERS)
         raise InvalidRequest(f"No such provider {name!r}; known: {known}") from None
+
+
+def request_of(entry: Entry, *, provider: Provider | None = None) -> SongRequest:
+    """Return the request of a job in a journal, with its key: submitted, it continues that job.
+
+    No client is needed. `provider` is for jobs of one that is not of this library.
+
+    Raises:
+        InvalidRequest: there is no such provider, or the job is of a version that knows more.
+    """
+    if provider is None:
+        provider = provider_named(entry.provider)(api_key="asked-for-its-traits-only")
+    request = SongRequest.from_json(entry.request, provider.traits.options)
+    return attrs.evolve(request, key=entry.key)

@@ -42,6 +42,7 @@ from .replies import FailureTable, about, ask, distinct_songs, explain, find_id,
 from .rules import SHARED_RULES, Rule
 from .validators import fraction, moment, switch, text
 from .verdicts import read_look, send_submit
+from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 # Endpoints -----------------------------------------------------------------------------------
 
@@ -112,29 +113,12 @@ APIFRAME_TRAITS = Traits(
 """What apiframe can do."""
 
 STAGES: Mapping[str, Stage] = {
-    "pending": Stage.QUEUED,
-    "staged": Stage.QUEUED,
-    "starting": Stage.QUEUED,
-    "queued": Stage.QUEUED,
-    "processing": Stage.PROCESSING,
-    "retry": Stage.PROCESSING,  # the vendor tries again by itself: not the end
-    "retrying": Stage.PROCESSING,
-    "finished": Stage.COMPLETE,
-    "completed": Stage.COMPLETE,
-    "complete": Stage.COMPLETE,
-    "success": Stage.COMPLETE,
-    "failed": Stage.FAILED,
-    "fail": Stage.FAILED,
-    "failure": Stage.FAILED,
-    "error": Stage.FAILED,
-    "cancelled": Stage.FAILED,
-    "canceled": Stage.FAILED,
-    "timeout": Stage.FAILED,
-    "timed_out": Stage.FAILED,
-    "expired": Stage.FAILED,
-    "rejected": Stage.FAILED,
+    **dict.fromkeys(WAITING, Stage.QUEUED),
+    **dict.fromkeys(RUNNING, Stage.PROCESSING),  # "retry": the vendor tries again by itself
+    **dict.fromkeys(ENDED_WELL, Stage.COMPLETE),
+    **dict.fromkeys(ENDED_BADLY, Stage.FAILED),
 }
-"""Their words for a task. Any other means: still running."""
+"""Their words for a task. Any other means: still running, as long as something moves."""
 
 _REWORD = "the content rules stopped it: change the words"
 FAILURES: FailureTable = (
@@ -249,13 +233,14 @@ def read_task(
     songs = [_with_links(song, base) for song in wire.songs or ()]
     places = distinct_songs([(song.song_id, song.audio_url is not None) for song in songs])
     songs = [songs[place] for place in places]
-    stage, settling = judge_stage((wire.status or "").strip().lower(), songs)
+    stage, settling = judge_stage(plain(wire.status), songs)
     task = Task(
         id=task_id,
         provider=provider,
         stage=stage,
         percentage=wire.percentage,
         status=wire.status or "",
+        status_known=plain(wire.status) in KNOWN,
         settling=settling,
         error=_task_failure(payload) if stage is Stage.FAILED else None,
         raw=payload if isinstance(payload, Mapping) else {},
@@ -337,7 +322,8 @@ def _song_stage(song: WireSong, task: Task) -> Stage:
 
 
 def _task_failure(payload: object) -> Failure:
-    return explain(message_in(payload) or "the provider gave no reason", FAILURES)
+    word = payload.get("status") if isinstance(payload, Mapping) else None
+    return explain(message_in(payload) or f"the provider says {word!r} and no more", FAILURES)
 
 
 def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:

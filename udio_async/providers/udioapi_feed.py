@@ -24,6 +24,7 @@ from .._wire import (
     structure,
 )
 from .replies import FailureTable, distinct_songs, explain, find_id, message_in
+from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 # Wire models ---------------------------------------------------------------------------------
 
@@ -53,7 +54,7 @@ class Item:
     def failure(self) -> str | None:
         """What went wrong with it. A failed item may still say status "text"."""
         said = (self.fail_message or "").strip() or (self.error_message or "").strip()
-        return said or (self.status if _lower(self.status) in FAILED_WORDS else None)
+        return said or (self.status if plain(self.status) in ENDED_BADLY else None)
 
     @property
     def has_file(self) -> bool:
@@ -80,24 +81,6 @@ STREAM_HOSTS = ("audiopipe.suno.ai",)
 
 # Stages --------------------------------------------------------------------------------------
 
-FAILED_WORDS = frozenset(
-    {
-        "fail",
-        "failed",
-        "failure",
-        "error",
-        "cancelled",
-        "canceled",
-        "timeout",
-        "timed_out",
-        "expired",
-        "rejected",
-    }
-)
-"""The first four have been seen; the others mean the same wherever they are used."""
-SUCCESS_WORDS = frozenset({"success", "succeeded"})
-RUNNING_WORDS = frozenset({"in_progress", "processing", "running"})
-QUEUED_WORDS = frozenset({"", "new", "pending", "queued"})
 ALL_DONE = "all generated successfully"
 """The `extra_message` that goes with complete songs, even where their status says "first"."""
 
@@ -106,13 +89,18 @@ def is_failed(payload: object) -> bool:
     """Answer whether an enveloped feed says in so many words that its task failed."""
     data = payload.get("data") if isinstance(payload, Mapping) else None
     word = data.get("type") if isinstance(data, Mapping) else None
-    return isinstance(word, str) and _lower(word) in FAILED_WORDS
+    return isinstance(word, str) and plain(word) in ENDED_BADLY
 
 
 def task_word(feed: Feed) -> str:
     """Return the task's own word; a callback has none, so the one that all songs share."""
     words = {item.status for item in feed.response_data or ()}
     return feed.type or (words.pop() if len(words) == 1 else None) or ""
+
+
+def _words_of(feed: Feed) -> list[str | None]:
+    """Return all the words for a state in a feed."""
+    return [feed.type, *(item.status for item in feed.response_data or ())]
 
 
 def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
@@ -122,12 +110,12 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
     SUCCESS over songs that are still "text", and "first" over songs that are complete.
     """
     alive = [item for item in items if not item.failure]
-    if word in FAILED_WORDS or (items and not alive):
+    if word in ENDED_BADLY or (items and not alive):
         return Stage.FAILED, False
     heard = any(item.audio_url for item in alive)
     if heard and _is_complete(word, alive):
         return Stage.COMPLETE, False
-    done = word in SUCCESS_WORDS or word == "complete" or _says_done(alive)
+    done = word in ENDED_WELL or _says_done(alive)
     # Some tasks never say that they are done.
     if done or (alive and all(item.has_file for item in alive)):
         return (_stage_by_songs(word, alive) or Stage.PROCESSING), True
@@ -137,11 +125,11 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
 def _is_complete(word: str, alive: Sequence[Item]) -> bool:
     if word == "complete":
         return True
-    if word in SUCCESS_WORDS and all(_lower(item.status) == "complete" for item in alive):
+    if word in ENDED_WELL and all(_lower(item.status) == "complete" for item in alive):
         return True
-    if word in SUCCESS_WORDS and all(item.has_file for item in alive):
+    if word in ENDED_WELL and all(item.has_file for item in alive):
         return True
-    running = word in RUNNING_WORDS or word in ("new", "pending", "queued", "text", "first")
+    running = word in RUNNING or word in WAITING
     if not running and all(item.has_file and _lower(item.status) == "complete" for item in alive):
         return True
     return _says_done(alive) and all(item.audio_url for item in alive)
@@ -154,7 +142,7 @@ def _says_done(alive: Sequence[Item]) -> bool:
 def _stage_by_songs(word: str, alive: Sequence[Item]) -> Stage | None:
     """Return what the songs themselves show, or None where they show nothing."""
     words = {word, *(_lower(item.status) for item in alive)}
-    done = word in SUCCESS_WORDS or word == "complete"
+    done = word in ENDED_WELL
     if "first" in words or any(item.has_file or (done and item.audio_url) for item in alive):
         return Stage.FIRST_AUDIO
     if "text" in words or any(item.title or item.prompt for item in alive):
@@ -164,7 +152,7 @@ def _stage_by_songs(word: str, alive: Sequence[Item]) -> Stage | None:
 
 def _stage_by_word(word: str, *, has_items: bool) -> Stage:
     """Return the stage where no song shows anything. An unknown word means: still running."""
-    if word in QUEUED_WORDS or not (has_items or word in RUNNING_WORDS):
+    if word in WAITING or not word or not (has_items or word in RUNNING):
         return Stage.QUEUED
     return Stage.PROCESSING
 
@@ -245,12 +233,13 @@ def read_task(
     items = [_with_links(item, base) for item in feed.response_data or ()]
     places = distinct_songs([(item.id, item.has_file) for item in items])
     items = [items[place] for place in places]
-    stage, settling = judge_stage(_lower(task_word(feed)), items)
+    stage, settling = judge_stage(plain(task_word(feed)), items)
     task = Task(
         id=task_id,
         provider=provider,
         stage=stage,
         status=task_word(feed),
+        status_known={plain(word) for word in _words_of(feed)} <= KNOWN,
         settling=settling,
         error=_task_failure(feed, items, payload) if stage is Stage.FAILED else None,
         raw=payload if isinstance(payload, Mapping) else opened,

@@ -2,8 +2,7 @@
 
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -30,11 +29,12 @@ _STOP_WITHIN = 5.0  # seconds
 _BACKLOG = 2048
 
 
-class Sandbox(anyio.AsyncContextManagerMixin):
+class Sandbox:
     """The three services on your own machine: no key, no network, no money.
 
-    Enter it with `async with`, on asyncio or trio. The server has a thread and an event loop of
-    its own, so it answers whatever the caller's loop is doing. State stays readable after leaving.
+    Enter it with `async with`, or `open` and `aclose` it, on asyncio or trio. The server has a
+    thread and an event loop of its own, so it answers whatever the caller's loop is doing. State
+    stays readable after leaving.
 
     Args:
         speed: how much faster than a real service songs are made; at 60 they take about a second.
@@ -87,6 +87,7 @@ class Sandbox(anyio.AsyncContextManagerMixin):
             faults=tuple(faults),
         )
         self._desk = Desk(world=self._world, no_credit=no_credit)
+        self._running: _Running | None = None
 
     @property
     def base_url(self) -> str:
@@ -160,24 +161,47 @@ class Sandbox(anyio.AsyncContextManagerMixin):
             server = self._make_server(lambda: on_ready and on_ready(self.base_url))
             server.run([listener])
 
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+    async def open(self) -> Self:
+        """Start the server where `async with` does not fit: a notebook, a start-up hook.
+
+        Raises:
+            RuntimeError: it is running, or did not start.
+        """
+        if self._running is not None:
+            raise RuntimeError("The sandbox is open already; `aclose` it first, or make another")
         ready = threading.Event()
         server = self._make_server(ready.set)
-        with self._listen() as listener:
-            thread = threading.Thread(
-                target=_run, args=(server, listener, ready), name="udio-async-sandbox", daemon=True
-            )
-            thread.start()
+        listener = self._listen()
+        thread = threading.Thread(
+            target=_run, args=(server, listener, ready), name="udio-async-sandbox", daemon=True
+        )
+        self._running = _Running(server=server, listener=listener, thread=thread)
+        thread.start()
+        try:
+            await _in_thread(ready.wait)
+        finally:
+            if not server.started:
+                await self.aclose()
+        if not server.started:
+            raise RuntimeError("The sandbox's server did not start; see the log")
+        return self
+
+    async def aclose(self) -> None:
+        """Stop the server; one that is stopped stays so. Any task and event loop may do it."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.server.should_exit = True
             try:
-                await _in_thread(ready.wait)
-                if not server.started:
-                    raise RuntimeError("The sandbox's server did not start; see the log")
-                yield self
-            finally:
-                server.should_exit = True
                 with anyio.CancelScope(shield=True):  # short: `join` has the deadline
-                    await _in_thread(lambda: thread.join(_STOP_WITHIN))
+                    await _in_thread(lambda: running.thread.join(_STOP_WITHIN))
+            finally:
+                running.listener.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def _make_server(self, on_started: Callable[[], object]) -> "_Server":
         config = uvicorn.Config(
@@ -227,6 +251,15 @@ def serve(
 ) -> None:
     """Run a sandbox in the foreground until SIGINT or SIGTERM; `Sandbox` tells the settings."""
     Sandbox(host=host, port=port, **settings).run(on_ready)
+
+
+@attrs.frozen(kw_only=True)
+class _Running:
+    """A server in its thread, with the socket that it listens on."""
+
+    server: "_Server"
+    listener: socket.socket
+    thread: threading.Thread
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,97 @@
+"""A client of the user's: what is his goes with each request, but for what a paid one must own."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+
+_STOCK_AGENT = "python-httpx/"
+
+
+class OwnClient:
+    """Sends through an `httpx.AsyncClient` of the user's, with all that he has set up in it.
+
+    Its headers, cookies, auth, event hooks, time-outs and transports are used. The library's own
+    are `Authorization` with the key, what it says of body and answer, that a paid request is sent
+    once and waited for by its own deadline, and that API calls follow no redirect.
+    """
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def ask(self, request: httpx.Request) -> httpx.Response:
+        """Send a request to the provider's API."""
+        self._dress(request)
+        inner = self._client.auth or httpx.Auth()
+        return await self._send(request, _WithKey(inner, once=request.extensions["fresh"]))
+
+    async def follow(self, request: httpx.Request) -> httpx.Response:
+        """Send a request to a link, which may lead anywhere: without any credentials."""
+        self._dress(request)
+        request.headers.pop("Authorization", None)
+        return await self._send(request, None)
+
+    def _dress(self, request: httpx.Request) -> None:
+        """Add what the client would have added. To do so twice changes nothing."""
+        agent = self._client.headers.get("User-Agent", "")
+        for name, value in self._client.headers.multi_items():
+            if name not in request.headers:
+                request.headers[name] = value
+        if agent and not agent.startswith(_STOCK_AGENT):
+            request.headers["User-Agent"] = agent
+        if "Cookie" not in request.headers:
+            self._client.cookies.set_cookie_header(request)
+        limits = self._client.timeout.as_dict()
+        if request.extensions["fresh"]:  # the answer of a paid request is waited for
+            limits |= {"read": None, "write": None}
+        request.extensions["timeout"] = limits
+
+    async def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
+        try:
+            response = await self._client.send(
+                request, stream=True, auth=auth, follow_redirects=False
+            )
+        except httpx.HTTPStatusError as error:  # `raise_for_status` in a hook: it is an answer
+            response = error.response
+        if response.is_closed or response.is_stream_consumed:
+            return _replayed(response)
+        return response
+
+
+class _WithKey(httpx.Auth):
+    """The client's own auth, with the provider's key over it, and a paid request sent once."""
+
+    def __init__(self, inner: httpx.Auth, *, once: bool) -> None:
+        self._inner = inner
+        self._once = once
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        key = request.headers["Authorization"]
+        steps = self._inner.async_auth_flow(request)
+        try:
+            outgoing = await anext(steps)
+            left = False
+            while not (left and self._once and outgoing is request):
+                if outgoing is request:
+                    request.headers["Authorization"] = key
+                    left = True
+                outgoing = await steps.asend((yield outgoing))
+        except StopAsyncIteration:
+            return
+        finally:
+            await steps.aclose()
+
+
+def _replayed(response: httpx.Response) -> httpx.Response:
+    """Return an answer that a hook has read, or closed, to be read by us."""
+    try:
+        content = response.content
+    except httpx.ResponseNotRead:
+        content = b""
+    headers = [
+        (name, value)
+        for name, value in response.headers.multi_items()
+        if name not in ("content-encoding", "content-length", "transfer-encoding")
+    ]
+    return httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))

@@ -1,0 +1,87 @@
+"""A journal as it stands, for whoever has no client open: a copy, as its owner holds the file."""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .._errors import JournalError
+
+_TRIES = 20
+_HEADER = 32
+"""Bytes before the first frame of SQLite's log; its salts are new each time it begins anew."""
+
+
+class Held:
+    """The journals that clients of this process hold.
+
+    None of their files may be opened here beside SQLite: to close one lets go of the lease, as the
+    locks of a file belong to the process (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, object] = {}
+        self._lock = threading.Lock()
+
+    def add(self, path: Path, owner: object) -> None:
+        """Remember the owner, unless there is another one."""
+        with self._lock:
+            self._owners.setdefault(os.path.realpath(path), owner)
+
+    def remove(self, path: Path, owner: object) -> None:
+        """Forget the owner."""
+        with self._lock:
+            if self._owners.get(os.path.realpath(path)) is owner:
+                del self._owners[os.path.realpath(path)]
+
+    def owner(self, path: Path) -> object | None:
+        """Return who holds it."""
+        return self._owners.get(os.path.realpath(path))
+
+    @contextmanager
+    def copied(self, path: Path) -> Iterator[Path]:
+        """Copy a journal that nobody here holds, also while another process writes it.
+
+        Raises:
+            JournalError: there is none, or it cannot be read.
+        """
+        with tempfile.TemporaryDirectory(prefix="udio-async-") as folder:
+            copy = Path(folder, "journal.db")
+            try:
+                with self._lock:
+                    if self.owner(path) is not None:
+                        raise JournalError(f"{path} was opened at this moment; ask again")
+                    _copy(path, copy)
+            except FileNotFoundError:
+                raise JournalError(f"there is no journal at {path}") from None
+            except OSError as error:
+                raise JournalError(f"the journal {path} cannot be read: {error}") from error
+            yield copy
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """Copy the file and then its log: what reached the file meanwhile is in the log as well."""
+    log, log_copy = (file.with_name(f"{file.name}-wal") for file in (path, copy))
+    for _ in range(_TRIES):
+        before = _head(log)
+        shutil.copyfile(path, copy)
+        log_copy.unlink(missing_ok=True)
+        if before:
+            shutil.copyfile(log, log_copy)
+        if before == _head(log_copy) == _head(log):
+            return  # it has not begun anew, which would have dropped what the file did not have yet
+    raise JournalError(f"{path} changes faster than it can be read; ask again")
+
+
+def _head(log: Path) -> bytes:
+    try:
+        with log.open("rb") as file:
+            return file.read(_HEADER)
+    except FileNotFoundError:
+        return b""
+
+
+held = Held()

@@ -1,0 +1,90 @@
+"""Words for the state of a task, whatever the provider: written in any case, with any joint."""
+
+import re
+
+ENDED_BADLY = frozenset(
+    [
+        "fail",
+        "failed",
+        "failure",
+        "error",
+        "errored",
+        "cancel",
+        "cancelled",
+        "canceled",
+        "timeout",
+        "timed_out",
+        "time_out",
+        "expired",
+        "rejected",
+        "refused",
+        "denied",
+        "aborted",
+        "blocked",
+        "moderated",
+        "terminated",
+        "stopped",
+        "killed",
+        "dead",
+        "deleted",
+        "revoked",
+        "invalid",
+        "exception",
+        "crashed",
+    ]
+)
+"""It is over, and there will be no more songs."""
+ENDED_WELL = frozenset(
+    ["success", "succeeded", "successful", "complete", "completed", "finished", "done", "ready"]
+)
+"""It is over, and the songs should be there."""
+WAITING = frozenset(
+    [
+        "new",
+        "pending",
+        "queued",
+        "queueing",
+        "queuing",
+        "in_queue",
+        "staged",
+        "starting",
+        "submitted",
+        "created",
+        "accepted",
+        "waiting",
+        "scheduled",
+        "initialized",
+        "initializing",
+        "not_started",
+    ]
+)
+"""Nothing has begun yet."""
+RUNNING = frozenset(
+    [
+        "in_progress",
+        "processing",
+        "running",
+        "retry",
+        "retrying",
+        "started",
+        "active",
+        "working",
+        "generating",
+        "generated",
+        "rendering",
+        "streaming",
+        "uploading",
+        "text",
+        "first",
+        "text_success",
+        "first_success",
+    ]
+)
+"""It is being made."""
+KNOWN = ENDED_BADLY | ENDED_WELL | WAITING | RUNNING | {""}
+"""All of them, and no word at all."""
+
+
+def plain(word: str | None) -> str:
+    """Return a word as it stands above: "Timed-Out " is "timed_out"."""
+    return re.sub(r"[\s-]+", "_", (word or "").strip().lower())
