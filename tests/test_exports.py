@@ -18,6 +18,7 @@ ROOMS = (
     "_events providers",
     "_polling _addresses _gate _audit _room _submit _download",
     "_job _batch _session callbacks _client",
+    "_public",
     "sandbox testing cli",
 )
 """The house from the ground up. A module imports only what stands before it."""

@@ -1,169 +1,46 @@
 """Generate songs by API, many at once, without paying twice."""
 
-from . import _interrupt  # first: it is about the time that the rest takes
+from . import _interrupt as _interrupt  # first: it is about the time that the rest takes
 
 # isort: split
 from typing import TYPE_CHECKING
 
-from ._audit import Audit
-from ._batch import Batch
-from ._client import Client, hand_over
-from ._download import Saved
-from ._errors import (
-    AccountError,
-    AnotherAccount,
-    AuthenticationFailed,
-    BadAnswer,
-    Blocked,
-    CallbackRejected,
-    ClientClosed,
-    DiskUnavailable,
-    DownloadFailed,
-    GenerationFailed,
-    InsufficientCredits,
-    InvalidRequest,
-    JournalError,
-    LinkExpired,
-    ModerationFailed,
-    NetworkUnusable,
-    NotAudio,
-    NotServedYet,
-    PermissionDenied,
-    ProviderUnavailable,
-    RateLimited,
-    RequestError,
-    RequestRefused,
-    SpendLimitReached,
-    SubmitInDoubt,
-    Truncated,
-    UdioError,
-    Unreachable,
-    UnsupportedOption,
-    UpstreamFailed,
-    WaitExpired,
-)
-from ._events import Event
-from ._http import ApiKey
-from ._http import installed_version as _installed_version
-from ._job import Job
-from ._polling import PollPolicy
-from ._records import (
-    CallbackAddress,
-    CallbackNews,
-    Credits,
-    Failure,
-    FailureKind,
-    Outcome,
-    Song,
-    SongRequest,
-    Stage,
-    Task,
-)
-from .callbacks import Callbacks
-from .journal import Entry as JournalEntry
-from .journal import Journal, MemoryJournal, SqliteJournal
-from .journal import State as JournalState
-from .providers import (
-    Apiframe,
-    ApiframeOptions,
-    Provider,
-    Traits,
-    UdioApiOptions,
-    UdioApiV1,
-    UdioApiV2,
-    provider_named,
-    request_of,
-)
-
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from ._public import *  # noqa: F403  # it lists them
+    from ._public import __all__ as __all__
 
     __version__: str
 
-__all__ = [
-    "AccountError",
-    "AnotherAccount",
-    "ApiKey",
-    "Apiframe",
-    "ApiframeOptions",
-    "Audit",
-    "AuthenticationFailed",
-    "BadAnswer",
-    "Batch",
-    "Blocked",
-    "CallbackAddress",
-    "CallbackNews",
-    "CallbackRejected",
-    "Callbacks",
-    "Client",
-    "ClientClosed",
-    "Credits",
-    "DiskUnavailable",
-    "DownloadFailed",
-    "Event",
-    "Failure",
-    "FailureKind",
-    "GenerationFailed",
-    "InsufficientCredits",
-    "InvalidRequest",
-    "Job",
-    "Journal",
-    "JournalEntry",
-    "JournalError",
-    "JournalState",
-    "LinkExpired",
-    "MemoryJournal",
-    "ModerationFailed",
-    "NetworkUnusable",
-    "NotAudio",
-    "NotServedYet",
-    "Outcome",
-    "PermissionDenied",
-    "PollPolicy",
-    "Provider",
-    "ProviderUnavailable",
-    "RateLimited",
-    "RequestError",
-    "RequestRefused",
-    "Sandbox",
-    "Saved",
-    "Song",
-    "SongRequest",
-    "SpendLimitReached",
-    "SqliteJournal",
-    "Stage",
-    "SubmitInDoubt",
-    "Task",
-    "Traits",
-    "Truncated",
-    "UdioApiOptions",
-    "UdioApiV1",
-    "UdioApiV2",
-    "UdioError",
-    "Unreachable",
-    "UnsupportedOption",
-    "UpstreamFailed",
-    "WaitExpired",
-    "hand_over",
-    "provider_named",
-    "request_of",
-]
-
 
 def __getattr__(name: str) -> object:
-    """Import the sandbox when somebody asks for it: it needs the extra `sandbox`."""
+    """Load the public names when somebody asks for one: `udio-async --help` does without."""
     if name == "Sandbox":
-        from .sandbox import Sandbox  # noqa: PLC0415  # Starlette is no core dependency
+        from .sandbox import Sandbox  # noqa: PLC0415  # it needs the extra `sandbox`
 
         return Sandbox
     if name == "__version__":
-        return _installed_version()
+        from ._http import installed_version  # noqa: PLC0415  # see above
+
+        return installed_version()
+    if name == "__all__" or not name.startswith("_"):
+        loaded = _load()
+        if name in loaded:
+            return loaded[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """List the sandbox too, before anybody has asked for it."""
-    return sorted({*globals(), *__all__, "__version__"})
+    """List the public names, before anybody has asked for one."""
+    _load()
+    return sorted({*globals(), "Sandbox", "__version__"})
 
 
-_interrupt.end()
+def _load() -> dict[str, object]:
+    """Put the public names where they belong, and return them all."""
+    from . import _public  # noqa: PLC0415  # see above
+
+    loaded = {name: vars(_public)[name] for name in _public.__all__ if name != "Sandbox"}
+    loaded["__all__"] = _public.__all__
+    globals().update(loaded)
+    _interrupt.end()
+    return loaded

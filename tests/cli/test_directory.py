@@ -323,7 +323,7 @@ def test_songs_of_a_read_only_folder_can_be_verified(
     shut: tuple[Path, Callable[..., Ended]],
 ) -> None:
     songs, run = shut
-    assert run("verify", songs).out == "2 songs ok, 0 not.\n"
+    assert run("verify", songs, "--text").out == "2 songs ok, 0 not.\n"
 
 
 @pytest.mark.parametrize("command", ["doubts", "audit", "resolve", "resume"])

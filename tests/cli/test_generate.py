@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from udio_async.cli._text import amount, as_typed
-from udio_async.sandbox import Sandbox
+from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import SPEED, Bench, Ended, run_cli
 
@@ -32,6 +32,78 @@ def test_every_option_reaches_the_provider(bench: Bench, tmp_path: Path) -> None
         "model": "chirp-v5",
         "gender": "female",
     }
+
+
+def test_the_options_of_udioapi(bench: Bench, call_cli: Callable[..., Ended]) -> None:
+    """Weights have flags, and so has the callback; both are options of the provider."""
+    weights = (
+        "--style-weight",
+        "0.5",
+        "--weirdness-constraint",
+        "1",
+        "--option",
+        "audio-weight=0.25",
+    )
+    callback = ("--callback-url", "https://songs.example.org/hook")
+    ended = call_cli("generate", "x", "--provider", "udioapi-v1", *weights, *callback, *bench.at)
+    assert ended.code == 0, ended.err
+    body = bench.sandbox.ledger[-1].request
+    assert body["callback_url"] == "https://songs.example.org/hook"
+    names = ("style_weight", "weirdness_constraint", "audio_weight")
+    assert [body[name] for name in names] == [0.5, 1.0, 0.25]
+
+
+def test_the_options_of_apiframe(bench: Bench, call_cli: Callable[..., Ended]) -> None:
+    """Each is read as its type: a number, a switch, or text as it is."""
+    pairs = ("clarity_strength=0.5", "bypass-prompt-optimization=true", "webhook_secret=1=2")
+    options = [word for pair in pairs for word in ("--option", pair)]
+    callback = ("--callback-url", "https://songs.example.org/hook")
+    ended = call_cli("generate", "x", "--provider", "apiframe", *options, *callback, *bench.at)
+    assert ended.code == 0, ended.err
+    body = bench.sandbox.ledger[-1].request
+    assert (body["clarity_strength"], body["bypass_prompt_optimization"]) == (0.5, True)
+    assert body["webhook_url"] == "https://songs.example.org/hook"
+    assert body["webhook_secret"] == "1=2"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--option", "prompt"), "--option 'prompt' is no NAME=VALUE; give one such as"),
+        (("--option", "=1"), "--option '=1' is no NAME=VALUE"),
+        (("--option", "claritystrength=1"), "did you mean clarity_strength?); known: bypass_"),
+        (("--option", "clarity_strength=high"), "clarity_strength is 'high'; give a number such"),
+        (("--option", "clarity_strength=7"), "clarity_strength is 7.0; give a number from 0 to 1"),
+        (("--option", "bypass_prompt_optimization=2"), "is '2'; give true or false"),
+        (("--style-weight", "0.5"), "options of apiframe: unknown 'style_weight'"),
+        (("--option", "webhook_url=x", "--callback-url", "y"), "webhook_url is given twice"),
+        (
+            ("--callback-url", "songs.example.org"),
+            "callback address 'songs.example.org' names no host",
+        ),
+    ],
+)
+def test_an_option_that_cannot_be_sent(
+    words: tuple[str, ...], told: str, bench: Bench, call_cli: Callable[..., Ended]
+) -> None:
+    """It names the option, what it was and what it may be; nothing is sent."""
+    ended = call_cli("generate", "x", "--provider", "apiframe", *words, *bench.at)
+    assert (ended.code, ended.out, bench.charged) == (2, "", [])
+    assert told in ended.err
+
+
+def test_why_it_is_tried_again(
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]], call_cli: Callable[..., Ended]
+) -> None:
+    """The reason stands in the first line that says so, and is told once."""
+    with run_sandbox(faults=[Fault("rate_limited", times=1)]) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", SPEED)
+        ended = call_cli("generate", "Rain", *at)
+    assert ended.code == 0, ended.err
+    told = [line for line in ended.err.splitlines() if "trying again" in line]
+    assert len(told) == 1
+    assert told[0].startswith("udioapi-v2 is busy or away, trying again: ")
+    assert "answered 429" in told[0]
 
 
 def test_a_failed_generation(bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path) -> None:
@@ -84,12 +156,12 @@ def test_credits_are_written_out(
     path.write_text("one\ntwo\n")
     with run_sandbox(credits=1_234_567) as sandbox:
         at = ("--base-url", sandbox.base_url, "--speed", SPEED)
-        assert "1,234,567 credits left" in call_cli("credits", *at).out
+        assert "1,234,567 credits left" in call_cli("credits", "--text", *at).out
         limits = ("--price", "1234567.5", "--max-credits", "2500000")
         planned = call_cli("batch", path, "--out", tmp_path, *at, *limits)
         assert "2 to submit, about 2,469,135 credits" in planned.err
         assert "about 2,469,135\n" in planned.err
-        audit = call_cli("audit", tmp_path, *at, "--price", "1234567.5")
+        audit = call_cli("audit", tmp_path, "--text", *at, "--price", "1234567.5")
         assert "1,234,567.5 a request, so 2,469,135 credits expected" in audit.out
         assert "2,469,115 credits less" in audit.out
 

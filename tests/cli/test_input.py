@@ -2,6 +2,7 @@
 
 import io
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from udio_async import Apiframe, SongRequest, UdioApiOptions
 from udio_async.cli._failures import BadInput
 from udio_async.cli._input import read_entries
 from udio_async.cli._lines import LINE_BYTES
-from udio_async.cli._plain import normalised
 from udio_async.cli._preview import Preview
+from udio_async.journal.keys import normalised
 
 from .conftest import Bench, Ended, run_cli
 from .reading import asked, problems, read, refused
@@ -361,3 +362,31 @@ def test_lyrics_are_read_as_carefully(
     alone = call_cli("generate", "Rain", "--encoding", "cp1252", *bench.at)
     assert (alone.code, len(bench.charged)) == (2, 2)
     assert "--encoding goes with --lyrics only" in alone.err
+
+
+IDEAS = "Köln im Regen\nsun\n\nà la vie, où\n"
+HABITS = {
+    "LF": IDEAS.encode(),
+    "CRLF": IDEAS.replace("\n", "\r\n").encode(),
+    "CR": IDEAS.replace("\n", "\r").encode(),
+    "a mark": IDEAS.replace("\n", "\r\n").encode("utf-8-sig"),
+    "blanks": IDEAS.replace("\n", " \t\n").rstrip("\n").encode() + b"\n\n\n",
+    "letters in parts": unicodedata.normalize("NFD", IDEAS).encode(),
+}
+
+
+def test_ideas_saved_by_six_programs_are_paid_for_once(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Each run finds what the one before has made: one key, one charge for each idea."""
+    file = tmp_path / "ideas.txt"
+    keys = set()
+    for content in HABITS.values():
+        file.write_bytes(content)
+        ended = call_cli("batch", file, "--out", tmp_path / "songs", *bench.at)
+        assert ended.code == 0, ended.err
+        keys.add(tuple(sorted({line["job"] for line in ended.lines})))
+    assert len(keys) == 1
+    assert len(bench.charged) == 3
+    jobs = call_cli("jobs", tmp_path / "songs", "--json", *bench.at).lines
+    assert tuple(sorted(job["key"] for job in jobs)) == keys.pop()

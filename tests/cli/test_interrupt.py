@@ -165,6 +165,7 @@ def test_a_program_of_another_name_keeps_its_interrupts(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
         "import signal, udio_async\n"
+        "udio_async.Client\n"
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
     )
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(name="httpx"))
@@ -375,3 +376,15 @@ def test_no_terminal_gets_no_control_sequences(
     ended = call_cli("generate", "A \x1b[31mred\x1b[0m song", *bench.at)
     assert ended.code == 0
     assert "\x1b" not in ended.out + ended.err
+
+
+def test_a_script_of_our_name_keeps_its_interrupts(tmp_path: Path) -> None:
+    """One that is called like the command, and uses the library itself, is left alone as well."""
+    path = tmp_path / "udio-async"
+    path.write_text(
+        "import signal, udio_async\n"
+        "udio_async.Client\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+    )
+    child = subprocess.run([sys.executable, str(path)], env=environment(), timeout=30, check=False)
+    assert child.returncode == 0

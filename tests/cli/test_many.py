@@ -19,7 +19,7 @@ from urllib.parse import quote
 import attrs
 import pytest
 
-from udio_async import Stage, Task
+from udio_async import Client, Saved, Stage, Task
 from udio_async._events import Event
 from udio_async.cli._manifest import Manifest, read_manifest
 from udio_async.cli._plan import Plan
@@ -402,3 +402,34 @@ def test_on_a_terminal_it_asks_before_it_spends(answer: bytes, code: int, tmp_pa
     assert b"1 request: 1 to submit, about 10 credits" in shown
     assert b"nothing was sent" in shown
     assert not list((tmp_path / "songs").iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_what_cannot_be_kept_is_not_bought(
+    number: int,
+    bench: Bench,
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A first song that the disk does not take is the last reason to pay; with room it goes on."""
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"idea {place}\n" for place in range(20)))
+    command = ("batch", path, "--out", tmp_path, "--max-active", 2, *bench.at)
+
+    async def full(*_: object, **__: object) -> list[Saved]:
+        raise OSError(number, "no more", "a song.mp3")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "download", full)
+        ended = call_cli(*command)
+    assert ended.code == 1
+    assert re.search(
+        r"error: a song\.mp3: no more; so \d+ requests not submitted: make room", (ended.err)
+    )
+    assert "to continue:" in ended.err
+    assert len(bench.charged) < 15
+    again = call_cli(*command)
+    assert again.code == 0, again.err
+    assert len(bench.charged) == 20
+    assert len(list(tmp_path.glob("*.mp3"))) == 40

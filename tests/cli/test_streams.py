@@ -87,8 +87,9 @@ COMMANDS = {
     "version": ("--version",),
     "generate": ("generate", "Rain", "{at}"),
     "resume": ("resume", "{songs}", "{at}"),
-    "doubts": ("doubts", "{songs}", "{at}"),
+    "doubts": ("doubts", "{songs}", "--text", "{at}"),
     "doubts as json": ("doubts", "{songs}", "--json", "{at}"),
+    "jobs": ("jobs", "{songs}", "{at}"),
     "credits": ("credits", "{at}"),
     "gallery": ("gallery", "{songs}"),
     "report": ("report", "{songs}"),
@@ -139,7 +140,7 @@ def test_a_reader_that_has_left_is_no_error_of_any_command(songs: Path, bench: B
     reader, writer = os.pipe()
     os.close(reader)
     child = subprocess.run(
-        [*COMMAND, "doubts", str(songs), *bench.at],
+        [*COMMAND, "doubts", str(songs), "--text", *bench.at],
         stdout=writer,
         stderr=subprocess.PIPE,
         env=environment(),

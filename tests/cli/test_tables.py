@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from udio_async import SongRequest
 from udio_async.cli._failures import BadInput
-from udio_async.cli._plain import normalised
+from udio_async.journal.keys import normalised
 
 from .reading import asked, problems, read
 

@@ -1,5 +1,6 @@
 """Help, wrong usage, and the sandbox as a server."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_no_command(capfd: pytest.CaptureFixture[str]) -> None:
         (["credits", "--provider", "sunno"], "'udioapi-v1', 'udioapi-v2', 'apiframe', 'sandbox'"),
         (["credits", "--legacy"], "--legacy goes with --provider udioapi-v1 only"),
         (["credits", "--provider", "sandbox", "--base-url", "http://x"], "a sandbox of its own"),
-        (["credits", "--base-url", "x"], "base_url 'x'"),
+        (["credits", "--base-url", "x"], "--base-url 'x'"),
         (["generate"], "neither description nor lyrics"),
         (["generate", "--lyrics", "/nowhere"], "No such file"),
         (["batch", "/nowhere", "--out", "x"], "No such file"),
@@ -245,3 +246,16 @@ def test_sandbox_serves_until_interrupted(start_cli: Callable[..., Child], tmp_p
     server.interrupt()
     ended = server.end()
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_the_help_loads_little() -> None:
+    """It is shown while a user waits: without the library, its loop and its HTTP."""
+    program = (
+        "import sys; from udio_async.cli import main; code = main(['--help']); "
+        "print(*({'httpx', 'anyio', 'cattrs', 'rich', 'jinja2'} & sys.modules.keys())); "
+        "sys.exit(code)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert child.stdout.splitlines()[-1] == ""

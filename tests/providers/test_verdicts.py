@@ -19,6 +19,7 @@ from udio_async._errors import (
     ProviderUnavailable,
     RateLimited,
     RequestError,
+    RequestRefused,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -26,7 +27,7 @@ from udio_async._errors import (
 from udio_async._http import Account, ApiKey, Call, Reply
 from udio_async._records import SongRequest, Task
 from udio_async.providers import PROVIDERS, apiframe, udioapi, udioapi_feed
-from udio_async.providers.replies import find_id, message_in
+from udio_async.providers.replies import find_id, message_in, song_ids
 from udio_async.providers.rules import BEFORE_RULES, LOOK_RULES, SHARED_RULES, Rule
 from udio_async.providers.verdicts import accepted_id, judge, read_look, send_submit
 from udio_async.testing import RecordedHttp
@@ -226,6 +227,40 @@ def test_doubt_names_its_evidence() -> None:
         accepted_id(attrs.evolve(reply(502, HTML * 9), cut="too long"), SHARED_RULES, provider="p")
     assert caught.value.evidence.startswith("HTTP 502, answer cut (too long): <html>")
     assert len(caught.value.evidence) < 140
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code": 200, "data": [{"id": "song-1"}, {"id": "song-2"}]}',
+        b'{"data": {"response_data": [{"id": "song-1"}, {"id": "song-2", "title": "x"}]}}',
+    ],
+)
+def test_a_doubt_names_the_songs_of_its_answer(body: bytes) -> None:
+    """There is no task's id, but with those of its songs the owner can find it."""
+    with pytest.raises(SubmitInDoubt) as caught:
+        accepted_id(reply(200, body), SHARED_RULES, provider="p")
+    assert caught.value.evidence.endswith("; it names the songs song-1, song-2")
+
+
+def test_a_search_for_songs_ends() -> None:
+    """A deep and wide answer is not looked through, and holds nothing up."""
+    wide: object = [1] * 1000
+    for _ in range(900):
+        wide = [wide] * 2
+    assert song_ids(wide) == []
+    assert song_ids([{"id": str(number)} for number in range(99)]) == ["0", "1", "2", "3"]
+
+
+def test_a_redirect_names_its_target() -> None:
+    """It is not followed, and the address may be the one that was meant."""
+    moved = reply(302, b"", location="https://api.example.org/v2?token=secret")
+    with pytest.raises(RequestRefused) as caught:
+        accepted_id(moved, SHARED_RULES, provider="p")
+    assert "answered 302: it leads to https://api.example.org/v2. " in str(caught.value)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(BadAnswer, match=r"it leads to https://api\.example\.org/v2$"):
+        read_look(moved, provider="p")
 
 
 def test_the_wait_that_was_asked_for_is_told() -> None:

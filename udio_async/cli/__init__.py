@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     of a signal, so 130 for Ctrl-C: interrupted.
     """
     try:
+        _interrupt.end()
         with usable_streams():  # before anything is opened
             return _run_command(argv)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from .._errors import UdioError
 from ._failures import BadInput
 from ._opened import open_client
 from ._question import ask
+from ._remedies import explain
 from ._service import Service
 from ._text import amount, counted
 
@@ -24,7 +25,7 @@ def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) 
     try:
         found = ask(partial(_ask, service, journal), backend=backend)
     except UdioError as error:
-        raise BadInput(f"nothing to compare with: {error}") from error
+        raise BadInput(f"nothing to compare with: {explain(error)}") from error
     if found is None:
         raise BadInput("the counter was not noted when the journal was begun; nothing to compare")
     click.echo(_as_json(found) if as_json else _as_text(found))

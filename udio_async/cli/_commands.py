@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 
 from .. import _interrupt
-from ._names import DEMO_SPEED, SANDBOX_CREDITS, SANDBOX_PORT, SANDBOX_SPEED
+from ._names import DEMO_SPEED, SANDBOX_CREDITS, SANDBOX_PORT, SANDBOX_SPEED, STATES
 from ._numbers import COUNT, CREDITS, PORT, SPEED, WHOLE
 from ._options import (
     DIRECTORY,
@@ -19,7 +19,7 @@ from ._options import (
     journal_of_batch,
     journal_option,
     journal_that_exists,
-    json_only_option,
+    json_option,
     limit_options,
     many_options,
     price_option,
@@ -80,9 +80,9 @@ def cli() -> None:
     Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. What was asked for goes to
     stdout, progress and errors to stderr.
 
-    In a script give --json where there is one: then stdout gets JSON, an object on each line, and
-    nothing else. Without it there is text for people; but songs are JSON also wherever stdout is
-    no terminal.
+    Where stdout is no terminal, as in a pipe, it gets JSON, an object on each line, and nothing
+    else; on a terminal it gets text for people. --json and --text say so for any command that
+    lists or tells something.
 
     Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted by Ctrl-C
     or by a no, 143 by SIGTERM, 129 by a terminal that went away, 141 nobody reads stdout any more.
@@ -102,19 +102,44 @@ def cli() -> None:
 @click.option("--instrumental", is_flag=True, help="Without singing.")
 @click.option("--model", help="As the provider spells it.")
 @click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
+@click.option("--style-weight", metavar="0..1", help="How strictly to keep to the style.")
+@click.option("--weirdness-constraint", metavar="0..1", help="How far to stray.")
+@click.option("--audio-weight", metavar="0..1", help="Balance of the audio features.")
+@click.option("--callback-url", metavar="URL", help="Where the provider reports to as well.")
+@click.option(
+    "--option",
+    "pairs",
+    multiple=True,
+    type=TEXT,
+    metavar="NAME=VALUE",
+    help="What only this provider knows, such as clarity_strength=0.5; may be repeated.",
+)
 @with_options(*limit_options, *service_options, *view_options)
 def generate(
-    *, out: Path | None, lyrics: BinaryIO | None, encoding: str | None, **options: Any
+    *,
+    out: Path | None,
+    lyrics: BinaryIO | None,
+    encoding: str | None,
+    pairs: tuple[str, ...],
+    **options: Any,
 ) -> int:
     """Make the songs of one request. TEXT says what they are about."""
     from ._input import read_text
     from ._make import make_one
+    from ._named import read_named
 
     service, view, terms = take_service(options), take_view(options), take_terms(options, None)
     if encoding is not None and lyrics is None:
         raise click.UsageError("--encoding goes with --lyrics only")
     words = None if lyrics is None else read_text(lyrics, lyrics.name, encoding)
-    return make_one({**options, "lyrics": words}, service, out, view, terms)
+    flags = {name: options.pop(name) for name in _FLAGS}
+    named = read_named(pairs, flags, service.provider())
+    values = {**options, "lyrics": words, "options": named or None}
+    return make_one(values, service, out, view, terms)
+
+
+_FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url")
+"""Options of providers that have a flag of their own."""
 
 
 @cli.command()
@@ -136,6 +161,16 @@ def generate(
     help="What FILE holds.  [default: by its ending, or by what is in it]",
 )
 @encoding_option
+@click.option(
+    "--rest",
+    is_flag=True,
+    help="If the journal was lost: submit only requests of which nothing in DIR tells.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="If the journal was lost: submit all that it does not know, and pay again.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
 @with_options(tags_option, *many_options, *service_options, *view_options)
 def batch(
@@ -209,8 +244,96 @@ def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only jobs in this state; may be given more than once.",
+)
 @journal_option
-@with_options(*service_options, json_only_option, backend_option)
+@with_options(*service_options, json_option, backend_option)
+def jobs(
+    *,
+    directory: Path,
+    states: tuple[str, ...],
+    journal: Path | None,
+    as_json: bool,
+    backend: str,
+    **options: Any,
+) -> None:
+    """List what the journal in DIR remembers: each request, its state, key and task.
+
+    \b
+    planned    kept for `resume`, and not submitted yet
+    sending    on its way to the provider
+    accepted   paid for, and being made
+    refused    the provider took nothing
+    not_sent   nothing left this machine
+    in_doubt   it may have been taken: see `doubts`
+    ready      made, and its songs are not saved yet
+    delivered  made, and its songs are saved
+    failed     accepted, and then not made
+    abandoned  a doubt that you have let go
+    forgotten  taken back by `forget`
+    """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
+    from ..journal import State
+    from ._jobs import show_jobs
+
+    path = journal_that_exists(directory, journal)
+    wanted = [State(state) for state in states or STATES]
+    show_jobs(take_service(options), path, wanted, as_json=as_json, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.argument("keys", type=TEXT, metavar="KEY...", nargs=-1, required=True)
+@journal_option
+@with_options(*service_options, backend_option)
+def forget(
+    *,
+    directory: Path,
+    keys: tuple[str, ...],
+    journal: Path | None,
+    backend: str,
+    **options: Any,
+) -> None:
+    """Take back requests for which nothing was taken: `resume` never submits them.
+
+    `jobs` shows the keys. A batch whose file asks for it again submits it all the same. What was
+    taken, or may have been, cannot be taken back; exit code 2 says that such were among them.
+    """
+    from ._hints import hints_for_journal
+    from ._jobs import forget_jobs
+
+    path = journal_that_exists(directory, journal)
+    hints = hints_for_journal(directory)
+    forget_jobs(take_service(options), path, keys, hints, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@click.option("--yes", "-y", is_flag=True, help="Say so, and do not ask.")
+@journal_option
+@with_options(*service_options, backend_option)
+def rekey(
+    *, directory: Path, yes: bool, journal: Path | None, backend: str, **options: Any
+) -> None:
+    """Say that today's API key is one of the account that the journal in DIR was made with.
+
+    A journal refuses the key of another account, which would find none of its songs. Where the
+    provider shows its songs to a new key, it goes on by itself; else say so here, once.
+    """
+    from ._rekey import rekey as give
+
+    path = journal_that_exists(directory, journal)
+    give(take_service(options), path, yes=yes, backend=backend)
+
+
+@cli.command()
+@click.argument("directory", type=DIRECTORY, metavar="DIR")
+@journal_option
+@with_options(*service_options, json_option, backend_option)
 def doubts(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> None:
@@ -254,7 +377,7 @@ def resolve(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(price_option, *service_options, json_only_option, backend_option)
+@with_options(price_option, *service_options, json_option, backend_option)
 def audit(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> int:
@@ -297,7 +420,7 @@ def report(*, directory: Path) -> None:
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@json_only_option
+@json_option
 def verify(*, directory: Path, as_json: bool) -> int:
     """Compare the songs in DIR with what was saved: size and SHA-256.
 
@@ -311,7 +434,7 @@ def verify(*, directory: Path, as_json: bool) -> int:
 
 
 @cli.command()
-@with_options(*service_options, json_only_option, backend_option)
+@with_options(*service_options, json_option, backend_option)
 def credits(*, as_json: bool, backend: str, **options: Any) -> None:  # noqa: A001 - the command's name
     """Show what the account has left."""
     from ._credits import show_credits

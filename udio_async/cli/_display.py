@@ -35,6 +35,7 @@ class Display:
         self._progress = progress
         self._quiet = quiet
         self._last_error = ""
+        self._last_wait = ""
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +73,12 @@ class Display:
         """Tell something that nobody has to know."""
         if not self._quiet:
             self.say(message)
+
+    def trying_again(self, why: str) -> None:
+        """Tell at once why nothing moves, and another time only if it is for another reason."""
+        if why and why != self._last_wait:
+            self._last_wait = why
+            self.note(why)
 
     def say(self, line: str) -> None:
         """Write a line to stderr, whatever the options."""
@@ -113,6 +120,9 @@ class LiveDisplay(Display):
     def tick(self) -> None:
         if self._live is not None:
             self._live.refresh()
+
+    def trying_again(self, why: str) -> None:
+        """Leave it to the rows, which say it as long as it lasts."""
 
     @contextmanager
     def aside(self) -> Generator[None]:

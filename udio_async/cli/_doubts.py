@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,14 @@ import click
 
 from .._errors import InvalidRequest
 from ..journal import Entry
-from ..providers import Provider
+from ._entries import asked_for, hidden_options, shown_request, when
 from ._failures import BadInput
 from ._hints import Hints
 from ._opened import open_client
 from ._question import ask
+from ._remedies import explain
 from ._service import Service
 from ._text import counted, one_line
-
-_SHORT = 60
-_NAMES = ("title", "description", "lyrics", "style")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +42,7 @@ def show_doubts(
     service: Service, journal: Path, hints: Hints, *, as_json: bool, backend: str
 ) -> None:
     """Print every doubt to stdout, oldest first."""
-    hidden = _hidden_options(service.provider())
+    hidden = hidden_options(service.provider())
     doubts = ask(partial(_read, service, journal), backend=backend)
     if as_json:
         for doubt in doubts:
@@ -79,26 +76,17 @@ async def _settle(service: Service, journal: Path, key: str, answer: Answer) -> 
         try:
             await client.resolve(key, **attrs.asdict(answer))
         except InvalidRequest as error:
-            raise BadInput(str(error)) from error
-
-
-def _hidden_options(provider: Provider) -> frozenset[str]:
-    """Return the options that are nobody else's business, such as the secret of a webhook."""
-    fields = attrs.fields(provider.traits.options)
-    return frozenset(field.name for field in fields if not field.repr)
+            raise BadInput(explain(error)) from error
 
 
 def _as_values(doubt: Entry, hints: Hints, hidden: frozenset[str]) -> dict[str, Any]:
-    request = dict(doubt.request)
-    if "options" in request:
-        options = request["options"].items()
-        request["options"] = {name: value for name, value in options if name not in hidden}
     return {
         "key": doubt.key,
         "provider": doubt.provider,
-        "request": request,
-        "submitted_at": _when(doubt).isoformat(timespec="seconds"),
+        "request": shown_request(doubt, hidden),
+        "submitted_at": when(doubt).isoformat(timespec="seconds"),
         "evidence": doubt.evidence,
+        "songs": [song.id for song in doubt.songs],
         "commands": {name: hints.resolve(doubt.key, *answer) for name, answer in _ANSWERS.items()},
     }
 
@@ -113,9 +101,9 @@ _ANSWERS = {
 def _as_text(doubt: Entry, hints: Hints) -> str:
     return f"""\
 {shlex.quote(doubt.key)}
-  asked  {_asked(doubt)}
-  when   {_when(doubt):%Y-%m-%d %H:%M:%S}
-  seen   {one_line(doubt.evidence)}
+  asked  {asked_for(doubt)}
+  when   {when(doubt):%Y-%m-%d %H:%M:%S}
+  seen   {one_line(doubt.evidence)}{_songs(doubt)}
   Look for it in your account at {doubt.provider}. It is there, with an ID:
     {hints.resolve(doubt.key, *_ANSWERS["task_id"])}
   It is not there, so pay for it again:
@@ -125,14 +113,7 @@ def _as_text(doubt: Entry, hints: Hints) -> str:
 """
 
 
-def _asked(doubt: Entry) -> str:
-    """Say what was asked for, in one line of a terminal."""
-    words = one_line(
-        ", ".join(str(doubt.request[name]) for name in _NAMES if name in doubt.request)
-    )
-    return words if len(words) <= _SHORT else f"{words[: _SHORT - 1]}…"
-
-
-def _when(doubt: Entry) -> datetime:
-    """Return when it was submitted, in local time."""
-    return datetime.fromtimestamp(doubt.submitted_at).astimezone()
+def _songs(doubt: Entry) -> str:
+    """Name the songs that a callback has told of: with their ids the task can be found."""
+    names = ", ".join(one_line(song.id) for song in doubt.songs)
+    return f"\n  songs  {names}" if names else ""

@@ -3,8 +3,8 @@
 import click
 
 from .._errors import UdioError
-from ._stop import tell_lost
-from ._streams import StdoutLost
+from ._remedies import explain
+from ._streams import StdoutLost, tell_lost
 from ._text import as_utf8, one_line
 
 
@@ -28,7 +28,7 @@ def tell(error: click.ClickException | click.Abort | UdioError | OSError) -> int
         say(error.format_message())
         return error.exit_code
     if isinstance(error, UdioError):
-        say(f"error: {one_line(error)}")
+        say(f"error: {one_line(explain(error))}")
         return 1
     if isinstance(error, OSError):
         say(f"error: {one_line(reason_of(error))}")
@@ -45,7 +45,9 @@ def warn(line: str) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what went wrong with a file, and with which one."""
+    """Return what went wrong, for a shell; with a file, also with which one."""
+    if isinstance(error, UdioError):
+        return explain(error)
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

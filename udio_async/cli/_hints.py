@@ -10,7 +10,7 @@ import attrs
 import click
 from click.core import ParameterSource
 
-from .._errors import SubmitInDoubt, UdioError, WaitExpired
+from .._errors import SubmitInDoubt, UdioError
 from ._text import as_typed
 
 _NAME = "udio-async"
@@ -42,18 +42,31 @@ class Hints:
     """What leads to the same journal."""
 
     @property
+    def jobs(self) -> str:
+        """Lists all jobs."""
+        return self._about("jobs")
+
+    @property
     def doubts(self) -> str:
         """Lists the doubts."""
-        return _line("doubts", _as_argument(self.directory), *self.options)
+        return self._about("doubts")
 
     @property
     def resume(self) -> str:
         """Continues whatever is unfinished."""
-        return _line("resume", _as_argument(self.directory), *self.options)
+        return self._about("resume")
+
+    @property
+    def rekey(self) -> str:
+        """Says that today's API key is one of the journal's account."""
+        return self._about("rekey")
 
     def resolve(self, key: str, *answer: str) -> str:
         """Ends the doubt about a job, once an answer is added."""
         return _line("resolve", _as_argument(self.directory), key, *self.options, *answer)
+
+    def _about(self, command: str) -> str:
+        return _line(command, _as_argument(self.directory), *self.options)
 
 
 def gallery_of(directory: Path) -> str:
@@ -78,19 +91,17 @@ def hints_for_journal(directory: Path) -> Hints:
     return Hints(again=again, directory=directory, options=_given(context, _SAME_JOURNAL))
 
 
-def explain(error: UdioError, hints: Hints | None) -> str:
-    """Return an error's words, with the command that helps where there is one."""
-    if hints is None:
-        return str(error)
-    if is_open_doubt(error) and error.job_key:
-        return (
-            f"{error.provider} may have taken this request: {error.evidence}; look at your "
-            f"account, then end the doubt with `{hints.resolve(error.job_key)}` and one of "
-            "--task-id ID, --resubmit, --abandon"
-        )
-    if isinstance(error, WaitExpired):
-        return f"{error}; to wait for it again: {hints.again}"
-    return str(error)
+def current_hints() -> Hints | None:
+    """Return the hints of the command that is running, if it is about a journal."""
+    context = click.get_current_context(silent=True)
+    if context is None or "journal" not in context.params or context.params.get("no_journal"):
+        return None
+    return hints_for_journal(context.params.get("directory") or context.params["out"])
+
+
+def placeholders() -> Hints:
+    """Return hints that say DIR, for what is told when no journal is known."""
+    return Hints(again=_line("resume", "DIR"), directory=Path("DIR"), options=())
 
 
 def is_open_doubt(error: UdioError) -> TypeGuard[SubmitInDoubt]:

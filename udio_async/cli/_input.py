@@ -8,16 +8,16 @@ import attrs
 
 from .._errors import UdioError
 from .._records import ProviderOptions, SongRequest
+from ..journal.keys import is_of_batch, normalised
 from ..providers import Provider
 from ._csv import read_csv
 from ._encoding import UTF8, choose_encoding
-from ._failures import BadInput
+from ._failures import BadInput, reason_of
 from ._formats import choose_format, is_workbook
 from ._lines import MARK, Source, Unreadable, iter_lines, iter_text, refuse_long
-from ._plain import normalised
 from ._preview import PREVIEWED, Preview
 from ._rows import Findings, Format, Rows, read_ideas, read_json, read_json_lines
-from ._text import counted, one_line
+from ._text import counted, one_line, shortened
 from ._workbook import read_workbook
 
 _SHOWN = 20
@@ -39,6 +39,21 @@ class Entry:
 
     request: SongRequest
     line: int | None = None
+    job: str = ""
+    """Its name in the journal: the same request has the same one in each run."""
+
+    @property
+    def asked(self) -> str | None:
+        """What it asks for, in a few words."""
+        asked = self.request.title or self.request.description or self.request.lyrics
+        return shortened(asked) if asked else None
+
+    @property
+    def key(self) -> str | None:
+        """What it is called where it comes from; without such a place, in the journal."""
+        key = self.request.key
+        named_by_us = self.line is not None and key is not None and is_of_batch(key)
+        return None if named_by_us and key == self.job else key
 
 
 @attrs.frozen
@@ -125,10 +140,10 @@ class _Problems:
     number: int = 0
     shown: list[str] = attrs.field(factory=list)
 
-    def add(self, place: str, error: object) -> None:
+    def add(self, place: str, error: Exception) -> None:
         self.number += 1
         if self.number <= _SHOWN:
-            self.shown.append(f"{place} {one_line(error)}")
+            self.shown.append(f"{place} {one_line(reason_of(error))}")
 
     def end(self, name: str) -> None:
         """Tell them.

@@ -9,17 +9,20 @@ from ..journal import State
 from ._found import is_here
 from ._input import Entry
 from ._manifest import Manifest
+from ._memories import Known
 
 _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, State.FORGOTTEN}
 
 
-async def read_unfinished(client: Client, manifest: Manifest) -> list[Entry]:
+async def read_unfinished(client: Client, manifest: Manifest) -> tuple[list[Entry], Known]:
     """Return the requests without an end, and those whose songs are not all saved and told."""
-    return [
-        Entry(client.request_of(job))
-        async for job in client.jobs(_UNFINISHED)
-        if job.state is not State.DELIVERED or not _is_done(job, manifest)
-    ]
+    entries: list[Entry] = []
+    states: dict[str, State] = {}
+    async for job in client.jobs(_UNFINISHED):
+        if job.state is not State.DELIVERED or not _is_done(job, manifest):
+            entries.append(Entry(client.request_of(job), job=job.key))
+            states[job.key] = job.state
+    return entries, Known(states)
 
 
 def _is_done(job: Job, manifest: Manifest) -> bool:

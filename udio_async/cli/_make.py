@@ -1,6 +1,7 @@
 """`generate`, `batch` and `resume`: from what was asked for to songs on disk."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -10,19 +11,23 @@ import attrs
 from .._client import Client
 from .._errors import UdioError
 from ..journal import SqliteJournal
+from ..journal.keys import BatchKeys
 from ._directory import prepare_directory, sweep
-from ._failures import BadInput, say
+from ._failures import BadInput, reason_of, say
 from ._hints import Hints
 from ._input import Entry, read_entries, read_request
 from ._kept import read_unfinished
-from ._manifest import Manifest
+from ._manifest import MANIFEST, Manifest
+from ._memories import SETTLED, Found, Lost, find_in_directory, refuse_disagreement
 from ._names import SANDBOX
 from ._opened import open_client
-from ._plan import confirm, make_plan
+from ._plan import confirm, make_plan, read_journal
 from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
 from ._text import counted
+
+_NOTHING = Found()
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +41,12 @@ class Terms:
     journal: Path | None = None
     tags: bool = False
     yes: bool = False
+    lost: Lost = "ask"
+
+    @property
+    def resubmits(self) -> bool:
+        """Whether what earlier runs left in doubt is asked for again."""
+        return self.on_doubt == "resubmit"
 
 
 def make_one(
@@ -45,7 +56,7 @@ def make_one(
     try:
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(reason_of(error)) from error
     if out is not None:
         prepare_directory(out)
     work = partial(_make, entries=[entry], service=service, terms=terms)
@@ -68,24 +79,38 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     """Make the songs of every request in a file. `keep`: there is no file to read again."""
     provider = service.provider()
     reading = read_entries(file, name, provider, kind, encoding)
-    entries = reading.entries
+    entries = _named(reading.entries)
     manifest = open_directory(out, view)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
+    known = read_journal(service, terms.journal, backend=view.backend)
+    found = Found()
+    if terms.lost != "again" and service.name != SANDBOX:  # which costs nothing, and forgets
+        found = find_in_directory(
+            entries, known, manifest, provider=provider.name, resubmits=terms.resubmits
+        )
     plan = make_plan(
         entries,
-        service,
-        terms.journal,
-        resubmits=terms.on_doubt == "resubmit",
+        known,
+        found,
+        provider,
+        resubmits=terms.resubmits,
         max_submits=terms.max_submits,
         max_credits=terms.max_credits,
-        backend=view.backend,
     )
+    refuse_disagreement(found, known, waiting=plan.waiting, out=out, lost=terms.lost)
     yes = terms.yes or service.name == SANDBOX
     if not view.quiet:
         say(str(reading.preview))
     confirm(plan, provider, yes=yes, quiet=view.quiet)
-    work = partial(_make, entries=entries, service=service, terms=terms, keep=keep)
+    work = partial(
+        _make,
+        entries=_left(entries, found),
+        service=service,
+        terms=terms,
+        found=found,
+        keep=keep,
+    )
     return execute(
         work,
         requests=len(entries),
@@ -95,6 +120,24 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         manifest=manifest,
         tags=terms.tags,
     )
+
+
+def _named(entries: Iterable[Entry]) -> list[Entry]:
+    """Name the requests as the journal of a batch names them."""
+    keys = BatchKeys()
+    return [attrs.evolve(entry, job=keys.name(entry.request)) for entry in entries]
+
+
+def _left(entries: list[Entry], found: Found) -> list[Entry]:
+    """Leave out what the directory has; the others keep their names without those before them."""
+    elsewhere = found.jobs
+    if not elsewhere:
+        return entries
+    return [
+        attrs.evolve(entry, request=attrs.evolve(entry.request, key=entry.job))
+        for entry in entries
+        if entry.job not in elsewhere
+    ]
 
 
 def open_directory(out: Path, view: View) -> Manifest:
@@ -120,20 +163,61 @@ def make_rest(service: Service, out: Path, view: View, terms: Terms, *, hints: H
 
 
 async def _make(
-    run: Run, *, entries: list[Entry], service: Service, terms: Terms, keep: bool = False
+    run: Run,
+    *,
+    entries: list[Entry],
+    service: Service,
+    terms: Terms,
+    found: Found = _NOTHING,
+    keep: bool = False,
 ) -> None:
     journal = SqliteJournal(terms.journal) if terms.journal else None
     async with open_client(service, **_client_options(run, terms, journal)) as client:
-        if keep and journal is not None:
-            await client.keep(entry.request for entry in entries)
+        if journal is not None:
+            if keep:
+                await client.keep(entry.request for entry in entries)
+            await _settle(journal, found)
+        await _tell_had(run, found)
         await _make_all(run, client, entries, terms)
+
+
+async def _settle(journal: SqliteJournal, found: Found) -> None:
+    """Note what its owner was asked about, or had: it is not asked about again."""
+    if found.jobs:
+        known = json.loads(await journal.noted(SETTLED) or "[]")
+        await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
+
+
+async def _tell_had(run: Run, found: Found) -> None:
+    """Tell the songs that are here, and count what is not asked for."""
+    for one in found.had:
+        songs = 0
+        if run.out is not None:
+            for line in one.lines(run.out):
+                await run.show(line)
+                songs += 1
+        run.progress.deliver("", None, songs=songs, ok=True)
+    run.progress.total -= len(found.gone)
 
 
 async def _make_rest(run: Run, *, service: Service, terms: Terms, manifest: Manifest) -> None:
     assert terms.journal is not None
     journal = SqliteJournal(terms.journal)
     async with open_client(service, **_client_options(run, terms, journal)) as client:
-        entries = await read_unfinished(client, manifest)
+        entries, known = await read_unfinished(client, manifest)
+        found = find_in_directory(
+            entries,
+            known,
+            manifest,
+            provider=client.provider.name,
+            resubmits=terms.resubmits,
+        )
+        if found.jobs:
+            run.display.error(
+                f"{counted(len(found.jobs), 'request')} left alone: by {MANIFEST} they were or may "
+                "have been paid for, and the journal is older; their batch asks what to do"
+            )
+        entries = _left(entries, found)
         run.progress.total = len(entries)
         await _make_all(run, client, entries, terms)
 

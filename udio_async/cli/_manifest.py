@@ -74,6 +74,10 @@ class Manifest:
             return attrs.evolve(record, path=None, sha256=None)
         return record
 
+    def records(self) -> list[Record]:
+        """Return what counts, oldest first."""
+        return self._known.list()
+
     def append(self, line: Line) -> None:
         """Append a line at once, unless it says what is known already.
 

@@ -20,3 +20,17 @@ DEFAULT_SERVICE = "udioapi-v2"
 MAX_ACTIVE = 20
 JOURNAL = "journal.db"
 """The name of a batch's journal in its directory."""
+STATES = (
+    "planned",
+    "sending",
+    "accepted",
+    "refused",
+    "not_sent",
+    "in_doubt",
+    "ready",
+    "delivered",
+    "failed",
+    "abandoned",
+    "forgotten",
+)
+"""The states of a job, in the order of its life."""

@@ -9,7 +9,7 @@ from typing import Any
 from .._client import Client
 from .._errors import InvalidRequest, JournalError
 from ..journal import SqliteJournal
-from ._failures import BadInput
+from ._failures import BadInput, reason_of
 from ._service import Service
 
 
@@ -38,10 +38,10 @@ def _reason(error: Exception, journal: object) -> str:
     """Say why it cannot be opened. A journal in a read-only place has nothing wrong with it."""
     path = journal.path if isinstance(journal, SqliteJournal) else journal
     if not isinstance(error, JournalError) or not isinstance(path, Path):
-        return str(error)
+        return reason_of(error)
     place = next((each for each in (path, path.parent) if not os.access(each, os.W_OK)), None)
     if place is None or not path.exists():
-        return str(error)
+        return reason_of(error)
     return (
         f"cannot open the journal {path}, because {place} is read-only, and a journal is written "
         "to when it is opened; allow that, or copy the folder to where you may write"

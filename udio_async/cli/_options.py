@@ -1,6 +1,7 @@
 """The options that several commands share, and the values that they stand for."""
 # ruff: noqa: PLC0415 - what the commands do is imported when they run, so that `--help` is quick
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,8 +106,23 @@ journal_option = click.option(
     metavar="PATH",
     help=f"The journal, where it is not DIR/{JOURNAL}.",
 )
-json_only_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON also on a terminal.")
+
+
+def _unless_on_a_terminal(
+    _context: click.Context,
+    _option: click.Parameter,
+    wanted: bool | None,
+) -> bool:
+    return not sys.stdout.isatty() if wanted is None else wanted
+
+
+json_option = click.option(
+    "--json/--text",
+    "as_json",
+    default=None,
+    callback=_unless_on_a_terminal,
+    help="What stdout gets.  [default: text on a terminal, else JSON]",
+)
 encoding_option = click.option(
     "--encoding",
     metavar="NAME",
@@ -160,6 +176,11 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
 
     names = ("max_active", "max_submits", "max_credits", "on_doubt", "tags", "yes")
     given = {name: options.pop(name) for name in names if name in options}
+    rest, again = options.pop("rest", False), options.pop("again", False)
+    if rest and again:
+        raise click.UsageError("--rest and --again exclude one another")
+    if rest or again:
+        given["lost"] = "rest" if rest else "again"
     return Terms(journal=journal, **given)
 
 

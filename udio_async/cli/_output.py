@@ -8,9 +8,10 @@ from typing import Any, Self
 import attrs
 
 from .._download import Saved
-from .._errors import Charged, UdioError
+from .._errors import Charged, GenerationFailed, UdioError
 from .._records import FailureKind, Song, Stage
 from ._failures import reason_of
+from ._remedies import in_shell
 from ._text import as_utf8, clock, one_line
 
 _FAILED_SONGS = {
@@ -54,10 +55,10 @@ class Trouble:
             return None
         return cls(
             type=_FAILED_SONGS.get(song.error.kind, "GenerationFailed"),
-            message=str(song.error),
+            message=in_shell(str(song.error), GenerationFailed),
             charged="unknown",
             task_id=song.task_id,
-            advice=song.error.advice or None,
+            advice=in_shell(song.error.advice, GenerationFailed) or None,
         )
 
 
@@ -94,6 +95,8 @@ class SongLine:
     """What its request was called there."""
     mismatch: str | None = None
     """What the provider said of the file that is not so."""
+    job: str | None = None
+    """What its request is called in the journal, in each run."""
 
     @classmethod
     def from_song(
@@ -137,7 +140,9 @@ class FailedLine:
     error: Trouble
     line: int | None = None
     key: str | None = None
-    """Its name in the journal."""
+    """Its name in the journal, if there is one; else what its request was called."""
+    job: str | None = None
+    """As that of a song."""
 
 
 Line = SongLine | FailedLine
@@ -150,8 +155,8 @@ def write_json(line: Line) -> None:
     Escaped to ASCII: no locale can spoil it, and no title can command a terminal.
     """
     values = attrs.asdict(line)
-    for name in ("line", "key"):  # only where there are such things
-        if values[name] is None:
+    for name in ("line", "key", "job"):  # only where there are such things
+        if values.get(name, "") is None:
             del values[name]
     for name in ("path", "cover"):
         if values.get(name) is not None:
@@ -168,8 +173,8 @@ def write_readable(line: Line) -> None:
 
 
 def choose_writer(*, as_json: bool) -> Writer:
-    """Return the writer that fits stdout and the option."""
-    return write_json if as_json or not sys.stdout.isatty() else write_readable
+    """Return the writer that was asked for."""
+    return write_json if as_json else write_readable
 
 
 def _write(text: str) -> None:

@@ -90,14 +90,14 @@ def _free_name(path: Path) -> Path:
     names = [path.stem, f"{path.stem}-songs", *(f"{path.stem}-songs-{n}" for n in range(2, 10))]
     places = [path.with_name(f"{name}{path.suffix}") for name in names]
     for place in places:
-        if _is_ours(place):
+        if is_page_of_ours(place):
             return place
     raise FileExistsError(
         errno.EEXIST, "it is not a page of udio-async, as others beside it; move one away", path
     )
 
 
-def _is_ours(path: Path) -> bool:
+def is_page_of_ours(path: Path) -> bool:
     """Answer whether we may replace what has this name: nothing, or a page that we wrote."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):

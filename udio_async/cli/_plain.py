@@ -1,21 +1,10 @@
-"""The text of requests in one form: the same words are the same request, whoever saved them."""
+"""Characters that no text of a request has: they show that it was read or saved wrongly."""
 
 import re
-import unicodedata
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """All but the tab and the end of a line."""
 _UNMEANT = re.compile(r"[\x80-\x9f]")
-
-
-def normalised(text: str) -> str:
-    r"""Return the text composed (Unicode's NFC), without blanks around it and at the ends of lines.
-
-    Its lines end in "\n", however they ended.
-    """
-    composed = text if text.isascii() else unicodedata.normalize("NFC", text)
-    lines = composed.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip()
 
 
 def refuse_control(name: str, text: str, *, escaped: bool = False) -> None:

@@ -1,7 +1,9 @@
 """What a batch will ask for and cost, said before anything is spent."""
 
+import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,10 +12,11 @@ import attrs
 import click
 
 from .._urls import is_loopback
-from ..journal import State
-from ..journal.keys import BatchKeys
+from ..journal import SqliteJournal, State
+from ..journal.keys import is_of_batch, request_digest
 from ..providers import Provider
 from ._input import Entry
+from ._memories import SETTLED, Found, Known
 from ._opened import open_client
 from ._question import ask
 from ._service import Service
@@ -28,6 +31,10 @@ class Plan:
 
     requests: int
     done: int = 0
+    had: int = 0
+    """Those whose songs are here, although the journal does not know them."""
+    left: int = 0
+    """Those that were or may have been paid for, by what is here, and are left alone."""
     made: int = 0
     """Accepted in an earlier run, and being made."""
     in_doubt: int = 0
@@ -41,7 +48,7 @@ class Plan:
     def waiting(self) -> int:
         """How many have to be submitted."""
         held = 0 if self.resubmits else self.in_doubt
-        return self.requests - self.done - self.made - held
+        return self.requests - self.done - self.had - self.left - self.made - held
 
     @property
     def to_submit(self) -> int:
@@ -53,6 +60,8 @@ class Plan:
             f"{number} {words}"
             for number, words in (
                 (self.done, "done already"),
+                (self.had, "here already"),
+                (self.left, "left alone"),
                 (self.made, "being made"),
                 (self.in_doubt, "in doubt"),
             )
@@ -68,47 +77,64 @@ class Plan:
         return f"{asked}: {self.to_submit:,} to submit{cost}{later}"
 
 
-def make_plan(
-    entries: list[Entry],
-    service: Service,
-    journal: Path | None,
-    *,
-    resubmits: bool,
-    max_submits: int | None,
-    max_credits: float | None,
-    backend: str,
-) -> Plan:
-    """Compare a batch with what its journal knows.
+def read_journal(service: Service, journal: Path | None, *, backend: str) -> Known:
+    """Return what the journal knows of all jobs; nothing where there is none yet.
 
     Raises:
         BadInput: the journal is in use, damaged or not ours.
     """
-    price = service.provider().traits.credits_per_song
+    if journal is None or not journal.is_file():
+        return Known()
+    return ask(partial(_read, service, journal), backend=backend)
+
+
+async def _read(service: Service, path: Path) -> Known:
+    journal = SqliteJournal(path)
+    states: dict[str, State] = {}
+    tasks: set[str] = set()
+    same: Counter[str] = Counter()
+    async with open_client(service, journal=journal) as client:
+        async for job in client.jobs():
+            states[job.key] = job.state
+            if job.task_id is not None:
+                tasks.add(job.task_id)
+            if is_of_batch(job.key):
+                digest = request_digest(job.request)
+                same[digest] += 1
+                if not job.key.startswith(digest):  # named by the rule of an earlier version
+                    states[f"{digest}-{same[digest]}"] = job.state
+        settled = json.loads(await journal.noted(SETTLED) or "[]")
+    return Known(states, frozenset(tasks), frozenset(settled))
+
+
+def make_plan(
+    entries: Sequence[Entry],
+    known: Known,
+    found: Found,
+    provider: Provider,
+    *,
+    resubmits: bool,
+    max_submits: int | None,
+    max_credits: float | None,
+) -> Plan:
+    """Compare a batch with what its journal and its directory know."""
+    price = provider.traits.credits_per_song
     limits = [] if max_submits is None else [max_submits]
     if max_credits is not None and price is not None:
         limits.append(int(max_credits // price))
-    plan = Plan(
+    elsewhere = found.jobs
+    states = Counter(known.states.get(entry.job) for entry in entries if entry.job not in elsewhere)
+    return Plan(
         requests=len(entries),
+        had=len(found.had),
+        left=len(found.gone),
+        done=sum(states[state] for state in _DONE),
+        made=states[State.ACCEPTED],
+        in_doubt=states[State.IN_DOUBT],
         resubmits=resubmits,
         limit=min(limits, default=None),
         price=price,
     )
-    if journal is None or not journal.is_file():
-        return plan
-    known = ask(partial(_states, service, journal), backend=backend)
-    keys = BatchKeys()
-    states = Counter(known.get(keys.name(entry.request)) for entry in entries)
-    return attrs.evolve(
-        plan,
-        done=sum(states[state] for state in _DONE),
-        made=states[State.ACCEPTED],
-        in_doubt=states[State.IN_DOUBT],
-    )
-
-
-async def _states(service: Service, journal: Path) -> dict[str, State]:
-    async with open_client(service, journal=journal) as client:
-        return {job.key: job.state async for job in client.jobs()}
 
 
 def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:

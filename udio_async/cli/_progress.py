@@ -7,9 +7,11 @@ from itertools import islice
 
 import attrs
 
+from .._errors import GenerationFailed, UdioError
 from .._events import Event
 from .._records import SongRequest, Stage, Task
-from ._text import one_line
+from ._remedies import explain, in_shell
+from ._text import one_line, shortened
 
 _STAGES = {
     Stage.QUEUED: "accepted",
@@ -71,6 +73,8 @@ class Progress:
     """How many requests may be in the making."""
     unrecorded: int = 0
     """How many lines are missing in the manifest."""
+    no_room: str = ""
+    """Why the directory takes no more, if it does not."""
     begun: bool = False
     """Whether anything could be submitted."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
@@ -127,7 +131,8 @@ class Progress:
     def observe(self, event: Event) -> None:
         """Take in what a client says."""
         if event.kind == "retried" and event.wait is not None:
-            self._note = f"{event.provider} is busy or away, trying again"
+            why = shortened(explain(event.error)) if isinstance(event.error, UdioError) else ""
+            self._note = f"{event.provider} is busy or away, trying again" + f": {why}" * bool(why)
             self._note_until = time.monotonic() + event.wait
         elif event.task is not None:
             self._accepted += event.kind == "submitted" and not event.resumed
@@ -156,7 +161,7 @@ class Progress:
         """Return what to do about a task that failed, as long as it is not delivered."""
         flight = self._flights.get((provider, task_id or ""))
         failure = flight.task.error if flight is not None else None
-        return failure.advice or None if failure is not None else None
+        return in_shell(failure.advice, GenerationFailed) or None if failure is not None else None
 
     def oldest(self, number: int) -> Iterator[Flight]:
         """Iterate over the requests that have been under way for longest."""

@@ -69,6 +69,8 @@ class Record:
     error: Failure | None = None
     line: int | None = None
     key: str | None = None
+    job: str | None = None
+    """What its request is called in the journal; lines of earlier versions do not say it."""
 
     @property
     def identity(self) -> Identity:
@@ -182,5 +184,5 @@ def without_empty_origin(values: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        if value is not None or name not in ("line", "key")
+        if value is not None or name not in ("line", "key", "job")
     }

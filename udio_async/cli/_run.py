@@ -1,5 +1,6 @@
 """Running a batch: songs come in, lines and files go out, until all is done or interrupted."""
 
+import errno
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -21,20 +22,22 @@ from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._found import find_saved
 from ._gallery import GALLERY, write_gallery
-from ._hints import Hints, explain, gallery_of, is_open_doubt
+from ._hints import Hints, gallery_of, is_open_doubt
 from ._input import Entry
 from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
+from ._remedies import explain
 from ._stop import Stop, calm
 from ._streams import as_lost
 from ._summary import report, report_left
-from ._text import shortened
 from ._timeline import Timelines
 
 _SAVES_AT_ONCE = 4
 _INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""Failures of a file that the next file would meet too."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,17 +72,29 @@ class Run:
     def observe(self, event: Event) -> None:
         """Take in what a client says."""
         self.progress.observe(event)
+        if event.kind == "retried":
+            self.display.trying_again(self.progress.note)
         self.timelines.observe(event)
 
+    def note_room(self, error: Exception) -> None:
+        """Submit nothing more where its songs could not be kept; what is paid for goes on."""
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            self.progress.no_room = self.progress.no_room or reason_of(error)
+
     async def write(self, line: Line) -> None:
-        """Write to the manifest, and to stdout, whose loss ends the run."""
+        """Write to the manifest, and to stdout."""
         if self.manifest is not None:
             try:
                 await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.recording)
             except (OSError, ValueError) as error:
+                self.note_room(error)
                 if not self.progress.unrecorded:  # the others are counted
                     self.display.error(f"{MANIFEST} could not be written: {reason_of(error)}")
                 self.progress.unrecorded += 1
+        await self.show(line)
+
+    async def show(self, line: Line) -> None:
+        """Write to stdout, whose loss ends the run."""
         if self.stop.code is not None:
             return
         try:
@@ -118,6 +133,8 @@ class Run:
 
     def _pulled(self, entries: Sequence[Entry]) -> Iterator[SongRequest]:
         for entry in entries:
+            if self.progress.no_room:
+                return
             self.timelines.pull(entry.request)
             yield entry.request
 
@@ -168,12 +185,12 @@ class _Delivery:
 
     @property
     def _origin(self) -> dict[str, Any]:
-        request = self._entry.request
-        asked = request.title or request.description or request.lyrics
+        entry = self._entry
         return {
-            "line": self._entry.line,
-            "key": request.key,
-            "asked": shortened(asked) if asked else None,
+            "line": entry.line,
+            "key": entry.key,
+            "asked": entry.asked,
+            "job": entry.job or None,
         }
 
     async def _save(self, song: Song) -> tuple[Saved | None, Trouble | None]:
@@ -195,6 +212,7 @@ class _Delivery:
                 song, out, covers=self._run.manifest is not None, tags=self._run.tags
             )
         except (UdioError, OSError) as error:
+            self._run.note_room(error)
             self._run.progress.again += 1
             return None, Trouble.from_error(error, task_id=song.task_id)
         return saved, None

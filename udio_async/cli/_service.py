@@ -13,6 +13,7 @@ from .._http import ApiKey
 from ..providers import Provider, Traits, provider_named
 from ..providers.udioapi_v1 import UdioApiV1
 from ._names import KEY_VARIABLES, SANDBOX, SANDBOX_SPEED
+from ._remedies import explain
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -49,7 +50,7 @@ class Service:
         try:
             provider = _make(self.name, **options)
         except UdioError as error:
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(explain(error)) from error
         return _make(self.name, **options, traits=self._adapted(provider.traits))
 
     def _adapted(self, traits: Traits) -> Traits:
@@ -88,7 +89,7 @@ def _key(variable: str) -> ApiKey:
     try:
         return ApiKey(value)
     except UdioError as error:
-        raise click.UsageError(f"{variable}: {error}") from error
+        raise click.UsageError(f"{variable}: {explain(error)}") from error
 
 
 def _make(name: str, **options: Any) -> Provider:  # noqa: ANN401 - checked by the class

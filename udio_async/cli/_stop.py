@@ -11,10 +11,9 @@ import anyio
 import attrs
 from anyio.abc import TaskStatus
 
-from ._streams import StdoutLost
+from ._streams import StdoutLost, tell_lost
 
 _SHOW_CURSOR = "\x1b[?25h"
-_SIGPIPE = 13  # spelled out: Windows has no such signal
 _HANG_UP = getattr(signal, "SIGHUP", None)
 
 
@@ -77,14 +76,6 @@ class Stop:
             sys.stderr.write(_SHOW_CURSOR)
         sys.stderr.flush()
         os._exit(code)
-
-
-def tell_lost(lost: StdoutLost, tell: Callable[[str], None]) -> int:
-    """Tell why stdout takes no more, unless its reader has simply left; return the exit code."""
-    if isinstance(lost.reason, BrokenPipeError):
-        return 128 + _SIGPIPE
-    tell(f"error: cannot write to stdout: {lost.reason.strerror}")
-    return 1
 
 
 def _signals() -> list[signal.Signals]:

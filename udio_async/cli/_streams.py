@@ -9,7 +9,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _STDOUT, _STDERR = 1, 2
+_SIGPIPE = 13  # spelled out: Windows has no such signal
 _PATIENCE = 1.0
 """Seconds that a line on stderr may hold up everything else."""
 
@@ -76,6 +77,14 @@ def as_lost(error: OSError) -> StdoutLost:
         return error
     lead_nowhere(sys.stdout.fileno())  # what is still buffered would fail again at the end
     return StdoutLost(error)
+
+
+def tell_lost(lost: StdoutLost, tell: Callable[[str], None]) -> int:
+    """Tell why stdout takes no more, unless its reader has simply left; return the exit code."""
+    if isinstance(lost.reason, BrokenPipeError):
+        return 128 + _SIGPIPE
+    tell(f"error: cannot write to stdout: {lost.reason.strerror}")
+    return 1
 
 
 def lead_nowhere(descriptor: int) -> None:

@@ -49,7 +49,10 @@ def _rows(progress: Progress) -> Iterator[tuple[str, str]]:
 def _report_unfinished(progress: Progress, display: Display, hints: Hints | None) -> None:
     if progress.unknown:  # an answer may have been lost on the way out
         unknown = counted(progress.unknown, "request")
-        display.error(f"stopped early, {unknown} not known to be accepted")
+        if progress.no_room:
+            display.error(f"{progress.no_room}; so {unknown} not submitted: make room first")
+        else:
+            display.error(f"stopped early, {unknown} not known to be accepted")
     if progress.unrecorded:
         display.error(f"{counted(progress.unrecorded, 'line')} missing in {MANIFEST}")
     _report_accepted(progress, display, hints)

@@ -9,8 +9,9 @@ from typing import Self
 import attrs
 
 from .._records import SongRequest
+from ..journal.keys import normalised
 from ._json import parse_object
-from ._plain import normalised, refuse_control
+from ._plain import refuse_control
 from ._rows import Findings, Rows, Values
 from ._text import shortened
 

@@ -1,8 +1,9 @@
 """Looking at a reply once: its status, its JSON, its words and its id."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from .._errors import BadAnswer, UdioError
 from .._http import Call, Http, Reply
 from .._records import Failure, FailureKind
+from .._urls import without_query
 from .._wire import describe, excerpt, loads
 
 SHORTEST_KEY = 12
@@ -87,8 +89,11 @@ class ReadReply:
 
     @property
     def message(self) -> str:
-        """What the provider said, or what its body looks like."""
-        return message_in(self.payload) or describe(self.reply.body)
+        """What the provider said, or what its body looks like; of a redirect, its target."""
+        target = self.reply.headers.get("location", "") if 300 <= self.status < 400 else ""
+        leads = f"it leads to {excerpt(without_query(target))}" if target else ""
+        said = message_in(self.payload) or ("" if leads else describe(self.reply.body))
+        return ", and ".join(filter(None, (leads, said)))
 
 
 def _code_in(payload: object) -> int | None:
@@ -146,6 +151,30 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
     found = re.search(pattern, body.decode(errors="replace"))
     return found[1] or found[2] if found else None
+
+
+_DEPTH = 3
+_WIDTH = 12
+"""How far a search for ids goes into an answer, whatever it holds."""
+_NAMED = 4
+"""Songs that are named, at most."""
+
+
+def song_ids(payload: object, depth: int = _DEPTH) -> list[str]:
+    """Return the ids of what an answer lists: of songs, where there is no task's."""
+    listed = isinstance(payload, list)
+    values: Iterable[object] = payload if isinstance(payload, list) else ()
+    if isinstance(payload, Mapping):
+        values = payload.values()
+    found: list[str] = []
+    for value in islice(values, _WIDTH):
+        if listed and (name := find_id(value, ("id", "song_id"))) is not None:
+            found.append(name)
+        elif depth:
+            found += song_ids(value, depth - 1)
+        if len(found) >= _NAMED:
+            break
+    return found[:_NAMED]
 
 
 def distinct_songs(songs: Sequence[tuple[str | None, bool]]) -> list[int]:

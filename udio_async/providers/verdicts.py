@@ -21,7 +21,7 @@ from .._errors import (
 from .._http import Call, Http, Reply
 from .._limits import parse_retry_after
 from .._wire import excerpt
-from .replies import ID_PATHS, ReadReply, about, ask, find_id, find_id_in_text
+from .replies import ID_PATHS, ReadReply, about, ask, find_id, find_id_in_text, song_ids
 from .rules import HAS_ID, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
 
 __all__ = ["SHARED_RULES", "accepted_id", "judge", "make_error", "read_look", "send_submit"]
@@ -122,7 +122,9 @@ def _asked_wait(reply: Reply) -> float | None:
 
 def _evidence(reply: Reply) -> str:
     phase = f"answer cut ({reply.cut})" if reply.cut else "whole answer"
-    return f"HTTP {reply.status}, {phase}: {excerpt(reply.body) or 'empty'}"
+    names = song_ids(ReadReply.from_reply(reply).payload)
+    named = f"; it names the songs {', '.join(map(excerpt, names))}" if names else ""
+    return f"HTTP {reply.status}, {phase}: {excerpt(reply.body) or 'empty'}{named}"
 
 
 def read_look(reply: Reply, *, provider: str, task_id: str | None = None) -> Any:  # noqa: ANN401  # JSON is anything

@@ -1,0 +1,221 @@
+"""What a journal remembers: listed, taken back, and taken over by a new key."""
+
+import os
+import pty
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from udio_async import JournalState
+from udio_async.cli import _hints
+from udio_async.cli._names import STATES
+from udio_async.sandbox import Fault, Sandbox
+
+from .conftest import COMMAND, Ended, Json, environment, run_cli
+
+SPEED = 400.0
+FAULTS = (
+    Fault("charged_502", match="lost"),
+    Fault("moderation", match="forbidden"),
+    Fault("refused", match="unpaid"),
+)
+
+CallCli = Callable[..., Ended]
+WriteRequests = Callable[..., Path]
+
+
+@pytest.fixture
+def sandbox(run_sandbox: Callable[..., AbstractContextManager[Sandbox]]) -> Iterator[Sandbox]:
+    """A sandbox of one test, whose ledger is that test's."""
+    with run_sandbox(faults=FAULTS, speed=SPEED) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def at(sandbox: Sandbox) -> tuple[str, ...]:
+    return ("--base-url", sandbox.base_url, "--speed", "400")
+
+
+@pytest.fixture
+def made(
+    at: tuple[str, ...], call_cli: CallCli, write_requests: WriteRequests, tmp_path: Path
+) -> Path:
+    """A directory with a job of each kind that a batch leaves."""
+    wants: list[Json] = [
+        {"description": "good", "key": "good one"},
+        {"description": "lost answer", "key": "lost"},
+        {"description": "forbidden", "key": "failed"},
+        {"description": "unpaid", "key": "refused"},
+    ]
+    call_cli("batch", write_requests(*wants), "--out", tmp_path, "--max-active", 1, *at)
+    return tmp_path
+
+
+def test_the_states_are_those_of_the_library() -> None:
+    """The help names each, in the same order."""
+    assert tuple(JournalState) == STATES
+    shown = run_cli("jobs", "--help").out
+    assert all(f"  {state} " in shown for state in STATES)
+
+
+def test_jobs_are_listed(made: Path, at: tuple[str, ...], call_cli: CallCli) -> None:
+    """Each with its state, key, request and task; as JSON with all that is known, too."""
+    shown = call_cli("jobs", made, "--text", *at)
+    assert shown.code == 0
+    *lines, last = shown.out.splitlines()
+    assert last == "4 jobs."
+    assert [line.split()[0] for line in lines] == ["delivered", "in_doubt", "failed", "refused"]
+    listed = call_cli("jobs", made, "--json", *at).lines
+    good, lost, failed, refused = listed
+    assert lines[0] == f"delivered  'good one'  good  task {good['task_id']}"
+    assert [job["key"] for job in listed] == ["good one", "lost", "failed", "refused"]
+    assert len(good["songs"]) == 2
+    assert good["request"] == {"description": "good"}
+    assert lost["evidence"]
+    assert failed["error"] == "ModerationFailed"
+    assert (refused["error"], refused["task_id"]) == ("RequestRefused", None)
+
+
+def test_jobs_of_some_states(made: Path, at: tuple[str, ...], call_cli: CallCli) -> None:
+    """Only those that are asked for; a state that does not exist is named with the others."""
+    states = ("--state", "refused", "--state", "failed")
+    listed = call_cli("jobs", made, *states, "--json", *at).lines
+    assert [job["key"] for job in listed] == ["failed", "refused"]
+    unknown = call_cli("jobs", made, "--state", "done", *at)
+    assert unknown.code == 2
+    assert "'delivered'" in unknown.err
+
+
+def test_a_request_is_taken_back(
+    sandbox: Sandbox, made: Path, at: tuple[str, ...], call_cli: CallCli
+) -> None:
+    """What nothing was taken for is; of each other one it is said why not, and what helps."""
+    ended = call_cli("forget", made, "refused", "good one", "lost", "failed", "typo", *at)
+    assert ended.code == 2
+    assert ended.out.startswith("refused: taken back; ")
+    assert ended.out.count("\n") == 1
+    headline, *reasons = ended.err.splitlines()
+    assert headline == "error: 4 jobs cannot be taken back"
+    program = _hints.program()
+    options = shlex.join(at)
+    for reason, words in zip(
+        reasons,
+        (
+            "'good one': it is made and paid for, and you have its songs",
+            f"to let it go: {program} resolve {made} lost {options} --abandon",
+            "failed: it was accepted, and failed",
+            f"there is no job 'typo' in this journal; to see them all: {program} jobs {made} ",
+        ),
+        strict=True,
+    ):
+        assert words in reason
+    (forgotten,) = call_cli("jobs", made, "--state", "forgotten", "--json", *at).lines
+    assert forgotten["key"] == "refused"
+    assert call_cli("forget", made, "refused", *at).code == 0, "once more says the same"
+    before = Counter(charge.prompt for charge in sandbox.ledger)
+    call_cli("resume", made, *at)
+    assert Counter(charge.prompt for charge in sandbox.ledger) == before
+
+
+# A new key -----------------------------------------------------------------------------------
+
+NEW_KEY = environment(UDIOAPI_API_KEY="the-new-key")
+
+
+@pytest.fixture
+def unfinished(
+    at: tuple[str, ...], call_cli: CallCli, write_requests: WriteRequests, tmp_path: Path
+) -> Path:
+    """A directory whose only job is a doubt, so that no task shows whose account it is."""
+    call_cli("batch", write_requests({"description": "lost"}), "--out", tmp_path, *at)
+    return tmp_path
+
+
+def test_a_new_key_is_told_how_to_go_on(unfinished: Path, at: tuple[str, ...]) -> None:
+    """The refusal names the command; without an answer it changes nothing, with one it does."""
+    refused = run_cli("doubts", unfinished, *at, env=NEW_KEY)
+    assert refused.code == 2
+    command = refused.err.partition("say so once: ")[2].strip()
+    words = shlex.split(command.removeprefix(_hints.program()))
+    asked = run_cli(*words, env=NEW_KEY)
+    assert asked.code == 2
+    assert "give --yes if the key in UDIOAPI_API_KEY" in asked.err
+    assert run_cli("doubts", unfinished, *at, env=NEW_KEY).code == 2
+    given = run_cli(*words, "--yes", env=NEW_KEY)
+    assert (given.code, given.err) == (0, "")
+    assert "belongs to today's key from now on" in given.out
+    assert run_cli("doubts", unfinished, *at, env=NEW_KEY).code == 0
+    assert run_cli("doubts", unfinished, *at).code == 2, "the earlier one is out"
+    again = run_cli(*words, env=NEW_KEY)
+    assert (again.code, again.out.count("belongs to this key already")) == (0, 1)
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 130), (b"\n", 130)])
+def test_on_a_terminal_it_asks(
+    answer: bytes, code: int, unfinished: Path, at: tuple[str, ...]
+) -> None:
+    """Only a plain yes counts."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "rekey", str(unfinished), *at],
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+        env=NEW_KEY,
+    ) as child:
+        os.close(terminal)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(controller, 1000)
+        os.write(controller, answer)
+        assert child.wait(30) == code
+    os.close(controller)
+    assert (run_cli("doubts", unfinished, *at, env=NEW_KEY).code == 0) is (code == 0)
+
+
+def test_a_journal_of_another_provider_is_left_alone(
+    unfinished: Path, at: tuple[str, ...], call_cli: CallCli
+) -> None:
+    """No yes makes it this one's."""
+    ended = call_cli("rekey", unfinished, "--yes", "--provider", "apiframe", *at)
+    assert ended.code == 2
+    assert "has jobs of another provider; give --provider" in ended.err
+    assert call_cli("doubts", unfinished, *at).code == 0
+
+
+# What stdout gets ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("jobs",), ("doubts",), ("audit", "--price", "10"), ("verify",), ("credits",)]
+)
+def test_a_pipe_gets_json_from_every_command(
+    command: tuple[str, ...], made: Path, at: tuple[str, ...], call_cli: CallCli
+) -> None:
+    """An object on each line, without being asked to; --text is for who wants to read it."""
+    name, *options = command
+    place = () if name == "credits" else (made,)
+    service = () if name == "verify" else at
+    piped = call_cli(name, *place, *options, *service)
+    assert piped.lines
+    assert call_cli(name, *place, *options, *service, "--json").lines == piped.lines
+    text = call_cli(name, *place, *options, *service, "--text").out
+    assert text
+    assert not text.startswith("{")
+
+
+def test_a_terminal_gets_text(made: Path, at: tuple[str, ...]) -> None:
+    """Also from a command whose songs are for programs elsewhere."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "jobs", str(made), *at], stdout=terminal, env=environment()
+    ) as child:
+        os.close(terminal)
+        assert child.wait(30) == 0
+        assert b"delivered" in os.read(controller, 1000).split(b"\r\n")[0]
+    os.close(controller)

@@ -1,0 +1,249 @@
+"""What a directory shows of requests that its journal does not know: asked about before they cost.
+
+A journal is lost, emptied, restored from an older copy, or copied without its log; the songs are
+still there, and `songs.jsonl` tells whose they are. To submit them all would pay for them again.
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from .._records import Stage
+from ..journal import State
+from ._failures import BadInput
+from ._gallery import GALLERY
+from ._input import Entry
+from ._manifest import MANIFEST, Manifest, place_of
+from ._output import SongLine
+from ._page import is_page_of_ours
+from ._record import Record
+from ._text import counted, shortened
+
+Lost = Literal["ask", "rest", "again"]
+"""What becomes of requests that only the directory knows: see `--rest` and `--again`."""
+
+SETTLED = "paid for in an earlier journal"
+"""The journal's note of the jobs that are not asked about again."""
+_OF_ONE = 2
+"""Songs that one request makes, as a rule."""
+_SHOWN = 3
+_WORDS = 40
+_SONG = re.compile(r".+-[0-9a-f]{12}\.(mp3|wav|flac|ogg|opus|m4a|aac)", re.DOTALL)
+_COVER = re.compile(r".+-[0-9a-f]{12}\.(jpe?g|png|webp|gif)", re.DOTALL)
+_NOT_MADE = frozenset({"GenerationFailed", "ModerationFailed", "UpstreamFailed"})
+"""Errors of songs for which there will never be a file."""
+
+
+@attrs.frozen
+class Known:
+    """What the journal knows before a run."""
+
+    states: Mapping[str, State] = attrs.field(factory=dict)
+    tasks: frozenset[str] = frozenset()
+    """The ids of the tasks of all jobs."""
+    settled: frozenset[str] = frozenset()
+    """Jobs of an earlier journal that its owner was asked about before."""
+
+    def may_submit(self, job: str, *, resubmits: bool) -> bool:
+        """Answer whether the next run would submit this job."""
+        state = self.states.get(job)
+        return state is None or state.may_be_sent or (resubmits and state is State.IN_DOUBT)
+
+
+@attrs.frozen
+class Had:
+    """A request whose songs are here although the journal does not know it."""
+
+    entry: Entry
+    records: tuple[Record, ...]
+
+    def lines(self, directory: Path) -> Iterator[SongLine]:
+        """Tell its songs as the manifest has them."""
+        for record in self.records:
+            if record.id is not None and record.path is not None:
+                yield _as_line(record, self.entry, directory)
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """What the directory knows of requests that would be submitted."""
+
+    had: tuple[Had, ...] = ()
+    gone: tuple[Entry, ...] = ()
+    """They were paid for, or may have been, and their songs are not all here."""
+    strange: tuple[str, ...] = ()
+    """Songs that nothing tells of, where they are likely those of this batch."""
+
+    @property
+    def jobs(self) -> frozenset[str]:
+        """Those that are had or gone."""
+        return frozenset([*(one.entry.job for one in self.had), *(one.job for one in self.gone)])
+
+
+def find_in_directory(
+    entries: Sequence[Entry], known: Known, manifest: Manifest, *, provider: str, resubmits: bool
+) -> Found:
+    """Look for requests that would be submitted although the directory shows that they were."""
+    waiting = [entry for entry in entries if known.may_submit(entry.job, resubmits=resubmits)]
+    records = [record for record in manifest.records() if record.provider == provider]
+    if not records:
+        strange = () if known.states else _strange_songs(manifest.directory, len(waiting))
+        return Found(strange=strange)
+    told = _Told(records, known)
+    had: list[Had] = []
+    gone: list[Entry] = []
+    for entry in waiting:
+        made = told.take(entry)
+        if _are_here(made, manifest.directory):
+            had.append(Had(entry, tuple(made)))
+        elif made or entry.job in known.settled:
+            gone.append(entry)
+    return Found(had=tuple(had), gone=tuple(gone))
+
+
+class _Told:
+    """The records that say that a request was paid for, or may have been."""
+
+    def __init__(self, records: Iterable[Record], known: Known) -> None:
+        self._by_job: dict[str, list[Record]] = defaultdict(list)
+        self._by_words: dict[str, dict[str | None, list[Record]]] = defaultdict(dict)
+        for record in records:
+            job = record.job or record.key
+            if record.error is not None and record.error.charged == "no":
+                continue
+            if record.id is None and job is not None and job in known.states:
+                continue  # the journal knows better what became of it
+            if job is not None:
+                self._by_job[job].append(record)
+            elif record.line is not None and record.asked and record.task_id not in known.tasks:
+                tasks = self._by_words[record.asked]
+                tasks.setdefault(record.task_id, []).append(record)
+
+    def take(self, entry: Entry) -> list[Record]:
+        """Return the records of a request; those that name no job are given to one only."""
+        named = self._by_job.get(entry.job)
+        if named is not None:
+            return named
+        tasks = self._by_words.get(entry.asked or "")
+        return tasks.pop(next(iter(tasks))) if tasks else []
+
+
+def _are_here(records: Sequence[Record], directory: Path) -> bool:
+    """Answer whether there is a file for each song that was made, and for one at least."""
+    wanted = [
+        record for record in records if record.error is None or record.error.type not in _NOT_MADE
+    ]
+    return bool(wanted) and all(
+        record.path is not None and place_of(directory, record.path).is_file() for record in wanted
+    )
+
+
+def _strange_songs(directory: Path, wanted: int) -> tuple[str, ...]:
+    """Return the songs here if they look like those of a batch whose journal and list are lost.
+
+    One song that `generate` has saved here is no reason to ask.
+    """
+    with os.scandir(directory) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file())
+    songs = tuple(name for name in names if _SONG.fullmatch(name))
+    page = directory / GALLERY
+    of_batch = (
+        any(_COVER.fullmatch(name) for name in names)
+        or len(songs) >= max(wanted, _OF_ONE + 1)
+        or (page.exists() and is_page_of_ours(page))
+    )
+    return songs if songs and of_batch else ()
+
+
+def _as_line(record: Record, entry: Entry, directory: Path) -> SongLine:
+    assert record.id is not None
+    assert record.path is not None
+    return SongLine(
+        **{name: getattr(record, name) for name in _OF_A_SONG},
+        id=record.id,
+        task_id=record.task_id or "",
+        audio_url=None,
+        image_url=None,
+        stage=Stage.COMPLETE,
+        path=str(place_of(directory, record.path)),
+        cover=None if record.cover is None else str(place_of(directory, record.cover)),
+        timeline=None,
+        error=None,
+        line=entry.line,
+        key=entry.key,
+        job=entry.job or None,
+    )
+
+
+_OF_A_SONG = (
+    *("provider", "index", "title", "duration", "lyrics", "tags", "model"),
+    *("sha256", "size", "asked"),
+)
+
+
+def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, lost: Lost) -> None:
+    """Ask before money is spent on what may be paid for already, unless it is answered.
+
+    `waiting`: requests that would be submitted, without those that the directory knows.
+
+    Raises:
+        BadInput: with what was found, and how to go on.
+    """
+    had = [one.entry for one in found.had if one.entry.job not in known.settled]
+    gone = [entry for entry in found.gone if entry.job not in known.settled]
+    asked = gone or (waiting and (had or found.strange))
+    if lost != "ask" or not asked:
+        return
+    raise BadInput(
+        f"{out} has songs that the journal does not know, so it may have been lost; nothing was "
+        "sent",
+        tuple(_findings(had, gone, found.strange, waiting)),
+    )
+
+
+def _findings(
+    had: Sequence[Entry], gone: Sequence[Entry], strange: Sequence[str], rest: int
+) -> Iterator[str]:
+    if had:
+        yield (
+            f"by {MANIFEST} the songs of {counted(len(had), 'request')} are here: "
+            f"{_listed(map(_name, had), len(had))}"
+        )
+    if gone:
+        yield (
+            f"by {MANIFEST} {counted(len(gone), 'request')} may have been paid for, whose songs "
+            f"are not all here: {_listed(map(_name, gone), len(gone))}"
+        )
+    if strange:
+        yield (
+            f"neither the journal nor {MANIFEST} tells of {counted(len(strange), 'song')} here: "
+            f"{_listed(map(_file, strange), len(strange))}"
+        )
+    yield (
+        "if you have the journal of that run, bring it back, with the -wal file beside it if there "
+        "is one: then nothing is paid for twice"
+    )
+    if rest:
+        yield f"add --rest to submit only {counted(rest, 'request')}, of which nothing here tells"
+    again = rest + len(had) + len(gone)
+    yield f"add --again to submit {counted(again, 'request')}, and pay again for what was made"
+
+
+def _listed(names: Iterable[str], number: int) -> str:
+    shown = [name for name, _ in zip(names, range(_SHOWN), strict=False)]
+    more = [f"and {number - _SHOWN:,} more"] if number > _SHOWN else []
+    return ", ".join([*shown, *more])
+
+
+def _name(entry: Entry) -> str:
+    place = f"line {entry.line} " if entry.line is not None else ""
+    return f"{place}({shortened(entry.asked or '', _WORDS)})"
+
+
+def _file(name: str) -> str:
+    return shortened(name, _WORDS * 2)

@@ -1,0 +1,74 @@
+"""A journal that another API key of the same account takes over."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from .._client import hand_over
+from .._errors import AnotherAccount, JournalError
+from ..journal import SqliteJournal
+from ..providers import Provider
+from ..providers.base import account_of
+from ._failures import BadInput, reason_of
+from ._names import KEY_VARIABLES, SANDBOX
+from ._question import ask
+from ._service import Service
+
+
+def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
+    """Give the journal to today's key, once its owner has said that the account is the same.
+
+    Raises:
+        BadInput: it is in use, damaged, or another provider's.
+        click.Abort: its owner does not say so.
+    """
+    if service.name == SANDBOX:
+        raise click.UsageError("a sandbox of its own has no account; give --provider of a service")
+    provider = service.provider()
+    try:
+        if ask(partial(_is_of, provider, journal), backend=backend):
+            click.echo(f"{journal} belongs to this key already; nothing was changed.")
+            return
+        _confirm(journal, KEY_VARIABLES[service.name], yes=yes)
+        ask(partial(hand_over, journal, provider, same_account=True), backend=backend)
+    except AnotherAccount as error:
+        raise BadInput(
+            f"{journal} has jobs of another provider; give --provider with the one that made it"
+        ) from error
+    except JournalError as error:
+        raise BadInput(reason_of(error)) from error
+    click.echo(f"{journal} belongs to today's key from now on; the earlier one cannot open it.")
+
+
+async def _is_of(provider: Provider, journal: Path) -> bool:
+    try:
+        async with SqliteJournal(journal).open(account_of(provider)):
+            return True
+    except AnotherAccount:
+        return False
+
+
+def _confirm(journal: Path, variable: str, *, yes: bool) -> None:
+    """Have its owner say so: nobody else can know it.
+
+    Raises:
+        click.Abort: the answer was no.
+        click.UsageError: nobody is there to answer.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(
+            f"give --yes if the key in {variable} is one of the account that {journal} was made "
+            "with; with another account's key none of its songs would be found"
+        )
+    question = f"Is the key in {variable} one of the account that {journal} was made with?"
+    try:
+        if click.confirm(question, err=True):
+            return
+    except (click.Abort, OSError):  # Ctrl-C, or a terminal that is gone
+        click.echo(err=True)
+    click.echo("nothing was changed", err=True)
+    raise click.Abort
