@@ -42,7 +42,7 @@ from udio_async.sandbox import Fault
 SPEED = 100.0
 PATIENCE = 240.0
 """Seconds for a batch: what has not come by then is missing."""
-DEADLINE = 30.0
+DEADLINE = 60.0
 """Seconds for a song, instead of half an hour."""
 LATE = 20.0
 """Seconds to wait for a late file, instead of three minutes."""

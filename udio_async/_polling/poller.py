@@ -549,10 +549,11 @@ def _shown(task: Task) -> object:
 def as_it_is(task: Task) -> Task:
     """Take a task for over: its songs are complete with their audio, or failed without."""
     songs = tuple(map(_settled_song, task.songs))
-    heard = any(song.error is None for song in songs)
-    return attrs.evolve(
-        task, stage=Stage.COMPLETE if heard else Stage.FAILED, songs=songs, settling=False
-    )
+    if any(song.error is None for song in songs):
+        return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
+    lost = next((song.error for song in songs), None)
+    error = task.error or lost or Failure(message="the task is done, and it has no songs")
+    return attrs.evolve(task, stage=Stage.FAILED, songs=songs, error=error, settling=False)
 
 
 def _settled_song(song: Song) -> Song:
