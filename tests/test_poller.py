@@ -283,14 +283,17 @@ async def test_a_settling_task_is_taken_as_it_is_after_the_grace(heard: bool) ->
     assert 40 <= waited < 80
 
 
-async def test_a_settled_task_without_audio_says_so() -> None:
-    """The error of the task is that of its songs: nobody gave a reason, and it is known."""
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_settled_task_without_audio_says_so(streamed: bool) -> None:
+    """The error of the task is that of its songs, also where a stream was heard of before."""
 
     def settle(tasks: list[Task], now: float) -> list[Task]:
+        if streamed and len(provider.looks) == 1:
+            return [attrs.evolve(task, stage=Stage.FIRST_AUDIO) for task in tasks]
         return [
             attrs.evolve(
                 task,
-                stage=Stage.FIRST_AUDIO,
+                stage=Stage.PROCESSING,
                 settling=True,
                 songs=tuple(
                     attrs.evolve(song, stage=Stage.PROCESSING, audio_url=None)

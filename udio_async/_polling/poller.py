@@ -383,8 +383,9 @@ class Poller:
 
     def _settled(self, tracked: TrackedTask, task: Task, now: float) -> Task:
         """Take a task as it is once nothing has moved for a while in what looks like its end."""
-        if tracked.settling_since is None or task.songs != tracked.task.songs:
-            tracked.settling_since = now
+        # Not beside `tracked.task`: that may be further on, and would then never be the same.
+        if tracked.settling is None or task.songs != tracked.settling.songs:
+            tracked.settling, tracked.settling_since = _without_raw(task), now
         if now - tracked.settling_since < self._traits.settle:
             return task
         return as_it_is(task)
