@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -26,8 +27,8 @@ from udio_async import (
     UdioApiV1,
     UdioApiV2,
     UdioError,
-    _download,
 )
+from udio_async._download import waiting
 from udio_async.providers import Provider
 from udio_async.providers.words import ENDED_BADLY, ENDED_WELL, RUNNING, WAITING
 
@@ -218,6 +219,8 @@ async def outcome_of_download(status: int, *, once: bool) -> str:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         async with client_of(service) as client:
+            assert client._session is not None
+            client._session._ready.note(song.task_id)
             try:
                 [saved] = await client.download(song, folder)
             except UdioError as error:
@@ -243,9 +246,13 @@ def run(call: Callable[..., Awaitable[T]], *args: Any) -> T:  # noqa: ANN401 - h
     return anyio.run(call, *args, backend=backend, backend_options=dict(options))
 
 
+async def _no_pause(_seconds: float) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
 def page() -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_download, "backoff", lambda *_, **__: 0.0)
+        patch.setattr(waiting, "pause", _no_pause)
         downloads = anyio.run(status_table, outcome_of_download)  # disks know no virtual clock
     sections = [
         INTRODUCTION,
@@ -275,7 +282,10 @@ JSON with this status, udioapi v2. Other songs and submits go on in every case."
 SUBMITS = """## Submits
 
 JSON with this status and without an id; every other answer is in [verdicts](verdicts.md)."""
-DOWNLOADS = """## Downloads"""
+DOWNLOADS = """## Downloads
+
+Of a song that was completed just now. Its file is waited for, about 3 minutes; that of an older one
+is not."""
 WORDS_HEAD = "| the task says | the wait ends with | when |\n| --- | --- | --- |"
 STATUSES_HEAD = "| status | once | for good |\n| --- | --- | --- |"
 

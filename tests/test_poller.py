@@ -279,7 +279,36 @@ async def test_a_settling_task_is_taken_as_it_is_after_the_grace(heard: bool) ->
         waited = anyio.current_time() - provider.looks[0].at
     assert watch.task.stage is (Stage.COMPLETE if heard else Stage.FAILED)
     assert isinstance(watch.error, GenerationFailed) is not heard
+    assert heard or "it has no songs" in str(watch.error)
     assert 40 <= waited < 80
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_settled_task_without_audio_says_so(streamed: bool) -> None:
+    """The error of the task is that of its songs, also where a stream was heard of before."""
+
+    def settle(tasks: list[Task], now: float) -> list[Task]:
+        if streamed and len(provider.looks) == 1:
+            return [attrs.evolve(task, stage=Stage.FIRST_AUDIO) for task in tasks]
+        return [
+            attrs.evolve(
+                task,
+                stage=Stage.PROCESSING,
+                settling=True,
+                songs=tuple(
+                    attrs.evolve(song, stage=Stage.PROCESSING, audio_url=None)
+                    for song in task.songs
+                ),
+            )
+            for task in tasks
+        ]
+
+    provider = TimedProvider(lambda _: 0.0, retouch=settle, settle=40.0)
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+    assert isinstance(watch.error, GenerationFailed)
+    assert "no audio" in str(watch.error)
 
 
 # Many in one look

@@ -8,7 +8,7 @@ import miniaudio
 from .conftest import environment, run_cli
 
 SONG = "provider task_id id index title duration audio_url image_url lyrics tags model stage"
-NAMES = f"{SONG} path cover sha256 size asked timeline error"
+NAMES = f"{SONG} path cover sha256 size asked timeline error mismatch"
 """What scripts build on."""
 
 

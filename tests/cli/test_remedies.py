@@ -30,6 +30,7 @@ UNSEEN = {
     "on_doubt is {}; known": "",
     "the http_client that was given is closed": "",
     "the client is not open": "",
+    "{} belongs to another event loop": "it has one",
     "a batch runs inside `async with": "",
     "{} is no state": "",
     "{} are no songs": "",

@@ -103,6 +103,7 @@ def kill(world: World, folder: Path, *flags: str, rounds: int, seed: int, lane: 
 
 def kill_in_lanes(folder: Path, *flags: str, rounds: int, seed: int, lanes: int = 2) -> Report:
     """Kill so often in all, in a few batches at once over one provider."""
+    folder.mkdir(parents=True, exist_ok=True)
     each = -(-rounds // lanes)
     with serving() as world, ThreadPoolExecutor(lanes) as pool:
         reports = list(

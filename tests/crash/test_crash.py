@@ -1,5 +1,6 @@
 """No song is lost and none is paid for twice: after kills, failed system calls and power cuts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,36 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+def assert_caught(folder: Path, *flags: str, words: Sequence[str]) -> None:
+    """Kill a program with a known fault until the checks have seen it, or many times in vain.
+
+    A kill has to strike at the right moment, and which that is depends on the machine.
+    """
+    seen = ""
+    for seed in range(SEED, SEED + 5):
+        report = kill_in_lanes(folder / str(seed), *flags, rounds=16, seed=seed)
+        seen += "\n".join(report.violations)
+        if all(text in seen for text in words):
+            return
+    raise AssertionError(f"{words} is not in what was found:\n{seen}")
+
+
 @pytest.mark.timeout(180)
 def test_killed_at_random_moments_nothing_is_lost_or_paid_for_twice(tmp_path: Path) -> None:
-    report = kill_in_lanes(tmp_path, rounds=30, seed=SEED)
-    assert report.kills >= 30
-    assert report.violations == [], f"seed {SEED}\n{tail(report.violations)}"
-    assert 0 < report.most_doubts <= CONCURRENCY, "some kill struck while a submit was on the wire"
+    for seed in range(SEED, SEED + 5):
+        report = kill_in_lanes(tmp_path / str(seed), rounds=30, seed=seed)
+        assert report.kills >= 30
+        assert report.violations == [], f"seed {seed}\n{tail(report.violations)}"
+        assert report.most_doubts <= CONCURRENCY
+        if report.most_doubts:
+            return
+    raise AssertionError("no kill struck while a submit was on the wire")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_control_an_intent_kept_after_the_answer_is_caught(tmp_path: Path) -> None:
     """The same check sees songs that nobody knows of, and then pays for them again."""
-    report = kill_in_lanes(tmp_path, "--intent-late", rounds=16, seed=SEED)
-    assert any("nobody knows" in text for text in report.violations), f"seed {SEED}"
-    assert any("charged 2 times" in text for text in report.violations), f"seed {SEED}"
+    assert_caught(tmp_path, "--intent-late", words=["nobody knows", "charged 2 times"])
 
 
 @pytest.mark.timeout(180)
@@ -46,11 +63,9 @@ def test_a_program_that_is_killed_has_every_paid_song_in_the_end(tmp_path: Path)
     assert report.violations == [], f"seed {SEED}\n{tail(report.violations)}"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_control_to_take_ready_for_the_end_is_caught(tmp_path: Path) -> None:
-    flags = ("--library", "--ready-is-the-end")
-    report = kill_in_lanes(tmp_path, *flags, rounds=16, seed=SEED)
-    assert any("songs are saved" in text for text in report.violations), f"seed {SEED}"
+    assert_caught(tmp_path, "--library", "--ready-is-the-end", words=["songs are saved"])
 
 
 @needs_strace

@@ -29,7 +29,10 @@ class CuttingRelay:
                 await anyio.connect_tcp(host, port) as server,
                 anyio.create_task_group() as tasks,
             ):
-                first = await client.receive()
+                try:
+                    first = await client.receive()
+                except anyio.EndOfStream:  # it was opened, and not needed
+                    return
                 await server.send(first)
                 tasks.start_soon(self._upstream, client, server)
                 await self._downstream(client, server, paid=first.startswith(SUBMITS))

@@ -383,8 +383,9 @@ class Poller:
 
     def _settled(self, tracked: TrackedTask, task: Task, now: float) -> Task:
         """Take a task as it is once nothing has moved for a while in what looks like its end."""
-        if tracked.settling_since is None or task.songs != tracked.task.songs:
-            tracked.settling_since = now
+        # Not beside `tracked.task`: that may be further on, and would then never be the same.
+        if tracked.settling is None or task.songs != tracked.settling.songs:
+            tracked.settling, tracked.settling_since = _without_raw(task), now
         if now - tracked.settling_since < self._traits.settle:
             return task
         return as_it_is(task)
@@ -549,10 +550,11 @@ def _shown(task: Task) -> object:
 def as_it_is(task: Task) -> Task:
     """Take a task for over: its songs are complete with their audio, or failed without."""
     songs = tuple(map(_settled_song, task.songs))
-    heard = any(song.error is None for song in songs)
-    return attrs.evolve(
-        task, stage=Stage.COMPLETE if heard else Stage.FAILED, songs=songs, settling=False
-    )
+    if any(song.error is None for song in songs):
+        return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
+    lost = next((song.error for song in songs), None)
+    error = task.error or lost or Failure(message="the task is done, and it has no songs")
+    return attrs.evolve(task, stage=Stage.FAILED, songs=songs, error=error, settling=False)
 
 
 def _settled_song(song: Song) -> Song:

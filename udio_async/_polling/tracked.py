@@ -39,7 +39,10 @@ class TrackedTask:
     """Somebody wants to hear of each stage, not only of the end."""
     alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
-    settling_since: float | None = None
+    settling_since: float = 0.0
+    """Since when it has looked like its end, and shown the same songs."""
+    settling: Task | None = None
+    """What it showed then."""
     odd_since: float | None = None
     """Since when it has said the same word that nobody knows, and shown the same."""
     odd: Task | None = None
