@@ -13,7 +13,7 @@ from tests.kit.clocks import virtual_backend
 from tests.kit.timed import SONG, TimedProvider
 from udio_async import Client, Event, GenerationFailed, RateLimited, Stage, Task, _submit
 from udio_async._events import guarded
-from udio_async._polling import poller
+from udio_async._polling import registry
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -144,7 +144,7 @@ async def test_without_an_observer_no_event_is_even_made(monkeypatch: pytest.Mon
     def explode(**_: object) -> None:
         raise AssertionError("an event was made")
 
-    for module in (poller, _submit):
+    for module in (registry, _submit):
         monkeypatch.setattr(module, "Event", explode)
     limited = RateLimited("slow down", retry_after=1.0)
     provider = staged()

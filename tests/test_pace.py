@@ -114,9 +114,9 @@ async def test_the_sandbox_says_its_speed_in_every_answer() -> None:
 async def test_a_provider_that_knows_the_speed_is_not_hastened_twice() -> None:
     """`sandbox.udioapi_v2()` and `--speed` have told it before."""
     async with Sandbox(speed=600) as sandbox, Client(sandbox.udioapi_v2()) as client:
-        traits = client._open()._poller._traits
+        traits = client._open()._poller._times.traits
         await client.generate("a song")
-        assert client._open()._poller._traits == traits == sandbox.udioapi_v2().traits
+        assert client._open()._poller._times.traits == traits == sandbox.udioapi_v2().traits
 
 
 async def test_a_client_that_was_told_nothing_waits_no_half_a_minute() -> None:

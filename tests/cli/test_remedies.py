@@ -80,7 +80,7 @@ def python_messages(*, of_shell: bool) -> list[str]:
         text
         for path in sorted(PACKAGE.rglob("*.py"))
         if ("cli" in path.parts) is of_shell
-        and not {"sandbox", "testing.py"} & {*path.relative_to(PACKAGE).parts}
+        and not {"sandbox", "testing"} & {*path.relative_to(PACKAGE).parts}
         for text in texts_of(path)
         if is_message(text) and PYTHON.search(text)
     ]

@@ -21,7 +21,8 @@ from udio_async import (
     WaitExpired,
 )
 from udio_async._http import Departure
-from udio_async._polling import Poller, TrackedTask
+from udio_async._polling import TrackedTask
+from udio_async._polling.look_results import LookResults
 from udio_async._session import Session
 from udio_async._submit import Submitter
 from udio_async.journal import Entry, State, jobs, sqlite
@@ -192,11 +193,11 @@ def an_expired_wait_says_unpaid() -> AbstractContextManager[object]:
 def a_failed_look_ends_the_song() -> AbstractContextManager[object]:
     """One look that fails is taken for the end of the song."""
 
-    def missed(self: Poller, batch: list[TrackedTask], error: Exception) -> None:
+    def missed(self: LookResults, batch: list[TrackedTask], error: Exception, now: float) -> None:
         for tracked in batch:
-            self._finish(tracked, GenerationFailed(str(error), task_id=tracked.task_id))
+            self.registry.finish(tracked, GenerationFailed(str(error), task_id=tracked.task_id))
 
-    return patch.object(Poller, "_missed", missed)
+    return patch.object(LookResults, "missed", missed)
 
 
 PLANTS: Mapping[str, Plant] = {

@@ -13,7 +13,7 @@ from tests.providers.test_udioapi_v1 import CASE as UDIOAPI_V1
 from tests.providers.test_udioapi_v2 import CASE as UDIOAPI_V2
 from udio_async import Song, Stage, Task
 from udio_async._http import Reply
-from udio_async._polling.poller import as_it_is
+from udio_async._polling.judgement import as_it_is
 from udio_async._urls import as_link, is_stream
 from udio_async.testing import ProviderCase, RecordedHttp
 

@@ -9,6 +9,7 @@ import attrs
 from .._errors import UdioError
 from .._records import Stage, Task
 from ..journal import Entry
+from ..journal.jobs import remembered_error
 from .schedule import Schedule
 
 
@@ -55,6 +56,27 @@ class TrackedTask:
     """How many callers wait for its end."""
     _changed: anyio.Event | None = None
     _then: list[Callable[[], None]] = attrs.field(factory=list)
+
+    @classmethod
+    def of_ended(cls, entry: Entry, schedule: Schedule, now: float) -> "TrackedTask":
+        """Return the task of a job that is over, with its songs."""
+        task = Task(
+            id=entry.task_id or "",
+            provider=entry.provider,
+            stage=Stage.COMPLETE,
+            songs=entry.songs,
+        )
+        return cls(
+            task=task,
+            schedule=schedule,
+            entry=entry,
+            resumed=True,
+            accepted_at=now,
+            looked_at=now,
+            outages_before=0.0,
+            over=True,
+            error=remembered_error(entry),
+        )
 
     @property
     def task_id(self) -> str:

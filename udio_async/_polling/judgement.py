@@ -1,0 +1,93 @@
+"""What looks and refusals say about a task. It has no clock and asks nobody."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from .._errors import AccountError, RateLimited, Unreachable, WaitExpired
+from .._records import Failure, Song, Stage, Task
+from .tracked import TrackedTask
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:
+    """Take a task as it is once nothing has moved for a while in what looks like its end."""
+    # Not beside `tracked.task`: that may be further on, and would then never be the same.
+    if tracked.settling is None or task.songs != tracked.settling.songs:
+        tracked.settling, tracked.settling_since = without_raw(task), now
+    if now - tracked.settling_since < settle:
+        return task
+    return as_it_is(task)
+
+
+def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> Task:
+    """Take a task for over once it has said a word that nobody knows, and nothing has moved."""
+    if tracked.odd is None or _shown(tracked.odd) != _shown(task):
+        tracked.odd, tracked.odd_since = without_raw(task), now
+    if now - (tracked.odd_since or now) < patience:
+        return task
+    if any(song.audio_url for song in task.songs):
+        return as_it_is(task)
+    lost = Failure(
+        message=f"it says {task.status!r}, which is no documented status, and nothing has "
+        f"moved for {patience:.3g} s",
+        advice="look at your account before asking again: it may be running",
+    )
+    return attrs.evolve(task, stage=Stage.FAILED, error=lost)
+
+
+def _shown(task: Task) -> object:
+    """What moves, if anything does."""
+    return task.stage, task.status, task.percentage, task.songs
+
+
+def as_it_is(task: Task) -> Task:
+    """Take a task for over: its songs are complete with their audio, or failed without."""
+    songs = tuple(map(_settled_song, task.songs))
+    if any(song.error is None for song in songs):
+        return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
+    lost = next((song.error for song in songs), None)
+    error = task.error or lost or Failure(message="the task is done, and it has no songs")
+    return attrs.evolve(task, stage=Stage.FAILED, songs=songs, error=error, settling=False)
+
+
+def _settled_song(song: Song) -> Song:
+    if song.error is not None or song.stage is Stage.COMPLETE:
+        return song
+    if song.audio_url is not None:
+        return attrs.evolve(song, stage=Stage.COMPLETE)
+    lost = Failure(message="the task is done, and this song has no audio")
+    return attrs.evolve(song, stage=Stage.FAILED, error=lost)
+
+
+def without_raw(task: Task) -> Task:
+    """Let the words of an answer go while more answers will come: ten thousand songs may wait."""
+    songs = tuple(attrs.evolve(song, raw=NOTHING) for song in task.songs)
+    return attrs.evolve(task, songs=songs, raw=NOTHING)
+
+
+def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
+    """Return the error that ends a wait because nothing is told about it. The id is kept."""
+    return type(error)(
+        f"{error}; task {tracked.task_id} keeps running there",
+        provider=tracked.task.provider,
+        task_id=tracked.task_id,
+        charged="yes",
+    )
+
+
+def still_running(tracked: TrackedTask, when: str) -> WaitExpired:
+    return WaitExpired(
+        f"{tracked.task.provider} task {tracked.task_id} is still {tracked.task.stage} {when}; "
+        "it keeps running there, look again with this id",
+        provider=tracked.task.provider,
+        task_id=tracked.task_id,
+    )
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether something came that makes no sense, which may be the fault of a single task."""
+    return not isinstance(error, (RateLimited, Unreachable))

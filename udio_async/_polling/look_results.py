@@ -1,0 +1,152 @@
+"""What a look means for the tasks that it asked about: a good one, a bad one, a refusal.
+
+A bad look says nothing about the songs. The caller brings the time.
+"""
+
+import logging
+
+import attrs
+
+from .._errors import AccountError, ProviderUnavailable, RequestError
+from .._limits import backoff
+from .._records import Stage, Task, failure_error
+from .agenda import Agenda
+from .judgement import as_it_is, is_unreadable, judged, refusal, settled, still_running, without_raw
+from .reachability import PROBE_CAP, Reachability
+from .registry import Registry
+from .timetable import Timetable
+from .tracked import TrackedTask
+
+_GRACE = 60.0
+"""Seconds for which a provider may say that it does not know a task, or refuse to tell of it."""
+_REFUSALS = 3
+"""Refusals in a row after which one look alone probes whether the next is refused as well."""
+_PATIENCE = 3.0
+"""Times a song's usual duration that a word which nobody knows is waited with."""
+
+logger = logging.getLogger("udio_async")
+
+
+@attrs.define(kw_only=True)
+class LookResults:
+    """Takes in what the looks at one provider show, and ends the waits that this ends."""
+
+    _provider: str
+    _deadline: float
+    _agenda: Agenda
+    registry: Registry
+    _reach: Reachability
+    _times: Timetable
+
+    def left(self, tracked: TrackedTask, now: float) -> float:
+        """Seconds until it is given up; those in which nobody could be asked do not count."""
+        away = self._reach.away(now) - tracked.outages_before
+        return self._deadline - (now - tracked.accepted_at - away)
+
+    def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
+        """Take in a good look, which may have left out some of the tasks."""
+        self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
+        for tracked in batch:
+            task = tasks.get(tracked.task_id)
+            tracked.alone = task is None
+            if task is not None:
+                self._advance(tracked, task, now)
+            if not tracked.over and self.left(tracked, now) <= 0:
+                self._expire(tracked)
+
+    def _advance(self, tracked: TrackedTask, task: Task, now: float) -> None:
+        """Take in a good look. A task never moves backwards, whatever the provider says."""
+        before = tracked.task.stage
+        age_before, age = tracked.looked_at - tracked.accepted_at, now - tracked.accepted_at
+        tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
+        if not tracked.resumed:
+            tracked.schedule.seen(age_before, age)
+        if task.settling:
+            task = settled(tracked, task, now, settle=self._times.traits.settle)
+        if not task.status_known and not task.stage.is_final:
+            patience = _PATIENCE * self._times.traits.typical_duration
+            task = judged(tracked, task, now, patience=patience)
+        else:
+            tracked.odd = None
+        if task.stage.is_before(before):
+            return
+        tracked.task = task if task.stage.is_final else without_raw(task)
+        if task.stage is Stage.FAILED:
+            self.registry.finish(tracked, failure_error(task))
+        elif task.stage is Stage.COMPLETE:
+            if not tracked.resumed:
+                if tracked.called is Stage.COMPLETE:
+                    age_before = age = tracked.called_at - tracked.accepted_at
+                tracked.took = tracked.schedule.learn(age_before, age)
+            self.registry.finish(tracked, None)
+        elif before.is_before(task.stage):
+            tracked.announce()
+            self.registry.tell("advanced", task=task)
+
+    def missed(self, batch: list[TrackedTask], error: Exception, now: float) -> None:
+        """Slow the looks down, unless a single song is to blame."""
+        if not isinstance(error, ProviderUnavailable):
+            logger.error("a look at %s failed unforeseen", self._provider, exc_info=error)
+        # An answer that cannot be read may be the fault of one task. Then the others are read when
+        # each is asked about alone, and that one must not pass for an outage.
+        unreadable = not self._reach.failures and is_unreadable(error)
+        wait = 0.0 if unreadable and batch[0].alone else self._reach.failed(error, now)
+        self.registry.tell("retried", error=error, wait=wait)
+        for tracked in batch:
+            tracked.alone = tracked.alone or unreadable
+            if tracked.alone and self.left(tracked, now) <= 0:
+                self._expire(tracked)
+        self._give_up_unanswered(batch, now)
+
+    def _give_up_unanswered(self, batch: list[TrackedTask], now: float) -> None:
+        """End the waits that have seen no answer of the provider for a whole deadline."""
+        for tracked in self.waiting(batch):
+            if now - max(tracked.accepted_at, self._reach.answered_at) >= self._deadline:
+                self._expire(tracked)
+
+    def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> None:
+        """Believe only of a single task, and only after a while, that it is unknown.
+
+        A fresh one may not have got around yet, and a gateway may be astray for a moment.
+        """
+        for tracked in batch:
+            if len(batch) == 1 and tracked.unknown_since is None:
+                tracked.unknown_since = now
+            if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
+                error.task_id, error.charged = tracked.task_id, "unknown"
+                self.registry.finish(tracked, error)
+            tracked.alone = True
+
+    def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
+        """Believe a refusal only when it stays, and only of the task that was asked about.
+
+        It ends no other wait and no submit: whether they are refused, too, is seen when they are
+        asked for. Where nothing else has worked for as long either, one refusal is enough.
+
+        Returns the seconds after which to look again, at most.
+        """
+        stays = now - self._reach.refused(now) >= _GRACE
+        wait = backoff(self._reach.refusals, base=2.0, cap=PROBE_CAP)
+        self.registry.tell("retried", error=error, wait=wait)
+        if self._reach.refusals >= _REFUSALS and not stays:
+            self._reach.failed(error, now)
+        for tracked in batch:
+            tracked.alone = True
+            if tracked.refused_since is None:
+                tracked.refused_since = now
+            if len(batch) == 1 and (stays or now - tracked.refused_since >= _GRACE):
+                self.registry.finish(tracked, refusal(tracked, error))
+        return wait
+
+    def waiting(self, batch: list[TrackedTask]) -> list[TrackedTask]:
+        """Return these and all that wait for a look."""
+        return [tracked for tracked in (*batch, *self._agenda) if not tracked.over]
+
+    def _expire(self, tracked: TrackedTask) -> None:
+        """End a wait whose time is up, well if all the audio has been there for a while."""
+        if tracked.task.settling:
+            tracked.task = as_it_is(tracked.task)
+            failed = tracked.task.stage is Stage.FAILED
+            self.registry.finish(tracked, failure_error(tracked.task) if failed else None)
+        else:
+            self.registry.finish(tracked, still_running(tracked, f"after {self._deadline:g} s"))

@@ -1,0 +1,77 @@
+"""Which tasks are tracked, by job; their ends, and who is told."""
+
+from collections.abc import Callable
+
+from .._errors import UdioError
+from .._events import Event, EventKind, Observer
+from .._records import SongRequest, Task
+from .judgement import still_running
+from .tracked import TrackedTask
+
+
+class Registry:
+    """The tasks that are tracked. `ended` is called with each that is over, `observer` of all."""
+
+    def __init__(
+        self, provider: str, *, ended: Callable[[TrackedTask], None], observer: Observer | None
+    ) -> None:
+        self._provider = provider
+        self._ended = ended
+        self._observer = observer
+        self._by_key: dict[str, TrackedTask] = {}
+
+    def find(self, key: str) -> TrackedTask | None:
+        """Return the tracked task of a job."""
+        return self._by_key.get(key)
+
+    def add(self, tracked: TrackedTask) -> None:
+        """Let it be found by its job, if it has one."""
+        if tracked.key is not None:
+            self._by_key[tracked.key] = tracked
+
+    def _end(self, tracked: TrackedTask, error: UdioError | None) -> None:
+        if tracked.key is not None:
+            if self._by_key.get(tracked.key) is tracked:
+                del self._by_key[tracked.key]
+            if error is not None:
+                error.job_key = tracked.key
+        if not tracked.resumed:
+            tracked.schedule.forget(tracked.looked_at - tracked.accepted_at)
+        tracked.over, tracked.error = True, error
+        self._ended(tracked)  # before anybody hears of it
+        tracked.end(error)
+
+    def finish(self, tracked: TrackedTask, error: UdioError | None) -> None:
+        """End it, well or with an error, and tell of it."""
+        self._end(tracked, error)
+        self.tell("finished", task=tracked.task, error=error)
+
+    def abandon(self, tracked: TrackedTask) -> None:
+        """Let nobody wait for ever for what a closed client would have looked at."""
+        self._end(tracked, still_running(tracked, "as the client is closed"))
+
+    def tell(
+        self,
+        kind: EventKind,
+        *,
+        task: Task | None = None,
+        request: SongRequest | None = None,
+        task_ids: tuple[str, ...] = (),
+        error: Exception | None = None,
+        wait: float | None = None,
+        resumed: bool = False,
+    ) -> None:
+        """Tell the observer, if there is one."""
+        if self._observer is not None:
+            self._observer(
+                Event(
+                    kind=kind,
+                    provider=self._provider,
+                    task=task,
+                    request=request,
+                    task_ids=task_ids,
+                    error=error,
+                    wait=wait,
+                    resumed=resumed,
+                )
+            )

@@ -1,0 +1,68 @@
+"""When each task is due, by its model, its callbacks and the speed of its provider."""
+
+import random
+
+from ..providers.base import Traits
+from .schedule import PollPolicy, Schedule
+from .tracked import TrackedTask
+
+_CALLED_GAP = 1.0
+"""Seconds between two looks at one song, whatever callbacks come."""
+
+
+class Timetable:
+    """Knows how long the songs of each model take, and when to look at one. It has no clock."""
+
+    def __init__(self, traits: Traits, policy: PollPolicy) -> None:
+        self.traits = traits
+        """Those of the provider, as fast as it has turned out to be."""
+        self._policy = policy
+        self._schedules: dict[str, Schedule] = {}
+
+    def schedule_for(self, model: str) -> Schedule:
+        """Return what has been learned of a model so far."""
+        if model not in self._schedules:
+            self._schedules[model] = Schedule(**self._pace())
+        return self._schedules[model]
+
+    @property
+    def min_interval(self) -> float:
+        """Seconds between two looks at one task, at least."""
+        return self._policy.min_interval or self.traits.min_interval
+
+    def _pace(self) -> dict[str, float]:
+        typical = self.traits.typical_duration
+        look_cost = self._policy.look_cost or typical / 75
+        return {
+            "typical": typical,
+            "look_cost": look_cost,
+            "min_interval": self.min_interval,
+        }
+
+    def hasten(self, speed: float) -> None:
+        """Look as much oftener as the songs are made faster."""
+        if speed != self.traits.speed:
+            self.traits = self.traits.hastened(speed)
+            for schedule in self._schedules.values():
+                schedule.restart(**self._pace())
+
+    def due(
+        self, tracked: TrackedTask, now: float, *, left: float, others: int, at_most: float
+    ) -> float:
+        """Return when to look next at a task that may be waited for `left` seconds more.
+
+        That is when its schedule says so, at the latest after `at_most` seconds, and when its
+        time is up. `others` tasks wait as well: some of them go with the same request.
+        """
+        if tracked.is_called_for:
+            return max(now, tracked.asked_at + _CALLED_GAP)
+        age = now - tracked.accepted_at
+        together = min(others + 1, self.traits.max_ids_per_look)
+        wait = min(tracked.schedule.wait(age, together=together), at_most)
+        if tracked.called is not None:  # they do come: the next one will say when to look
+            wait = max(wait, tracked.schedule.late() - age)
+        # A little jitter, so that what was submitted together does not march in step for ever.
+        wait = max(wait * random.uniform(0.95, 1.05), self.min_interval)  # noqa: S311  # no secret
+        if wait > left:
+            wait = max(left, self.min_interval)
+        return now + wait
