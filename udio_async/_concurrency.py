@@ -83,7 +83,7 @@ async def open_tasks() -> AsyncGenerator[TaskGroup]:
             error.__context__ = context
 
 
-async def outlast(event: anyio.Event) -> None:
+async def wait_shielded(event: anyio.Event) -> None:
     """Wait for an event that is sure to come; a cancellation meanwhile is raised afterwards."""
     cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):
@@ -145,7 +145,7 @@ class LastingTasks:
             import trio  # noqa: PLC0415  # only who runs on it has it
 
             trio.lowlevel.spawn_system_task(self._run)
-        await outlast(self._begun)
+        await wait_shielded(self._begun)
         return self._tasks
 
     async def __aexit__(self, *_: object) -> None:
@@ -160,7 +160,7 @@ class LastingTasks:
         """
         self._home.check("this task group")
         self._tasks.cancel_scope.cancel()
-        await outlast(self._ended)
+        await wait_shielded(self._ended)
         if self._error is not None:
             error, self._error = self._error, None
             raise error

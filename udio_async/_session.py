@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from ._addresses import Addresses
 from ._audit import Audit, CreditCounter
 from ._batch import Batch
-from ._concurrency import Home, LastingTasks, outlast, owned
+from ._concurrency import Home, LastingTasks, owned, wait_shielded
 from ._download import Downloads, Readiness, Saved
 from ._errors import GenerationFailed, InvalidRequest, UdioError, WaitExpired
 from ._events import Event, Observer
@@ -109,7 +109,7 @@ class Session:
         if not self._begun.is_set():
             await self._begun.wait()
         if not self.is_open:
-            await outlast(self._ended)
+            await wait_shielded(self._ended)
             return
         self.is_open = False
         try:
@@ -234,7 +234,7 @@ class Session:
         drained = anyio.Event()
         async with LastingTasks() as closing:  # the client's own may be broken
             closing.start_soon(self._wait_for_the_wire, drained)
-            await outlast(drained)
+            await wait_shielded(drained)
 
     async def _wait_for_the_wire(self, drained: anyio.Event) -> None:
         with anyio.move_on_after(_GRACE):

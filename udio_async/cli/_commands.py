@@ -226,20 +226,24 @@ def batch(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
+@click.option(
+    "--only-paid", is_flag=True, help="Take up what is paid for alone, and submit nothing."
+)
 @with_options(tags_option, *many_options, *service_options, *view_options)
-def resume(*, directory: Path, journal: Path | None, **options: Any) -> int:
+def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 
-    Accepted requests are looked at, refused ones are tried again, and songs whose files or whose
-    lines in songs.jsonl are missing are fetched and told. Requests of a file that were never
-    submitted are not in the journal: for them run the batch again.
+    Accepted requests are looked at, refused ones are submitted and paid for, and songs whose files
+    or whose lines in songs.jsonl are missing are fetched and told. Requests of a file that were
+    never submitted are not in the journal: for them run the batch again.
     """
     from ._hints import hints_for_journal
     from ._make import make_rest
 
     service, view = take_service(options), take_view(options)
     terms = take_terms(options, journal_that_exists(directory, journal))
-    return make_rest(service, directory, view, terms, hints=hints_for_journal(directory))
+    hints = hints_for_journal(directory)
+    return make_rest(service, directory, view, terms, hints=hints, only_paid=only_paid)
 
 
 @cli.command()

@@ -13,11 +13,14 @@ from ._memories import Known
 _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, State.FORGOTTEN}
 
 
-async def read_unfinished(client: Client, manifest: Manifest) -> tuple[list[Entry], Known]:
+async def read_unfinished(
+    client: Client, manifest: Manifest, *, only_paid: bool
+) -> tuple[list[Entry], Known]:
     """Return the requests without an end, and those whose songs are not all saved and told."""
+    wanted = [state for state in _UNFINISHED if state.is_paid or not only_paid]
     entries: list[Entry] = []
     states: dict[str, State] = {}
-    async for job in client.jobs(_UNFINISHED):
+    async for job in client.jobs(wanted):
         if job.state is not State.DELIVERED or not _is_done(job, manifest):
             entries.append(Entry(client.request_of(job), job=job.key))
             states[job.key] = job.state

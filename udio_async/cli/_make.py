@@ -150,11 +150,13 @@ def open_directory(out: Path, view: View) -> Manifest:
     return Manifest(out)
 
 
-def make_rest(service: Service, out: Path, view: View, terms: Terms, *, hints: Hints) -> int:
-    """Make whatever the journal holds unfinished."""
+def make_rest(
+    service: Service, out: Path, view: View, terms: Terms, *, hints: Hints, only_paid: bool
+) -> int:
+    """Make whatever the journal holds unfinished, or of that what is paid for."""
     service.provider()  # a wrong option or a missing key shows before anything is started
     manifest = open_directory(out, view)
-    work = partial(_make_rest, service=service, terms=terms, manifest=manifest)
+    work = partial(_make_rest, service=service, terms=terms, manifest=manifest, only_paid=only_paid)
     return execute(
         work, requests=0, view=view, out=out, hints=hints, manifest=manifest, tags=terms.tags
     )
@@ -198,11 +200,13 @@ async def _tell_had(run: Run, found: Found) -> None:
     run.progress.total -= len(found.gone)
 
 
-async def _make_rest(run: Run, *, service: Service, terms: Terms, manifest: Manifest) -> None:
+async def _make_rest(
+    run: Run, *, service: Service, terms: Terms, manifest: Manifest, only_paid: bool
+) -> None:
     assert terms.journal is not None
     journal = SqliteJournal(terms.journal)
     async with open_client(service, **_client_options(run, terms, journal)) as client:
-        entries, known = await read_unfinished(client, manifest)
+        entries, known = await read_unfinished(client, manifest, only_paid=only_paid)
         found = find_in_directory(
             entries,
             known,

@@ -3,7 +3,7 @@
 import errno
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
 from ._remedies import explain
+from ._space import Space
 from ._stop import Stop, calm
 from ._streams import as_lost
 from ._summary import report, report_left
@@ -71,6 +72,9 @@ class Run:
     tags: bool = False
     hints: Hints | None = None
     """What to type about the journal, if there is one."""
+    space: Space = attrs.field(
+        default=attrs.Factory(lambda run: Space(run.out), takes_self=True), init=False
+    )
     stdout: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
     """One line at a time, in order. The manifest has its own: it waits for no reader."""
     recording: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
@@ -137,8 +141,9 @@ class Run:
                     delivery = _Delivery(self, client, outcome, entries[outcome.index])
                     saving.start_soon(delivery.run, slots)
 
-    def _pulled(self, entries: Sequence[Entry]) -> Iterator[SongRequest]:
+    async def _pulled(self, entries: Sequence[Entry]) -> AsyncGenerator[SongRequest]:
         for entry in entries:
+            await self.space.take()
             if self.progress.no_room:
                 return
             self.timelines.pull(entry.request)
@@ -156,9 +161,11 @@ class _Delivery:
 
     async def run(self, slots: anyio.Semaphore) -> None:
         provider, task_id = self._client.provider.name, self._outcome.task_id
+        size = 0
         try:
             songs = [song for song in self._outcome.songs if self._outcome.ok or _arrived(song)]
             saved = [(song, *await self._save(song)) for song in songs]
+            size = sum(file.size for _, file, _ in saved if file is not None)
             timeline = self._run.timelines.take(provider, task_id)
             delivered = [await self._song(*each, timeline) for each in saved]
             if self._outcome.error is not None:
@@ -172,6 +179,7 @@ class _Delivery:
                 ok=self._outcome.ok and all(delivered),
             )
         finally:
+            self._run.space.leave(size)
             slots.release()
 
     async def _song(

@@ -33,7 +33,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 from anyio.to_thread import run_sync as run_in_thread
 from cattrs.preconf.json import make_converter
 
-from .._concurrency import outlast
+from .._concurrency import wait_shielded
 from .._errors import AnotherAccount, ClientClosed, JournalError
 from .base import Confirm
 from .jobs import Entry, State, doubted
@@ -470,7 +470,7 @@ class _Desk:
         )
         self._thread.start()
         try:
-            await outlast(self._opened.done)
+            await wait_shielded(self._opened.done)
         except BaseException:  # cancelled meanwhile: nobody else will end the thread
             if not self._opened.error:
                 await self.stop()
@@ -494,7 +494,7 @@ class _Desk:
     async def stop(self) -> None:
         self.stopped = True
         self._orders.put(None)
-        await outlast(self._closed)
+        await wait_shielded(self._closed)
         self._thread.join()
 
     def _serve(self, token: EventLoopToken) -> None:

@@ -1,0 +1,81 @@
+"""A batch asks for no more songs than its disk has room for, as far as it has seen their size."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from udio_async.cli._space import Space
+
+MB = 1 << 20
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A disk with as much room as is written here."""
+    usage = SimpleNamespace(free=100 * MB)
+
+    async def at_once(func: Callable[..., object], *args: object) -> object:
+        return func(*args)
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(anyio.to_thread, "run_sync", at_once)
+    return usage
+
+
+async def taken_at_once(space: Space, wanted: int) -> int:
+    """How many may be in the making now."""
+    taken = 0
+
+    async def take() -> None:
+        nonlocal taken
+        for _ in range(wanted):
+            await space.take()
+            taken += 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    return taken
+
+
+async def test_before_any_is_saved_a_size_is_guessed(disk: SimpleNamespace, tmp_path: Path) -> None:
+    """One may always be tried: with none in the making there is nothing to wait for."""
+    disk.free = 5 * MB
+    assert await taken_at_once(Space(tmp_path), 10) == 2
+    disk.free = 0
+    assert await taken_at_once(Space(tmp_path), 10) == 1
+
+
+async def test_what_was_saved_tells_how_many_more_fit(
+    disk: SimpleNamespace, tmp_path: Path
+) -> None:
+    disk.free = 20 * MB
+    space = Space(tmp_path)
+    await space.take()
+    disk.free = 15 * MB
+    space.leave(5 * MB)
+    assert await taken_at_once(space, 10) == 3
+
+
+async def test_one_that_ends_makes_room_for_the_next(disk: SimpleNamespace, tmp_path: Path) -> None:
+    """Whether it was saved, or failed and needs no room."""
+    disk.free = 3 * MB
+    space = Space(tmp_path)
+    await space.take()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(space.take)
+        await anyio.wait_all_tasks_blocked()
+        space.leave(0)
+
+
+async def test_without_a_directory_or_a_disk_that_tells_nobody_waits(tmp_path: Path) -> None:
+    assert await taken_at_once(Space(None), 1_000) == 1_000
+    space = Space(tmp_path / "not there")
+    for _ in range(20):
+        await space.take()

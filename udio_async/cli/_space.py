@@ -1,0 +1,51 @@
+"""Room on the disk for what is being made: a song that would not fit is not asked for yet."""
+
+import shutil
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import attrs
+
+_GUESS = 2 << 20
+"""Bytes of a request's songs, before any were saved."""
+
+
+@attrs.define(eq=False)
+class Space:
+    """Compares what is being made with what the disk has left."""
+
+    directory: Path | None
+    """Where songs are saved, if they are."""
+    _making: int = 0
+    _saved: int = 0
+    _bytes: int = 0
+    _moved: anyio.Event = attrs.field(factory=anyio.Event)
+
+    async def take(self) -> None:
+        """Wait until the songs of one more request would fit beside those in the making.
+
+        With none in the making there is nothing to wait for: the disk says itself what it takes.
+        """
+        while self._making and not await self._fits():
+            await self._moved.wait()
+        self._making += 1
+
+    def leave(self, size: int) -> None:
+        """Take in that the songs of a request are saved, in so many bytes, or never will be."""
+        self._making -= 1
+        if size:
+            self._saved += 1
+            self._bytes += size
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    async def _fits(self) -> bool:
+        if self.directory is None:
+            return True
+        each = self._bytes / self._saved if self._saved else _GUESS
+        try:
+            usage = await anyio.to_thread.run_sync(shutil.disk_usage, self.directory)
+        except OSError:
+            return True  # a download will say why
+        return usage.free >= (self._making + 1) * each
