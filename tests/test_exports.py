@@ -15,7 +15,7 @@ from udio_async import _errors
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_interrupt _errors _records _limits _formats _urls _names _tags",
+    "_interrupt _errors _validators _records _limits _formats _urls _names _tags",
     "_concurrency _wire _http journal",
     "_events providers",
     "_polling _addresses _gate _audit _room _submit _download",

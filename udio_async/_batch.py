@@ -20,6 +20,7 @@ from ._concurrency import Home, LastingTasks
 from ._errors import InvalidRequest, UdioError
 from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest
+from ._validators import check_count
 
 T = TypeVar("T")
 
@@ -169,12 +170,6 @@ class Batch(AsyncContextManagerMixin):
         elif finished is not None:
             self._finished.append(finished)
         self._announce()
-
-
-def check_count(name: str, value: object) -> None:
-    """Refuse what is no number of songs or submits. True is an int to Python, and no count."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
 
 
 def _check_requests(requests: object) -> None:

@@ -1,6 +1,5 @@
 """The front door: what a client is made with, and its verbs."""
 
-import math
 import os
 from collections.abc import (
     AsyncIterable,
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from ._audit import Audit
-from ._batch import Batch, check_count
+from ._batch import Batch
 from ._download import PATIENCE, Saved
 from ._errors import InvalidRequest
 from ._events import Observer, guarded
@@ -25,6 +24,7 @@ from ._records import Credits, Outcome, Song, SongRequest
 from ._session import RESUMED, Options, Session, as_request
 from ._tags import check_can_tag
 from ._urls import check_callback_url
+from ._validators import check_above_zero, check_count, check_not_negative
 from .callbacks import Callbacks
 from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
 from .providers.base import Provider, account_of
@@ -91,7 +91,7 @@ class Client:
         if on_event is not None and not callable(on_event):
             raise InvalidRequest(f"on_event is {on_event!r}; give a function that takes an Event")
         if requests_per_second is not None:
-            _check_amount("requests_per_second", requests_per_second)
+            check_above_zero("requests_per_second", requests_per_second)
         self.provider = provider
         self._options = Options(
             provider=provider,
@@ -406,7 +406,7 @@ class Client:
         wanted = [song for song in _as_songs(songs) if song.error is None]
         if tags:
             check_can_tag()
-        _check_patience(patience)
+        check_not_negative("patience", patience, remedy="give seconds, 0 or more")
         results = await self._open().download(
             wanted, directory=Path(directory), covers=covers, tags=tags, patience=patience
         )
@@ -473,7 +473,7 @@ def _submit_limit(
         check_count("max_submits", max_submits)
     if max_credits is None:
         return max_submits
-    _check_amount("max_credits", max_credits)
+    check_above_zero("max_credits", max_credits)
     price = provider.traits.credits_per_song
     if price is None:
         raise InvalidRequest(
@@ -482,20 +482,6 @@ def _submit_limit(
         )
     affordable = int(max_credits // price)
     return affordable if max_submits is None else min(affordable, max_submits)
-
-
-def _check_amount(name: str, value: object) -> None:
-    if (
-        isinstance(value, bool)  # an int to Python
-        or not isinstance(value, (int, float))
-        or not 0 < value < math.inf
-    ):
-        raise InvalidRequest(f"{name} is {value!r}; give a number above 0")
-
-
-def _check_patience(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise InvalidRequest(f"patience is {value!r}; give seconds, 0 or more")
 
 
 def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:

@@ -14,6 +14,7 @@ from ._errors import (
     UdioError,
     UpstreamFailed,
 )
+from ._validators import yes_or_no
 
 VocalGender = Literal["male", "female"]
 
@@ -82,11 +83,6 @@ def _meaningful(_request: object, field: "attrs.Attribute[str | None]", value: o
         )
 
 
-def _yes_or_no(_request: object, field: "attrs.Attribute[bool]", value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"{field.name} is {value!r}; give true or false")
-
-
 def _gender(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
     if value not in (None, "male", "female"):
         raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
@@ -139,7 +135,7 @@ class SongRequest:
     """The song's name. apiframe has none: there it is only kept on the `Song`."""
     negative_tags: str | None = attrs.field(default=None, validator=_meaningful)
     """What to avoid: "sad, slow". Called `tags` by udioapi, `negative_prompt` by apiframe."""
-    instrumental: bool = attrs.field(default=False, validator=_yes_or_no)
+    instrumental: bool = attrs.field(default=False, validator=yes_or_no)
     model: str | None = attrs.field(default=None, validator=_meaningful)
     """A model name as the provider spells it, known to us or not; None takes its default."""
     vocal_gender: VocalGender | None = attrs.field(default=None, validator=_gender)

@@ -16,7 +16,6 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -36,7 +35,7 @@ from ._polling import Poller, PollPolicy, TrackedTask
 from ._records import CallbackNews, Credits, Song, SongRequest, Stage, Task
 from ._room import Room
 from ._submit import Submitter
-from ._urls import is_loopback
+from ._urls import is_local_url
 from .journal import Entry, Journal, State
 from .journal.keys import BatchKeys
 from .journal.store import JobStore
@@ -77,7 +76,7 @@ class Session:
 
     def __init__(self, options: Options, *, public_url: str | None) -> None:
         self.provider = options.provider
-        self.is_local = is_loopback(urlsplit(self.provider.account().base_url).hostname or "")
+        self.is_local = is_local_url(self.provider.account().base_url)
         """Whether the provider is on this machine, and so may its links be."""
         self._options = options
         self._public_url = public_url

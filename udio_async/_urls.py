@@ -81,6 +81,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_local_url(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    parts = split_url(url)
+    return parts is not None and is_loopback(parts.hostname or "")
+
+
 def is_private_host(host: str) -> bool:
     """Whether a host is not on the public internet, in whatever notation it is written.
 

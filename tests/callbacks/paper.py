@@ -18,7 +18,7 @@ from udio_async import (
 )
 from udio_async._http import Account, Http
 from udio_async._records import CallbackNews
-from udio_async.providers import apiframe, udioapi_feed
+from udio_async.providers import apiframe_tasks, udioapi_feed
 
 WORDS = ("text", "first", "complete", "failed")
 CDN = "https://cdn.example.org"
@@ -80,7 +80,7 @@ class PaperProvider:
     def _task(self, task_id: str) -> Task:
         word = self.reached.get(task_id, "")
         if self.name == "apiframe":
-            return apiframe.read_task(apiframe_task(task_id, word), task_id=task_id)
+            return apiframe_tasks.read_task(apiframe_task(task_id, word), task_id=task_id)
         feed = {"type": word or "new", "response_data": udioapi_items(task_id, word)}
         return udioapi_feed.read_task(feed, task_id=task_id, provider=self.name)
 

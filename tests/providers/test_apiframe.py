@@ -25,7 +25,8 @@ from udio_async.providers import (
     ApiframeOptions,
     UdioApiOptions,
 )
-from udio_async.providers.apiframe import build_body, read_credits, read_task
+from udio_async.providers.apiframe import build_body, read_credits
+from udio_async.providers.apiframe_tasks import read_task
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "apiframe"

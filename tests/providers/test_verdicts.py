@@ -26,7 +26,7 @@ from udio_async._errors import (
 )
 from udio_async._http import Account, ApiKey, Call, Reply
 from udio_async._records import SongRequest, Task
-from udio_async.providers import PROVIDERS, apiframe, udioapi, udioapi_feed
+from udio_async.providers import PROVIDERS, apiframe_tasks, udioapi, udioapi_feed
 from udio_async.providers.replies import find_id, message_in, song_ids
 from udio_async.providers.rules import BEFORE_RULES, LOOK_RULES, SHARED_RULES, Rule
 from udio_async.providers.verdicts import accepted_id, judge, read_look, send_submit
@@ -378,8 +378,8 @@ Reader = Callable[[object], Task | list[Task]]
 def _readers() -> dict[str, Reader]:
     return {
         "udioapi": lambda payload: udioapi_feed.read_task(payload, task_id="x1", provider="p"),
-        "apiframe": lambda payload: apiframe.read_task(payload, task_id="x1"),
-        "many": lambda payload: apiframe.read_many(payload, ["x1", "x2"]),
+        "apiframe": lambda payload: apiframe_tasks.read_task(payload, task_id="x1"),
+        "many": lambda payload: apiframe_tasks.read_many(payload, ["x1", "x2"]),
     }
 
 

@@ -22,7 +22,7 @@ from udio_async import (
     SubmitInDoubt,
     UdioApiOptions,
 )
-from udio_async.providers.apiframe import read_webhook
+from udio_async.providers.apiframe_tasks import read_webhook
 from udio_async.providers.udioapi_feed import read_callback
 from udio_async.sandbox import Fault, _callbacks
 from udio_async.sandbox._callbacks import AT_ONCE, Delivery

@@ -5,12 +5,11 @@ import os
 import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from urllib.parse import urlsplit
 
 import anyio
 import httpx
 
-from .._urls import is_loopback
+from .._urls import is_local_url, is_loopback
 from .diagnosis import UnusableProxy
 
 KEEP_ALIVE = 60.0
@@ -153,6 +152,6 @@ def environment_proxy(url: httpx.URL) -> str | None:
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
-    if proxy and is_loopback(url.host) and not is_loopback(urlsplit(proxy).hostname or ""):
+    if proxy and is_loopback(url.host) and not is_local_url(proxy):
         return None
     return proxy

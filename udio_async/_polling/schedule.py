@@ -21,7 +21,7 @@ from typing import Any
 
 import attrs
 
-from .._errors import InvalidRequest
+from .._validators import check_above_zero
 
 _STANDARD = NormalDist()
 _PRIOR_SIGMA = 0.5
@@ -42,12 +42,7 @@ _REACH = 5.0
 def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
     if value is None and field.default is None:
         return
-    if (
-        isinstance(value, bool)  # an int to Python
-        or not isinstance(value, (int, float))
-        or not 0 < value < math.inf
-    ):
-        raise InvalidRequest(f"PollPolicy {field.name} is {value!r}; give seconds above 0")
+    check_above_zero(f"PollPolicy {field.name}", value, remedy="give seconds above 0")
 
 
 @attrs.frozen(kw_only=True)

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import attrs
 import click
 
 from .. import Provider, SqliteJournal
 from ..journal import State, is_of_batch, request_digest
-from ..providers.kit import is_loopback
+from ..providers.kit import is_local_url
 from ._input import Entry
 from ._memories import SETTLED, Found, Known
 from ._opened import open_client
@@ -144,9 +143,8 @@ def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:
     """
     if not quiet:
         click.echo(str(plan), err=True)
-    host = urlsplit(provider.account().base_url).hostname or ""
     somebody = sys.stdin.isatty() and sys.stderr.isatty()
-    if yes or not somebody or not plan.to_submit or is_loopback(host):
+    if yes or not somebody or not plan.to_submit or is_local_url(provider.account().base_url):
         return
     try:
         if click.confirm("Go on?", err=True):

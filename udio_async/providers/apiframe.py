@@ -17,32 +17,23 @@ from .._records import (
     CallbackAddress,
     CallbackNews,
     Credits,
-    Failure,
-    FailureKind,
     ProviderOptions,
-    Song,
     SongRequest,
-    Stage,
     Task,
 )
-from .._urls import as_link, check_callback_url, is_private_url, is_stream
+from .._urls import check_callback_url, is_private_url
+from .._validators import fraction, moment, switch, text
 from .._wire import (
-    MAX_ENTRIES,
     Number,
-    OptionalId,
     OptionalText,
-    Seconds,
-    loads,
     make_converter,
-    objects_in,
     structure,
 )
+from .apiframe_tasks import read_many, read_task, read_webhook
 from .base import Traits, check_fields, key_from
-from .replies import FailureTable, about, ask, distinct_songs, explain, find_id, message_in
+from .replies import about, ask
 from .rules import SHARED_RULES, Rule
-from .validators import fraction, moment, switch, text
 from .verdicts import read_look, send_submit
-from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 # Endpoints -----------------------------------------------------------------------------------
 
@@ -112,56 +103,7 @@ APIFRAME_TRAITS = Traits(
 )
 """What apiframe can do."""
 
-STAGES: Mapping[str, Stage] = {
-    **dict.fromkeys(WAITING, Stage.QUEUED),
-    **dict.fromkeys(RUNNING, Stage.PROCESSING),  # "retry": the vendor tries again by itself
-    **dict.fromkeys(ENDED_WELL, Stage.COMPLETE),
-    **dict.fromkeys(ENDED_BADLY, Stage.FAILED),
-}
-"""Their words for a task. Any other means: still running, as long as something moves."""
-
-_REWORD = "the content rules stopped it: change the words"
-FAILURES: FailureTable = (
-    ("moderation", FailureKind.MODERATION, _REWORD),
-    ("moderated", FailureKind.MODERATION, _REWORD),
-    ("inappropriate", FailureKind.MODERATION, _REWORD),
-    ("guidelines", FailureKind.MODERATION, _REWORD),
-    ("invalid param", FailureKind.INPUT, "check the request's fields"),
-    (
-        "internal error",
-        FailureKind.UPSTREAM,
-        "the provider broke: try again later, which costs again",
-    ),
-)
-"""Words in a failure. No page lists any: these have been seen."""
-
-
 # Wire models ---------------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class WireSong:
-    """One song of a task."""
-
-    song_id: OptionalId = None
-    lyrics: OptionalText = None  # may be there before the audio
-    audio_url: OptionalText = None
-    image_url: OptionalText = None
-    title: OptionalText = None  # on no page of this endpoint, but seen
-    tags: OptionalText = None
-    duration: Seconds = None
-
-
-@attrs.frozen(kw_only=True)
-class WireTask:
-    """A task as `/fetch`, `/fetch-many` and webhooks show it."""
-
-    task_id: OptionalId = None
-    task_type: OptionalText = None
-    status: OptionalText = None
-    percentage: Number = None
-    songs: list[WireSong] | None = None  # absent while "staged"
-    actions: Any = None  # of image tasks
 
 
 @attrs.frozen(kw_only=True)
@@ -207,157 +149,6 @@ def _webhook(callback: CallbackAddress | None) -> dict[str, str | None]:
     if callback is None:
         return {}
     return {"webhook_url": callback.url, "webhook_secret": callback.secret}
-
-
-def read_task(
-    payload: object,
-    *,
-    task_id: str,
-    provider: str = "apiframe",
-    base: str = "",
-    converter: cattrs.Converter = converter,
-) -> Task:
-    """Read a task, as `/fetch`, `/fetch-many` and webhooks show it.
-
-    `base` is the provider's address, for links that are a path below it.
-
-    Raises:
-        BadAnswer: it is about another task, or of a shape that nobody documented.
-    """
-    fields = _without_messages(payload)
-    where = f"{provider} task {task_id}"
-    shown = objects_in(fields.get("songs"), f"{where}, songs")
-    wire = structure(converter, {**fields, "songs": shown}, WireTask, about=where)
-    if wire.task_id not in (None, task_id):
-        raise BadAnswer(f"asked about task {task_id}, and the answer is about {wire.task_id}")
-    songs = [_with_links(song, base) for song in wire.songs or ()]
-    places = distinct_songs([(song.song_id, song.audio_url is not None) for song in songs])
-    songs = [songs[place] for place in places]
-    stage, settling = judge_stage(plain(wire.status), songs)
-    task = Task(
-        id=task_id,
-        provider=provider,
-        stage=stage,
-        percentage=wire.percentage,
-        status=wire.status or "",
-        status_known=plain(wire.status) in KNOWN,
-        settling=settling,
-        error=_task_failure(payload) if stage is Stage.FAILED else None,
-        raw=payload if isinstance(payload, Mapping) else {},
-    )
-    return attrs.evolve(
-        task,
-        songs=tuple(
-            read_song(song, shown[place], index, task=task)
-            for index, (song, place) in enumerate(zip(songs, places, strict=True))
-        ),
-    )
-
-
-def _with_links(song: WireSong, base: str) -> WireSong:
-    """Leave out links that lead nowhere."""
-    return attrs.evolve(
-        song,
-        audio_url=song.audio_url and as_link(song.audio_url, base),
-        image_url=song.image_url and as_link(song.image_url, base),
-    )
-
-
-def _without_messages(payload: object) -> dict[str, Any]:
-    """Leave out the words of an error, which come as text, as an object or as a list."""
-    if not isinstance(payload, Mapping):
-        raise BadAnswer("the answer is no task, which would be an object")
-    return {name: payload[name] for name in payload if name not in ("message", "error", "errors")}
-
-
-def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
-    """Return the stage of a task, and whether it says "finished" without all of its audio."""
-    stage = STAGES.get(word, Stage.PROCESSING if word else Stage.QUEUED)
-    if stage is Stage.FAILED:
-        return stage, False
-    heard = any(song.audio_url for song in songs)
-    if stage is Stage.COMPLETE and heard and all(song.audio_url for song in songs):
-        return stage, False
-    # Some tasks never say that they are done, and some say so before their audio is there.
-    has_files = bool(songs) and all(
-        song.audio_url and not is_stream(song.audio_url) for song in songs
-    )
-    settling = stage is Stage.COMPLETE or has_files
-    if heard:
-        return Stage.FIRST_AUDIO, settling
-    if any(song.lyrics for song in songs):
-        return Stage.TEXT_READY, settling
-    return (Stage.PROCESSING if settling else stage), settling
-
-
-def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
-    """Translate one song of a task."""
-    stage = _song_stage(song, task)
-    lost = Failure(message=f"the task is {task.status}, and this song has no audio")
-    return Song(
-        id=song.song_id or f"{task.id}-{index}",
-        task_id=task.id,
-        provider=task.provider,
-        index=index,
-        stage=stage,
-        title=song.title,
-        lyrics=song.lyrics,
-        tags=song.tags,
-        duration=song.duration,
-        audio_url=song.audio_url,
-        audio_is_final=stage is Stage.COMPLETE and not is_stream(song.audio_url or ""),
-        image_url=song.image_url,
-        error=lost if stage is Stage.FAILED else None,
-        raw=raw,
-    )
-
-
-def _song_stage(song: WireSong, task: Task) -> Stage:
-    if song.audio_url:
-        done = task.settling or task.stage.is_final
-        return Stage.COMPLETE if done else Stage.FIRST_AUDIO
-    if task.stage.is_final:
-        return Stage.FAILED
-    return Stage.TEXT_READY if song.lyrics else Stage.PROCESSING
-
-
-def _task_failure(payload: object) -> Failure:
-    word = payload.get("status") if isinstance(payload, Mapping) else None
-    return explain(message_in(payload) or f"the provider says {word!r} and no more", FAILURES)
-
-
-def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
-    """Read what is posted to a webhook: the task, with its id.
-
-    Raises:
-        CallbackRejected: it is none.
-    """
-    try:
-        payload = loads(body)
-        task_id = find_id(payload)
-        task = read_task(payload, task_id=task_id or "", base=base)
-    except BadAnswer as error:
-        raise CallbackRejected(f"the webhook cannot be read: {error}") from None
-    if task_id is None:
-        raise CallbackRejected("the webhook names no task")
-    return CallbackNews(stage=task.stage, task_id=task.id, songs=task.songs, error=task.error)
-
-
-def read_many(payload: object, task_ids: Sequence[str], *, base: str = "") -> list[Task]:
-    """Read `/fetch-many`: `{"tasks": [...]}`, or the bare list that has been seen as well.
-
-    Tasks are matched by id and never by place. An id may be missing, and so it is in the result;
-    a task that nobody asked about is dropped.
-    """
-    entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
-    if not isinstance(entries, list):
-        raise BadAnswer("the answer to /fetch-many holds no list of tasks")
-    shown = {find_id(entry, ("task_id",)): entry for entry in entries[:MAX_ENTRIES]}
-    return [
-        read_task(shown[task_id], task_id=task_id, base=base)
-        for task_id in task_ids
-        if task_id in shown
-    ]
 
 
 def read_credits(payload: object, *, converter: cattrs.Converter = converter) -> Credits:

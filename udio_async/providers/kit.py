@@ -13,7 +13,8 @@ songs and errors are in `udio_async` itself, and the tests that every provider p
 
 from .._http import Account, ApiKey, Call, Http, Reply
 from .._records import ProviderOptions
-from .._urls import as_link, check_callback_url, is_loopback, is_private_url, is_stream
+from .._urls import as_link, check_callback_url, is_local_url, is_private_url, is_stream
+from .._validators import fraction, hundredths, moment, switch, text
 from .._wire import (
     Instant,
     Number,
@@ -38,7 +39,6 @@ from .replies import (
     message_in,
 )
 from .rules import SHARED_RULES, Rule
-from .validators import fraction, hundredths, moment, switch, text
 from .verdicts import read_look, send_submit
 from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
@@ -78,7 +78,7 @@ __all__ = [
     "find_id",
     "fraction",
     "hundredths",
-    "is_loopback",
+    "is_local_url",
     "is_private_url",
     "is_stream",
     "key_from",

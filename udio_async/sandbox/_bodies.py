@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import attrs
 from starlette.requests import Request
 
+from .._validators import is_number
+
 
 @attrs.frozen
 class RefusedError(Exception):
@@ -70,7 +72,7 @@ def number(body: Mapping[str, object], name: str) -> float | None:
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise RefusedError(400, f"{name} must be a number")
     return value
 

@@ -1,0 +1,71 @@
+"""What values may be: checks that refuse before anything is sent, and attrs validators."""
+
+import math
+from typing import Any, TypeGuard
+
+import attrs
+
+from ._errors import InvalidRequest
+
+Field = attrs.Attribute
+LONGEST_SONG = 86_400  # a day: what is longer was meant as something else than seconds
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number; True is an int to Python, and none to an API."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def check_above_zero(name: str, value: object, *, remedy: str = "give a number above 0") -> None:
+    """Refuse what is no finite number above 0."""
+    if not (is_number(value) and 0 < value < math.inf):
+        raise InvalidRequest(f"{name} is {value!r}; {remedy}")
+
+
+def check_not_negative(name: str, value: object, *, remedy: str) -> None:
+    """Refuse what is no finite number from 0."""
+    if not (is_number(value) and 0 <= value < math.inf):
+        raise InvalidRequest(f"{name} is {value!r}; {remedy}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse what is no number of songs or submits. True is an int to Python, and no count."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
+
+
+def text(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse what is neither text nor None. The value is not shown: it may be a secret."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"{field.name} is {type(value).__name__}; give text")
+
+
+def switch(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse what is neither true, false nor None."""
+    if value is not None:
+        yes_or_no(_, field, value)
+
+
+def fraction(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse what is not a number from 0 to 1, or None."""
+    if value is not None and not (is_number(value) and 0 <= value <= 1):
+        raise InvalidRequest(f"{field.name} is {value!r}; give a number from 0 to 1")
+
+
+def hundredths(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse what is not a number from 0 to 1 with at most two decimals, or None."""
+    fraction(_, field, value)
+    if is_number(value) and round(value, 2) != value:
+        raise InvalidRequest(f"{field.name} is {value!r}; give at most two decimals")
+
+
+def moment(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse what is no number of seconds into a song, or None."""
+    if value is not None and not (is_number(value) and 0 <= value < LONGEST_SONG):
+        raise InvalidRequest(f"{field.name} is {value!r}; give seconds into the song")
+
+
+def yes_or_no(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{field.name} is {value!r}; give true or false")
