@@ -29,7 +29,7 @@ from typing import Any
 import attrs
 
 import udio_async as ua
-from udio_async.journal import sqlite
+from udio_async.journal import sqlite_file
 
 from .canned import serving
 from .scale import SIGMA, TYPICAL, Goal, provider
@@ -93,9 +93,9 @@ class Counter:
 
     def watch(self) -> None:
         """Count from now on, in this process."""
-        commit = sqlite._Store.commit  # noqa: SLF001  # counted, not changed
+        commit = sqlite_file.SqliteFile.commit  # counted, not changed
 
-        def counted(store: sqlite._Store, orders: Sequence[Any]) -> None:
+        def counted(store: sqlite_file.SqliteFile, orders: Sequence[Any]) -> None:
             before = store._db.total_changes  # noqa: SLF001  # counted, not changed
             commit(store, orders)
             if store._db.total_changes > before:  # noqa: SLF001  # counted, not changed
@@ -103,7 +103,7 @@ class Counter:
             else:
                 self.reads += 1
 
-        setattr(sqlite._Store, "commit", counted)  # noqa: B010, SLF001  # as above
+        setattr(sqlite_file.SqliteFile, "commit", counted)  # noqa: B010  # as above
 
 
 def ideas(songs: int) -> list[str]:

@@ -52,7 +52,7 @@ def former_names(song: Song) -> tuple[str, ...]:
 
 
 def is_part(name: str) -> bool:
-    """Answer whether a file of this name is a song or a cover that is being written."""
+    """Return whether a file of this name is a song or a cover that is being written."""
     return _PART.fullmatch(name) is not None
 
 

@@ -33,11 +33,11 @@ class Stage(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Answer whether nothing will change any more."""
+        """Return whether nothing will change any more."""
         return self in (Stage.COMPLETE, Stage.FAILED)
 
     def is_before(self, other: "Stage") -> bool:
-        """Answer whether going from this stage to the other one is a step forward."""
+        """Return whether going from this stage to the other one is a step forward."""
         return not self.is_final and _ORDER[self] < _ORDER[other]
 
 
@@ -299,5 +299,5 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Answer whether it came to songs. One of them may have failed alone: see `Song.error`."""
+        """Return whether it came to songs. One of them may have failed alone: see `Song.error`."""
         return self.error is None

@@ -37,7 +37,6 @@ UNSEEN = {
     "{} is no request": "",
     "say same_account=True": "`rekey` does",
     "journal is {}; give a path": "",
-    "PollPolicy {} is {}": "",
     "{} is {}; give UdioApiOptions(...) or": "it makes the options of the provider",
     "this MemoryJournal is another client's": "each command has one client",
     "job {} is over, and a MemoryJournal keeps only": "a key that comes twice is refused before",

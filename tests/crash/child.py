@@ -28,7 +28,7 @@ from udio_async import (
     UdioApiV2,
     UdioError,
 )
-from udio_async.journal import sqlite
+from udio_async.journal import sqlite_file
 from udio_async.journal.store import JobStore
 
 KEY = "sandbox"
@@ -70,14 +70,14 @@ def intent_late() -> Generator[None]:
 @contextmanager
 def synchronous(mode: str) -> Generator[None]:
     """Sync less than is promised."""
-    original = sqlite._Store._pragma
+    original = sqlite_file.SqliteFile._pragma
 
-    def pragma(store: sqlite._Store, text: str, *, expect: object = None) -> None:
+    def pragma(store: sqlite_file.SqliteFile, text: str, *, expect: object = None) -> None:
         if text.startswith("synchronous"):
             text, expect = f"synchronous = {mode}", None
         original(store, text, expect=expect)
 
-    with patch.object(sqlite._Store, "_pragma", pragma):
+    with patch.object(sqlite_file.SqliteFile, "_pragma", pragma):
         yield
 
 

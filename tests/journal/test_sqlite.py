@@ -30,7 +30,7 @@ from udio_async import (
     SqliteJournal,
     UdioError,
 )
-from udio_async.journal import sqlite
+from udio_async.journal import sqlite_file
 from udio_async.testing import ACCOUNT, listed, make_entry
 
 ROOT = Path(__file__).parents[2]
@@ -93,13 +93,13 @@ class _Lying(sqlite3.Connection):
 async def test_a_switch_that_fails_is_noticed(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch, ignored: str, instead: str
 ) -> None:
-    def connect(store: sqlite._Store) -> sqlite3.Connection:
+    def connect(store: sqlite_file.SqliteFile) -> sqlite3.Connection:
         return sqlite3.connect(store._path, isolation_level=None, factory=_Lying)
 
     monkeypatch.setattr(_Lying, "ignored", ignored)
     monkeypatch.setattr(_Lying, "instead", instead)
     with monkeypatch.context() as lying:
-        lying.setattr(sqlite._Store, "_connect", connect)
+        lying.setattr(sqlite_file.SqliteFile, "_connect", connect)
         await cannot_open(journal, f"pragma {ignored}")
     async with journal.open(ACCOUNT):
         pass
@@ -379,15 +379,15 @@ async def test_what_waits_together_is_committed_together(path: Path) -> None:
 async def test_the_loop_and_its_threads_are_free_while_the_disk_is_slow(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, commit = threading.Event(), sqlite._Store.commit
+    gate, commit = threading.Event(), sqlite_file.SqliteFile.commit
 
-    def slow(store: sqlite._Store, orders: Sequence[Any]) -> None:
+    def slow(store: sqlite_file.SqliteFile, orders: Sequence[Any]) -> None:
         assert gate.wait(10)
         commit(store, orders)
 
     journal = SqliteJournal(path)
     async with journal.open(ACCOUNT):
-        monkeypatch.setattr(sqlite._Store, "commit", slow)
+        monkeypatch.setattr(sqlite_file.SqliteFile, "commit", slow)
         limiter = anyio.to_thread.current_default_thread_limiter()
         async with anyio.create_task_group() as tasks:
             for number in range(100):
@@ -502,14 +502,14 @@ def disk_fails_at(
     monkeypatch: pytest.MonkeyPatch, name: str, state: JournalState | None = None
 ) -> None:
     """Let a change fail as the disk would."""
-    original = getattr(sqlite._Store, name)
+    original = getattr(sqlite_file.SqliteFile, name)
 
-    def change(store: sqlite._Store, first: Any, *more: Any) -> Any:
+    def change(store: sqlite_file.SqliteFile, first: Any, *more: Any) -> Any:
         if state is None or first.state is state:
             raise sqlite3.OperationalError("disk I/O error")
         return original(store, first, *more)
 
-    monkeypatch.setattr(sqlite._Store, name, change)
+    monkeypatch.setattr(sqlite_file.SqliteFile, name, change)
 
 
 async def test_an_id_that_cannot_be_kept_is_in_the_error(

@@ -25,7 +25,7 @@ from udio_async._polling import TrackedTask
 from udio_async._polling.look_results import LookResults
 from udio_async._session import Session
 from udio_async._submit import Submitter
-from udio_async.journal import Entry, State, jobs, sqlite
+from udio_async.journal import Entry, State, jobs, sqlite_file
 from udio_async.journal.keys import FreshKeys, canonical
 from udio_async.journal.store import JobStore
 
@@ -181,7 +181,7 @@ def a_failed_download_counts_as_had() -> AbstractContextManager[object]:
 def a_restart_takes_what_was_sent_for_unsent() -> AbstractContextManager[object]:
     """A request that was on the wire when the process died is sent again."""
     return patch.object(
-        sqlite, "doubted", lambda entry, _: attrs.evolve(entry, state=State.NOT_SENT)
+        sqlite_file, "doubted", lambda entry, _: attrs.evolve(entry, state=State.NOT_SENT)
     )
 
 
@@ -193,9 +193,10 @@ def an_expired_wait_says_unpaid() -> AbstractContextManager[object]:
 def a_failed_look_ends_the_song() -> AbstractContextManager[object]:
     """One look that fails is taken for the end of the song."""
 
-    def missed(self: LookResults, batch: list[TrackedTask], error: Exception, now: float) -> None:
+    def missed(self: LookResults, batch: list[TrackedTask], error: Exception, now: float) -> float:
         for tracked in batch:
             self.registry.finish(tracked, GenerationFailed(str(error), task_id=tracked.task_id))
+        return 0.0
 
     return patch.object(LookResults, "missed", missed)
 

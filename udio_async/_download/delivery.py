@@ -193,7 +193,7 @@ class _Delivery:
         return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
 
     async def _may_help(self, error: Broken) -> bool:
-        """Do what may help; answer whether another attempt is worth it."""
+        """Do what may help; return whether another attempt is worth it."""
         rule = error.rule
         if self._may_look(rule) and await self._find_new_link():
             return True
@@ -210,7 +210,7 @@ class _Delivery:
         return rule.relink and self._looks == 0 and (is_signed or not rule.only_signed)
 
     async def _find_new_link(self) -> bool:
-        """Look at the task; answer whether there is another link now."""
+        """Look at the task; return whether there is another link now."""
         self._looks += 1
         try:
             fresh = await self._means.refresh(self._song)

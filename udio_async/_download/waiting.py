@@ -68,7 +68,7 @@ class Tries:
         return max(0.0, self._ends - anyio.current_time())
 
     async def again(self, error: Broken) -> bool:
-        """Wait before another attempt; answer whether there is one."""
+        """Wait before another attempt; return whether there is one."""
         self._failed = 1 if error.progress else self._failed + 1
         wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
         wait = max(wait, error.wait or 0.0)
@@ -93,7 +93,7 @@ class Patience:
     _ends: float = attrs.field(default=0.0, init=False)
 
     async def again(self, error: Broken) -> bool:
-        """Wait before another attempt; answer whether there is one."""
+        """Wait before another attempt; return whether there is one."""
         if self._waits is None:
             age = await self._age()
             left = 0.0 if age is None else self._seconds - age

@@ -1,16 +1,10 @@
 """What looks and refusals say about a task. It has no clock and asks nobody."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
-
 import attrs
 
 from .._errors import AccountError, RateLimited, Unreachable, WaitExpired
 from .._records import Failure, Song, Stage, Task
-from .tracked import TrackedTask
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+from .tracked import NOTHING, TrackedTask
 
 
 def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:

@@ -35,12 +35,12 @@ class LookResults:
     _deadline: float
     _agenda: Agenda
     registry: Registry
-    _reach: Reachability
     _times: Timetable
+    reach: Reachability = attrs.field(factory=Reachability)
 
     def left(self, tracked: TrackedTask, now: float) -> float:
         """Seconds until it is given up; those in which nobody could be asked do not count."""
-        away = self._reach.away(now) - tracked.outages_before
+        away = self.reach.away(now) - tracked.outages_before
         return self._deadline - (now - tracked.accepted_at - away)
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
@@ -83,25 +83,29 @@ class LookResults:
             tracked.announce()
             self.registry.tell("advanced", task=task)
 
-    def missed(self, batch: list[TrackedTask], error: Exception, now: float) -> None:
-        """Slow the looks down, unless a single song is to blame."""
+    def missed(self, batch: list[TrackedTask], error: Exception, now: float) -> float:
+        """Slow the looks down, unless a single song is to blame.
+
+        Returns the seconds after which to look again, at most.
+        """
         if not isinstance(error, ProviderUnavailable):
             logger.error("a look at %s failed unforeseen", self._provider, exc_info=error)
         # An answer that cannot be read may be the fault of one task. Then the others are read when
         # each is asked about alone, and that one must not pass for an outage.
-        unreadable = not self._reach.failures and is_unreadable(error)
-        wait = 0.0 if unreadable and batch[0].alone else self._reach.failed(error, now)
+        unreadable = not self.reach.failures and is_unreadable(error)
+        wait = 0.0 if unreadable and batch[0].alone else self.reach.failed(error, now)
         self.registry.tell("retried", error=error, wait=wait)
         for tracked in batch:
             tracked.alone = tracked.alone or unreadable
             if tracked.alone and self.left(tracked, now) <= 0:
                 self._expire(tracked)
         self._give_up_unanswered(batch, now)
+        return PROBE_CAP  # nothing was learned of them: they are still due
 
     def _give_up_unanswered(self, batch: list[TrackedTask], now: float) -> None:
         """End the waits that have seen no answer of the provider for a whole deadline."""
         for tracked in self.waiting(batch):
-            if now - max(tracked.accepted_at, self._reach.answered_at) >= self._deadline:
+            if now - max(tracked.accepted_at, self.reach.answered_at) >= self._deadline:
                 self._expire(tracked)
 
     def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> None:
@@ -125,11 +129,11 @@ class LookResults:
 
         Returns the seconds after which to look again, at most.
         """
-        stays = now - self._reach.refused(now) >= _GRACE
-        wait = backoff(self._reach.refusals, base=2.0, cap=PROBE_CAP)
+        stays = now - self.reach.refused(now) >= _GRACE
+        wait = backoff(self.reach.refusals, base=2.0, cap=PROBE_CAP)
         self.registry.tell("retried", error=error, wait=wait)
-        if self._reach.refusals >= _REFUSALS and not stays:
-            self._reach.failed(error, now)
+        if self.reach.refusals >= _REFUSALS and not stays:
+            self.reach.failed(error, now)
         for tracked in batch:
             tracked.alone = True
             if tracked.refused_since is None:

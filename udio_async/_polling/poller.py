@@ -22,14 +22,12 @@ from .._records import SongRequest, Stage, Task
 from ..journal import Entry
 from ..providers.base import Provider
 from .agenda import Agenda
-from .judgement import NOTHING
 from .look_results import LookResults
 from .pace import Listening
-from .reachability import PROBE_CAP, Reachability
 from .registry import Registry
 from .schedule import PollPolicy
 from .timetable import Timetable
-from .tracked import TrackedTask
+from .tracked import NOTHING, TrackedTask
 
 _LOOKS_AT_ONCE = 8
 _GATHER = 0.1
@@ -68,13 +66,11 @@ class Poller:
         self._deadline = policy.deadline
         self._gather = _GATHER if self._times.traits.max_ids_per_look > 1 else 0.0
         self._agenda = Agenda()
-        self._reach = Reachability()
         self._results = LookResults(
             provider=provider.name,
             deadline=policy.deadline,
             agenda=self._agenda,
             registry=self._registry,
-            reach=self._reach,
             times=self._times,
         )
         self._looking = 0
@@ -106,7 +102,7 @@ class Poller:
             resumed=resumed,
             accepted_at=now,
             looked_at=now,
-            outages_before=self._reach.away(now),
+            outages_before=self._results.reach.away(now),
         )
         if resumed:
             self._put(tracked, now)
@@ -185,12 +181,12 @@ class Poller:
 
     def _may_look(self) -> bool:
         """A few looks run at once; while the provider stays away, one alone probes it."""
-        return self._looking < (1 if self._reach.failures else _LOOKS_AT_ONCE)
+        return self._looking < (1 if self._results.reach.failures else _LOOKS_AT_ONCE)
 
     async def _sleep_until_due(self) -> None:
         due = float("inf")
         if self._agenda and self._may_look():
-            due = max(self._agenda.next_due + self._gather, self._reach.not_before)
+            due = max(self._agenda.next_due + self._gather, self._results.reach.not_before)
         self._moved = anyio.Event()
         with anyio.CancelScope(deadline=due):
             await self._moved.wait()
@@ -200,7 +196,7 @@ class Poller:
 
     def _take(self, now: float) -> list[TrackedTask]:
         """Take the due songs, and those nearly due while the request has room for them."""
-        if now < max(self._reach.not_before, self._agenda.next_due + self._gather):
+        if now < max(self._results.reach.not_before, self._agenda.next_due + self._gather):
             return []
         room = self._times.traits.max_ids_per_look
         if room > 2 and self._agenda.due_at_least(room + 2, now) == room + 1:
@@ -239,8 +235,7 @@ class Poller:
         except RequestError as error:
             self._results.unknown(batch, error, anyio.current_time())
         except Exception as error:  # noqa: BLE001  # one bad look must not end all the others
-            self._results.missed(batch, error, anyio.current_time())
-            at_most = PROBE_CAP  # nothing was learned of them: they are still due
+            at_most = self._results.missed(batch, error, anyio.current_time())
         else:
             self._take_in(batch, tasks)
         finally:
@@ -260,7 +255,7 @@ class Poller:
 
     def _take_in(self, batch: list[TrackedTask], tasks: dict[str, Task]) -> None:
         now = anyio.current_time()
-        if self._reach.answered(now):
+        if self._results.reach.answered(now):
             self._spread(now)
         self._results.answered(batch, tasks, now)
 

@@ -1,7 +1,9 @@
 """One task in flight, as the poller and those who wait for it share it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 import attrs
@@ -11,6 +13,9 @@ from .._records import Stage, Task
 from ..journal import Entry
 from ..journal.jobs import remembered_error
 from .schedule import Schedule
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""The raw answer of a task that has none yet, or whose words were let go."""
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -27,7 +27,7 @@ def read_csv(lines: Iterator[tuple[int, str]], findings: Findings, *, likely: st
 
 
 def is_header(line: str) -> bool:
-    """Answer whether a line is the first one of a CSV for us."""
+    """Return whether a line is the first one of a CSV for us."""
     names = (count_names(_split([line], separator)) for separator in _SEPARATORS)
     return any(names) or _TOLD.fullmatch(line) is not None
 
@@ -50,7 +50,7 @@ def _split(lines: list[str], separator: str) -> list[str]:
 
 
 def is_comment_line(line: str) -> bool:
-    """Answer whether a line between rows is a comment."""
+    """Return whether a line between rows is a comment."""
     if not is_comment(re.split(r"[,;\t]", line, maxsplit=1)[0]):
         return False
     rows = (_split([line], separator) for separator in _SEPARATORS)

@@ -68,7 +68,7 @@ _ARRAY = re.compile(r'[\s\ufeff]*\[\s*(?:[{"]|\]\s*\Z)')
 
 
 def is_workbook(name: str, head: bytes, wanted: Format | None) -> bool:
-    """Answer whether a file has to be read as a workbook; the others are text.
+    """Return whether a file has to be read as a workbook; the others are text.
 
     Raises:
         ValueError: it is neither, or not what was asked for.

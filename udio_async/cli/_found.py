@@ -48,7 +48,7 @@ def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | No
 
 
 def is_here(song: Song, directory: Path, record: Record | None) -> bool:
-    """Answer whether there is a file for the song, without a look into it."""
+    """Return whether there is a file for the song, without a look into it."""
     return any(place.is_file() for place in _places(song, directory, record))
 
 

@@ -105,7 +105,7 @@ def placeholders() -> Hints:
 
 
 def is_open_doubt(error: UdioError) -> TypeGuard[SubmitInDoubt]:
-    """Answer whether it waits for an answer; one that was let go has no evidence any more."""
+    """Return whether it waits for an answer; one that was let go has no evidence any more."""
     return isinstance(error, SubmitInDoubt) and bool(error.evidence)
 
 

@@ -46,7 +46,7 @@ def as_object(value: object) -> dict[str, Any]:
 
 
 def is_cut(line: str) -> bool:
-    """Answer whether a line begins an object that goes on after it."""
+    """Return whether a line begins an object that goes on after it."""
     try:
         json.loads(line)
     except json.JSONDecodeError as error:
@@ -177,7 +177,7 @@ def _is_unclosed(error: json.JSONDecodeError) -> bool:
 
 
 def _may_be_cut(error: json.JSONDecodeError) -> bool:
-    """Answer whether the text may only end too early: in a string, a word or an escape."""
+    """Return whether the text may only end too early: in a string, a word or an escape."""
     return error.msg.startswith("Unterminated") or error.pos >= len(error.doc) - len("-Infinity")
 
 

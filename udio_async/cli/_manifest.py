@@ -145,7 +145,7 @@ def place_of(directory: Path, path: str) -> Path:
 
 
 def leads_outside(directory: Path, path: Path) -> bool:
-    """Answer whether a link takes it elsewhere, however harmless its name is."""
+    """Return whether a link takes it elsewhere, however harmless its name is."""
     inside = os.path.join(os.path.realpath(directory), "")  # noqa: PTH118 - ends in the separator
     return not os.path.realpath(path).startswith(inside)
 

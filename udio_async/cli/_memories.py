@@ -50,7 +50,7 @@ class Known:
     """Jobs of an earlier journal that its owner was asked about before."""
 
     def may_submit(self, job: str, *, resubmits: bool) -> bool:
-        """Answer whether the next run would submit this job."""
+        """Return whether the next run would submit this job."""
         state = self.states.get(job)
         return state is None or state.may_be_sent or (resubmits and state is State.IN_DOUBT)
 
@@ -134,7 +134,7 @@ class _Told:
 
 
 def _are_here(records: Sequence[Record], directory: Path) -> bool:
-    """Answer whether there is a file for each song that was made, and for one at least."""
+    """Return whether there is a file for each song that was made, and for one at least."""
     wanted = [
         record for record in records if record.error is None or record.error.type not in _NOT_MADE
     ]

@@ -98,7 +98,7 @@ def _free_name(path: Path) -> Path:
 
 
 def is_page_of_ours(path: Path) -> bool:
-    """Answer whether we may replace what has this name: nothing, or a page that we wrote."""
+    """Return whether we may replace what has this name: nothing, or a page that we wrote."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False

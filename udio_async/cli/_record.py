@@ -159,7 +159,7 @@ def _fault(error: BaseException, _kind: type | None) -> str:
 
 
 def begins_like_ours(line: bytes) -> bool:
-    """Answer whether a damaged line, or the half of one, may be one that we wrote."""
+    """Return whether a damaged line, or the half of one, may be one that we wrote."""
     return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
 
 

@@ -189,7 +189,7 @@ class _Delivery:
         trouble: Trouble | None,
         timeline: Mapping[str, Any] | None,
     ) -> bool:
-        """Write one song, and answer whether all is well with it."""
+        """Write one song, and return whether all is well with it."""
         if trouble is not None:
             self._run.display.error(trouble.message)
         await self._run.write(

@@ -123,7 +123,7 @@ def _open_closed() -> None:
 
 
 def _is_read_only(descriptor: int) -> bool:
-    """Answer whether it is no better than closed: as where one /dev/null serves as all three."""
+    """Return whether it is no better than closed: as where one /dev/null serves as all three."""
     import fcntl  # noqa: PLC0415 - Windows has none
 
     return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY

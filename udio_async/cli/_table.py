@@ -64,13 +64,13 @@ def read_table(rows: TableRows, findings: Findings) -> Rows:
 
 
 def is_comment(cell: str) -> bool:
-    """Answer whether a row that begins with this cell is a comment; with "#NAME?" it is none."""
+    """Return whether a row that begins with this cell is a comment; with "#NAME?" it is none."""
     text = cell.strip()
     return text.startswith("#") and not _ERROR.fullmatch(text)
 
 
 def is_numbered(cells: Sequence[str]) -> bool:
-    """Answer whether these are names after a "#", the name that a column of numbers often has."""
+    """Return whether these are names after a "#", the name that a column of numbers often has."""
     return cells[0].strip() == "#" and count_names(cells) > 0
 
 

@@ -58,7 +58,7 @@ def show_verified(directory: Path, *, as_json: bool) -> int:
 
 
 def is_same(path: Path, record: Record) -> bool:
-    """Answer whether this file is the song that was saved, also where a link leads to it.
+    """Return whether this file is the song that was saved, also where a link leads to it.
 
     What is behind a link is read only if it may be: it is a file, and as long as the song.
     """

@@ -140,7 +140,7 @@ def account_of(provider: Provider) -> str:
 
 
 def names_own_callback(request: SongRequest) -> bool:
-    """Answer whether a request says itself where the provider shall report to."""
+    """Return whether the request itself says where the provider has to report."""
     names = ("callback_url", "webhook_url")
     return any(getattr(request.options, name, None) or name in request.extra for name in names)
 

@@ -58,7 +58,7 @@ class Item:
 
     @property
     def has_file(self) -> bool:
-        """Answer whether there is a link to a file, and not only to a live stream."""
+        """Return whether there is a link to a file, and not only to a live stream."""
         return self.audio_url is not None and not is_stream(self.audio_url, STREAM_HOSTS)
 
 
@@ -86,7 +86,7 @@ ALL_DONE = "all generated successfully"
 
 
 def is_failed(payload: object) -> bool:
-    """Answer whether an enveloped feed says in so many words that its task failed."""
+    """Return whether an enveloped feed says in so many words that its task failed."""
     data = payload.get("data") if isinstance(payload, Mapping) else None
     word = data.get("type") if isinstance(data, Mapping) else None
     return isinstance(word, str) and plain(word) in ENDED_BADLY

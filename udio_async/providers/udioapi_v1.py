@@ -132,7 +132,7 @@ def build_legacy_body(
 
 
 def is_custom(request: SongRequest) -> bool:
-    """Answer whether a legacy request is in custom mode: by the option, else by the lyrics."""
+    """Return whether a legacy request is in custom mode: by the option, else by the lyrics."""
     chosen = options_of(request).custom_mode
     return request.lyrics is not None if chosen is None else chosen
 
