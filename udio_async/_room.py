@@ -15,17 +15,16 @@ _BLOCK = 1 << 20
 
 @attrs.define(eq=False)
 class Room:
-    """Remembers that a directory took no file, until it takes one again."""
+    """Remembers that a directory took no file, until one is written again, there or elsewhere."""
 
     _refusing: Path | None = None
     _largest: int = 0
     """Bytes of the largest file so far."""
 
-    def written(self, directory: Path, size: int) -> None:
+    def written(self, _directory: Path, size: int) -> None:
         """Take in that a file of so many bytes was written into a directory."""
         self._largest = max(self._largest, size)
-        if directory == self._refusing:
-            self._refusing = None
+        self._refusing = None
 
     def refused(self, directory: Path, _error: OSError) -> None:
         """Take in that a directory did not take a file, nor would it take others."""
