@@ -338,7 +338,7 @@ async def test_a_memory_journal_forgets_songs_but_not_that_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A named job beyond the last thousands is not bought again, it is refused in words."""
-    monkeypatch.setattr(memory, "KEPT", 2)
+    monkeypatch.setattr(memory, "MAX_ENDED", 2)
     provider, kept = TimedProvider(sixty), MemoryJournal()
     async with Client(provider, journal=kept) as client:
         for key in ("1", "2", "3"):

@@ -12,15 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from udio_async.sandbox import _server, serve
 from udio_async.sandbox._app import make_app
-from udio_async.sandbox._desk import Desk
+from udio_async.sandbox._submits import SubmitHandler
 
 BEFORE, AFTER = 0.01, 0.02
 """Seconds before a submit is charged, and after."""
 
 
-def unhurried(desk: Desk) -> ASGIApp:
+def unhurried(handler: SubmitHandler) -> ASGIApp:
     """Return the application with slow submits."""
-    app = make_app(desk)
+    app = make_app(handler)
 
     async def take_time(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_late(message: Message) -> None:

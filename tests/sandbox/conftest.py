@@ -10,7 +10,7 @@ from anyio.from_thread import start_blocking_portal
 
 from udio_async.sandbox import Sandbox
 from udio_async.sandbox._app import make_app
-from udio_async.sandbox._desk import Desk
+from udio_async.sandbox._submits import SubmitHandler
 from udio_async.sandbox._world import World
 
 KEY = {"Authorization": "Bearer sandbox"}
@@ -53,8 +53,8 @@ async def make_service() -> AsyncIterator[MakeService]:
 
     def make(**settings: Any) -> tuple[httpx.AsyncClient, Clock]:  # noqa: ANN401 - those of `World`
         clock = Clock()
-        desk = Desk(world=World(clock=clock, speed=1, **settings))
-        transport = httpx.ASGITransport(make_app(desk))
+        handler = SubmitHandler(world=World(clock=clock, speed=1, **settings))
+        transport = httpx.ASGITransport(make_app(handler))
         client = httpx.AsyncClient(
             transport=transport, base_url="http://test", headers=KEY, verify=False
         )

@@ -274,7 +274,7 @@ async def test_what_cannot_be_sent_stops_nobody() -> None:
 async def test_the_latest_deliveries_are_kept_and_listed_without_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_callbacks, "KEPT", 2)
+    monkeypatch.setattr(_callbacks, "MAX_DELIVERIES", 2)
     async with receiving() as receiver, sandbox_with() as sandbox:
         await submit(sandbox, apiframe_request(receiver), apiframe=True)
         await receiver.wait_for(3)

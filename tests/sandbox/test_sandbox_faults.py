@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.sandbox.services import every_provider, look, submit
-from udio_async.sandbox import Fault, _desk
+from udio_async.sandbox import Fault, _submits
 from udio_async.sandbox._faults import KINDS
 
 MakeService = Callable[..., tuple[httpx.AsyncClient, Any]]
@@ -75,7 +75,7 @@ async def test_a_slow_submit_is_charged_before_it_answers(
     make_service: MakeService, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that a caller who gives up has paid."""
-    monkeypatch.setattr(_desk, "SLOW_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(_submits, "SLOW_ANSWER_SECONDS", 0.05)
     http, _ = make_service(faults=[Fault("slow_submit")])
     start = time.monotonic()
     assert (await submit(http, provider)).status_code == 200

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from .. import Audit, UdioError
+from ._clients import open_client
 from ._failures import BadInput
-from ._opened import open_client
 from ._question import ask
 from ._remedies import explain
 from ._service import Service

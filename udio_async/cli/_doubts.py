@@ -12,10 +12,10 @@ import click
 
 from .. import InvalidRequest
 from ..journal import Entry
+from ._clients import open_client
 from ._entries import asked_for, hidden_options, shown_request, when
 from ._failures import BadInput
 from ._hints import Hints
-from ._opened import open_client
 from ._question import ask
 from ._remedies import explain
 from ._service import Service

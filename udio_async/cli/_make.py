@@ -10,20 +10,20 @@ import attrs
 
 from .. import Client, SqliteJournal, UdioError
 from ..journal import BatchKeys
+from ._clients import open_client
 from ._directory import prepare_directory, sweep
 from ._failures import BadInput, reason_of, say
 from ._hints import Hints
 from ._input import Entry, read_entries, read_request
-from ._kept import read_unfinished
 from ._manifest import MANIFEST, Manifest
 from ._memories import SETTLED, Found, Lost, find_in_directory, refuse_disagreement
 from ._names import SANDBOX
-from ._opened import open_client
 from ._plan import confirm, make_plan, read_journal
 from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
 from ._text import counted
+from ._unfinished import read_unfinished
 
 _NOTHING = Found()
 

@@ -13,9 +13,9 @@ import click
 from .. import Provider, SqliteJournal
 from ..journal import State, is_of_batch, request_digest
 from ..providers.kit import is_local_url
+from ._clients import open_client
 from ._input import Entry
 from ._memories import SETTLED, Found, Known
-from ._opened import open_client
 from ._question import ask
 from ._service import Service
 from ._text import amount, counted

@@ -9,7 +9,7 @@ from .base import Confirm
 from .jobs import Entry, State
 from .keys import is_fresh
 
-KEPT = 10_000
+MAX_ENDED = 10_000
 """Jobs with a name of their owner's that are kept after their end."""
 
 
@@ -74,7 +74,7 @@ class MemoryJournal:
             del self._entries[entry.key]
             return
         self._over[entry.key] = None
-        if len(self._over) > KEPT:
+        if len(self._over) > MAX_ENDED:
             oldest = next(iter(self._over))
             del self._over[oldest]
             if not self._entries.pop(oldest).state.may_be_sent:
@@ -84,8 +84,8 @@ class MemoryJournal:
         """Return an entry that is kept."""
         if key in self._spent:
             raise InvalidRequest(
-                f"job {key!r} is over, and a MemoryJournal keeps only the last {KEPT}; give the "
-                "client a file as its journal, or use another key",
+                f"job {key!r} is over, and a MemoryJournal keeps only the last {MAX_ENDED}; give "
+                "the client a file as its journal, or use another key",
                 job_key=key,
             )
         return self._entries.get(key)

@@ -7,10 +7,10 @@ from starlette.routing import Route
 
 from ._answers import answer_broken_look, answering, encoded_answer
 from ._bodies import RefusedError, flag, number, one_of, read_json, share, text
-from ._desk import Desk
 from ._kinds import detail_of
 from ._links import audio_link, cover_link
 from ._oddities import as_told
+from ._submits import SubmitHandler
 from ._tasks import JsonObject, MadeSong, MadeTask, Order, Phase
 from ._world import World
 
@@ -53,16 +53,16 @@ _dialect = ApiframeDialect()
 class Apiframe:
     """The endpoints."""
 
-    desk: Desk
+    handler: SubmitHandler
 
     @property
     def world(self) -> World:
         """The tasks and the account."""
-        return self.desk.world
+        return self.handler.world
 
     def routes(self) -> list[Route]:
         """List the endpoints."""
-        imagine = self.desk.taking(PROVIDER, _dialect, self.imagine)
+        imagine = self.handler.taking(PROVIDER, _dialect, self.imagine)
         return [
             Route("/udio-imagine", imagine, methods=["POST"]),
             Route("/fetch", answering(_dialect, self.fetch), methods=["POST"]),
@@ -73,7 +73,7 @@ class Apiframe:
     async def imagine(self, request: Request) -> Response:
         """Take a song request."""
         order, origin = read_order(await self._read(request)), str(request.base_url)
-        return await self.desk.take(
+        return await self.handler.take(
             _dialect, order, lambda task, now: describe_task(task, now, origin)
         )
 

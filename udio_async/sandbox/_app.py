@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ._apiframe import Apiframe
-from ._desk import Desk
 from ._media import Media
+from ._submits import SubmitHandler
 from ._udioapi import UdioApi
 
 _WELCOME = """\
@@ -34,9 +34,9 @@ callbacks    GET  /_sandbox/deliveries  what was posted to addresses on this mac
 """
 
 
-def make_app(desk: Desk) -> Starlette:
-    """Build the application over the desk where submits come in."""
-    world = desk.world
+def make_app(handler: SubmitHandler) -> Starlette:
+    """Build the application over what takes the submits."""
+    world = handler.world
 
     async def welcome(_: Request) -> Response:
         return PlainTextResponse(_WELCOME.format(key=world.api_key, seconds=60 / world.speed))
@@ -46,15 +46,15 @@ def make_app(desk: Desk) -> Starlette:
             {
                 "credits": world.credits,
                 "used_credits": world.used_credits,
-                "charges": [attrs.asdict(charge) for charge in desk.ledger.charges],
-                "submits": [attrs.asdict(submit) for submit in desk.ledger.submits],
+                "charges": [attrs.asdict(charge) for charge in handler.ledger.charges],
+                "submits": [attrs.asdict(submit) for submit in handler.ledger.submits],
             }
         )
 
     async def deliveries(_: Request) -> Response:
         shown = ("provider", "task_id", "url", "forged", "status", "at")
         return JSONResponse(
-            [{name: getattr(each, name) for name in shown} for each in desk.caller.deliveries]
+            [{name: getattr(each, name) for name in shown} for each in handler.caller.deliveries]
         )
 
     own = [
@@ -62,5 +62,5 @@ def make_app(desk: Desk) -> Starlette:
         Route("/_sandbox/ledger", ledger),
         Route("/_sandbox/deliveries", deliveries),
     ]
-    services = (UdioApi(desk), Apiframe(desk), Media(world))
+    services = (UdioApi(handler), Apiframe(handler), Media(world))
     return Starlette(routes=[*own, *(route for each in services for route in each.routes())])

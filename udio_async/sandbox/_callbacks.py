@@ -22,7 +22,7 @@ from ._tasks import MadeTask, Phase
 AT_ONCE = 32  # deliveries to one receiver, so that a deaf one holds up nobody else
 TIMEOUT = 10.0  # seconds for one delivery
 RETRY_AFTER = 0.5  # seconds
-KEPT = 10_000  # deliveries
+MAX_DELIVERIES = 10_000  # deliveries
 _STAGES = (Phase.TEXT, Phase.FIRST, Phase.COMPLETE, Phase.FAILED)
 _LATE = 0.5  # of the task's own time, after its end
 _SECRET = "x-webhook-secret"  # noqa: S105 - a name, no secret
@@ -131,7 +131,7 @@ class Caller:
                 at=time.time(),
             )
         )
-        del self.deliveries[:-KEPT]
+        del self.deliveries[:-MAX_DELIVERIES]
 
 
 def _address_of(task: MadeTask) -> tuple[str, str | None] | None:

@@ -15,11 +15,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..providers import Apiframe, UdioApiV1, UdioApiV2
 from ._app import make_app
 from ._callbacks import Caller, Delivery
-from ._desk import Desk
 from ._faults import Fault
 from ._kinds import NO_CREDIT_STATUSES
 from ._ledger import Submit
 from ._sounds import Sound, make_sound
+from ._submits import SubmitHandler
 from ._world import COSTS, CREDITS, World
 
 P = TypeVar("P", UdioApiV1, UdioApiV2, Apiframe)
@@ -86,7 +86,7 @@ class Sandbox:
             api_key=api_key,
             faults=tuple(faults),
         )
-        self._desk = Desk(world=self._world, no_credit=no_credit)
+        self._handler = SubmitHandler(world=self._world, no_credit=no_credit)
         self._running: _Running | None = None
 
     @property
@@ -108,7 +108,7 @@ class Sandbox:
 
             assert max(Counter(submit.prompt for submit in sandbox.ledger).values()) == 1
         """
-        return self._desk.ledger.charges
+        return self._handler.ledger.charges
 
     @property
     def submits(self) -> tuple[Submit, ...]:
@@ -116,7 +116,7 @@ class Sandbox:
 
         One that was refused, whatever for, is here and not in `ledger`.
         """
-        return self._desk.ledger.submits
+        return self._handler.ledger.submits
 
     def sound_of(self, song_id: str) -> Sound:
         """Return the file of a song as every good download has it, whatever its fault.
@@ -135,7 +135,7 @@ class Sandbox:
 
         Only addresses on this machine are called.
         """
-        return tuple(self._desk.caller.deliveries)
+        return tuple(self._handler.caller.deliveries)
 
     def udioapi_v1(self, **options: Any) -> UdioApiV1:  # noqa: ANN401 - checked by the class
         """Return the v1 provider of this sandbox; the older generation, which needs no callback."""
@@ -205,7 +205,7 @@ class Sandbox:
 
     def _make_server(self, on_started: Callable[[], object]) -> "_Server":
         config = uvicorn.Config(
-            make_app(self._desk),
+            make_app(self._handler),
             http=_Protocol,
             access_log=False,
             log_config=None,  # the caller's logging stays as it is
@@ -217,7 +217,7 @@ class Sandbox:
             backlog=_BACKLOG,
             headers=[("Udio-Sandbox-Speed", str(self.speed))],  # for clients in other processes
         )
-        return _Server(config, self._desk.caller, on_started)
+        return _Server(config, self._handler.caller, on_started)
 
     def _listen(self) -> socket.socket:
         """Bind here and not in the server, so that the port is known before it runs."""

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from ._answers import answer_broken_look, answering, encoded_answer
 from ._bodies import RefusedError, read_json
-from ._desk import Desk
 from ._kinds import detail_of
 from ._links import audio_link, cover_link, stream_link
 from ._oddities import as_told
+from ._submits import SubmitHandler
 from ._tasks import JsonObject, MadeSong, MadeTask, Order, Phase
 from ._udioapi_orders import TOO_LONG, read_callback_order, read_token_order, read_v2_order
 from ._world import World
@@ -60,17 +60,17 @@ _dialect = UdioApiDialect()
 class UdioApi:
     """The endpoints of both versions."""
 
-    desk: Desk
+    handler: SubmitHandler
 
     @property
     def world(self) -> World:
         """The tasks and the account."""
-        return self.desk.world
+        return self.handler.world
 
     def routes(self) -> list[Route]:
         """List the endpoints."""
-        generate_v1 = self.desk.taking("udioapi-v1", _dialect, self.generate_v1)
-        generate_v2 = self.desk.taking("udioapi-v2", _dialect, self.generate_v2)
+        generate_v1 = self.handler.taking("udioapi-v1", _dialect, self.generate_v1)
+        generate_v2 = self.handler.taking("udioapi-v2", _dialect, self.generate_v2)
         looks = ["GET", "POST"]  # the pages say GET, their samples POST
         return [
             Route("/api/generate", generate_v1, methods=["POST"]),
@@ -117,7 +117,7 @@ class UdioApi:
 
     async def _submit(self, request: Request, order: Order) -> Response:
         origin = str(request.base_url)
-        return await self.desk.take(
+        return await self.handler.take(
             _dialect, order, lambda task, now: _describe_songs(task, now, origin)
         )
 

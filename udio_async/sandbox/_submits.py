@@ -24,7 +24,7 @@ Describe = Callable[[MadeTask, float], object]
 
 
 @attrs.frozen(kw_only=True)
-class Desk:
+class SubmitHandler:
     """Takes the submits of all three services, one account for all."""
 
     world: World = attrs.field(factory=World)

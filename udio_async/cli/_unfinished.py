@@ -30,9 +30,9 @@ async def read_unfinished(
 def _is_done(job: Job, manifest: Manifest) -> bool:
     title = job.request.get("title")
     named = [attrs.evolve(song, title=song.title or title) for song in job.songs]
-    return all(_is_kept(song, manifest) for song in named if song.error is None)
+    return all(_is_saved(song, manifest) for song in named if song.error is None)
 
 
-def _is_kept(song: Song, manifest: Manifest) -> bool:
+def _is_saved(song: Song, manifest: Manifest) -> bool:
     record = manifest.record_of(song)
     return record is not None and is_here(song, manifest.directory, record)
