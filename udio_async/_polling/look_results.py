@@ -31,17 +31,17 @@ logger = logging.getLogger("udio_async")
 class LookResults:
     """Takes in what the looks at one provider show, and ends the waits that this ends."""
 
-    _provider: str
-    _deadline: float
-    _agenda: Agenda
+    provider: str
+    deadline: float
+    agenda: Agenda
     registry: Registry
-    _times: Timetable
+    times: Timetable
     reach: Reachability = attrs.field(factory=Reachability)
 
     def left(self, tracked: TrackedTask, now: float) -> float:
         """Seconds until it is given up; those in which nobody could be asked do not count."""
         away = self.reach.away(now) - tracked.outages_before
-        return self._deadline - (now - tracked.accepted_at - away)
+        return self.deadline - (now - tracked.accepted_at - away)
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
         """Take in a good look, which may have left out some of the tasks."""
@@ -62,9 +62,9 @@ class LookResults:
         if not tracked.resumed:
             tracked.schedule.seen(age_before, age)
         if task.settling:
-            task = settled(tracked, task, now, settle=self._times.traits.settle)
+            task = settled(tracked, task, now, settle=self.times.traits.settle)
         if not task.status_known and not task.stage.is_final:
-            patience = _PATIENCE * self._times.traits.typical_duration
+            patience = _PATIENCE * self.times.traits.typical_duration
             task = judged(tracked, task, now, patience=patience)
         else:
             tracked.odd = None
@@ -89,7 +89,7 @@ class LookResults:
         Returns the seconds after which to look again, at most.
         """
         if not isinstance(error, ProviderUnavailable):
-            logger.error("a look at %s failed unforeseen", self._provider, exc_info=error)
+            logger.error("a look at %s failed unforeseen", self.provider, exc_info=error)
         # An answer that cannot be read may be the fault of one task. Then the others are read when
         # each is asked about alone, and that one must not pass for an outage.
         unreadable = not self.reach.failures and is_unreadable(error)
@@ -105,7 +105,7 @@ class LookResults:
     def _give_up_unanswered(self, batch: list[TrackedTask], now: float) -> None:
         """End the waits that have seen no answer of the provider for a whole deadline."""
         for tracked in self.waiting(batch):
-            if now - max(tracked.accepted_at, self.reach.answered_at) >= self._deadline:
+            if now - max(tracked.accepted_at, self.reach.answered_at) >= self.deadline:
                 self._expire(tracked)
 
     def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> None:
@@ -144,7 +144,7 @@ class LookResults:
 
     def waiting(self, batch: list[TrackedTask]) -> list[TrackedTask]:
         """Return these and all that wait for a look."""
-        return [tracked for tracked in (*batch, *self._agenda) if not tracked.over]
+        return [tracked for tracked in (*batch, *self.agenda) if not tracked.over]
 
     def _expire(self, tracked: TrackedTask) -> None:
         """End a wait whose time is up, well if all the audio has been there for a while."""
@@ -153,4 +153,4 @@ class LookResults:
             failed = tracked.task.stage is Stage.FAILED
             self.registry.finish(tracked, failure_error(tracked.task) if failed else None)
         else:
-            self.registry.finish(tracked, still_running(tracked, f"after {self._deadline:g} s"))
+            self.registry.finish(tracked, still_running(tracked, f"after {self.deadline:g} s"))

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 import click
 
 from .. import _interrupt
-from ._names import DEMO_SPEED, SANDBOX_CREDITS, SANDBOX_PORT, SANDBOX_SPEED, STATES
+from ._journal_commands import JOURNAL_COMMANDS
+from ._names import DEMO_SPEED, SANDBOX_CREDITS, SANDBOX_PORT, SANDBOX_SPEED
 from ._numbers import COUNT, CREDITS, PORT, SPEED, WHOLE
 from ._options import (
     DIRECTORY,
@@ -22,7 +23,6 @@ from ._options import (
     json_option,
     limit_options,
     many_options,
-    price_option,
     service_options,
     tags_option,
     take_service,
@@ -248,156 +248,6 @@ def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options:
 
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(STATES),
-    multiple=True,
-    help="Only jobs in this state; may be given more than once.",
-)
-@journal_option
-@with_options(*service_options, json_option, backend_option)
-def jobs(
-    *,
-    directory: Path,
-    states: tuple[str, ...],
-    journal: Path | None,
-    as_json: bool,
-    backend: str,
-    **options: Any,
-) -> None:
-    """List what the journal in DIR remembers: each request, its state, key and task.
-
-    \b
-    planned    kept for `resume`, and not submitted yet
-    sending    on its way to the provider
-    accepted   paid for, and being made
-    refused    the provider took nothing
-    not_sent   nothing left this machine
-    in_doubt   it may have been taken: see `doubts`
-    ready      made, and its songs are not saved yet
-    delivered  made, and its songs are saved
-    failed     accepted, and then not made
-    abandoned  a doubt that you have let go
-    forgotten  taken back by `forget`
-    """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
-    from ..journal import State
-    from ._jobs import show_jobs
-
-    path = journal_that_exists(directory, journal)
-    wanted = [State(state) for state in states or STATES]
-    show_jobs(take_service(options), path, wanted, as_json=as_json, backend=backend)
-
-
-@cli.command()
-@click.argument("directory", type=DIRECTORY, metavar="DIR")
-@click.argument("keys", type=TEXT, metavar="KEY...", nargs=-1, required=True)
-@journal_option
-@with_options(*service_options, backend_option)
-def forget(
-    *,
-    directory: Path,
-    keys: tuple[str, ...],
-    journal: Path | None,
-    backend: str,
-    **options: Any,
-) -> None:
-    """Take back requests for which nothing was taken: `resume` never submits them.
-
-    `jobs` shows the keys. A batch whose file asks for it again submits it all the same. What was
-    taken, or may have been, cannot be taken back; exit code 2 says that such were among them.
-    """
-    from ._hints import hints_for_journal
-    from ._jobs import forget_jobs
-
-    path = journal_that_exists(directory, journal)
-    hints = hints_for_journal(directory)
-    forget_jobs(take_service(options), path, keys, hints, backend=backend)
-
-
-@cli.command()
-@click.argument("directory", type=DIRECTORY, metavar="DIR")
-@click.option("--yes", "-y", is_flag=True, help="Say so, and do not ask.")
-@journal_option
-@with_options(*service_options, backend_option)
-def rekey(
-    *, directory: Path, yes: bool, journal: Path | None, backend: str, **options: Any
-) -> None:
-    """Say that today's API key is one of the account that the journal in DIR was made with.
-
-    A journal refuses the key of another account, which would find none of its songs. Where the
-    provider shows its songs to a new key, it goes on by itself; else say so here, once.
-    """
-    from ._rekey import rekey as give
-
-    path = journal_that_exists(directory, journal)
-    give(take_service(options), path, yes=yes, backend=backend)
-
-
-@cli.command()
-@click.argument("directory", type=DIRECTORY, metavar="DIR")
-@journal_option
-@with_options(*service_options, json_option, backend_option)
-def doubts(
-    *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
-) -> None:
-    """List the requests that may have been taken and paid for.
-
-    An answer was lost, so only your account at the provider can tell. Each comes with the
-    commands that end it; nothing is submitted again before that.
-    """
-    from ._doubts import show_doubts
-    from ._hints import hints_for_journal
-
-    path = journal_that_exists(directory, journal)
-    hints = hints_for_journal(directory)
-    show_doubts(take_service(options), path, hints, as_json=as_json, backend=backend)
-
-
-@cli.command()
-@click.argument("directory", type=DIRECTORY, metavar="DIR")
-@click.argument("key", type=TEXT)
-@click.option("--task-id", metavar="ID", help="It was taken: this is its id at the provider.")
-@click.option("--resubmit", is_flag=True, help="It was not taken: submit it again, and pay.")
-@click.option("--abandon", is_flag=True, help="Let it go: neither look nor submit.")
-@journal_option
-@with_options(*service_options, backend_option)
-def resolve(
-    *, directory: Path, key: str, journal: Path | None, backend: str, **options: Any
-) -> None:
-    """End the doubt about the request KEY, with one of three answers.
-
-    This only writes the answer down; `resume` or the same batch then acts on it.
-    """
-    from ._doubts import Answer, end_doubt
-    from ._hints import hints_for_journal
-
-    answer = Answer(**{name: options.pop(name) for name in ("task_id", "resubmit", "abandon")})
-    path = journal_that_exists(directory, journal)
-    hints = hints_for_journal(directory)
-    end_doubt(take_service(options), path, key, answer, hints, backend=backend)
-
-
-@cli.command()
-@click.argument("directory", type=DIRECTORY, metavar="DIR")
-@journal_option
-@with_options(price_option, *service_options, json_option, backend_option)
-def audit(
-    *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
-) -> int:
-    """Compare what the journal says was charged with the provider's own counter.
-
-    Conclusive only if nobody else uses the key. Exit code 1 when they differ, 2 when they cannot
-    be compared, as when the provider cannot be reached.
-    """
-    from ._audit import show_audit
-
-    path = journal_that_exists(directory, journal)
-    return show_audit(take_service(options), path, as_json=as_json, backend=backend)
-
-
-@cli.command()
-@click.argument("directory", type=DIRECTORY, metavar="DIR")
 def gallery(*, directory: Path) -> None:
     """Write DIR/index.html: the songs of a batch to look at, to search and to play.
 
@@ -509,6 +359,10 @@ def sandbox(*, host: str, port: int, faults: Sequence[str], **settings: Any) -> 
     from ._serve import serve
 
     serve(host=host, port=port, faults=faults, **settings)
+
+
+for command in JOURNAL_COMMANDS:
+    cli.add_command(command)
 
 
 def run(argv: Sequence[str] | None) -> int:
