@@ -13,10 +13,11 @@ import attrs
 import pytest
 
 from tests.kit import fault_server as faults
+from tests.kit.asgi import call, said
 from tests.kit.clocks import virtual_backend
 from tests.kit.fault_server import Connection, FaultServer
 from tests.kit.timed import SONG, TimedProvider
-from tests.kit.waiting import in_a_task
+from tests.kit.waiting import PUBLIC, in_a_task
 from tests.test_download import AUDIO, MP3
 from udio_async import (
     AnotherAccount,
@@ -154,6 +155,25 @@ async def test_outcomes_of_a_batch_that_was_left_are_handed_out_again(
 
 
 # The next run --------------------------------------------------------------------------------
+
+
+async def test_what_a_callback_brought_outlives_a_client_closed_on_the_wire(tmp_path: Path) -> None:
+    """The answer never came; the songs had. Closing keeps them, and leaves no doubt."""
+    provider = TimedProvider(sixty, submit_time=1e4, callbacks="task")
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+    async with Client(provider, journal=journal) as client:
+        app = client.callbacks(PUBLIC)
+        with anyio.move_on_after(5):
+            await client.generate(named("a song", "mine"))
+        [address] = provider.given
+        assert address is not None
+        news = said("complete", songs=["https://cdn.example.org/a.mp3"])
+        secret = {"x-secret": address.secret or ""}
+        assert await call(app, address.url, news, headers=secret) == 200
+    async with Client(TimedProvider(sixty), journal=journal) as client:
+        assert await client.doubts() == []
+        [outcome] = await resumed(client)
+        assert [song.audio_url for song in outcome.songs] == ["https://cdn.example.org/a.mp3"]
 
 
 async def test_what_was_not_delivered_is_handed_out_in_each_run(tmp_path: Path) -> None:

@@ -123,11 +123,14 @@ class JobStore:
             return settled
 
     async def doubt(self, entry: Entry, evidence: str) -> None:
-        """Keep that it is not known what became of a request that was left alone on the wire."""
-        try:
-            await self.journal.put(jobs.doubted(entry, evidence), expected=entry.state)
-        except JournalError as failure:
-            self._break(failure, entry)
+        """Keep that a request was left alone on the wire, unless a callback has answered it."""
+        async with self._hearing:
+            try:
+                known = await self._without_others_task(await self.journal.get(entry.key) or entry)
+                doubted = jobs.healed(jobs.doubted(known, evidence))
+                await self.journal.put(doubted, expected=entry.state)
+            except JournalError as failure:
+                self._break(failure, entry)
 
     async def add_evidence(self, key: str, evidence: str) -> None:
         """Keep more about a doubt, unless it was ended meanwhile."""
