@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator
 from contextlib import chdir
@@ -14,8 +15,11 @@ import pytest
 import udio_async as ua
 from udio_async import Sandbox
 
+from .test_exports import PACKAGE, ROOMS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKING = sorted({*PAGES, *ROOT.glob("*.md")})
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -74,3 +78,38 @@ def test_there_are_blocks() -> None:
     found = [block.id for block in blocks()]
     assert "README-0" in found
     assert len(found) >= 5
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+_MODULES = {path.stem for path in PACKAGE.iterdir()} - {"__init__", "__pycache__"}
+
+
+def code_names() -> list[str]:
+    """What the page names of the package: whatever begins with the name of one of its rooms."""
+    prose = re.sub(r"```.*?```", "", ARCHITECTURE, flags=re.DOTALL)
+    found = re.findall(r"`([A-Za-z_]\w*(?:\.\w+)*)`", prose)
+    return sorted({name for name in found if name.partition(".")[0] in _MODULES or "." in name})
+
+
+@pytest.mark.parametrize("name", code_names())
+def test_what_the_architecture_names_is_there(name: str) -> None:
+    """Each `module.Class.method` of docs/architecture.md is found under that name."""
+    assert pkgutil.resolve_name(f"udio_async.{name}") is not None
+
+
+def test_the_architecture_shows_the_rooms_as_they_are() -> None:
+    """In the order that the imports are checked against."""
+    shown = re.search(r"<!-- rooms: begin -->\s+```\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    assert shown is not None
+    assert tuple(shown[1].splitlines()) == ROOMS
+    assert len(code_names()) > 30
+
+
+_LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    """Of the repository, from where the page is."""
+    text = page.read_text(encoding="utf-8")
+    assert [link for link in _LINK.findall(text) if not (page.parent / link).exists()] == []
