@@ -1,8 +1,8 @@
 """Prints the README's table of figures from `benchmarks/results/`.
 
 Each file there holds what one command has shown, when, and on how many cores. `--keep polling` runs
-a command again and writes its file; the table is then printed with the new figures. The figures of
-commands that print text for people are written into their files by hand.
+a command again and writes its file; the table is then printed with the new figures. Commands that
+have no reader here yet have their figures written into their files by hand.
 
     python -m benchmarks.figures [--keep polling] [--keep batch]
 """
@@ -76,8 +76,23 @@ def read_batch(output: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def read_crash_kill(output: Mapping[str, Any]) -> dict[str, float]:
+    return {"bad": len(output["violations"]), "in_doubt": output["most_doubts"]}
+
+
+def read_crash_power(output: Mapping[str, Any]) -> dict[str, float]:
+    return {"forgotten": output["forgotten"]}
+
+
+def read_callbacks_kill(output: Mapping[str, Any]) -> dict[str, float]:
+    return {"lost": len(output["violations"]), "acknowledged": len(output["acknowledged"])}
+
+
 LEARNED = "ours, 200 learned"
 READERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, float]]] = {
+    "crash-kill": read_crash_kill,
+    "crash-power": read_crash_power,
+    "callbacks-kill": read_callbacks_kill,
     "polling": read_polling,
     "batch": read_batch,
 }

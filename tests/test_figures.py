@@ -56,3 +56,34 @@ def test_a_new_run_changes_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2 MiB, 1.50 times" in row
     assert "2026-11-21" not in row
     assert "\\*" not in row
+
+
+SHOWN: dict[str, dict[str, object]] = {
+    "crash-kill": {"violations": [], "most_doubts": 4},
+    "crash-power": {"forgotten": 0},
+    "callbacks-kill": {"violations": [], "acknowledged": {"one": "complete"}},
+    "batch": {"inputs": 10, "peak_kib": 2048.0, "growth": 1.5},
+    "polling": {
+        "rows": [
+            {
+                "sigma": 0.4,
+                "look_cost": 0.2,
+                "way": way,
+                "looks": 8,
+                "lag": 2,
+                "cost_over_optimum": 1,
+            }
+            for way in ("ours", figures.LEARNED, "fixed 5 s")
+        ]
+    },
+}
+"""What the commands print with `--json`, as far as it is read."""
+
+
+@pytest.mark.parametrize("name", figures.READERS)
+def test_a_reader_gives_the_figures_of_the_row(name: str) -> None:
+    """Those that the kept file has, so that the sentence can be printed."""
+    read = figures.READERS[name](SHOWN[name])
+    kept = figures.Result.load(name)
+    assert read.keys() == kept.figures.keys()
+    assert kept.figure.format(**read)
