@@ -2,7 +2,9 @@
 
 import ast
 import inspect
+import pkgutil
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
@@ -10,12 +12,16 @@ from types import CodeType
 from typing import Any
 
 import pytest
+from starlette.routing import Mount
 
 import udio_async as ua
 from udio_async import Sandbox
 
+from .test_exports import PACKAGE, ROOMS
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKING = sorted({*PAGES, *ROOT.glob("*.md")})
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -74,3 +80,84 @@ def test_there_are_blocks() -> None:
     found = [block.id for block in blocks()]
     assert "README-0" in found
     assert len(found) >= 5
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+_MODULES = {path.stem for path in PACKAGE.iterdir()} - {"__init__", "__pycache__"}
+
+
+def code_names() -> list[str]:
+    """What the page names of the package: whatever begins with the name of one of its rooms."""
+    prose = re.sub(r"```.*?```", "", ARCHITECTURE, flags=re.DOTALL)
+    found = re.findall(r"`([A-Za-z_]\w*(?:\.\w+)*)`", prose)
+    return sorted({name for name in found if name.partition(".")[0] in _MODULES or "." in name})
+
+
+@pytest.mark.parametrize("name", code_names())
+def test_what_the_architecture_names_is_there(name: str) -> None:
+    """Each `module.Class.method` of docs/architecture.md is found under that name."""
+    assert pkgutil.resolve_name(f"udio_async.{name}") is not None
+
+
+def test_the_architecture_shows_the_rooms_as_they_are() -> None:
+    """In the order that the imports are checked against."""
+    shown = re.search(r"<!-- rooms: begin -->\s+```\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    assert shown is not None
+    assert tuple(shown[1].splitlines()) == ROOMS
+    assert len(code_names()) > 30
+
+
+_LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    """Of the repository, from where the page is."""
+    text = page.read_text(encoding="utf-8")
+    assert [link for link in _LINK.findall(text) if not (page.parent / link).exists()] == []
+
+
+WITH_EXAMPLE = [
+    *("Apiframe", "Audit", "Batch", "Callbacks", "Client", "Credits", "Event", "Job"),
+    *("MemoryJournal", "Outcome", "PollPolicy", "Sandbox", "Saved", "Song", "SongRequest"),
+    *("SqliteJournal", "UdioApiV1", "UdioApiV2"),
+]
+"""The classes that users make or are given."""
+
+
+def example(name: str) -> str:
+    """What is indented in the docstring of a class, before its arguments and errors."""
+    text = re.split(
+        r"^(?:Args|Raises):", inspect.getdoc(getattr(ua, name)) or "", flags=re.MULTILINE
+    )[0]
+    lines = [line for line in text.splitlines() if not line or line.startswith("    ")]
+    return textwrap.dedent("\n".join(lines)).strip()
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLE)
+async def test_the_example_of_a_class_runs(name: str, tmp_path: Path) -> None:
+    """As it stands in the docstring, against the sandbox."""
+    code = example(name)
+    assert 1 <= len(code.splitlines()) <= 5
+    async with Sandbox(speed=600) as sandbox:
+        provider = sandbox.udioapi_v1() if name == "Callbacks" else sandbox.udioapi_v2()
+        if name == "Client":
+            code = code.replace('UdioApiV2(api_key="...")', "provider")
+        names = {each: getattr(ua, each) for each in ua.__all__}
+        with chdir(tmp_path):
+            async with (
+                ua.Client(provider, journal="other.db") as client,
+                client.generate_many(["a song"]) as batch,
+            ):
+                outcome = await anext(batch)
+                names |= {"provider": provider, "client": client, "Mount": Mount}
+                names |= {"outcome": outcome, "songs": outcome.songs}
+                await run(code, names)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLE)
+def test_the_first_line_of_a_class_is_short(name: str) -> None:
+    """One sentence or two, at most a dozen words."""
+    first = (inspect.getdoc(getattr(ua, name)) or "").splitlines()[0]
+    assert first.endswith(".")
+    assert len(first.split()) <= 12

@@ -21,11 +21,15 @@ logger = logging.getLogger("udio_async")
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What the journal says was charged, beside the provider's counter.
+    """What the journal says was charged, and the provider's counter.
 
     The counter is conclusive only if nobody else uses the account. `difference` is what the
     counter went down by beyond the accepted songs: 0 if the books agree, None if the price of a
     song is not known.
+
+        audit = await client.audit()
+        if audit is not None and audit.difference:
+            print(audit.in_doubt, "in doubt,", audit.difference, "credits more than expected")
     """
 
     accepted: int

@@ -26,11 +26,15 @@ T = TypeVar("T")
 
 
 class Batch(AsyncContextManagerMixin):
-    """Many songs in the making: `async with` it, and iterate over the outcomes.
+    """Many songs in the making; iterate over their outcomes.
 
     It may be entered and left in any tasks of its client's event loop.
     Leaving it early stops the submits. Songs that were accepted by then are still being made at
     the provider, and `client.resume()` hands them out.
+
+        async with client.generate_many(["rain", "sun"]) as batch:
+            async for outcome in batch:
+                print(outcome.request, outcome.ok)
     """
 
     def __init__(

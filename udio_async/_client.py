@@ -38,6 +38,10 @@ class Client:
     used in all of them; other loops and threads get an error. The arguments may be used again for
     another client, on another event loop too.
 
+        async with Client(UdioApiV2(api_key="...")) as client:
+            songs = await client.generate("a song about rain")
+            await client.download(songs, "songs")
+
     Args:
         provider: `UdioApiV1`, `UdioApiV2`, `Apiframe`, or your own `Provider`.
         journal: where jobs are remembered: a path makes a `SqliteJournal`, None forgets with the

@@ -15,7 +15,7 @@ EventKind = Literal["submitted", "looked", "advanced", "finished", "retried", "h
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """One thing that happened to a song, or to the provider as a whole.
+    """One thing that happened to a song, or to the provider.
 
     | kind | what happened | filled in |
     | --- | --- | --- |
@@ -25,6 +25,11 @@ class Event:
     | finished | a wait ended, well or not | `task`, `error` |
     | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
     | healed | a callback has settled a submit in doubt | `task` |
+
+        def observe(event: Event) -> None:
+            print(event.kind, event.task.id if event.task else "")
+
+        client = Client(provider, on_event=observe)
     """
 
     kind: EventKind

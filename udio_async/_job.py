@@ -15,7 +15,15 @@ Received = Callable[[TrackedTask], None]
 
 @attrs.frozen(eq=False)
 class Job:
-    """A song that the provider has accepted and is making."""
+    """A song that the provider has accepted and is making.
+
+    It goes on being made whether somebody waits for it or not.
+
+        job = await client.submit("a song about rain")
+        async for task in job.updates():
+            print(task.stage)
+        songs = await job.songs()
+    """
 
     request: SongRequest
     _tracked: TrackedTask = attrs.field(repr=False)

@@ -116,10 +116,13 @@ def _provider_options(
 
 @attrs.frozen(kw_only=True)
 class SongRequest:
-    """One song to make, in the same words whichever provider makes it.
+    """One song to make, whichever provider makes it.
 
     A request needs `description` (the provider writes the lyrics) or `lyrics` (your own); which
     of the other fields go with which is the provider's rule, checked before anything is sent.
+
+        SongRequest(description="a song about rain", instrumental=True)
+        SongRequest(lyrics="[Verse] Rain again", style="folk", title="Rain", key="rain-1")
 
     Raises:
         InvalidRequest: for an empty or impossible field. Nothing is ever sent for it.
@@ -182,7 +185,13 @@ class SongRequest:
 
 @attrs.frozen(kw_only=True)
 class Song:
-    """One song, the same record whichever provider made it."""
+    """One song, the same record whichever provider made it.
+
+    What a provider does not say is None. `raw` is its whole answer about this song.
+
+        for song in await client.generate("a song about rain"):
+            print(song.title, song.duration, song.audio_url)
+    """
 
     id: str
     task_id: str
@@ -274,7 +283,13 @@ class CallbackNews:
 
 @attrs.frozen(kw_only=True)
 class Credits:
-    """What the account has left, in the provider's own credits."""
+    """What the account has left, in the provider's credits.
+
+    What a credit is worth is the provider's own affair.
+
+        left = await client.credits()
+        print(left.provider, left.remaining)
+    """
 
     provider: str
     remaining: float
@@ -285,7 +300,15 @@ class Credits:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """How one request of a batch ended: songs, or the error that kept them away."""
+    """How one request of a batch ended.
+
+    It has songs, or the error that kept them away.
+
+        if outcome.error is None:
+            print([song.audio_url for song in outcome.songs])
+        else:
+            print(outcome.request, outcome.error)
+    """
 
     index: int
     """The request's place in the input, from 0."""

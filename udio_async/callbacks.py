@@ -55,12 +55,15 @@ def _is_public(url: str | None) -> bool:
 
 
 class Callbacks:
-    """An ASGI application that takes a client's callbacks; `Client.callbacks` makes it.
+    """An ASGI application that takes a client's callbacks.
 
     Mount it in any ASGI server, at the path of its public URL. It answers 200 once what came is
     in the journal, 404 to addresses that were never given out, 401 to a wrong secret, 400 to what
     cannot be read, and 503 while the client is not open, too busy or without its journal. It
     changes nothing for any but the first.
+
+        app = client.callbacks("https://songs.example.org/udio")
+        routes = [Mount("/udio", app)]  # with Starlette
     """
 
     def __init__(self, session: Callable[[], Session | None]) -> None:

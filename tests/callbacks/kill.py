@@ -180,11 +180,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--acknowledge-early", action="store_true", help="the control: it fails")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     flags = ["--acknowledge-early"] if options.acknowledge_early else []
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = kill(Path(folder), *flags, rounds=options.rounds, seed=options.seed)
+    if options.json:
+        print(json.dumps(attrs.asdict(report)))
+        sys.exit(bool(report.violations))
     print(
         f"seed {options.seed}: {report.kills} kills in {time.monotonic() - start:.0f} s, "
         f"{report.posted} callbacks answered, {len(report.acknowledged)} songs acknowledged, "

@@ -6,6 +6,7 @@ python -m tests.crash.kill --rounds 200 --seed 1
 # ruff: noqa: T201 - it is a command too
 
 import argparse
+import json
 import random
 import subprocess
 import sys
@@ -132,12 +133,16 @@ def main() -> None:
         "--library", action="store_true", help="a program that generates and downloads"
     )
     parser.add_argument("--ready-is-the-end", action="store_true", help="its control: it must fail")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     names = ("intent_late", "library", "ready_is_the_end")
     flags = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = kill_in_lanes(Path(folder), *flags, rounds=options.rounds, seed=options.seed)
+    if options.json:
+        print(json.dumps(attrs.asdict(report)))
+        sys.exit(bool(report.violations))
     print(
         f"seed {options.seed}: {report.kills} kills, {report.runs} runs, {report.batches} batches, "
         f"{report.batches * SONGS} songs in {time.monotonic() - start:.0f} s\n"

@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--songs", type=int, default=40)
     parser.add_argument("--synchronous", default="full", help="normal and off must fail")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
@@ -238,6 +239,9 @@ def main() -> None:
             seed=options.seed,
             synchronous=options.synchronous,
         )
+    if options.json:
+        print(json.dumps(attrs.asdict(report)))
+        sys.exit(bool(report.bad))
     print(
         f"synchronous={options.synchronous}, seed {options.seed}: {report.states} states at "
         f"{report.moments} moments of {report.posts} songs in {time.monotonic() - start:.0f} s\n"

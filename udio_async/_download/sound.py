@@ -22,7 +22,13 @@ _WITHOUT_END = (".mp3", ".aac")
 
 @attrs.frozen(kw_only=True)
 class Saved:
-    """A song on disk. `open()` and `os` take it for its path."""
+    """A song on disk. `open()` and `os` take it for its path.
+
+    It comes from `Client.download`, once the whole file is there.
+
+        for saved in await client.download(songs, "songs"):
+            print(saved.path, saved.size, saved.duration)
+    """
 
     path: Path
     cover: Path | None

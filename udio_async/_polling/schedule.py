@@ -54,6 +54,8 @@ class PollPolicy:
     for a minute. `min_interval` replaces the provider's advice on the shortest
     time between two looks at one song. After `deadline` a song is given up with `WaitExpired`;
     it keeps running at the provider, and its id is in the error.
+
+        Client(provider, poll=PollPolicy(look_cost=2.0, deadline=600.0))  # fewer looks, 10 minutes
     """
 
     look_cost: float | None = attrs.field(default=None, validator=_positive)

@@ -14,12 +14,16 @@ MAX_ENDED = 10_000
 
 
 class MemoryJournal:
-    """Keeps what is unfinished or not delivered yet, and the latest jobs that have a name.
+    """Remembers jobs as long as the client is open.
+
+    It keeps what is unfinished or not delivered yet, and the latest jobs that have a name.
 
     So its size is that of the songs in flight. A job without a name is forgotten at its end, as
     nobody can ask for it again; only one whose doubt its owner has ended is kept, as he may submit
     it again, or correct that. A named one never becomes a new request, even when its songs are
     forgotten.
+
+        Client(provider, journal=MemoryJournal())  # as without `journal`
     """
 
     durable = False

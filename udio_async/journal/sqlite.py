@@ -38,6 +38,11 @@ class SqliteJournal:
 
     `threaded=False` writes in the event loop itself: only for virtual clocks, which do not wait
     for threads.
+
+        journal = SqliteJournal("songs.db")
+        async with Client(provider, journal=journal) as client:
+            await client.generate(SongRequest(description="rain", key="rain-1"))
+        print(await journal.get("rain-1"))
     """
 
     durable = True

@@ -180,6 +180,8 @@ class Apiframe:
     """apiframe's udio-imagine, at https://api.apiframe.pro or another of their hosts.
 
     The key comes from `APIFRAME_API_KEY` when left out.
+
+        Client(Apiframe(api_key="..."))
     """
 
     name = "apiframe"

@@ -207,6 +207,9 @@ class UdioApiV1:
 
     `generation` says which of its two pages the server follows. The key comes from
     `UDIOAPI_API_KEY` when left out.
+
+        Client(UdioApiV1(api_key="..."))
+        Client(UdioApiV1(api_key="...", generation="legacy"))
     """
 
     name = "udioapi-v1"

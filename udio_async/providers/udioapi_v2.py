@@ -73,6 +73,8 @@ class UdioApiV2:
     """udioapi.pro v2, at https://udioapi.pro or a white-label host.
 
     The key comes from `UDIOAPI_API_KEY` when left out.
+
+        Client(UdioApiV2(api_key="..."))
     """
 
     name = "udioapi-v2"

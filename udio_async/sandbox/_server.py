@@ -30,11 +30,17 @@ _BACKLOG = 2048
 
 
 class Sandbox:
-    """The three services on your own machine: no key, no network, no money.
+    """The three services on your own machine, for free.
+
+    It needs no key and no network.
 
     Enter it with `async with`, or `open` and `aclose` it, on asyncio or trio. The server has a
     thread and an event loop of its own, so it answers whatever the caller's loop is doing. State
     stays readable after leaving.
+
+        async with Sandbox(speed=120) as sandbox, Client(sandbox.udioapi_v2()) as client:
+            await client.generate("a song about rain")
+        print(len(sandbox.ledger))
 
     Args:
         speed: how much faster than a real service songs are made; at 60 they take about a second.
