@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Generic, TypeVar, TypeVarTuple
 
 import anyio
+import anyio.lowlevel
 import attrs
 from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, current_token
@@ -55,6 +56,7 @@ async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: 
         Unfinished: the tasks were ended before it had finished.
     """
     if tasks.cancel_scope.cancel_called:
+        await anyio.lowlevel.checkpoint()  # whoever is cancelled himself hears of that
         raise Unfinished("the client is closed")
     promise = _Promise[T]()
     tasks.start_soon(promise.keep, func, *args)
