@@ -253,6 +253,17 @@ def hostile_lines() -> list[dict[str, Any]]:
     return [*lines, *errors, {**SONG, "path": name, "cover": name}]
 
 
+@pytest.mark.parametrize(("charged", "advised"), [("no", True), ("unknown", False)])
+def test_what_may_be_paid_for_is_not_advised_to_be_asked_for_again(
+    tmp_path: Path, charged: str, *, advised: bool
+) -> None:
+    """A look at a wrong id is refused with the same word as a submit, and says nothing of it."""
+    error = {"type": "RequestRefused", "message": "answered 404", "charged": charged}
+    text = write(tmp_path, {**FAILED, "error": error}).read_text(encoding="utf-8")
+    assert ("Change the request and ask again." in text) is advised
+    assert ("before you ask again" in text) is not advised
+
+
 @needs_chromium
 def test_hostile_songs_do_nothing(page: Page, tmp_path: Path) -> None:
     """They are shown as they are: no element, no dialog, nothing for the policy to stop."""

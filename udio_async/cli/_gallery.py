@@ -35,6 +35,8 @@ _ADVICE = {
     "WaitExpired": "Run `udio-async resume`: the song may be done by now.",
     "LinkExpired": "Run `udio-async resume`: it asks for a new link.",
 }
+_OF_A_LOOK = "Look for it in your account before you ask again."
+"""Where a request was refused after it may have been paid for."""
 _OTHER_ADVICE = "Run the batch again; what is done is not paid for twice."
 _MOVED_ADVICE = "To play it here, bring it back. A page leads to no file outside its directory."
 _CHARGED = {
@@ -139,7 +141,9 @@ def _explain(record: Record, audio: str | None, directory: Path) -> tuple[str | 
     error = record.error
     if error is not None:
         reason = error.message.removesuffix(f" ({error.advice})")  # which is said below
-        advice = error.advice or _ADVICE.get(error.type, _OTHER_ADVICE)
+        refused_later = error.type == "RequestRefused" and error.charged != "no"
+        known = _OF_A_LOOK if refused_later else _ADVICE.get(error.type, _OTHER_ADVICE)
+        advice = error.advice or known
         advice = f"{advice[0].upper()}{advice[1:].rstrip('.')}."
         return reason, f"{advice} {_CHARGED.get(error.charged, '')}".strip()
     if record.path is not None and audio is None:
