@@ -14,6 +14,7 @@ runs once more, without any trouble. Then must hold, by the ledger:
 """
 
 import argparse
+import gc
 import logging
 import os
 import random
@@ -609,10 +610,19 @@ def run(seed: int) -> Result:
     return Result(seed, len(owner.world.orders), owner.wrong, owner.world.seen)
 
 
+def workers() -> ProcessPoolExecutor:
+    """Return a process for each core; what is the same in one is the same in another."""
+    os.environ["PYTHONHASHSEED"] = "0"  # sets have the same order
+    return ProcessPoolExecutor(
+        mp_context=get_context("spawn"),
+        initializer=gc.set_threshold,  # it took an eighth of the time
+        initargs=(100_000,),
+    )
+
+
 def run_all(seeds: Iterable[int]) -> Iterator[Result]:
     """Run schedules, on all cores."""
-    os.environ["PYTHONHASHSEED"] = "0"  # sets have the same order
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with workers() as pool:
         for result in pool.map(run, seeds, chunksize=50):
             yield attrs.evolve(result, seen=())
 

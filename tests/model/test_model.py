@@ -1,13 +1,12 @@
 """Whatever verbs a program mixes: nothing is paid twice, lost, or called what it is not."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future
 
 import pytest
 
 from tests.model.planted import PLANTS
-from tests.model.run import find, run_all
+from tests.model.run import find, run_all, workers
 
 SCHEDULES = 5_000
 ENOUGH = 1_000
@@ -17,7 +16,7 @@ ENOUGH = 1_000
 @pytest.fixture(scope="module")
 def searches() -> Iterator[dict[str, Future[int | None]]]:
     """Searches for all planted bugs, side by side."""
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with workers() as pool:
         yield {plant: pool.submit(find, plant, range(ENOUGH)) for plant in PLANTS}
 
 
