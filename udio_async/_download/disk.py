@@ -33,16 +33,6 @@ class DiskWatch(Protocol):
         ...
 
 
-class NoWatch:
-    """Hears nothing."""
-
-    def refused(self, directory: Path, error: OSError, /) -> None:
-        """Do nothing."""
-
-    def written(self, directory: Path, size: int, /) -> None:
-        """Do nothing."""
-
-
 class Step(Enum):
     """What is done to a file or a folder."""
 

@@ -13,9 +13,10 @@ from .._errors import DownloadFailed, UdioError
 from .._http import MAX_DOWNLOADS, HttpSender
 from .._names import file_name
 from .._records import Song
+from .._room import Room
 from .answers import failed
 from .delivery import Age, How, Means, Refresh, deliver
-from .disk import DiskWatch, NoWatch
+from .disk import DiskWatch
 from .parts import remove_stale
 from .sound import Saved
 from .waiting import PATIENCE, Limits
@@ -52,7 +53,7 @@ class Downloads:
             refresh=refresh,
             age=age,
             local=local,
-            watch=disk or NoWatch(),
+            watch=disk or Room(),
             slot=anyio.Semaphore(MAX_DOWNLOADS),
             sweep=self._sweep,
             limits=limits or Limits(),
