@@ -23,7 +23,7 @@ import attrs
 
 import udio_async as ua
 from udio_async._http import MAX_BODY, Reply
-from udio_async._wire import loads
+from udio_async.providers.wire import loads
 from udio_async.testing import RecordedHttp
 
 LIMIT = 0.1

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import anyio
 import anyio.lowlevel
@@ -28,7 +29,7 @@ from udio_async import (
     UdioApiV2,
     UdioError,
 )
-from udio_async._download import waiting
+from udio_async._download import Source, waiting
 from udio_async.providers import Provider
 from udio_async.providers.words import ENDED_BADLY, ENDED_WELL, RUNNING, WAITING
 
@@ -210,6 +211,16 @@ async def outcome_of_submit(status: int, *, once: bool) -> str:
     return f"{said}, sent {service.submits}x"
 
 
+def completed_now() -> Callable[..., Awaitable[float]]:
+    """Return what tells the age of a song that is complete from now on."""
+    begun = anyio.current_time()
+
+    async def age(*_: object) -> float:
+        return anyio.current_time() - begun
+
+    return age
+
+
 async def outcome_of_download(status: int, *, once: bool) -> str:
     service = Service(SERVICES["udioapi v2"])
     service.file = refusing(status, once=once)
@@ -217,10 +228,8 @@ async def outcome_of_download(status: int, *, once: bool) -> str:
         id="a", task_id="task-1", provider="udioapi-v2", index=0, stage=Stage.COMPLETE,
         audio_url="https://cdn.songs.example.org/a.mp3", audio_is_final=True,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, patch.object(Source, "age", completed_now()):
         async with client_of(service) as client:
-            assert client._session is not None
-            client._session._ready.note(song.task_id)
             try:
                 [saved] = await client.download(song, folder)
             except UdioError as error:

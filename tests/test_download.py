@@ -44,12 +44,11 @@ from udio_async import (
     Truncated,
     UdioApiV2,
     UdioError,
-    _tags,
 )
-from udio_async._download import pool, sound, waiting
+from udio_async._download import pool, sound, tags, waiting
+from udio_async._download.names import file_name
 from udio_async._download.waiting import Limits
 from udio_async._http import exchange, messages
-from udio_async._names import file_name
 
 FRAME = bytes((0xFF, 0xFB, 0x10, 0xC4)) + bytes(100)
 """A silent frame of MPEG 1 layer III: 32 kbit/s, 44.1 kHz, 104 bytes."""
@@ -605,11 +604,11 @@ async def test_tags_say_what_the_song_is(tmp_path: Path) -> None:
     async with Sandbox(speed=2000) as sandbox, Client(sandbox.udioapi_v2()) as client:
         [song, _] = await client.generate("a song to keep")
         [saved] = await client.download(song, tmp_path, tags=True)
-    tags = ID3(saved.path)
-    assert str(tags["TIT2"]) == song.title
-    assert str(tags["USLT::XXX"]) == song.lyrics
-    assert str(tags["TCON"]) == song.tags
-    assert tags["APIC:"].data.startswith(b"\x89PNG")
+    written = ID3(saved.path)
+    assert str(written["TIT2"]) == song.title
+    assert str(written["USLT::XXX"]) == song.lyrics
+    assert str(written["TCON"]) == song.tags
+    assert written["APIC:"].data.startswith(b"\x89PNG")
     assert saved.duration == pytest.approx(song.duration, abs=0.1)
     assert saved.cover is None
 
@@ -617,7 +616,7 @@ async def test_tags_say_what_the_song_is(tmp_path: Path) -> None:
 async def test_tags_without_mutagen_are_refused_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_tags, "find_spec", lambda _: None)
+    monkeypatch.setattr(tags, "find_spec", lambda _: None)
     async with serving(faults.answer(WHOLE)) as (client, server):
         with pytest.raises(InvalidRequest, match="pip install"):
             await client.download(make_song(f"{server.url}/a"), tmp_path, tags=True)

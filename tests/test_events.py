@@ -11,9 +11,10 @@ import pytest
 
 from tests.kit.clocks import virtual_backend
 from tests.kit.timed import SONG, TimedProvider
-from udio_async import Client, Event, GenerationFailed, RateLimited, Stage, Task, _submit
+from udio_async import Client, Event, GenerationFailed, RateLimited, Stage, Task
 from udio_async._events import guarded
 from udio_async._polling import registry
+from udio_async._submit import submitter
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -129,7 +130,7 @@ async def test_an_observer_that_fails_is_logged_and_harmless(
 
 async def test_without_a_guard_it_would_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """A control: the same observer, unguarded, costs the caller the song."""
-    monkeypatch.setattr("udio_async._client.guarded", lambda observer: observer)
+    monkeypatch.setattr("udio_async._options.guarded", lambda observer: observer)
 
     def fail(event: Event) -> None:
         raise LookupError("my display is gone")
@@ -144,7 +145,7 @@ async def test_without_an_observer_no_event_is_even_made(monkeypatch: pytest.Mon
     def explode(**_: object) -> None:
         raise AssertionError("an event was made")
 
-    for module in (registry, _submit):
+    for module in (registry, submitter):
         monkeypatch.setattr(module, "Event", explode)
     limited = RateLimited("slow down", retry_after=1.0)
     provider = staged()

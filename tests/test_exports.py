@@ -15,11 +15,13 @@ from udio_async import _errors
 PACKAGE = Path(udio_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    "_interrupt _errors _validators _records _limits _formats _urls _names _tags",
-    "_concurrency _wire _http journal",
+    "_interrupt _errors _validators _records _limits _formats _urls",
+    "_concurrency _http journal",
     "_events providers",
-    "_polling _addresses _gate _audit _room _submit _download",
-    "_job _batch _session callbacks _client files",
+    "_polling _download",
+    "_submit callbacks _job _batch",
+    "_options _account",
+    "_session _lifetime _client files",
     "_public",
     "sandbox testing cli",
 )
@@ -29,7 +31,7 @@ LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "h11", "lameenc"), "sandbox")
     "click": "cli",
     "rich": "cli",
     "jinja2": "cli",
-    "mutagen": "_tags",
+    "mutagen": "_download",
     "openpyxl": "cli",
     "markupsafe": "cli",
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udio_async import Song, Stage
-from udio_async._names import file_name, former_names, is_part
+from udio_async._download.names import file_name, former_names, is_part
 
 PIECES = [
     *(

@@ -93,7 +93,7 @@ async def test_a_song_of_an_earlier_run_is_looked_at_as_fast() -> None:
             job = await client.submit("a song")
         service.born[job.task_id] = anyio.current_time()
         async with Client(provider, http_client=http) as client:
-            poller = client._open()._poller
+            poller = client._session().poller
             begun = anyio.current_time()
             tracked = poller.track(job.task_id, job.request, resumed=True)
             while not tracked.over:
@@ -114,9 +114,9 @@ async def test_the_sandbox_says_its_speed_in_every_answer() -> None:
 async def test_a_provider_that_knows_the_speed_is_not_hastened_twice() -> None:
     """`sandbox.udioapi_v2()` and `--speed` have told it before."""
     async with Sandbox(speed=600) as sandbox, Client(sandbox.udioapi_v2()) as client:
-        traits = client._open()._poller._times.traits
+        traits = client._session().poller._times.traits
         await client.generate("a song")
-        assert client._open()._poller._times.traits == traits == sandbox.udioapi_v2().traits
+        assert client._session().poller._times.traits == traits == sandbox.udioapi_v2().traits
 
 
 async def test_a_client_that_was_told_nothing_waits_no_half_a_minute() -> None:

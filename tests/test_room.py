@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from udio_async import Client, DiskUnavailable, Sandbox, SongRequest, UdioError
-from udio_async import _room as room
+from udio_async._download import room
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 REFUSALS = (

@@ -19,8 +19,8 @@ from mutagen.wave import WAVE
 
 from tests.test_formats import DECODED, FILES
 from udio_async import Song, Stage
+from udio_async._download.tags import write_tags
 from udio_async._formats import Suffix, measure
-from udio_async._tags import write_tags
 
 SONG = Song(
     id="song-1",

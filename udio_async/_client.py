@@ -9,25 +9,21 @@ from collections.abc import (
     Sequence,
 )
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Self
 
-from ._audit import Audit
 from ._batch import Batch
 from ._download import PATIENCE, Saved
 from ._errors import InvalidRequest
-from ._events import Observer, guarded
-from ._gate import SubmitPolicy
 from ._http import AsyncClient
 from ._job import Job
+from ._lifetime import Lifetime
+from ._options import AnyJournal, OnDoubt, OnEvent, Options
 from ._polling import PollPolicy
-from ._records import Credits, Outcome, Song, SongRequest
-from ._session import RESUMED, Options, Session, as_request
-from ._tags import check_can_tag
-from ._urls import check_callback_url
-from ._validators import check_above_zero, check_count, check_not_negative
-from .callbacks import Callbacks
-from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
-from .providers.base import Provider, account_of
+from ._records import Audit, Credits, Outcome, Song, SongRequest
+from ._session import RESUMED, Session, as_request
+from .callbacks import CallbackHandler, Callbacks, check_public_url
+from .journal import Entry, State
+from .providers import Provider
 
 
 class Client:
@@ -68,53 +64,37 @@ class Client:
         self,
         provider: Provider,
         *,
-        journal: Journal | str | os.PathLike[str] | None = None,
+        journal: AnyJournal = None,
         max_active: int = 20,
         submit_concurrency: int = 4,
         poll: PollPolicy | None = None,
         requests_per_second: float | None = None,
-        on_doubt: Literal["hold", "resubmit"] = "hold",
+        on_doubt: OnDoubt = "hold",
         max_in_doubt: int = 4,
         max_submits: int | None = None,
         max_credits: float | None = None,
         http_client: AsyncClient | None = None,
         trust_env: bool = True,
-        on_event: Observer | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
-        if isinstance(provider, type) or not isinstance(provider, Provider):
-            raise InvalidRequest(
-                f"{provider!r} is no provider; give one, such as UdioApiV2(api_key='...')"
-            )
-        check_count("max_active", max_active)
-        check_count("submit_concurrency", submit_concurrency)
-        check_count("max_in_doubt", max_in_doubt)
-        if on_doubt not in ("hold", "resubmit"):
-            raise InvalidRequest(f"on_doubt is {on_doubt!r}; known: 'hold', 'resubmit'")
-        _check_kind("poll", poll, PollPolicy, "give PollPolicy(...)")
-        _check_kind("http_client", http_client, AsyncClient, "give an httpx.AsyncClient")
-        if on_event is not None and not callable(on_event):
-            raise InvalidRequest(f"on_event is {on_event!r}; give a function that takes an Event")
-        if requests_per_second is not None:
-            check_above_zero("requests_per_second", requests_per_second)
         self.provider = provider
-        self._options = Options(
+        self._options = Options.checked(
             provider=provider,
-            journal=_as_journal(journal),
+            journal=journal,
             max_active=max_active,
-            submits=SubmitPolicy(
-                concurrency=submit_concurrency,
-                max_in_doubt=max_in_doubt,
-                max_submits=_submit_limit(provider, max_submits, max_credits),
-                resubmit_doubts=on_doubt == "resubmit",
-            ),
-            poll=poll or PollPolicy(),
+            submit_concurrency=submit_concurrency,
+            poll=poll,
             requests_per_second=requests_per_second,
+            on_doubt=on_doubt,
+            max_in_doubt=max_in_doubt,
+            max_submits=max_submits,
+            max_credits=max_credits,
             http_client=http_client,
             trust_env=trust_env,
-            observer=guarded(on_event),
+            on_event=on_event,
         )
         self._public_url: str | None = None
-        self._session: Session | None = None
+        self._lifetime: Lifetime | None = None
 
     # Opening and closing
 
@@ -127,13 +107,13 @@ class Client:
             RuntimeError: it is open.
             JournalError: its journal is in use, another account's (`AnotherAccount`), or damaged.
         """
-        if self._session is not None:
+        if self._lifetime is not None:
             raise RuntimeError("the client is open already; `aclose` it first, or make another")
-        self._session = session = Session(self._options, public_url=self._public_url)
+        self._lifetime = lifetime = Lifetime(self._options, public_url=self._public_url)
         try:
-            await session.open()
+            await lifetime.open()
         except BaseException:
-            self._session = None
+            self._lifetime = None
             raise
         return self
 
@@ -146,13 +126,13 @@ class Client:
         Raises:
             RuntimeError: it was opened on another event loop.
         """
-        session = self._session
-        if session is not None:
+        lifetime = self._lifetime
+        if lifetime is not None:
             try:
-                await session.aclose()
+                await lifetime.aclose()
             finally:
-                if session.is_closed and self._session is session:
-                    self._session = None
+                if lifetime.is_closed and self._lifetime is lifetime:
+                    self._lifetime = None
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -160,17 +140,17 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    @property
-    def _is_open(self) -> bool:
-        return self._session is not None and self._session.is_open
-
-    def _open(self) -> Session:
-        if self._session is None or not self._session.is_open:
+    def _session(self) -> Session:
+        session = None if self._lifetime is None else self._lifetime.session
+        if session is None:
             raise RuntimeError(
                 "the client is not open; use it inside `async with Client(...)`, or `open` it"
             )
-        self._session.home.check("the client")
-        return self._session
+        return session
+
+    def _callback_handler(self) -> CallbackHandler | None:
+        session = None if self._lifetime is None else self._lifetime.session
+        return None if session is None else session.callbacks
 
     # Songs
 
@@ -190,7 +170,7 @@ class Client:
             JournalError: the job could not be remembered; if it was accepted all the same, the
                 error carries its `task_id`.
         """
-        job = await self._open().submit(as_request(request))
+        job = await self._session().submit(as_request(request))
         assert job is not None  # only a resumed one may have been taken over by somebody else
         return job
 
@@ -230,7 +210,7 @@ class Client:
         what is in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time
         come after all others.
         """
-        return self._open().make_many(requests, max_active=max_active)
+        return self._session().make_many(requests, max_active=max_active)
 
     def resume(
         self, states: Collection[State] = RESUMED, *, max_active: int | None = None
@@ -249,7 +229,7 @@ class Client:
         for state in states:
             if not isinstance(state, State):
                 raise InvalidRequest(f"{state!r} is no state; give some of JournalState")
-        return self._open().resume(states, max_active=max_active)
+        return self._session().resume(states, max_active=max_active)
 
     # Jobs
 
@@ -262,7 +242,7 @@ class Client:
             async for entry in client.jobs([JournalState.READY]):
                 print(entry.key, entry.songs)
         """
-        return self._open().jobs(list(State) if states is None else states)
+        return self._session().jobs(list(State) if states is None else states)
 
     async def doubts(self) -> Sequence[Entry]:
         """Return the jobs that may have been taken, oldest first, each with its evidence."""
@@ -270,7 +250,7 @@ class Client:
 
     def request_of(self, entry: Entry) -> SongRequest:
         """Return the request of a job, with its key: submitted, it continues that job."""
-        return self._open().request_of(entry)
+        return self._session().request_of(entry)
 
     async def resolve(
         self,
@@ -288,7 +268,7 @@ class Client:
             InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
                 given.
         """
-        session = self._open()
+        session = self._session()
         if not key.isprintable() or (task_id is not None and not task_id.strip()):
             raise InvalidRequest(
                 f"key {key!r} with task_id {task_id!r} names no job; give both whole"
@@ -304,14 +284,14 @@ class Client:
         Raises:
             InvalidRequest: there is no such job, or it was or may have been taken.
         """
-        await self._open().forget(key)
+        await self._session().forget(key)
 
     async def keep(self, requests: Iterable[SongRequest | str]) -> None:
         """Keep requests in the journal without submitting them: `resume` does.
 
         They have the keys that `generate_many` of the same requests would give them.
         """
-        await self._open().plan(map(as_request, requests))
+        await self._session().plan(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Say that you have these songs, or all of the job of this key: it is done.
@@ -319,7 +299,7 @@ class Client:
         `download` says so by itself. Until then `resume` hands out a paid song again, in the
         next run of the program too.
         """
-        session = self._open()
+        session = self._session()
         if isinstance(songs, str):
             await session.acknowledge(songs)
             return
@@ -332,14 +312,14 @@ class Client:
 
     async def credits(self) -> Credits:
         """Return what the account has left."""
-        return await self._open().credits()
+        return await self._session().credits()
 
     async def audit(self) -> Audit | None:
         """Compare what the journal says was charged with the provider's counter.
 
         None where the counter was not noted when the journal was begun.
         """
-        return await self._open().audit()
+        return await self._session().audit()
 
     # Callbacks
 
@@ -361,15 +341,12 @@ class Client:
             raise InvalidRequest(
                 f"{self.provider.name} documents no callback; poll, or use another provider"
             )
-        check_callback_url(public_url, allow_private=allow_private)
-        if set(public_url) & set("?#"):
-            raise InvalidRequest(
-                f"callback address {public_url!r} has a query or a fragment; leave it out"
-            )
+        check_public_url(public_url, allow_private=allow_private)
         self._public_url = public_url
-        if self._is_open:
-            self._open().take_callbacks(public_url)
-        return Callbacks(lambda: self._open() if self._is_open else None)
+        handler = self._callback_handler()
+        if handler is not None:
+            handler.take_at(public_url)
+        return Callbacks(self._callback_handler)
 
     # Files
 
@@ -408,40 +385,13 @@ class Client:
         if isinstance(songs, Outcome) and songs.error is not None:
             raise songs.error
         wanted = [song for song in _as_songs(songs) if song.error is None]
-        if tags:
-            check_can_tag()
-        check_not_negative("patience", patience, remedy="give seconds, 0 or more")
-        results = await self._open().download(
+        results = await self._session().download(
             wanted, directory=Path(directory), covers=covers, tags=tags, patience=patience
         )
         for result in results:
             if isinstance(result, Exception):
                 raise result
         return [result for result in results if isinstance(result, Saved)]
-
-
-async def hand_over(
-    journal: Journal | str | os.PathLike[str], provider: Provider, *, same_account: bool
-) -> None:
-    """Give a journal to a new API key of the account that it was made with.
-
-    A client does so by itself where the provider shows a task of the journal to the new key.
-    With this you say that it is so. A journal that is used with another account's key finds none
-    of its songs.
-
-    Raises:
-        InvalidRequest: `same_account` is not True.
-        JournalError: it is another provider's, in use, or damaged.
-    """
-    if same_account is not True:
-        raise InvalidRequest("say same_account=True if the new key is one of the same account")
-    kept = _as_journal(journal)
-
-    async def is_ours() -> bool:
-        return all([entry.provider == provider.name async for entry in kept.entries(list(State))])
-
-    async with kept.open(account_of(provider), confirm=is_ours):
-        pass
 
 
 def _as_songs(songs: object) -> list[Song]:
@@ -455,39 +405,3 @@ def _as_songs(songs: object) -> list[Song]:
     raise InvalidRequest(
         f"{songs!r} are no songs; give those of `await job.songs()` or of `outcome.songs`"
     )
-
-
-def _as_journal(journal: Journal | str | os.PathLike[str] | None) -> Journal:
-    if journal is None:
-        return MemoryJournal()
-    if isinstance(journal, (str, os.PathLike)):
-        return SqliteJournal(journal)
-    if isinstance(journal, type) or not isinstance(journal, Journal):
-        raise InvalidRequest(
-            f"journal is {journal!r}; give a path, or a Journal such as SqliteJournal('songs.db')"
-        )
-    return journal
-
-
-def _submit_limit(
-    provider: Provider, max_submits: int | None, max_credits: float | None
-) -> int | None:
-    """Bring both spend limits down to a number of submits."""
-    if max_submits is not None:
-        check_count("max_submits", max_submits)
-    if max_credits is None:
-        return max_submits
-    check_above_zero("max_credits", max_credits)
-    price = provider.traits.credits_per_song
-    if price is None:
-        raise InvalidRequest(
-            f"{provider.name} states no price, so max_credits={max_credits!r} cannot be kept; "
-            "give max_submits"
-        )
-    affordable = int(max_credits // price)
-    return affordable if max_submits is None else min(affordable, max_submits)
-
-
-def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise InvalidRequest(f"{name} is {value!r}; {remedy}")

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ._audit import Audit
+from ._account import hand_over
 from ._batch import Batch
-from ._client import Client, hand_over
+from ._client import Client
 from ._download import Saved
 from ._errors import (
     AccountError,
@@ -44,6 +44,7 @@ from ._http import ApiKey
 from ._job import Job
 from ._polling import PollPolicy
 from ._records import (
+    Audit,
     CallbackAddress,
     CallbackNews,
     Credits,

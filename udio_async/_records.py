@@ -299,6 +299,32 @@ class Credits:
 
 
 @attrs.frozen(kw_only=True)
+class Audit:
+    """What the journal says was charged, and the provider's counter.
+
+    The counter is conclusive only if nobody else uses the account. `difference` is what the
+    counter went down by beyond the accepted songs: 0 if the books agree, None if the price of a
+    song is not known.
+
+        audit = await client.audit()
+        if audit is not None and audit.difference:
+            print(audit.in_doubt, "in doubt,", audit.difference, "credits more than expected")
+    """
+
+    accepted: int
+    in_doubt: int
+    price: float | None
+    """Credits for one request."""
+    counted: float
+    """Credits that the counter went down by since this journal was begun."""
+
+    @property
+    def difference(self) -> float | None:
+        """Credits that the counter and the accepted songs differ by."""
+        return None if self.price is None else self.counted - self.accepted * self.price
+
+
+@attrs.frozen(kw_only=True)
 class Outcome:
     """How one request of a batch ended.
 

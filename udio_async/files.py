@@ -9,9 +9,9 @@
 from pathlib import Path
 
 from ._download import MAX_FILE, remove_stale
+from ._download.names import file_names, former_names, is_part
 from ._formats import Measured, NoAudio, measure
 from ._formats.files import bytes_of
-from ._names import file_names, former_names, is_part
 
 __all__ = [
     "MAX_FILE",

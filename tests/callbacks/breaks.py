@@ -9,23 +9,24 @@ from unittest.mock import patch
 import anyio
 from anyio.abc import TaskGroup
 
-from udio_async import _addresses, _session
-from udio_async._addresses import Addresses
 from udio_async._records import CallbackAddress
+from udio_async.callbacks import addresses as addresses_room
+from udio_async.callbacks import handler
+from udio_async.callbacks.addresses import Addresses
 from udio_async.providers import apiframe
 
 
 @contextmanager
 def proof_unchecked() -> Generator[None]:
     """Look at the first half of a token only."""
-    mark = _addresses._mark
+    mark = addresses_room._mark
 
     async def find(addresses: Addresses, token: str) -> CallbackAddress:
         return addresses._address((await addresses._known_secrets())[0], token[:32])
 
     with (
         patch.object(Addresses, "find", find),
-        patch.object(_addresses, "_mark", lambda token: mark(token[:32])),
+        patch.object(addresses_room, "_mark", lambda token: mark(token[:32])),
     ):
         yield
 
@@ -48,5 +49,5 @@ def acknowledged_early() -> Generator[None]:
 
         tasks.start_soon(keep_later)
 
-    with patch.object(_session, "owned", owned):
+    with patch.object(handler, "owned", owned):
         yield

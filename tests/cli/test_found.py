@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from udio_async import Song, Stage
-from udio_async._names import file_name, former_names
+from udio_async._download.names import file_name, former_names
 from udio_async.cli._manifest import MANIFEST, read_manifest
 from udio_async.cli._verify import verify
 

@@ -186,7 +186,7 @@ def test_another_account_has_a_way_on(
 ) -> None:
     """Whichever command meets the journal of another key, it names `rekey` with its DIR."""
     anyio.run(_made_by_another, tmp_path / "journal.db")
-    monkeypatch.setattr("udio_async._session.Session._is_same_account", _is_not)
+    monkeypatch.setattr("udio_async._lifetime.is_same_account", _is_not)
     (tmp_path / "ideas.txt").write_text("a song\n")
     words: dict[str, tuple[object, ...]] = {
         "batch": (tmp_path / "ideas.txt", "--out", tmp_path),

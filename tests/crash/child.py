@@ -60,7 +60,7 @@ def intent_late() -> Generator[None]:
         )
 
     async def accept_late(store: JobStore, entry: JournalEntry, task_id: str) -> JournalEntry:
-        await store.journal.add(entry)
+        await store._journal.add(entry)
         return await accept(store, entry, task_id)
 
     with patch.multiple(JobStore, intend=intend, accept=accept_late):

@@ -8,14 +8,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
+import attrs
 import pytest
 
 from tests.kit import fault_server as faults
 from tests.kit.clocks import virtual_backend
-from udio_async import DownloadFailed, LinkExpired, NotAudio, NotServedYet, Truncated
-from udio_async._download import Readiness
+from tests.kit.timed import TimedProvider
+from udio_async import (
+    DownloadFailed,
+    LinkExpired,
+    MemoryJournal,
+    NotAudio,
+    NotServedYet,
+    Truncated,
+)
+from udio_async._download import Source
 from udio_async._download.answers import BYTES, RULES, Rule, rule_of
 from udio_async._download.disk import DISK_RULES, WRITING, DiskRule
+from udio_async.testing import RecordedHttp
 
 from .kit import FILE, MP3, SECONDS, Provider, Waits, bench, song_at, then_file, waits
 
@@ -170,14 +180,20 @@ async def test_while_a_song_is_waited_for_there_is_no_file_of_it(
 @pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio"), virtual_backend("trio")])
 async def test_the_latest_completions_are_remembered() -> None:
     """Not all: a client may make very many songs."""
-    ready = Readiness()
-    ready.note("old")
-    await anyio.sleep(3000)
-    assert ready.age("old") == pytest.approx(3000)
-    assert ready.age("unknown") is None
-    for number in range(256):
-        ready.note(f"song {number}")
-    assert (ready.age("old"), ready.age("song 0"), ready.age("song 255")) == (None, 0.0, 0.0)
+    journal = MemoryJournal()
+    source = Source(TimedProvider(durations=lambda _: 60.0), RecordedHttp([]), journal)
+
+    async def age(task_id: str) -> float | None:
+        return await source.age(attrs.evolve(song_at("https://x/a.mp3"), task_id=task_id))
+
+    async with journal.open("account"):
+        source.note_completed("old")
+        await anyio.sleep(3000)
+        assert await age("old") == pytest.approx(3000)
+        assert await age("unknown") is None
+        for number in range(256):
+            source.note_completed(f"song {number}")
+        assert [await age(name) for name in ("old", "song 0", "song 255")] == [None, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("age", "most"), [(170.0, 30), (190.0, 20), (None, 20)])

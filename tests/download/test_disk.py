@@ -19,7 +19,7 @@ from udio_async import DownloadFailed
 from udio_async._download import disk as disk_room
 from udio_async._download import remove_stale, sound
 from udio_async._download.disk import WRITING, Disk, Done, Step, disk_rule
-from udio_async._names import file_name, file_names, is_part
+from udio_async._download.names import file_name, file_names, is_part
 
 from .kit import FILE, MP3, Waits, bench, song_at, waits
 

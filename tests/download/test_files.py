@@ -28,7 +28,7 @@ from udio_async import (
     UdioApiV2,
 )
 from udio_async._download import transfer
-from udio_async._names import file_name
+from udio_async._download.names import file_name
 from udio_async.providers.base import Traits
 
 from .kit import FILE, MP3, Waits, bench, song_at, waits

@@ -9,7 +9,8 @@ import h11
 import uvicorn
 from anyio.abc import SocketAttribute, SocketStream
 
-from udio_async.callbacks import Callbacks, Message
+from udio_async.callbacks import Callbacks
+from udio_async.callbacks.application import Message
 
 
 @asynccontextmanager

@@ -172,7 +172,7 @@ def a_failed_download_counts_as_had() -> AbstractContextManager[object]:
         results = await download(self, songs, **how)
         for song in songs:
             if song.job_key is not None:
-                await self._store.deliver(song.job_key)
+                await self.store.deliver(song.job_key)
         return results
 
     return patch.object(Session, "download", anyway)

@@ -60,8 +60,8 @@ from udio_async import (
     Stage,
     UdioError,
 )
+from udio_async._download.names import file_name
 from udio_async._http import sender
-from udio_async._names import file_name
 
 FAST = Path("/dev/shm")  # a disk in memory, where there is one
 PUBLIC = "https://songs.example.org/udio"

@@ -19,7 +19,6 @@ from udio_async._errors import (
     UpstreamFailed,
 )
 from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage, failure_error
-from udio_async._wire import loads, make_converter
 from udio_async.providers import (
     Apiframe,
     ApiframeOptions,
@@ -27,6 +26,7 @@ from udio_async.providers import (
 )
 from udio_async.providers.apiframe import build_body, read_credits
 from udio_async.providers.apiframe_tasks import read_task
+from udio_async.providers.wire import loads, make_converter
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "apiframe"

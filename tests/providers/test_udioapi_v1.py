@@ -19,7 +19,6 @@ from udio_async._errors import (
     UnsupportedOption,
 )
 from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage
-from udio_async._wire import loads, make_converter
 from udio_async.providers import (
     ApiframeOptions,
     UdioApiOptions,
@@ -27,6 +26,7 @@ from udio_async.providers import (
 )
 from udio_async.providers.udioapi_feed import read_task
 from udio_async.providers.udioapi_v1 import build_body, build_legacy_body
+from udio_async.providers.wire import loads, make_converter
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "udioapi-v1"

@@ -20,7 +20,6 @@ from udio_async._errors import (
 )
 from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage, failure_error
 from udio_async._urls import is_stream
-from udio_async._wire import loads, make_converter
 from udio_async.providers import (
     ApiframeOptions,
     UdioApiOptions,
@@ -30,6 +29,7 @@ from udio_async.providers.replies import explain
 from udio_async.providers.udioapi import LIMITS
 from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_task
 from udio_async.providers.udioapi_v2 import build_body
+from udio_async.providers.wire import loads, make_converter
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "udioapi-v2"

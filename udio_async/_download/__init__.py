@@ -2,14 +2,26 @@
 
 It is a package because it has several topics: what an answer means (`answers`), how long to wait
 (`waiting`), one file over the network (`transfer`), what a file is (`sound`), files that are being
-written (`parts`), what a disk refuses (`disk`), covers (`cover`), one song from its link to its
-name (`delivery`), and many of them (`pool`).
+written (`parts`), their names (`names`) and tags (`tags`), what a disk refuses (`disk`) and whether
+there is room (`room`), what else is known of a song (`source`), covers (`cover`), one song from its
+link to its name (`delivery`), and many of them (`pool`).
 """
 
 from .disk import DiskWatch
 from .parts import remove_stale
 from .pool import Downloads
+from .room import Room
 from .sound import MAX_FILE, Saved
-from .waiting import PATIENCE, Readiness
+from .source import Source
+from .waiting import PATIENCE
 
-__all__ = ["MAX_FILE", "PATIENCE", "DiskWatch", "Downloads", "Readiness", "Saved", "remove_stale"]
+__all__ = [
+    "MAX_FILE",
+    "PATIENCE",
+    "DiskWatch",
+    "Downloads",
+    "Room",
+    "Saved",
+    "Source",
+    "remove_stale",
+]

@@ -14,14 +14,14 @@ import attrs
 from .._errors import DownloadFailed, UdioError
 from .._formats import NoAudio
 from .._http import HttpSender
-from .._names import file_name
 from .._records import Song
-from .._tags import write_tags
 from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, Rule, failed
 from .cover import fetch_cover, keep_cover, kind_of
 from .disk import Disk, DiskWatch
+from .names import file_name
 from .parts import Part, part_of, remove
 from .sound import Saved, Sound, agrees, find, hear, is_short, taken
+from .tags import write_tags
 from .transfer import Transfer
 from .waiting import Limits, Patience, Tries
 

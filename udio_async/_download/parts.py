@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import attrs
 
-from .._names import is_part
 from .disk import Disk, Step
+from .names import is_part
 
 STALE = 3600.0
 """Seconds after which a part is nobody's any more: a download that goes on writes to its own."""

@@ -11,14 +11,16 @@ import attrs
 from .._concurrency import open_tasks
 from .._errors import DownloadFailed, UdioError
 from .._http import MAX_DOWNLOADS, HttpSender
-from .._names import file_name
 from .._records import Song
-from .._room import Room
+from .._validators import check_not_negative
 from .answers import failed
 from .delivery import Age, How, Means, Refresh, deliver
 from .disk import DiskWatch
+from .names import file_name
 from .parts import remove_stale
+from .room import Room
 from .sound import Saved
+from .tags import check_can_tag
 from .waiting import PATIENCE, Limits
 
 
@@ -71,7 +73,14 @@ class Downloads:
         tags: bool = False,
         patience: float = PATIENCE,
     ) -> list[Saved | Exception]:
-        """Save songs, and return for each its file or why there is none."""
+        """Save songs, and return for each its file or why there is none.
+
+        Raises:
+            InvalidRequest: the patience is no time, or mutagen is missing. Nothing was fetched.
+        """
+        check_not_negative("patience", patience, remedy="give seconds, 0 or more")
+        if tags:
+            check_can_tag()
         how = How(directory=directory, covers=covers, tags=tags, patience=patience)
         results: dict[int, Saved | Exception] = {}
 

@@ -10,9 +10,9 @@ import attrs
 from .._errors import DownloadFailed
 from .._formats import Measured, NoAudio, measure
 from .._formats.files import bytes_of
-from .._names import file_names
 from .._records import Song
 from .answers import failed
+from .names import file_names
 
 MAX_FILE = 256 * 1024 * 1024
 """Bytes of a song, at most: two hours at the highest bit rate."""

@@ -17,8 +17,6 @@ _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
 _SLACK = 1.0
 """By so much the last wait for a new song may end late."""
-_REMEMBERED = 256
-"""Songs: somebody who downloads them as they come asks for the latest."""
 
 
 @attrs.frozen(kw_only=True)
@@ -105,21 +103,3 @@ class Patience:
         self.waited += wait
         await pause(wait)
         return True
-
-
-@attrs.define
-class Readiness:
-    """Remembers of the latest tasks when they were completed."""
-
-    _since: dict[str, float] = attrs.field(factory=dict)
-
-    def note(self, task_id: str) -> None:
-        """Take in that a task was completed now."""
-        self._since[task_id] = anyio.current_time()
-        if len(self._since) > _REMEMBERED:
-            del self._since[next(iter(self._since))]
-
-    def age(self, task_id: str) -> float | None:
-        """Return the seconds since a task was completed; None where nobody saw it."""
-        since = self._since.get(task_id)
-        return None if since is None else anyio.current_time() - since

@@ -6,7 +6,7 @@ What a job's states are, and which may follow which, is `jobs.py`.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 
 import anyio
 import attrs
@@ -17,7 +17,7 @@ from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .base import Journal
 from .jobs import Entry, State
-from .keys import FreshKeys, canonical, difference, is_same
+from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 
 logger = logging.getLogger("udio_async")
 
@@ -35,13 +35,32 @@ class JobStore:
     """Keeps a client's jobs."""
 
     def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
-        self.journal = journal
-        self.fresh_keys = FreshKeys()
+        self._journal = journal
+        self._fresh_keys = FreshKeys()
         self._tasks = tasks
         self._provider = provider
         self._broken: JournalError | None = None
         self._hearing = anyio.Lock()
         self._ending: dict[str, anyio.Event] = {}
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is kept outlives the process."""
+        return self._journal.durable
+
+    # Keys
+
+    def fresh_key(self, request: SongRequest) -> str:
+        """Return the request's own key, or one that no other job has."""
+        return self._fresh_keys.name(request)
+
+    def gave(self, key: str) -> bool:
+        """Whether a key was made by `fresh_key`, in this run."""
+        return self._fresh_keys.gave(key)
+
+    def batch_keys(self) -> BatchKeys | None:
+        """Return what names the requests of a batch; None where no later run could find them."""
+        return BatchKeys() if self._journal.durable else None
 
     # Submitting
 
@@ -51,7 +70,7 @@ class JobStore:
         Raises:
             InvalidRequest: the key stands for another request, or for one that is forgotten.
         """
-        entry = await self.journal.get(key)
+        entry = await self._journal.get(key)
         if entry is None:
             return None
         asked = canonical(request)
@@ -76,13 +95,13 @@ class JobStore:
             raise JournalError(f"nothing more is submitted: {self._broken}", job_key=key)
         if known is None:
             entry = jobs.first_sending(key, self._provider, canonical(request), now=time.time())
-            if await self.journal.add(entry) is not None:
+            if await self._journal.add(entry) is not None:
                 raise InvalidRequest(f"key {key!r} is being submitted already", job_key=key)
             return entry
         if known.may_have_been_taken:
-            await self.journal.add(jobs.earlier_attempt(known))
+            await self._journal.add(jobs.earlier_attempt(known))
         entry = jobs.sending_again(known, now=time.time())
-        await self.journal.put(entry, expected=known.state)
+        await self._journal.put(entry, expected=known.state)
         return entry
 
     async def accept(self, entry: Entry, task_id: str) -> Entry:
@@ -94,7 +113,7 @@ class JobStore:
         logger.info("%s accepted job %s as task %s", self._provider, entry.key, task_id)
         accepted = jobs.accepted(entry, task_id)
         try:
-            await self.journal.put(accepted, expected=entry.state)
+            await self._journal.put(accepted, expected=entry.state)
         except JournalError as error:
             self._broken = error
             raise JournalError(
@@ -115,9 +134,9 @@ class JobStore:
         async with self._hearing:
             settled = jobs.settled(entry, error)
             try:
-                known = await self.journal.get(entry.key) or entry
+                known = await self._journal.get(entry.key) or entry
                 settled = jobs.settled(await self._without_others_task(known), error)
-                await self.journal.put(settled, expected=entry.state)
+                await self._journal.put(settled, expected=entry.state)
             except JournalError as failure:
                 self._break(failure, entry)
             return settled
@@ -126,18 +145,18 @@ class JobStore:
         """Keep that a request was left alone on the wire, unless a callback has answered it."""
         async with self._hearing:
             try:
-                known = await self._without_others_task(await self.journal.get(entry.key) or entry)
+                known = await self._without_others_task(await self._journal.get(entry.key) or entry)
                 doubted = jobs.healed(jobs.doubted(known, evidence))
-                await self.journal.put(doubted, expected=entry.state)
+                await self._journal.put(doubted, expected=entry.state)
             except JournalError as failure:
                 self._break(failure, entry)
 
     async def add_evidence(self, key: str, evidence: str) -> None:
         """Keep more about a doubt, unless it was ended meanwhile."""
         try:
-            entry = await self.journal.get(key)
+            entry = await self._journal.get(key)
             if entry is not None and entry.state is State.IN_DOUBT:
-                await self.journal.put(jobs.with_evidence(entry, evidence), expected=entry.state)
+                await self._journal.put(jobs.with_evidence(entry, evidence), expected=entry.state)
         except JournalError as failure:
             logger.debug("no more evidence for job %s: %s", key, failure)
 
@@ -167,9 +186,9 @@ class JobStore:
                 if heard == entry:
                     break
                 try:
-                    await self.journal.put(heard, expected=entry.state)
+                    await self._journal.put(heard, expected=entry.state)
                 except JournalError:
-                    before, entry = entry, await self.journal.get(entry.key)
+                    before, entry = entry, await self._journal.get(entry.key)
                     if entry is None or entry.state is before.state:
                         raise
                 else:
@@ -178,20 +197,20 @@ class JobStore:
 
     async def heal_all(self) -> None:
         """End the doubts whose answer came by callback while they were on the wire."""
-        async for entry in self.journal.entries([State.IN_DOUBT]):
+        async for entry in self._journal.entries([State.IN_DOUBT]):
             healed = jobs.healed(await self._without_others_task(entry))
             if healed != entry:
-                await self.journal.put(healed, expected=entry.state)
+                await self._journal.put(healed, expected=entry.state)
 
     async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
         """Return the entry of an attempt: an earlier one has an entry of its own."""
-        entry = await self.journal.get(key)
+        entry = await self._journal.get(key)
         if entry is None and attempt is not None:  # forgotten since
-            return await self.journal.get(jobs.attempt_key(key, attempt))
+            return await self._journal.get(jobs.attempt_key(key, attempt))
         if entry is None or attempt in (None, entry.attempt):
             return entry
         earlier = jobs.earlier_attempt(entry, attempt)
-        return await self.journal.add(earlier) or earlier
+        return await self._journal.add(earlier) or earlier
 
     async def _without_others_task(self, entry: Entry) -> Entry:
         if entry.task_id is None or not await self._others_task(entry, entry.task_id):
@@ -199,7 +218,7 @@ class JobStore:
         return jobs.without_task(entry)
 
     async def _others_task(self, entry: Entry, task_id: str) -> bool:
-        owner = await self.journal.of_task(task_id)
+        owner = await self._journal.of_task(task_id)
         if owner is None or owner.key == entry.key:
             return False
         logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
@@ -207,21 +226,30 @@ class JobStore:
 
     # The end
 
-    def end(self, entry: Entry, songs: tuple[Song, ...], *, took: float | None) -> None:
-        """Keep the songs of a job, in the background: until then its id leads to them again."""
-        self._keep_end(entry, jobs.ended(entry, songs, took=took))
+    def end(
+        self,
+        entry: Entry,
+        songs: tuple[Song, ...],
+        *,
+        error: UdioError | None = None,
+        took: float | None = None,
+    ) -> None:
+        """Keep what came of an accepted job, in the background: until then its id leads to it.
 
-    def fail(self, entry: Entry, error: GenerationFailed) -> None:
-        """Keep that a job has failed, in the background."""
-        self._keep_end(entry, jobs.failed(entry, error))
-
-    def _keep_end(self, entry: Entry, ended: Entry) -> None:
+        An error that is no `GenerationFailed` ends a wait only: the job may still be made.
+        """
+        if error is None:
+            ended = jobs.ended(entry, songs, took=took)
+        elif isinstance(error, GenerationFailed):
+            ended = jobs.failed(entry, error)
+        else:
+            return
         self._ending[entry.key] = anyio.Event()
         self._tasks.start_soon(self._put_end, ended)
 
     async def _put_end(self, ended: Entry) -> None:
         try:
-            await self.journal.put(ended, expected=State.ACCEPTED)
+            await self._journal.put(ended, expected=State.ACCEPTED)
         except JournalError as error:
             if not await self._is_known(ended):
                 self._break(error, ended)
@@ -231,14 +259,21 @@ class JobStore:
     async def _is_known(self, ended: Entry) -> bool:
         """Whether another wait for the same job has kept its end before: the first one counts."""
         try:
-            known = await self.journal.get(ended.key)
+            known = await self._journal.get(ended.key)
         except UdioError:
             return False
         if known is None:
-            return not self.journal.durable
+            return not self._journal.durable
         return known.state is not State.ACCEPTED
 
     # Its owner
+
+    async def key_of(self, song: Song) -> str | None:
+        """Return the key of the job that a song is of, where there is one."""
+        if song.job_key is not None or not song.task_id:
+            return song.job_key
+        entry = await self._journal.of_task(song.task_id)
+        return None if entry is None else entry.key
 
     async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
         """Keep that the owner of a job has these songs of it, or all.
@@ -255,12 +290,12 @@ class JobStore:
     async def _change(self, key: str, change: "jobs.Change") -> None:
         while (ending := self._ending.get(key)) is not None:
             await ending.wait()
-        entry = await self.journal.get(key)
+        entry = await self._journal.get(key)
         if entry is None or entry.state is not State.READY:
             return
         changed = change(entry)
         if changed != entry:
-            await self.journal.put(changed, expected=State.READY)
+            await self._journal.put(changed, expected=State.READY)
 
     async def known(self, key: str) -> Entry:
         """Return the entry of a key that its owner gives.
@@ -268,7 +303,7 @@ class JobStore:
         Raises:
             InvalidRequest: there is none.
         """
-        entry = await self.journal.get(key)
+        entry = await self._journal.get(key)
         if entry is None:
             raise InvalidRequest(
                 f"there is no job {key!r} in this journal; client.jobs() lists them", job_key=key
@@ -284,14 +319,14 @@ class JobStore:
         entry = await self.known(key)
         resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
         if resolved.task_id is not None:
-            owner = await self.journal.of_task(resolved.task_id)
+            owner = await self._journal.of_task(resolved.task_id)
             if owner is not None and owner.key != key:
                 raise InvalidRequest(
                     f"task {resolved.task_id!r} is that of job {owner.key!r} already; give the "
                     "other id",
                     job_key=key,
                 )
-        await self.journal.put(resolved, expected=entry.state)
+        await self._journal.put(resolved, expected=entry.state)
         return resolved
 
     async def forget(self, key: str) -> None:
@@ -301,13 +336,21 @@ class JobStore:
             InvalidRequest: it was taken, or may have been.
         """
         entry = await self.known(key)
-        await self.journal.put(jobs.forgotten(entry), expected=entry.state)
+        await self._journal.put(jobs.forgotten(entry), expected=entry.state)
 
-    async def plan(self, request: SongRequest, key: str) -> None:
-        """Keep a request for later, if it is not known yet."""
-        await self.journal.add(jobs.planned(key, self._provider, canonical(request)))
+    async def plan(self, requests: Iterable[SongRequest]) -> None:
+        """Keep requests for later, under the keys that a batch of them would give them.
 
-    async def entries(self, states: Collection[State]) -> AsyncIterator[Entry]:
-        """Iterate over the jobs in these states, oldest first."""
-        async for entry in self.journal.entries(states):
+        What is known already stays as it is.
+        """
+        keys = BatchKeys()
+        for request in requests:
+            planned = jobs.planned(keys.name(request), self._provider, canonical(request))
+            await self._journal.add(planned)
+
+    async def entries(
+        self, states: Collection[State], *, newest: int | None = None
+    ) -> AsyncIterator[Entry]:
+        """Iterate over the jobs in these states, oldest first; only over the `newest` few."""
+        async for entry in self._journal.entries(states, newest=newest):
             yield entry

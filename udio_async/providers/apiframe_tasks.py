@@ -9,7 +9,8 @@ import cattrs
 from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
-from .._wire import (
+from .replies import FailureTable, distinct_songs, explain, find_id, message_in
+from .wire import (
     MAX_ENTRIES,
     Number,
     OptionalId,
@@ -20,7 +21,6 @@ from .._wire import (
     objects_in,
     structure,
 )
-from .replies import FailureTable, distinct_songs, explain, find_id, message_in
 from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 # Tables --------------------------------------------------------------------------------------

@@ -15,17 +15,6 @@ from .._http import Account, ApiKey, Call, Http, Reply
 from .._records import ProviderOptions
 from .._urls import as_link, check_callback_url, is_local_url, is_private_url, is_stream
 from .._validators import fraction, hundredths, moment, switch, text
-from .._wire import (
-    Instant,
-    Number,
-    OptionalId,
-    OptionalText,
-    Seconds,
-    loads,
-    make_converter,
-    objects_in,
-    structure,
-)
 from .base import CallbackKind, Provider, Traits, check_fields, check_options, key_from
 from .replies import (
     ID_PATHS,
@@ -40,6 +29,17 @@ from .replies import (
 )
 from .rules import SHARED_RULES, Rule
 from .verdicts import read_look, send_submit
+from .wire import (
+    Instant,
+    Number,
+    OptionalId,
+    OptionalText,
+    Seconds,
+    loads,
+    make_converter,
+    objects_in,
+    structure,
+)
 from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 __all__ = [

@@ -12,7 +12,7 @@ from .._errors import BadAnswer, UdioError
 from .._http import Call, Http, Reply
 from .._records import Failure, FailureKind
 from .._urls import without_query
-from .._wire import describe, excerpt, loads
+from .wire import describe, excerpt, loads
 
 SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""

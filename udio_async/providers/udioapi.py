@@ -15,12 +15,12 @@ from .._http import Account, ApiKey, Call, Http, Reply
 from .._records import Credits, ProviderOptions, SongRequest, Task
 from .._urls import check_callback_url
 from .._validators import hundredths, switch, text
-from .._wire import Number, make_converter, structure
 from .base import key_from
 from .replies import ReadReply, about, ask, find_id
 from .rules import DECLINED, SHARED_RULES
 from .udioapi_feed import is_failed, read_task, shows_audio
 from .verdicts import payload_of, read_look
+from .wire import Number, make_converter, structure
 
 UDIOAPI_URL = "https://udioapi.pro"
 UDIOAPI_KEY = "UDIOAPI_API_KEY"

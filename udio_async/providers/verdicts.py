@@ -20,9 +20,9 @@ from .._errors import (
 )
 from .._http import Call, Http, Reply
 from .._limits import parse_retry_after
-from .._wire import excerpt
 from .replies import ID_PATHS, ReadReply, about, ask, find_id, find_id_in_text, song_ids
 from .rules import HAS_ID, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
+from .wire import excerpt
 
 __all__ = ["SHARED_RULES", "accepted_id", "judge", "make_error", "read_look", "send_submit"]
 
@@ -72,7 +72,7 @@ def accepted_id(
     read, rule = ruling.reply, ruling.rule
     message = f"{provider} answered {read.status}: {read.message.rstrip('.')}. {rule.advice}"
     with about(provider):
-        raise make_error(rule, message, reply=reply)
+        raise make_error(rule, message, read=read)
 
 
 async def send_submit(
@@ -100,16 +100,16 @@ async def send_submit(
         return accepted_id(reply, rules, provider=provider, id_at=id_at)
 
 
-def make_error(rule: Rule, message: str, *, reply: Reply) -> UdioError:
+def make_error(rule: Rule, message: str, *, read: ReadReply) -> UdioError:
     """Build the error that a row names, with what this reply adds to it."""
     assert rule.error is not None
     if issubclass(rule.error, Unreachable):
         return rule.error(message, sent=False)
     error = rule.error(message)
     if isinstance(error, RateLimited):
-        error.retry_after = _asked_wait(reply)
+        error.retry_after = _asked_wait(read.reply)
     if isinstance(error, SubmitInDoubt):
-        error.evidence = _evidence(reply)
+        error.evidence = _evidence(read)
     return error
 
 
@@ -120,9 +120,10 @@ def _asked_wait(reply: Reply) -> float | None:
     return parse_retry_after(asked, now=time.time())
 
 
-def _evidence(reply: Reply) -> str:
+def _evidence(read: ReadReply) -> str:
+    reply = read.reply
     phase = f"answer cut ({reply.cut})" if reply.cut else "whole answer"
-    names = song_ids(ReadReply.from_reply(reply).payload)
+    names = song_ids(read.payload)
     named = f"; it names the songs {', '.join(map(excerpt, names))}" if names else ""
     return f"HTTP {reply.status}, {phase}: {excerpt(reply.body) or 'empty'}{named}"
 
@@ -145,14 +146,13 @@ def payload_of(read: ReadReply, *, provider: str, task_id: str | None = None) ->
     Raises:
         AccountError, RateLimited, RequestRefused, BadAnswer: as there.
     """
-    reply = read.reply
     if read.is_json and (200 <= read.status < 300 or read.has_odd_code):
         return read.payload
     subject = f" about task {task_id}" if task_id else ""
-    cut = f" (cut: {reply.cut})" if reply.cut else ""
+    cut = f" (cut: {read.reply.cut})" if read.reply.cut else ""
     said = f"{provider} answered {read.status}{subject}{cut}: {read.message}"
     rule = next((rule for rule in LOOK_RULES if rule.matches(read)), None)
     with about(provider, task_id):
         if rule is None:
             raise BadAnswer(said)
-        raise make_error(rule, f"{said.rstrip('.')}. {rule.advice}", reply=reply)
+        raise make_error(rule, f"{said.rstrip('.')}. {rule.advice}", read=read)

@@ -13,8 +13,10 @@ import secrets
 
 import anyio
 
-from ._records import CallbackAddress
-from .journal import Journal
+from .._errors import InvalidRequest
+from .._records import CallbackAddress
+from .._urls import check_callback_url
+from ..journal import Journal
 
 _SECRETS = "callback secrets"
 _KEPT = 2
@@ -25,20 +27,25 @@ _TOKEN = re.compile(rf"[0-9a-f]{{{2 * _PART}}}")
 
 
 class Addresses:
-    """Gives out callback addresses below `public_url`, and recognises them."""
+    """Gives out callback addresses below a public URL, and recognises them."""
 
-    def __init__(self, journal: Journal, public_url: str) -> None:
+    def __init__(self, journal: Journal, public_url: str | None) -> None:
+        self.public_url = public_url
+        """Where callbacks come in; None while they are not taken."""
         self._journal = journal
-        self._public_url = public_url.rstrip("/")
         self._secrets: list[str] = []
         self._lock = anyio.Lock()
 
-    async def give(self, key: str, attempt: int) -> CallbackAddress:
+    async def give(self, key: str, attempt: int) -> CallbackAddress | None:
         """Return the address for this attempt of a job, once the journal knows it.
+
+        None while callbacks are not taken.
 
         Raises:
             JournalError: it cannot be kept.
         """
+        if self.public_url is None:
+            return None
         secret = (await self._known_secrets())[0]
         address = self._address(secret, _mac(secret, "address", f"{attempt} {key}")[:_PART])
         mark = _mark(address.url.rpartition("/")[2])
@@ -83,9 +90,20 @@ class Addresses:
 
     def _address(self, secret: str, number: str) -> CallbackAddress:
         return CallbackAddress(
-            url=f"{self._public_url}/{number}{_proof(secret, number)}",
+            url=f"{(self.public_url or '').rstrip('/')}/{number}{_proof(secret, number)}",
             secret=_mac(secret, "secret", number),
         )
+
+
+def check_public_url(url: str, *, allow_private: bool) -> None:
+    """Refuse an address below which no callback could come in.
+
+    Raises:
+        InvalidRequest: the provider cannot call it, or it has a query or a fragment.
+    """
+    check_callback_url(url, allow_private=allow_private)
+    if set(url) & set("?#"):
+        raise InvalidRequest(f"callback address {url!r} has a query or a fragment; leave it out")
 
 
 def _mac(secret: str, purpose: str, text: str) -> str:

@@ -23,7 +23,7 @@ from cattrs import (
 )
 from cattrs.cols import list_structure_factory
 
-from ._errors import BadAnswer
+from .._errors import BadAnswer
 
 T = TypeVar("T")
 
@@ -62,9 +62,9 @@ logger = logging.getLogger("udio_async")
 def loads(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     """Read JSON as it may come from a stranger.
 
-    UTF-8, UTF-16 and UTF-32 are told apart, with or without a byte order mark; bytes and
-    surrogates that are no text become U+FFFD. NaN, Infinity and numbers of too many digits, which
-    JSON does not have, become None.
+    UTF-8, UTF-16 and UTF-32 are told apart, with or without a byte order mark. Bytes that are no
+    text become U+FFFD, halves of characters become "?"; NaN, Infinity and numbers of too many
+    digits, which JSON does not have, become None.
 
     Raises:
         BadAnswer: no JSON, nested too deep, or of more values than any answer has.
@@ -116,9 +116,7 @@ def _no_number(_word: str) -> None:
 def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the value without lone surrogates, which neither SQLite nor a file name can hold."""
     if isinstance(value, str):
-        if value.isascii():
-            return value
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if not isinstance(value, dict | list):
         return value
     if depth == MAX_DEPTH:

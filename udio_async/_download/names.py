@@ -6,8 +6,8 @@ import re
 import sys
 import unicodedata
 
-from ._formats import SUFFIXES, Suffix
-from ._records import Song
+from .._formats import SUFFIXES, Suffix
+from .._records import Song
 
 _TITLE_BYTES = 110
 """Of at most 143 for the whole name, with all that is added while it is written (eCryptfs)."""

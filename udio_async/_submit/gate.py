@@ -3,14 +3,14 @@
 import anyio
 import attrs
 
-from ._errors import (
+from .._errors import (
     ClientClosed,
     ProviderUnavailable,
     RateLimited,
     SpendLimitReached,
     UdioError,
 )
-from ._limits import backoff
+from .._limits import backoff
 
 _BACKOFF_CAP = 30.0
 _FIRST_PROBE = 3.0

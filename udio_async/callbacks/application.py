@@ -12,12 +12,12 @@ from typing import Any
 import anyio
 import attrs
 
-from ._addresses import Addresses
-from ._concurrency import Unfinished
-from ._errors import CallbackRejected, InvalidRequest, JournalError
-from ._records import CallbackAddress, CallbackNews, Failure, Song, Stage
-from ._session import Session
-from ._urls import is_private_url
+from .._concurrency import Unfinished
+from .._errors import CallbackRejected, InvalidRequest, JournalError
+from .._records import CallbackAddress, CallbackNews, Failure, Song, Stage
+from .._urls import is_private_url
+from .addresses import Addresses
+from .handler import CallbackHandler
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -66,8 +66,9 @@ class Callbacks:
         routes = [Mount("/udio", app)]  # with Starlette
     """
 
-    def __init__(self, session: Callable[[], Session | None]) -> None:
-        self._session = session
+    def __init__(self, handler: Callable[[], CallbackHandler | None]) -> None:
+        """Hand callbacks to what `handler` returns: None while the client is not open."""
+        self._handler = handler
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,24 +90,23 @@ class Callbacks:
             JournalError: it cannot be kept.
             RuntimeError: the client is not open.
         """
-        session = self._session()
-        if session is None or session.addresses is None:
+        handler = self._handler()
+        if handler is None:
             raise RuntimeError("the client is not open; use it inside `async with Client(...)`")
-        await session.addresses.rotate()
+        await handler.addresses.rotate()
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         """Take one callback, and return the status and its reason."""
-        session = self._session()
-        addresses = session.addresses if session is not None else None
-        if session is None or addresses is None or self._busy >= _AT_ONCE:
+        handler = self._handler()
+        if handler is None or self._busy >= _AT_ONCE:
             return 503, "try again"
         self._busy += 1
         try:
-            token = await _known_token(addresses, scope)
+            token = await _known_token(handler.addresses, scope)
             body = _unpacked(await _read_in_time(receive))
-            address, job = await _address_of(addresses, token)
-            news = _read_news(session, _headers(scope), body, address)
-            await session.hear(*job, news)
+            address, job = await _address_of(handler.addresses, token)
+            news = _read_news(handler, _headers(scope), body, address)
+            await handler.hear(*job, news)
         except _Refused as refusal:
             return refusal.status, refusal.reason
         except (JournalError, Unfinished):  # the latter: the client was closed meanwhile
@@ -178,15 +178,15 @@ async def _address_of(
 
 
 def _read_news(
-    session: Session, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    handler: CallbackHandler, headers: Mapping[str, str], body: bytes, address: CallbackAddress
 ) -> CallbackNews:
     """Return what is said, with the links that may be followed."""
     try:
-        news = session.provider.read_callback(headers, body, address)
+        news = handler.provider.read_callback(headers, body, address)
     except CallbackRejected as error:
         why = (401, "wrong secret") if error.forged else (400, "not a callback")
         raise _Refused(*why) from None
-    songs = (_checked(song, local=session.is_local) for song in news.songs)
+    songs = (_checked(song, local=handler.is_local) for song in news.songs)
     return attrs.evolve(news, songs=tuple(songs))
 
 

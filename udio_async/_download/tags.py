@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from ._errors import InvalidRequest
-from ._formats import Suffix, measure
-from ._formats.mp4 import in_fragments
-from ._records import Song
+from .._errors import InvalidRequest
+from .._formats import Suffix, measure
+from .._formats.mp4 import in_fragments
+from .._records import Song
 
 logger = logging.getLogger("udio_async")
 

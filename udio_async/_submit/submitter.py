@@ -4,52 +4,29 @@ It is repeated only where the error says so (`may_repeat`), which means that not
 Everything else is raised as it is, or as a doubt where it proves nothing.
 """
 
+from collections.abc import Awaitable, Callable
+
 import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from ._addresses import Addresses
-from ._audit import CreditCounter
-from ._concurrency import Unfinished, owned
-from ._errors import ClientClosed, InvalidRequest, JournalError, SubmitInDoubt, UdioError
-from ._events import Event, Observer
-from ._gate import SubmitGate
-from ._http import Departure, HttpSender, PaidHttp
-from ._polling import Poller, TrackedTask
-from ._records import CallbackAddress, SongRequest, Stage
-from ._room import Room
-from .journal import Entry, State
-from .journal.jobs import remembered_error
-from .journal.store import JobStore
-from .providers.base import Provider, names_own_callback
+from .._concurrency import Unfinished, owned
+from .._download import Room
+from .._errors import InvalidRequest, SubmitInDoubt, UdioError
+from .._events import Event, Observer
+from .._http import HttpSender, PaidHttp
+from .._polling import Poller, TrackedTask
+from .._records import CallbackAddress, SongRequest, Stage
+from ..journal import Entry, State
+from ..journal.jobs import remembered_error
+from ..journal.store import JobStore
+from ..providers.base import Provider, names_own_callback
+from .gate import SubmitGate
+from .work import CLOSED, Work
 
 _TRIES = 8
 _LAST_WORD = 2.0
 """Seconds for the journal to keep what is in doubt as the client is closed."""
-_CLOSED = "the client was closed while the request was on the wire"
-
-
-@attrs.define(kw_only=True, eq=False)
-class _Work:
-    """One job that is being submitted, and what callbacks say of it before its answer is here."""
-
-    request: SongRequest
-    key: str
-    is_new: bool
-    stopped_by: UdioError | None
-    only: frozenset[State] | None
-    done: anyio.Event = attrs.field(factory=anyio.Event)
-    departure: Departure = attrs.field(factory=Departure)
-    early: Stage | None = None
-    task_id: str | None = None
-    """The provider's id, once it is known."""
-    may_be_paid: bool = attrs.field(init=False)
-    """Whether an attempt before may have been paid, as far as is known."""
-    doubt: Entry | None = None
-    """The attempt before, where it may have been paid and no other has followed it yet."""
-
-    def __attrs_post_init__(self) -> None:
-        self.may_be_paid = not self.is_new
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -66,13 +43,14 @@ class Submitter:
     poller: Poller
     store: JobStore
     gate: SubmitGate
-    counter: CreditCounter
     room: Room
+    evidence: Callable[[], Awaitable[str]]
+    """Returns what the account shows about a doubt that has just come up."""
+    address: Callable[[str, int], Awaitable[CallbackAddress | None]]
+    """Returns where the provider is to report an attempt of a job; None without callbacks."""
     resubmit_doubts: bool = False
     observer: Observer | None = None
-    addresses: Addresses | None = None
-    """Where the provider is told to report to, once callbacks are taken."""
-    _running: dict[str, _Work] = attrs.field(factory=dict, init=False)
+    _running: dict[str, Work] = attrs.field(factory=dict, init=False)
     """What is being submitted at this moment, by key."""
 
     async def submit(
@@ -99,13 +77,13 @@ class Submitter:
             await first.done.wait()  # the same job is being submitted: see what becomes of it
         if is_new:
             self.gate.check_open()
-        work = self._running[key] = _Work(
+        work = self._running[key] = Work(
             request=request, key=key, is_new=is_new, stopped_by=stopped_by, only=only
         )
         try:
             return await owned(self.tasks, self._run, work)
         except Unfinished:
-            raise _as_it_stands(work, self._unfinished(work)) from None
+            raise work.as_it_stands(work.unfinished(self.provider.name)) from None
         finally:
             work.departure.withdraw("its caller was cancelled")
 
@@ -121,8 +99,8 @@ class Submitter:
     def note_early(self, key: str, stage: Stage) -> bool:
         """Keep what a callback says of a job before its answer is here, in whatever order."""
         work = self._running.get(key)
-        if work is not None and (work.early is None or work.early.is_before(stage)):
-            work.early = stage
+        if work is not None:
+            work.note_early(stage)
         return work is not None
 
     def close(self) -> None:
@@ -131,39 +109,19 @@ class Submitter:
         for work in self._running.values():
             work.departure.withdraw("the client was closed")
 
-    def _unfinished(self, work: _Work) -> UdioError:
-        """Return what is to be said to a caller whose client was closed meanwhile."""
-        if work.task_id is not None:
-            return JournalError(
-                f"{self.provider.name} accepted the song as task {work.task_id}, and the client "
-                "was closed before that could be kept. Write the id down: it is paid for.",
-                provider=self.provider.name,
-                job_key=work.key,
-                task_id=work.task_id,
-                charged="yes",
-            )
-        if not work.departure.may_have_left:
-            return ClientClosed("the client was closed; the request was not sent", job_key=work.key)
-        return SubmitInDoubt(
-            f"{self.provider.name} may have taken the song: {_CLOSED}",
-            provider=self.provider.name,
-            job_key=work.key,
-            evidence=_CLOSED,
-        )
-
-    async def _run(self, work: _Work) -> TrackedTask | None:
+    async def _run(self, work: Work) -> TrackedTask | None:
         """Submit a job, in a task of the client."""
         try:
             return await self._submit(work)
         except UdioError as error:
             error.job_key = error.job_key or work.key
-            raise _as_it_stands(work, error) from error.__cause__
+            raise work.as_it_stands(error) from error.__cause__
         finally:
             for key in [key for key, other in self._running.items() if other is work]:
                 del self._running[key]
             work.done.set()
 
-    async def _submit(self, work: _Work) -> TrackedTask | None:
+    async def _submit(self, work: Work) -> TrackedTask | None:
         """Submit a job as often as it may be, unless it is known to be taken already."""
         tries = 0
         repeated = False
@@ -187,7 +145,7 @@ class Submitter:
                 raise result
             self._tell_retried(result)
 
-    async def _recall(self, work: _Work) -> Entry | None:
+    async def _recall(self, work: Work) -> Entry | None:
         """Return what is known of a job.
 
         Raises:
@@ -198,7 +156,7 @@ class Submitter:
         if known is not None and known.key != work.key:  # named by an older rule
             work.key = known.key
             self._running.setdefault(work.key, work)
-        gone = known is None and not work.is_new and self.store.fresh_keys.gave(work.key)
+        gone = known is None and not work.is_new and self.store.gave(work.key)
         if gone and work.only is None:
             raise InvalidRequest(
                 f"job {work.key} is over, and was handed out; without a journal on disk its songs "
@@ -226,7 +184,7 @@ class Submitter:
         raise error
 
     async def _attempt(
-        self, work: _Work, known: Entry | None, tries: int
+        self, work: Work, known: Entry | None, tries: int
     ) -> tuple[bool, TrackedTask | UdioError]:
         """Wait for a place and a turn, and take the paid step once.
 
@@ -264,7 +222,7 @@ class Submitter:
                     charged=tracked is not None or (error is not None and error.charged != "no"),
                 )
 
-    async def _paid_step(self, work: _Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
+    async def _paid_step(self, work: Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
         """Keep the intent, send, and keep what came of it, in this order."""
         entry = await self.store.intend(work.request, work.key, known)
         self.gate.count_settled(entry.key)
@@ -280,7 +238,7 @@ class Submitter:
         except BaseException:  # the client is being closed for good
             if work.departure.may_have_left:
                 with anyio.move_on_after(_LAST_WORD, shield=True):
-                    await self.store.doubt(entry, _CLOSED)
+                    await self.store.doubt(entry, CLOSED)
             raise
         entry = await self.store.accept(entry, work.task_id)
         tracked = self.poller.track(work.task_id, work.request, entry)
@@ -289,11 +247,11 @@ class Submitter:
         return tracked
 
     async def _address(self, request: SongRequest, entry: Entry) -> CallbackAddress | None:
-        if self.addresses is None or names_own_callback(request):
+        if names_own_callback(request):
             return None
-        return await self.addresses.give(entry.key, entry.attempt)
+        return await self.address(entry.key, entry.attempt)
 
-    async def _settle(self, work: _Work, entry: Entry, error: Exception) -> TrackedTask:
+    async def _settle(self, work: Work, entry: Entry, error: Exception) -> TrackedTask:
         """Keep the verdict; for a doubt also what the account's counter says of it.
 
         Raises:
@@ -311,7 +269,7 @@ class Submitter:
             raise remembered_error(settled) or verdict from error
         if isinstance(verdict, SubmitInDoubt):
             self.gate.count_doubt(entry.key)
-            verdict.evidence += await self.counter.since_start()
+            verdict.evidence += await self.evidence()
             await self.store.add_evidence(entry.key, verdict.evidence)
         raise verdict from (None if verdict is error else error)
 
@@ -333,17 +291,6 @@ class Submitter:
             self.observer(
                 Event(kind="retried", provider=self.provider.name, error=error, wait=wait)
             )
-
-
-def _as_it_stands(work: _Work, error: UdioError) -> UdioError:
-    """Return the error of a job; one that was in doubt still is, if nothing was sent for it."""
-    if work.may_be_paid and error.charged == "no":
-        error.charged = "unknown"
-    if work.doubt is None or error.charged != "no":
-        return error
-    doubt = remembered_error(work.doubt) or error
-    doubt.__cause__ = error
-    return doubt
 
 
 def _stopped(error: UdioError, provider: str) -> UdioError:

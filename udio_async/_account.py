@@ -1,48 +1,24 @@
-"""What the account's own counter says: evidence about doubts, and a check of our books."""
+"""What the provider says of the account: its credits, and whether a journal is this account's."""
 
 import json
 import logging
 
 import anyio
-import attrs
 
-from ._errors import JournalError
+from ._errors import InvalidRequest, JournalError, UdioError
 from ._http import Http
-from ._records import Credits
+from ._options import AnyJournal, as_journal
+from ._records import Audit, Credits
 from .journal import Journal, State
-from .providers.base import Provider
+from .providers import Provider, account_of
 
 _TIMEOUT = 10.0
 """Seconds that evidence is waited for."""
 _FIRST = "credits at first"
+_CONFIRMED_BY = 3
+"""Tasks of a journal that a new key is shown before its account is taken for another."""
 
 logger = logging.getLogger("udio_async")
-
-
-@attrs.frozen(kw_only=True)
-class Audit:
-    """What the journal says was charged, and the provider's counter.
-
-    The counter is conclusive only if nobody else uses the account. `difference` is what the
-    counter went down by beyond the accepted songs: 0 if the books agree, None if the price of a
-    song is not known.
-
-        audit = await client.audit()
-        if audit is not None and audit.difference:
-            print(audit.in_doubt, "in doubt,", audit.difference, "credits more than expected")
-    """
-
-    accepted: int
-    in_doubt: int
-    price: float | None
-    """Credits for one request."""
-    counted: float
-    """Credits that the counter went down by since this journal was begun."""
-
-    @property
-    def difference(self) -> float | None:
-        """Credits that the counter and the accepted songs differ by."""
-        return None if self.price is None else self.counted - self.accepted * self.price
 
 
 class CreditCounter:
@@ -53,6 +29,10 @@ class CreditCounter:
         self._http = http
         self._journal = journal
         self._at_start: Credits | None = None
+
+    async def credits(self) -> Credits:
+        """Return what the account has left now."""
+        return await self._provider.credits(self._http)
 
     async def note_start(self) -> None:
         """Note the credits before anything is spent; without an answer there is no evidence."""
@@ -82,7 +62,7 @@ class CreditCounter:
         first = await self._journal.noted(_FIRST)
         if first is None:
             return None
-        now = await self._provider.credits(self._http)
+        now = await self.credits()
         counts = await self._journal.count()
         return Audit(
             accepted=sum(number for state, number in counts.items() if state.is_paid),
@@ -94,7 +74,7 @@ class CreditCounter:
     async def _now(self) -> Credits | None:
         try:
             with anyio.move_on_after(_TIMEOUT):
-                return await self._provider.credits(self._http)
+                return await self.credits()
         except Exception as error:  # noqa: BLE001  # evidence is welcome, and never worth a song
             logger.debug("no credits to compare with: %s", error)
         return None
@@ -103,3 +83,52 @@ class CreditCounter:
 def _spent_so_far(credits: Credits) -> float:  # noqa: A002  # what it is
     """Return a counter that goes up with spending: `used`, where the provider has it."""
     return credits.used if credits.used is not None else -credits.remaining
+
+
+async def is_same_account(provider: Provider, http: Http, journal: Journal) -> bool:
+    """Whether the provider shows a task of the journal to a key that the journal does not know.
+
+    A journal without any job is nobody's.
+    """
+    if not sum((await journal.count()).values()):
+        return True
+    shown = [state for state in State if state.is_paid]
+    async for entry in journal.entries(shown, newest=_CONFIRMED_BY):
+        if entry.provider != provider.name or entry.task_id is None:
+            return False
+        try:
+            looked = await provider.fetch(http, [entry.task_id])
+        except UdioError as error:
+            logger.debug("task %s is not shown to the new key: %s", entry.task_id, error)
+            continue
+        if any(task.id == entry.task_id for task in looked):
+            logger.warning(
+                "the journal was made with another key; %s shows its task %s to this one, so "
+                "it is taken for one of the same account",
+                provider.name,
+                entry.task_id,
+            )
+            return True
+    return False
+
+
+async def hand_over(journal: AnyJournal, provider: Provider, *, same_account: bool) -> None:
+    """Give a journal to a new API key of the account that it was made with.
+
+    A client does so by itself where the provider shows a task of the journal to the new key.
+    With this you say that it is so. A journal that is used with another account's key finds none
+    of its songs.
+
+    Raises:
+        InvalidRequest: `same_account` is not True.
+        JournalError: it is another provider's, in use, or damaged.
+    """
+    if same_account is not True:
+        raise InvalidRequest("say same_account=True if the new key is one of the same account")
+    kept = as_journal(journal)
+
+    async def is_ours() -> bool:
+        return all([entry.provider == provider.name async for entry in kept.entries(list(State))])
+
+    async with kept.open(account_of(provider), confirm=is_ours):
+        pass

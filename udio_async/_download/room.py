@@ -6,7 +6,7 @@ from tempfile import TemporaryFile
 import anyio.to_thread
 import attrs
 
-from ._errors import DiskUnavailable
+from .._errors import DiskUnavailable
 
 _UNKNOWN = 4 << 20
 """Bytes of a song, before any was saved."""

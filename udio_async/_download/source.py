@@ -1,0 +1,47 @@
+"""What else is known of a song that is being saved: how new it is, and its link of today."""
+
+import time
+
+import anyio
+import attrs
+
+from .._http import Http
+from .._records import Song
+from ..journal import Journal
+from ..providers import Provider
+
+_REMEMBERED = 256
+"""Songs: somebody who downloads them as they come asks for the latest."""
+
+
+@attrs.define(eq=False)
+class Source:
+    """Asks the provider and the journal about songs, and remembers which were completed lately."""
+
+    _provider: Provider
+    _http: Http
+    _journal: Journal
+    _since: dict[str, float] = attrs.field(factory=dict, init=False)
+
+    def note_completed(self, task_id: str) -> None:
+        """Take in that a task was completed now."""
+        self._since[task_id] = anyio.current_time()
+        if len(self._since) > _REMEMBERED:
+            del self._since[next(iter(self._since))]
+
+    async def age(self, song: Song) -> float | None:
+        """Return the seconds since a song was completed; None where nobody knows."""
+        since = self._since.get(song.task_id)
+        if since is not None or not song.task_id:
+            return None if since is None else anyio.current_time() - since
+        entry = await self._journal.of_task(song.task_id)
+        if entry is None or not entry.submitted_at:
+            return None
+        took = self._provider.traits.typical_duration if entry.took is None else entry.took
+        return max(0.0, time.time() - entry.submitted_at - took)
+
+    async def refresh(self, song: Song) -> Song | None:
+        """Look once at a song whose link is not good any more; None where it is not shown."""
+        tasks = await self._provider.fetch(self._http, [song.task_id])
+        songs = (other for task in tasks for other in task.songs)
+        return next((other for other in songs if other.id == song.id), None)

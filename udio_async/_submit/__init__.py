@@ -1,0 +1,6 @@
+"""The paid step: who may send (`gate`), and what is sent, once, and kept (`submitter`)."""
+
+from .gate import SubmitGate, SubmitPolicy
+from .submitter import Submitter
+
+__all__ = ["SubmitGate", "SubmitPolicy", "Submitter"]

@@ -1,0 +1,70 @@
+"""What is done about a callback: the journal first, then whoever waits for the song."""
+
+import attrs
+from anyio.abc import TaskGroup
+
+from .._concurrency import owned
+from .._events import Event, Observer
+from .._polling import Poller
+from .._records import CallbackNews, Stage, Task
+from .._submit import SubmitGate, Submitter
+from ..journal import Entry, State
+from ..journal.store import JobStore
+from ..providers import Provider, request_of
+from .addresses import Addresses
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class CallbackHandler:
+    """Acts on what callbacks say of a client's jobs."""
+
+    addresses: Addresses
+    provider: Provider
+    is_local: bool
+    """Whether the provider is on this machine, and so may its links be."""
+    tasks: TaskGroup
+    store: JobStore
+    gate: SubmitGate
+    poller: Poller
+    submitter: Submitter
+    observer: Observer | None
+
+    def take_at(self, public_url: str) -> None:
+        """Tell the provider an address below this URL with each submit from now on."""
+        self.addresses.public_url = public_url
+
+    async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> None:
+        """Act on what a callback says of an attempt of a job, whoever waits for that.
+
+        Raises:
+            JournalError: it cannot be kept, and should come again.
+        """
+        await owned(self.tasks, self._hear, key, attempt, news)
+
+    async def _hear(self, key: str, attempt: int | None, news: CallbackNews) -> None:
+        heard = await self.store.hear(key, attempt, news)
+        if heard is None:
+            return
+        entry = heard.entry
+        if heard.healed:
+            self.gate.count_settled(entry.key)
+            self._tell_healed(entry)
+        if self.poller.call(entry.key, news.stage):
+            return
+        if not self.submitter.note_early(entry.key, news.stage) and (
+            entry.state is State.ACCEPTED and entry.task_id is not None
+        ):
+            # A song of an earlier run, or one that was in doubt until now.
+            request = request_of(entry, provider=self.provider)
+            self.poller.track(entry.task_id, request, entry, resumed=True)
+
+    def _tell_healed(self, entry: Entry) -> None:
+        if self.observer is not None:
+            stage = Stage.COMPLETE if entry.state is State.READY else Stage.QUEUED
+            task = Task(
+                id=entry.task_id or "",
+                provider=self.provider.name,
+                stage=Stage.FAILED if entry.state is State.FAILED else stage,
+                songs=entry.songs,
+            )
+            self.observer(Event(kind="healed", provider=self.provider.name, task=task))
