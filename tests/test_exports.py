@@ -214,6 +214,40 @@ def test_a_module_imports_only_what_stands_below_it() -> None:
     assert {str(path): climbers(path) for path in FILES if climbers(path)} == {}
 
 
+PARTS = {
+    "addresses", "callbacks", "counter", "downloads", "gate", "lifetime", "poller", "session",
+    "store", "submitter",
+}  # fmt: skip
+"""What a client is made of."""
+
+
+def reached_through(source: str) -> set[str]:
+    """Where a method takes a part of one of its own parts: `self.store.journal.get`."""
+    return {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and isinstance(inner := node.value, ast.Attribute)
+        and isinstance(part := inner.value, ast.Attribute)
+        and isinstance(part.value, ast.Name)
+        and part.attr.strip("_") in PARTS
+    }
+
+
+def test_no_part_is_reached_through_another() -> None:
+    """What is needed of a part, that part is asked for: it may change what it is made of."""
+    assert set().union(*(reached_through(path.read_text("utf-8")) for path in FILES)) == set()
+    assert reached_through("self._store.journal.get()") == {"self._store.journal.get"}
+
+
+def test_the_house_stays_small() -> None:
+    """A newcomer sees the root at a glance, and reads a module in one sitting."""
+    root = [path for path in FILES if path.parent == PACKAGE and path.name.startswith("_")]
+    assert len([path for path in root if not path.name.startswith("__")]) <= 16
+    long = [path.name for path in FILES if path.read_text("utf-8").count("\n") > 420]
+    assert long == []
+
+
 def test_the_rules_can_be_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A control: what the rules are about is seen, however it is written."""
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path)

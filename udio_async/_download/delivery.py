@@ -21,7 +21,7 @@ from .disk import Disk, DiskWatch
 from .names import file_name
 from .parts import Part, part_of, remove
 from .sound import Saved, Sound, agrees, find, hear, is_short, taken
-from .tags import write_tags
+from .tags import check_can_tag, write_tags
 from .transfer import Transfer
 from .waiting import Limits, Patience, Tries
 
@@ -47,6 +47,10 @@ class How:
     tags: bool = False
     patience: float
     """Seconds that the file of a new song is waited for, from its completion on."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.tags:
+            check_can_tag()
 
 
 @attrs.frozen(kw_only=True)

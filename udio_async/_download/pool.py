@@ -20,7 +20,6 @@ from .names import file_name
 from .parts import remove_stale
 from .room import Room
 from .sound import Saved
-from .tags import check_can_tag
 from .waiting import PATIENCE, Limits
 
 
@@ -79,8 +78,6 @@ class Downloads:
             InvalidRequest: the patience is no time, or mutagen is missing. Nothing was fetched.
         """
         check_not_negative("patience", patience, remedy="give seconds, 0 or more")
-        if tags:
-            check_can_tag()
         how = How(directory=directory, covers=covers, tags=tags, patience=patience)
         results: dict[int, Saved | Exception] = {}
 
