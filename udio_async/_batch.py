@@ -43,17 +43,20 @@ class Batch(AsyncContextManagerMixin):
         submit: Callable[[SongRequest | str, UdioError | None], Awaitable[Job | None]],
         received: Received,
         *,
-        max_active: int,
+        max_active: int | None,
+        at_once: Callable[[], int],
         submitters: int,
     ) -> None:
         _check_requests(requests)
-        check_count("max_active", max_active)
+        if max_active is not None:
+            check_count("max_active", max_active)
         self._home = Home()
         self._submit = submit
         self._received = received
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
         self._pulling = anyio.Lock()
         self._max_active = max_active
+        self._at_once = at_once
         self._submitters = submitters
         self._submitting = 0
         self._next_index = 0
@@ -131,7 +134,7 @@ class Batch(AsyncContextManagerMixin):
     async def _pull(self) -> tuple[int, SongRequest | str] | None:
         """Take the next request once there is room for its song and for its outcome."""
         async with self._pulling:
-            while max(self._active, len(self._finished)) >= self._max_active:
+            while max(self._active, len(self._finished)) >= (self._max_active or self._at_once()):
                 await self._change()
             if self._input_ended:
                 return None

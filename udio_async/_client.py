@@ -42,7 +42,9 @@ class Client:
         provider: `UdioApiV1`, `UdioApiV2`, `Apiframe`, or your own `Provider`.
         journal: where jobs are remembered: a path makes a `SqliteJournal`, None forgets with the
             client. With one, running the same batch again continues it.
-        max_active: songs of one batch that may be in the making at once.
+        max_active: songs of one batch that may be in the making at once. None begins with 20, goes
+            up with what the provider accepts, down where it says "too many", and is remembered in
+            the journal.
         submit_concurrency: submits that may be on the wire at once; as many songs may come into
             doubt if the process is killed.
         poll: when to look at a song, and when to give it up.
@@ -65,7 +67,7 @@ class Client:
         provider: Provider,
         *,
         journal: AnyJournal = None,
-        max_active: int = 20,
+        max_active: int | None = None,
         submit_concurrency: int = 4,
         poll: PollPolicy | None = None,
         requests_per_second: float | None = None,

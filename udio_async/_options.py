@@ -26,7 +26,7 @@ class Options:
 
     provider: Provider
     journal: Journal
-    max_active: int
+    max_active: int | None
     submits: SubmitPolicy
     poll: PollPolicy
     requests_per_second: float | None
@@ -40,7 +40,7 @@ class Options:
         *,
         provider: Provider,
         journal: AnyJournal,
-        max_active: int,
+        max_active: int | None,
         submit_concurrency: int,
         poll: PollPolicy | None,
         requests_per_second: float | None,
@@ -61,7 +61,8 @@ class Options:
             raise InvalidRequest(
                 f"{provider!r} is no provider; give one, such as UdioApiV2(api_key='...')"
             )
-        check_count("max_active", max_active)
+        if max_active is not None:
+            check_count("max_active", max_active)
         check_count("submit_concurrency", submit_concurrency)
         check_count("max_in_doubt", max_in_doubt)
         if on_doubt not in ("hold", "resubmit"):

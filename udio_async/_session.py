@@ -4,7 +4,14 @@ It holds the jobs, the paid step, the looks and the files together; `_lifetime` 
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Collection,
+    Iterable,
+)
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -15,7 +22,7 @@ from ._account import CreditCounter
 from ._batch import Batch
 from ._concurrency import LastingTasks, wait_shielded
 from ._download import Downloads, Saved, Source
-from ._errors import InvalidRequest, UdioError, WaitExpired
+from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
 from ._polling import Poller, TrackedTask
 from ._records import Audit, Credits, Song, SongRequest
@@ -41,7 +48,8 @@ class Session:
 
     provider: Provider
     callbacks: CallbackHandler
-    max_active: int
+    max_active: int | None
+    """Songs of a batch that may be in the making; None for what the provider takes."""
     submitters: int
     tasks: TaskGroup
     store: JobStore
@@ -57,6 +65,9 @@ class Session:
             await self._learn_from_earlier_runs()
             await self.store.heal_all()
             await self.counter.note_start()
+            known = await self.store.songs_at_once()
+            if known is not None:
+                self.gate.expect(known)
         self.tasks.start_soon(self.poller.run)
 
     async def _learn_from_earlier_runs(self) -> None:
@@ -74,6 +85,12 @@ class Session:
         async with LastingTasks() as closing:  # the client's own may be broken
             closing.start_soon(self._wait_for_the_wire, drained)
             await wait_shielded(drained)
+        await self._keep_what_was_found_out()
+
+    async def _keep_what_was_found_out(self) -> None:
+        if self.gate.found_out is not None and self.store.durable:
+            with suppress(JournalError):
+                await self.store.keep_songs_at_once(self.gate.found_out)
 
     async def _wait_for_the_wire(self, drained: anyio.Event) -> None:
         with anyio.move_on_after(_GRACE):
@@ -118,6 +135,7 @@ class Session:
             submit,
             self._hand_over,
             max_active=self.max_active if max_active is None else max_active,
+            at_once=self.gate.at_once,
             submitters=self.submitters,
         )
 

@@ -1,5 +1,7 @@
 """Whose turn it is to send a paid request, and whether any may be sent at all."""
 
+import math
+
 import anyio
 import attrs
 
@@ -11,12 +13,9 @@ from .._errors import (
     UdioError,
 )
 from .._limits import backoff
+from .limit import SongLimit
 
 _BACKOFF_CAP = 30.0
-_FIRST_PROBE = 3.0
-"""Seconds after a "too many" until one more submit shows whether it was about speed."""
-_TRUST = 20
-"""Songs accepted within a limit after which one more is tried."""
 
 
 @attrs.frozen(kw_only=True)
@@ -29,53 +28,13 @@ class SubmitPolicy:
     resubmit_doubts: bool = False
 
 
-@attrs.define(eq=False)
-class _Learned:
-    """How many songs a provider makes at once, as far as it has said "too many"."""
-
-    limit: float = float("inf")
-    probe_at: float = float("inf")
-    delay: float = _FIRST_PROBE
-    accepted: int = 0
-    probing: bool = False
-
-    def admits(self, running: int, now: float) -> bool:
-        """Whether one more may be sent beside those that run or are on the wire."""
-        if running < self.limit:
-            return True
-        return not self.probing and (now >= self.probe_at or self.accepted >= _TRUST)
-
-    @property
-    def next_try(self) -> float:
-        """When one more may be sent although nothing moves."""
-        return float("inf") if self.probing else self.probe_at
-
-    def refused(self, running: int, now: float, *, probe: bool) -> None:
-        """Take in that one more than these was too many."""
-        self.accepted = 0
-        if probe:
-            self.probe_at = float("inf")  # so it is about how many, not about how fast
-        elif running < self.limit:
-            self.limit, self.probe_at = max(1, running), now + self.delay
-            self.delay *= 2
-
-    def accepts(self, *, probe: bool) -> None:
-        """Take in that one was accepted; one beyond the limit shows that there is more room."""
-        self.accepted += 1
-        if probe and self.probe_at < float("inf"):
-            self.limit = float("inf")
-        elif probe:
-            self.limit += 1
-            self.accepted = 0
-
-
 class SubmitGate:
     """Lets a few paid requests through at a time, while limits, doubts and the provider allow."""
 
     def __init__(self, policy: SubmitPolicy) -> None:
         self._policy = policy
         self._places = anyio.Semaphore(policy.concurrency)
-        self._learned = _Learned()
+        self._songs = SongLimit()
         self._not_before = 0.0
         self._taken = 0
         self._on_wire = 0
@@ -84,6 +43,19 @@ class SubmitGate:
         self._moved = anyio.Event()
         self._doubts: set[str] = set()
         self._closed = False
+
+    def expect(self, at_once: int) -> None:
+        """Begin with the number of songs at once that an earlier run has found out."""
+        self._songs = SongLimit.remembered(at_once)
+
+    @property
+    def found_out(self) -> int | None:
+        """How many songs the provider makes at once, as far as it has said so."""
+        return None if math.isinf(self._songs.limit) else int(self._songs.limit)
+
+    def at_once(self) -> int:
+        """Return for how many songs of a batch there is room, with those that wait their turn."""
+        return int(self._songs.at_once) + self._policy.concurrency
 
     async def enter(self) -> bool:
         """Wait for a place, and there until the provider may be asked; `leave` gives it back.
@@ -115,11 +87,11 @@ class SubmitGate:
                 await self.pause()
             elif self._at_limit():
                 await self._wait()
-            elif not self._learned.admits(running, now):
-                await self._wait(until=self._learned.next_try)
+            elif not self._songs.admits(running, now):
+                await self._wait(until=self._songs.next_try)
             else:
-                probe = running >= self._learned.limit
-                self._learned.probing = self._learned.probing or probe
+                probe = running >= self._songs.limit
+                self._songs.probing = self._songs.probing or probe
                 return probe
 
     def _at_limit(self) -> bool:
@@ -161,10 +133,10 @@ class SubmitGate:
         """
         self._on_wire -= 1
         if probe:
-            self._learned.probing = False
+            self._songs.probing = False
         if accepted:
             self._refusals = 0
-            self._learned.accepts(probe=probe)
+            self._songs.accepts(probe=probe)
         if not charged:
             self._taken -= 1
         self._move()
@@ -223,7 +195,7 @@ class SubmitGate:
             self._refusals += 1
             # Told when to come back, and refused again then: it is about how many after all.
             if asked is None or self._refusals > 1:
-                self._learned.refused(self._running, now, probe=probe)
+                self._songs.refused(self._running, self._on_wire, now, probe=probe)
         self._not_before = max(self._not_before, now + wait)
         return not busy
 

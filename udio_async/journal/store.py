@@ -19,6 +19,8 @@ from .base import Journal
 from .jobs import Entry, State
 from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 
+_AT_ONCE = "songs at once"
+
 logger = logging.getLogger("udio_async")
 
 
@@ -61,6 +63,17 @@ class JobStore:
     def batch_keys(self) -> BatchKeys | None:
         """Return what names the requests of a batch; None where no later run could find them."""
         return BatchKeys() if self._journal.durable else None
+
+    # The account
+
+    async def songs_at_once(self) -> int | None:
+        """Return how many songs the provider makes at once for this account, if it is known."""
+        noted = await self._journal.noted(_AT_ONCE)
+        return int(noted) if noted else None
+
+    async def keep_songs_at_once(self, number: int) -> None:
+        """Keep how many songs the provider makes at once, for the next run."""
+        await self._journal.note(_AT_ONCE, str(number))
 
     # Submitting
 
