@@ -1,65 +1,50 @@
-"""What a song is, written into its file. The only room that knows mutagen (GPL-2.0-or-later)."""
+"""One writer of tags for each kind of file, by mutagen.
+
+All work on a file in memory. mutagen raises whatever it likes: the caller catches it.
+"""
 
 import base64
-import logging
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import attrs
+from mutagen import File
+from mutagen.flac import FLAC, Picture
+from mutagen.id3 import APIC, ID3, TCON, TIT2, USLT
+from mutagen.mp4 import MP4, MP4Cover
+from mutagen.oggflac import OggFLAC
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
 
-from ._errors import InvalidRequest
-from ._formats import Suffix, measure
-from ._formats.mp4 import in_fragments
-from ._records import Song
-
-logger = logging.getLogger("udio_async")
-
-
-def check_can_tag() -> None:
-    """Refuse to promise tags without the library that writes them.
-
-    Raises:
-        InvalidRequest: it is not installed.
-    """
-    if find_spec("mutagen") is None:
-        raise InvalidRequest("tags need mutagen; run: pip install 'udio-async[tags]'")
+from .._formats import Suffix
+from .._formats.mp4 import in_fragments
+from .._records import Song
 
 
-def write_tags(
-    path: Path, song: Song, cover: bytes | None, cover_type: str, suffix: Suffix = ".mp3"
-) -> None:
-    """Write title, lyrics, style and cover into a song's file, over the tags that it has.
-
-    The file is of the kind that `suffix` names, whatever it is called. One that takes no tags, or
-    would not play as before, is left as it is, with a warning.
+def write(file: BytesIO, suffix: Suffix, song: Song, cover: bytes | None, cover_type: str) -> None:
+    """Replace the tags of a file by what is known of its song.
 
     Raises:
-        OSError: the disk did not take them.
+        Exception: mutagen's own, of any class; the file may be damaged then.
     """
     words = _Words(song.title, song.lyrics, song.tags, cover, cover_type)
-    data = path.read_bytes()
-    # In memory, so that all that goes wrong here is about the file, and not about the disk.
-    file = BytesIO(data)
-    try:
-        _WRITERS[suffix](file, words)
-        if measure(file.getbuffer()) != measure(data):
-            raise ValueError("it would not play as before")  # noqa: TRY301  # as if mutagen said it
-    except Exception as error:  # noqa: BLE001  # mutagen has no error for what it did not expect
-        logger.warning("no tags for song %s: %r", song.id, error)
-    else:
-        path.write_bytes(file.getbuffer())
+    _WRITERS[suffix](file, words)
 
 
 def _plain(text: str | None) -> str:
-    """Leave out what no tag can hold: halves of characters, and the mark between two values."""
+    """Return a text without what no tag can hold.
+
+    That is halves of characters, and the mark between two values.
+    """
     return (text or "").encode(errors="ignore").decode().replace("\0", "")
 
 
 @attrs.frozen
 class _Words:
+    """What goes into the tags: texts, "" where there is none, and a picture."""
+
     title: str = attrs.field(converter=_plain)
     lyrics: str = attrs.field(converter=_plain)
     style: str = attrs.field(converter=_plain)
@@ -68,8 +53,7 @@ class _Words:
 
 
 def _write_id3(file: BytesIO, words: _Words) -> None:
-    from mutagen.id3 import ID3  # noqa: PLC0415  # an extra
-
+    """Write an ID3v2 tag, for MP3 and raw AAC."""
     tags = ID3()
     for frame in _id3_frames(words):
         tags.add(frame)
@@ -77,8 +61,7 @@ def _write_id3(file: BytesIO, words: _Words) -> None:
 
 
 def _write_wave(file: BytesIO, words: _Words) -> None:
-    from mutagen.wave import WAVE  # noqa: PLC0415  # an extra
-
+    """Write an ID3v2 tag in a chunk of its own."""
     tags = _emptied(WAVE(file))
     for frame in _id3_frames(words):
         tags.add(frame)
@@ -87,8 +70,7 @@ def _write_wave(file: BytesIO, words: _Words) -> None:
 
 
 def _id3_frames(words: _Words) -> Iterator[Any]:
-    from mutagen.id3 import APIC, TCON, TIT2, USLT  # noqa: PLC0415  # an extra
-
+    """Return an ID3 frame for each thing that is known of the song."""
     if words.title:
         yield TIT2(encoding=3, text=words.title)
     if words.lyrics:
@@ -100,13 +82,7 @@ def _id3_frames(words: _Words) -> Iterator[Any]:
 
 
 def _write_comments(file: BytesIO, words: _Words) -> None:
-    """Write Vorbis comments, which FLAC has as well as everything in Ogg."""
-    from mutagen import File  # noqa: PLC0415  # an extra
-    from mutagen.flac import FLAC, Picture  # noqa: PLC0415
-    from mutagen.oggflac import OggFLAC  # noqa: PLC0415
-    from mutagen.oggopus import OggOpus  # noqa: PLC0415
-    from mutagen.oggvorbis import OggVorbis  # noqa: PLC0415
-
+    """Write Vorbis comments: FLAC has them, and all that comes in Ogg."""
     audio: Any = File(file, options=[FLAC, OggVorbis, OggOpus, OggFLAC])
     tags = _emptied(audio)
     for name in ("title", "lyrics"):
@@ -127,8 +103,7 @@ def _write_comments(file: BytesIO, words: _Words) -> None:
 
 
 def _write_atoms(file: BytesIO, words: _Words) -> None:
-    from mutagen.mp4 import MP4, MP4Cover  # noqa: PLC0415  # an extra
-
+    """Write the atoms of an MP4 file."""
     with file.getbuffer() as view:
         if in_fragments(view):
             raise ValueError("of several fragments mutagen tells only the first that it has moved")
@@ -145,6 +120,7 @@ def _write_atoms(file: BytesIO, words: _Words) -> None:
 
 
 def _emptied(audio: Any) -> Any:  # noqa: ANN401  # its classes have no common type
+    """Return the tags of a file with nothing in them."""
     if audio.tags is None:
         audio.add_tags()
     else:
