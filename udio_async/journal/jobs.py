@@ -23,7 +23,13 @@ from .._records import CallbackNews, Song, Stage, Task, failure_error
 
 
 class State(StrEnum):
-    """How far a job has come, as far as is known for certain."""
+    """How far a job has come, as far as is known for certain.
+
+    They are text, too: `JournalState.READY == "ready"`.
+
+        async for entry in client.jobs([JournalState.IN_DOUBT, JournalState.FAILED]):
+            print(entry.key, entry.state)
+    """
 
     PLANNED = "planned"
     """Kept by its owner, and not submitted yet."""
@@ -90,8 +96,10 @@ MOVES: Mapping[State, frozenset[State]] = {
 class Entry:
     """One job: what was asked for, and what is known of it.
 
-    It is what `Client.jobs()` and a journal's `get` return. Entries are values: a change makes a
-    new one.
+    It is a value: a change makes a new one.
+
+        async for entry in client.jobs():
+            print(entry.key, entry.state, [song.title for song in entry.songs])
     """
 
     key: str

@@ -35,8 +35,8 @@ class Traits:
     The client reads them to decide what it may send and how often it looks. All durations are
     seconds. A copy with other numbers serves a white-label host that differs:
 
-        slow = attrs.evolve(UDIOAPI_V2_TRAITS, min_interval=10.0)
-        provider = UdioApiV2(api_key="...", traits=slow)
+        traits = attrs.evolve(UdioApiV2(api_key="...").traits, min_interval=10.0)
+        provider = UdioApiV2(api_key="...", traits=traits)
     """
 
     fields: frozenset[str]
