@@ -1,9 +1,9 @@
-"""Songs to disk: whatever keeps one back is waited for while waiting can help.
+"""Songs to disk: each file whole, or not there at all.
 
-It is a package because it has several topics: what an answer means (`answers`), how long to wait
-(`waiting`), one file over the network (`transfer`), what a file is (`sound`), files that are being
-written (`parts`), what a disk refuses (`disk`), covers (`cover`), one song from its link to its
-name (`delivery`), and many of them (`pool`).
+Whatever keeps a file back is waited for while waiting can help. A module for each topic: what an
+answer means (`answers`), how long to wait (`waiting`), one file over the network (`transfer`), what
+a file is (`sound`), files that are being written (`parts`), what a disk refuses (`disk`), covers
+(`cover`), one song from its link to its name (`delivery`), and many of them (`pool`).
 """
 
 from .disk import DiskWatch

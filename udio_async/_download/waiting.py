@@ -1,4 +1,7 @@
-"""How long a file is waited for, and how often it is tried. All durations are seconds."""
+"""Patience: how long a file is waited for, how often it is tried.
+
+All durations are seconds.
+"""
 
 import math
 import random
@@ -23,7 +26,7 @@ _REMEMBERED = 256
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """How long a download may take."""
+    """Limits for one download, in seconds, attempts and bytes per second."""
 
     deadline: float = 600.0
     """For one file, with all its attempts."""
@@ -41,7 +44,7 @@ async def pause(seconds: float) -> None:
 
 
 def waits(seconds: float) -> Iterator[float]:
-    """Spread so much time over waits that grow; the last one ends with it."""
+    """Return growing waits that add up to `seconds`."""
     step = _FIRST_WAIT
     while seconds > 0:
         wait = step * random.uniform(0.75, 1.0)  # noqa: S311  # so that clients do not come at once
@@ -53,7 +56,7 @@ def waits(seconds: float) -> Iterator[float]:
 
 @attrs.define
 class Tries:
-    """What is left of the attempts and of the time for one file."""
+    """The attempts and the time that are left for one file."""
 
     _limits: Limits
     _ends: float = attrs.field(init=False)
@@ -64,11 +67,14 @@ class Tries:
 
     @property
     def seconds(self) -> float:
-        """How much time is left."""
+        """Seconds that are left."""
         return max(0.0, self._ends - anyio.current_time())
 
     async def again(self, error: Broken) -> bool:
-        """Wait before another attempt; return whether there is one."""
+        """Wait before another attempt; return whether there is one.
+
+        An attempt that brought some of the file counts as the first again.
+        """
         self._failed = 1 if error.progress else self._failed + 1
         wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
         wait = max(wait, error.wait or 0.0)
@@ -80,7 +86,7 @@ class Tries:
 
 @attrs.define
 class Patience:
-    """What is left of the time for which the file of a new song is waited for."""
+    """The time that is left to wait for the file of a new song."""
 
     _age: Callable[[], Awaitable[float | None]]
     """Tells how new the song is; asked only when it matters."""
@@ -93,7 +99,10 @@ class Patience:
     _ends: float = attrs.field(default=0.0, init=False)
 
     async def again(self, error: Broken) -> bool:
-        """Wait before another attempt; return whether there is one."""
+        """Wait before another attempt; return whether there is one.
+
+        How new the song is, is asked at the first call.
+        """
         if self._waits is None:
             age = await self._age()
             left = 0.0 if age is None else self._seconds - age
@@ -109,17 +118,20 @@ class Patience:
 
 @attrs.define
 class Readiness:
-    """Remembers of the latest tasks when they were completed."""
+    """Remembers when the latest tasks were completed."""
 
     _since: dict[str, float] = attrs.field(factory=dict)
 
     def note(self, task_id: str) -> None:
-        """Take in that a task was completed now."""
+        """Remember that a task was completed now."""
         self._since[task_id] = anyio.current_time()
         if len(self._since) > _REMEMBERED:
             del self._since[next(iter(self._since))]
 
     def age(self, task_id: str) -> float | None:
-        """Return the seconds since a task was completed; None where nobody saw it."""
+        """Return the seconds since a task was completed, or None.
+
+        None means that nobody saw it here.
+        """
         since = self._since.get(task_id)
         return None if since is None else anyio.current_time() - since
