@@ -1,4 +1,7 @@
-"""What the account's own counter says: evidence about doubts, and a check of our books."""
+"""Comparing the journal with the provider's own count of credits.
+
+It costs nothing. A counter proves something only while nobody else uses the account.
+"""
 
 import json
 import logging
@@ -21,11 +24,11 @@ logger = logging.getLogger("udio_async")
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What the journal says was charged, and the provider's counter.
+    """What the journal expects to be charged, and what the counter shows.
 
-    The counter is conclusive only if nobody else uses the account. `difference` is what the
-    counter went down by beyond the accepted songs: 0 if the books agree, None if the price of a
-    song is not known.
+    All amounts are the provider's credits. The counter is conclusive only if nobody else uses the
+    account and nothing was topped up. `difference` is what the counter went down by beyond the
+    accepted requests: 0 if both agree, None if the price of a request is not known.
 
         audit = await client.audit()
         if audit is not None and audit.difference:
@@ -41,12 +44,15 @@ class Audit:
 
     @property
     def difference(self) -> float | None:
-        """Credits that the counter and the accepted songs differ by."""
+        """Credits that the counter shows beyond the accepted requests, or None."""
         return None if self.price is None else self.counted - self.accepted * self.price
 
 
 class CreditCounter:
-    """Looks at the account's credits, once when a journal is begun and again on demand."""
+    """Asks for the account's credits, at the start and on demand.
+
+    It belongs to the session. All that it asks is free, and no failure of it stops a request.
+    """
 
     def __init__(self, provider: Provider, http: Http, journal: Journal) -> None:
         self._provider = provider
@@ -55,7 +61,10 @@ class CreditCounter:
         self._at_start: Credits | None = None
 
     async def note_start(self) -> None:
-        """Note the credits before anything is spent; without an answer there is no evidence."""
+        """Keep the credits before anything is spent.
+
+        They go into a new journal, once. Nothing is raised: without an answer there is no evidence.
+        """
         self._at_start = await self._now()
         if self._at_start is None:
             return
@@ -67,7 +76,10 @@ class CreditCounter:
             logger.debug("the credits could not be kept: %s", error)
 
     async def since_start(self) -> str:
-        """Return, for a doubt, what the counter showed before this run and shows now."""
+        """Return, for a doubt, the credits before this run and now.
+
+        It is text to be put behind the evidence; "" if the provider does not answer.
+        """
         if self._at_start is None:
             return ""
         now = await self._now()
@@ -78,7 +90,14 @@ class CreditCounter:
         )
 
     async def audit(self) -> Audit | None:
-        """Compare the journal with the counter; None if the counter was never noted."""
+        """Compare the journal with the counter.
+
+        None if the credits were not known when the journal was begun.
+
+        Raises:
+            ProviderUnavailable: the provider does not answer now; ask again.
+            AccountError: the key is wrong.
+        """
         first = await self._journal.noted(_FIRST)
         if first is None:
             return None
@@ -92,6 +111,7 @@ class CreditCounter:
         )
 
     async def _now(self) -> Credits | None:
+        """Return the credits, or None if they do not come within 10 seconds."""
         try:
             with anyio.move_on_after(_TIMEOUT):
                 return await self._provider.credits(self._http)
@@ -101,5 +121,9 @@ class CreditCounter:
 
 
 def _spent_so_far(credits: Credits) -> float:  # noqa: A002  # what it is
-    """Return a counter that goes up with spending: `used`, where the provider has it."""
+    """Return a number that goes up with spending.
+
+    It is `used` where the provider has it, which a top-up does not change; else what is left, as a
+    negative number.
+    """
     return credits.used if credits.used is not None else -credits.remaining
