@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as data: the one list of all faults.
+"""Faults as data: the one list of everything that can go wrong.
 
 `help(Fault)`, `udio-async sandbox --help` and `docs/sandbox.md` are printed from it.
 """
@@ -204,7 +204,7 @@ def detail_of(fault: str) -> str:
 
 
 def is_known(fault: str) -> bool:
-    """Whether there is such a fault."""
+    """Return whether there is such a fault, with such a detail."""
     name, colon, detail = fault.partition(":")
     kind = ALL.get(name)
     if kind is None or bool(colon) != bool(kind.detail):
