@@ -30,7 +30,10 @@ _TICKS = 5
 
 @attrs.frozen(kw_only=True)
 class Segment:
-    """A part of a song's bar. Lengths are shares of the widest bar, in percent."""
+    """A part of a song's bar.
+
+    Lengths are shares of the widest bar, in percent.
+    """
 
     stage: str
     seconds: float
@@ -71,7 +74,7 @@ class Figure:
 
 
 def write_report(directory: Path) -> Path:
-    """Write the report of a directory with a manifest, and return where it is.
+    """Write the report of a folder with a manifest, and return its path.
 
     Raises:
         BadInput: as `read_manifest` does.
@@ -96,7 +99,7 @@ def write_report(directory: Path) -> Path:
 
 
 def _parts(timeline: Timeline | None) -> list[tuple[str, float]]:
-    """Return what was waited for and for how long, oldest first.
+    """Return the stages with the seconds that each took, oldest first.
 
     A stage that was not seen belongs to the next one that was.
     """
@@ -144,6 +147,7 @@ def _segment(stage: str, seconds: float, start: float, scale: float) -> Segment:
 
 
 def _late(timeline: Timeline, scale: float) -> Segment | None:
+    """Return the part of a bar in which the song may have been done unseen."""
     if timeline.complete is None or not timeline.noticed_within:
         return None
     seconds = min(max(timeline.noticed_within, 0.0), max(timeline.complete, 0.0))
