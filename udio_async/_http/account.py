@@ -29,7 +29,9 @@ _FLAWS = (
 
 
 class ApiKey:
-    """A secret that is not shown: not by repr, str, logs, pickles or tracebacks.
+    """A secret that never shows itself.
+
+    Not to repr, str, logs, pickles or tracebacks.
 
         provider = UdioApiV2(api_key=ApiKey("..."))
         print(provider.api_key)  # ApiKey('***')

@@ -32,7 +32,7 @@ def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) 
     except UdioError as error:
         raise BadInput(f"nothing to compare with: {explain(error)}") from error
     if found is None:
-        raise BadInput("the counter was not noted when the journal was begun; nothing to compare")
+        raise BadInput("no credits were known when the journal was begun; nothing to compare")
     click.echo(_as_json(found) if as_json else _as_text(found))
     if found.difference is None:
         raise BadInput("the provider states no price; give --price to compare")

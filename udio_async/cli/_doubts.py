@@ -66,7 +66,7 @@ def end_doubt(
     service.provider()  # a wrong option or a missing key shows before anything is started
     ask(partial(_settle, service, journal, key, answer), backend=backend)
     if answer.abandon:
-        click.echo("Let go: it is neither looked at nor submitted.")
+        click.echo("Given up: it is neither looked for nor submitted again.")
         return
     what = "It will be submitted again" if answer.resubmit else f"It is task {answer.task_id}"
     click.echo(f"{what}. To continue, run the batch again, or:\n  {hints.resume}")
@@ -114,7 +114,7 @@ def _as_text(doubt: Entry, hints: Hints) -> str:
     {hints.resolve(doubt.key, *_ANSWERS["task_id"])}
   It is not there, so pay for it again:
     {hints.resolve(doubt.key, *_ANSWERS["resubmit"])}
-  Or let it go:
+  Or give it up:
     {hints.resolve(doubt.key, *_ANSWERS["abandon"])}
 """
 

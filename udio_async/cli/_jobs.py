@@ -123,10 +123,10 @@ def _why_not(entry: Entry, hints: Hints) -> str:
 _REASONS = {
     State.SENDING: "it is being submitted by another run; stop that first",
     State.ACCEPTED: "it was accepted as task {task} and is paid for; to get it: {resume}",
-    State.IN_DOUBT: "it may have been taken and paid for; to let it go: {abandon}",
+    State.IN_DOUBT: "it may have been taken and paid for; to give it up: {abandon}",
     State.READY: "it is made and paid for; to get its songs: {resume}",
     State.DELIVERED: "it is made and paid for, and you have its songs",
     State.FAILED: "it was accepted, and failed; it is not submitted again",
-    State.ABANDONED: "it was let go before; it is not submitted again",
+    State.ABANDONED: "it was given up before; it is not submitted again",
 }
 """Of each state in which something was or may have been taken."""

@@ -23,7 +23,7 @@ from .._records import CallbackNews, Song, Stage, Task, failure_error
 
 
 class State(StrEnum):
-    """How far a job has come, as far as is known for certain.
+    """How far a job has come, as far as is certain.
 
     They are text, too: `JournalState.READY == "ready"`.
 
@@ -32,27 +32,27 @@ class State(StrEnum):
     """
 
     PLANNED = "planned"
-    """Kept by its owner, and not submitted yet."""
+    """It is kept for later, and was not submitted yet."""
     SENDING = "sending"
-    """The intent is kept; the request may be on the wire, or may have been when we died."""
+    """The request is on its way, or it was when the process died."""
     ACCEPTED = "accepted"
-    """The provider's id is kept: the song is paid for, and is being made."""
+    """The provider took it and gave an id: it is paid for, and its songs are being made."""
     REFUSED = "refused"
-    """The provider took nothing."""
+    """The provider answered, and took nothing. It may be submitted."""
     NOT_SENT = "not_sent"
-    """It is proved that nothing left."""
+    """Nothing left this machine, or its owner says that nothing was taken. It may be submitted."""
     IN_DOUBT = "in_doubt"
-    """It may have been taken. Its owner ends this, or a callback does."""
+    """It may have been taken and paid for. Its owner ends this doubt, or a callback does."""
     READY = "ready"
-    """There are songs, and their owner does not have them yet."""
+    """Its songs are made, and their owner does not have them yet."""
     DELIVERED = "delivered"
-    """Its owner has the songs: their files are saved, or he has said so."""
+    """Its owner has the songs: their files are saved, or `acknowledge` said so."""
     FAILED = "failed"
-    """Accepted, and then not made."""
+    """It was accepted, and the provider made no songs."""
     ABANDONED = "abandoned"
-    """A doubt that its owner has let go."""
+    """It was in doubt, and its owner gave it up: nobody looks for it or submits it."""
     FORGOTTEN = "forgotten"
-    """Taken back by its owner before anything was taken for it."""
+    """Its owner took it back while it was certain that the provider had taken nothing."""
 
     @property
     def may_be_sent(self) -> bool:
@@ -71,25 +71,38 @@ class State(StrEnum):
 
 
 _HEARD = (State.ACCEPTED, State.IN_DOUBT, State.READY, State.FAILED)
-_RESOLVED = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
+"""What a callback may show, however late it comes."""
+_ANSWERS = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
+"""How the owner of a doubt may end it."""
 
-MOVES: Mapping[State, frozenset[State]] = {
+USUAL_MOVES: Mapping[State, frozenset[State]] = {
     state: frozenset(moves) - {state}
     for state, moves in {
         State.PLANNED: (State.SENDING, State.FORGOTTEN),
         State.SENDING: (State.REFUSED, State.NOT_SENT, *_HEARD),
-        State.ACCEPTED: (State.READY, State.FAILED, *_RESOLVED),
+        State.ACCEPTED: (State.READY, State.FAILED),
         State.REFUSED: (State.SENDING, State.FORGOTTEN, *_HEARD),
-        State.NOT_SENT: (State.SENDING, State.FORGOTTEN, *_HEARD, *_RESOLVED),
-        State.IN_DOUBT: (State.SENDING, *_HEARD, *_RESOLVED),
-        State.READY: (State.DELIVERED, *_RESOLVED),
-        State.DELIVERED: _RESOLVED,
-        State.FAILED: _RESOLVED,
-        State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED, State.NOT_SENT),
-        State.FORGOTTEN: (State.SENDING, *_HEARD, *_RESOLVED),
+        State.NOT_SENT: (State.SENDING, State.FORGOTTEN, *_HEARD),
+        State.IN_DOUBT: (State.SENDING, *_HEARD, *_ANSWERS),
+        State.READY: (State.DELIVERED,),
+        State.DELIVERED: (),
+        State.FAILED: (),
+        State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED),
+        State.FORGOTTEN: (State.SENDING, *_HEARD),
     }.items()
 }
 """From each state to those that may follow. A change of an entry within its state is no move."""
+CORRECTIONS: Mapping[State, frozenset[State]] = {
+    state: frozenset(_ANSWERS) - {state}
+    for state in State
+    if state not in (State.PLANNED, State.SENDING, State.REFUSED, State.IN_DOUBT)
+}
+"""Further moves of a job whose owner has ended a doubt, and now gives another answer. So even a
+job that is delivered may come back: the task that he named was not the one of this job."""
+MOVES: Mapping[State, frozenset[State]] = {
+    state: moves | CORRECTIONS.get(state, frozenset()) for state, moves in USUAL_MOVES.items()
+}
+"""All moves that are allowed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -384,7 +397,7 @@ def remembered_error(entry: Entry) -> UdioError | None:
         kind = getattr(_errors, entry.error, GenerationFailed)
         error = kind(entry.evidence, songs=entry.songs)
     elif entry.state is State.ABANDONED:
-        error = SubmitInDoubt(f"job {entry.key} was in doubt, and you have let it go")
+        error = SubmitInDoubt(f"job {entry.key} was in doubt, and you have given it up")
     elif entry.state is State.IN_DOUBT:
         error = SubmitInDoubt(
             f"job {entry.key} may have been taken by {entry.provider}: {entry.evidence}; "

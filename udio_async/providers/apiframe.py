@@ -57,7 +57,7 @@ class ApiframeOptions(ProviderOptions):
     None leaves a field out, so that the server decides. From the page "Imagine" of the Udio API.
 
         options = ApiframeOptions(prompt_strength=0.8, lyrics_placement_start=5.0)
-        request = SongRequest("a waltz", lyrics="La la", options=options)
+        request = SongRequest(description="a waltz", lyrics="La la", options=options)
 
     Raises:
         InvalidRequest: a value outside the documented range, or lyrics that end before they start.
