@@ -1,4 +1,4 @@
-"""Whose turn it is to send a paid request, and whether any may be sent at all."""
+"""The gate: whose turn it is to send a paid request, if anybody's."""
 
 import anyio
 import attrs
@@ -21,7 +21,10 @@ _TRUST = 20
 
 @attrs.frozen(kw_only=True)
 class SubmitPolicy:
-    """What a client may spend, and what it does about doubts."""
+    """What a client may spend, and what it does about doubts.
+
+    All numbers are requests.
+    """
 
     concurrency: int = 4
     max_in_doubt: int = 4
@@ -31,7 +34,7 @@ class SubmitPolicy:
 
 @attrs.define(eq=False)
 class _Learned:
-    """How many songs a provider makes at once, as far as it has said "too many"."""
+    """How many requests a provider takes at once, learned from its refusals."""
 
     limit: float = float("inf")
     probe_at: float = float("inf")
@@ -40,7 +43,7 @@ class _Learned:
     probing: bool = False
 
     def admits(self, running: int, now: float) -> bool:
-        """Whether one more may be sent beside those that run or are on the wire."""
+        """Return whether one more may be sent beside those in the making."""
         if running < self.limit:
             return True
         return not self.probing and (now >= self.probe_at or self.accepted >= _TRUST)
@@ -51,7 +54,7 @@ class _Learned:
         return float("inf") if self.probing else self.probe_at
 
     def refused(self, running: int, now: float, *, probe: bool) -> None:
-        """Take in that one more than these was too many."""
+        """Learn that one more than these was too many."""
         self.accepted = 0
         if probe:
             self.probe_at = float("inf")  # so it is about how many, not about how fast
@@ -60,7 +63,7 @@ class _Learned:
             self.delay *= 2
 
     def accepts(self, *, probe: bool) -> None:
-        """Take in that one was accepted; one beyond the limit shows that there is more room."""
+        """Learn that one was accepted; one beyond the limit shows more room."""
         self.accepted += 1
         if probe and self.probe_at < float("inf"):
             self.limit = float("inf")
@@ -70,7 +73,10 @@ class _Learned:
 
 
 class SubmitGate:
-    """Lets a few paid requests through at a time, while limits, doubts and the provider allow."""
+    """Lets a few paid requests through, while everything allows it.
+
+    That is the owner's limits, the number of doubts, and the provider.
+    """
 
     def __init__(self, policy: SubmitPolicy) -> None:
         self._policy = policy
@@ -86,13 +92,16 @@ class SubmitGate:
         self._closed = False
 
     async def enter(self) -> bool:
-        """Wait for a place, and there until the provider may be asked; `leave` gives it back.
+        """Wait for a place, and then until the provider may be asked.
 
-        Returns whether this one tries for more songs at once than are known to be allowed.
+        Who got through has to call `leave`.
+
+        Returns:
+            Whether this request tries for more at once than are known to be allowed.
 
         Raises:
-            SpendLimitReached: the owner's limit of songs is reached.
-            ProviderUnavailable: too many songs are in doubt.
+            SpendLimitReached: the owner's limit is reached.
+            ProviderUnavailable: too many requests are in doubt.
             ClientClosed: the client is closed.
         """
         await self._places.acquire()
@@ -155,9 +164,12 @@ class SubmitGate:
         self._moved = anyio.Event()
 
     def leave(self, *, probe: bool, accepted: bool, charged: bool) -> None:
-        """Give the place to the next one, and take in what became of this one.
+        """Give the place back, and tell what became of the request.
 
-        What was not `charged` costs the owner's limit nothing.
+        Args:
+            probe: what `enter` returned.
+            accepted: whether the provider took it.
+            charged: whether it may have been charged; if not, it does not count for the limit.
         """
         self._on_wire -= 1
         if probe:
@@ -171,11 +183,11 @@ class SubmitGate:
         self._places.release()
 
     def count_running(self) -> None:
-        """Count a song that is being made."""
+        """Count a request whose songs are being made."""
         self._running += 1
 
     def count_ended(self) -> None:
-        """Take in that a song is not being made any more."""
+        """Stop counting a request whose songs are not being made any more."""
         self._running -= 1
         self._move()
 
@@ -184,7 +196,7 @@ class SubmitGate:
         self._doubts.add(key)
 
     def has_doubt(self, key: str) -> bool:
-        """Whether the job of this key came into doubt in this run."""
+        """Return whether the job of this key came into doubt in this run."""
         return key in self._doubts
 
     def count_settled(self, key: str) -> None:
@@ -208,10 +220,11 @@ class SubmitGate:
         return max(0.0, self._not_before - anyio.current_time())
 
     def hold_back(self, error: UdioError, *, attempt: int, probe: bool) -> bool:
-        """Make every submit wait, not only this one: the provider is one for all of them.
+        """Make every submit wait: the provider is one for all of them.
 
-        Returns whether this try counts. "Too many at once" does not while songs of ours are being
-        made, as the next one goes when one of them ends.
+        Returns:
+            Whether this try counts. "Too many at once" does not, while songs of ours are being
+            made: the next request goes when one of them ends.
         """
         wait = backoff(attempt, base=1.0, cap=_BACKOFF_CAP)
         busy = isinstance(error, RateLimited) and self._running > 0
