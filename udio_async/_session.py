@@ -1,7 +1,7 @@
-"""What lives while a client is open, and what can be asked of it.
+"""The session: all that lives while a client is open.
 
-A session puts the rooms together: the journal with its jobs, the gate and the paid step, the
-poller, the connections. Everything is given to each of them as it is made.
+It puts the rooms together: the journal with its jobs, the gate and the paid step, the poller, the
+connections. Everything is given to each of them as it is made.
 """
 
 import logging
@@ -72,7 +72,10 @@ class Options:
 
 
 class Session:
-    """One opening of a client, on one event loop: it begins with `open`, and ends in good order."""
+    """One opening of a client, on one event loop.
+
+    It begins with `open`, and ends in good order with `aclose`.
+    """
 
     def __init__(self, options: Options, *, public_url: str | None) -> None:
         self.provider = options.provider
@@ -99,7 +102,9 @@ class Session:
             self._begun.set()
 
     async def aclose(self) -> None:
-        """End, once; whoever comes later waits for that. What is being opened is closed then.
+        """End, once; whoever comes later waits for that.
+
+        What is being opened is closed then.
 
         Raises:
             RuntimeError: it was opened on another event loop.
@@ -193,9 +198,9 @@ class Session:
             self.take_callbacks(self._public_url)
 
     async def _is_same_account(self, http: Http) -> bool:
-        """Whether the provider shows a task of the journal to a key that the journal not knows.
+        """Return whether the provider shows a task of the journal to this key.
 
-        A journal without any job is nobody's.
+        It is asked when the journal does not know the key. A journal without any job is nobody's.
         """
         journal = self._options.journal
         if not sum((await journal.count()).values()):
@@ -250,7 +255,7 @@ class Session:
         stopped_by: UdioError | None = None,
         only: frozenset[State] | None = None,
     ) -> Job | None:
-        """Have a song accepted: a new one, or the one of this key."""
+        """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
         name = key or self._store.fresh_keys.name(request)
         tracked = await self._submitter.submit(
@@ -302,10 +307,10 @@ class Session:
         return request_of(entry, provider=self.provider)
 
     def _hand_over(self, tracked: TrackedTask) -> None:
-        """Take in that somebody has the songs of a task.
+        """Remember that somebody has the songs of a task.
 
-        A journal on disk waits for its owner to save them, or to say that he has them: the
-        process may die before. One that ends with the process has nobody else to hand them to.
+        A journal on disk waits for its owner to save them, or to acknowledge them: the process may
+        die before. One that ends with the process has nobody else to hand them to.
         """
         if tracked.key is not None and not self._store.journal.durable and not self._closed:
             self._tasks.start_soon(self._store.deliver, tracked.key)
@@ -400,7 +405,10 @@ class Session:
         return None if entry is None else entry.key
 
     async def _age_of(self, song: Song) -> float | None:
-        """Return the seconds since a song was completed, as far as this or its journal knows."""
+        """Return the seconds since a song was completed, or None.
+
+        None means that neither this session nor its journal knows.
+        """
         age = self._ready.age(song.task_id)
         if age is not None or not song.task_id:
             return age
@@ -411,7 +419,7 @@ class Session:
         return max(0.0, time.time() - entry.submitted_at - took)
 
     async def _refreshed(self, song: Song) -> Song | None:
-        """Look once at a song whose link is not good any more."""
+        """Look once at a song whose link has expired."""
         tasks = await self.provider.fetch(self._http, [song.task_id])
         songs = (other for task in tasks for other in task.songs)
         return next((other for other in songs if other.id == song.id), None)
@@ -428,7 +436,9 @@ class Session:
         self._submitter.addresses = Addresses(self._options.journal, public_url)
 
     async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> None:
-        """Act on what a callback says of an attempt of a job, whoever waits for that.
+        """Act on a callback about an attempt of a job.
+
+        It is done even if the caller hangs up.
 
         Raises:
             JournalError: it cannot be kept, and should come again.
@@ -465,13 +475,13 @@ class Session:
 
 
 def _is_old(tracked: TrackedTask) -> bool:
-    """Whether a task was probably completed long before it was seen: in an earlier run."""
+    """Return whether a task was probably completed in an earlier run."""
     submitted_at = 0.0 if tracked.entry is None else tracked.entry.submitted_at
     return tracked.resumed and time.time() - submitted_at > _OLD
 
 
 def as_request(request: object) -> SongRequest:
-    """Return a request, also where only its words are given.
+    """Return a request; a text becomes its description.
 
     Raises:
         InvalidRequest: it is neither.
