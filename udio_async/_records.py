@@ -176,7 +176,7 @@ class SongRequest:
     """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
 
     key: str | None = attrs.field(default=None, validator=_job_key)
-    """A name of your own for this job: with a journal, the same key is the same song."""
+    """A name of your own for this job: the same key is the same job, and is paid for once."""
 
     def __attrs_post_init__(self) -> None:
         if self.description is None and self.lyrics is None and not self.extra:

@@ -19,7 +19,7 @@ _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
 _SLACK = 1.0
-"""By so much the last wait for a new song may end late."""
+"""Seconds by which the last wait for a new song may end late."""
 _REMEMBERED = 256
 """Songs: somebody who downloads them as they come asks for the latest."""
 

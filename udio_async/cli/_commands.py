@@ -265,7 +265,7 @@ def gallery(*, directory: Path) -> None:
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 def report(*, directory: Path) -> None:
-    """Write DIR/report.html: what each song of a batch was waited for.
+    """Write DIR/report.html: where the time went, song by song.
 
     A report.html that is not ours is left alone; then it is DIR/report-songs.html.
     """

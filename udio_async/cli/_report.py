@@ -23,7 +23,7 @@ _WAITS = {
     "complete": "the final audio",
     "saved": "the file on disk",
 }
-"""What was waited for until a stage was reached, in the order of the stages."""
+"""What a song waits for until it reaches a stage, in the order of the stages."""
 _STAGES = ("text", "first", "complete", "saved")
 _TICKS = 5
 
@@ -53,7 +53,7 @@ class Row:
     late: Segment | None
     """The part of the bar in which it may have been done without our knowing."""
     longest: str
-    """What most of the time was waited for."""
+    """What took most of the time."""
 
 
 @attrs.frozen(kw_only=True)

@@ -18,7 +18,7 @@ from .._errors import InvalidRequest
 from .._records import SongRequest
 
 _DELIVERY = frozenset({"callback_url", "disable_callback", "webhook_url", "webhook_secret"})
-"""Options and raw fields that say where the answer goes, not which song is asked for."""
+"""Options and raw fields that say where the answer goes, not what is asked for."""
 _FRESH = re.compile(r"[0-9a-f]{24}-[0-9a-f]{32}-\d+", re.ASCII)
 _OF_BATCH = re.compile(r"[0-9a-f]{24}-\d+", re.ASCII)
 

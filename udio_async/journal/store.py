@@ -111,8 +111,8 @@ class JobStore:
         except JournalError as error:
             self._broken = error
             raise JournalError(
-                f"{self._provider} accepted the song as task {task_id}, which could not be kept: "
-                f"{error}. Write the id down: it is paid for.",
+                f"{self._provider} accepted the request as task {task_id}, which could not be "
+                f"kept: {error}. Write the id down: it is paid for.",
                 provider=self._provider,
                 job_key=entry.key,
                 task_id=task_id,

@@ -53,7 +53,7 @@ class Traits:
     min_interval: float = 5.0
     """Seconds between two looks at one task: the provider's documented advice."""
     typical_duration: float = 60.0
-    """Seconds that a song usually takes: where to look first, until we have learned better."""
+    """Seconds that a song usually takes: a first guess, until finished songs have shown more."""
     settle: float = 30.0
     """Seconds that a task may say "done" without its audio before it is taken as it is."""
     credits_per_song: float | None = None

@@ -112,7 +112,7 @@ async def send_submit(
             if error.charged == "no":
                 raise
             raise SubmitInDoubt(
-                f"{provider} may have taken the song: {error}. {LOST.advice}",
+                f"{provider} may have taken the request: {error}. {LOST.advice}",
                 evidence=f"no answer: {excerpt(str(error))}",
             ) from error
         return accepted_id(reply, rules, provider=provider, id_at=id_at)
