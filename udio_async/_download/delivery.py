@@ -176,7 +176,10 @@ class _Delivery:
             return self._judge(await self._hear(cut), cut)
 
     async def _hear(self, cut: Broken | None) -> Sound:
-        """Measure what came. Of a transfer that was cut, the cut is told first."""
+        """Measure what came.
+
+        Of a transfer that was cut, the cut is told first.
+        """
         try:
             with self._part.disk.reading():
                 return await anyio.to_thread.run_sync(hear, self._part.path, self._song)
@@ -187,10 +190,10 @@ class _Delivery:
             raise Broken(f"is {error}", NO_AUDIO) from None
 
     def _judge(self, sound: Sound, cut: Broken | None) -> Sound:
-        """Accept a whole file; one that may be short, if it came twice the same.
+        """Accept a whole file, or one that came twice the same.
 
         Three sources say how long a file is: the transfer, the file itself, and the duration that
-        the provider stated.
+        the provider stated. If one of the first and the last calls it short, it has to come twice.
 
         Raises:
             Broken: it is not whole, or came for the first time and may be short.
@@ -273,7 +276,10 @@ class _Delivery:
             remove(tagged)
 
     async def _tag(self, sound: Sound, tagged: Path) -> tuple[Path, Sound]:
-        """Return a copy with tags; or the file as it came, with a warning if they were wanted."""
+        """Return a copy with tags, or the file as it came.
+
+        If tags were wanted and failed, the log says so.
+        """
         part, song = self._part.path, self._song
         if not self._how.tags:
             return part, sound

@@ -191,7 +191,7 @@ class Disk:
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def sync(self, part: Path) -> None:
-        """Wait until all bytes of a file are on the disk, as far as it can tell."""
+        """Wait until all bytes of a file are on the disk."""
         with self.doing(Step.SYNC):
             _sync(part, os.O_RDWR)
 

@@ -21,7 +21,7 @@ STALE = 3600.0
 
 
 def part_of(path: Path) -> Path:
-    """Return a name for a file while it is written: a new one each time."""
+    """Return a new name for a file while it is written."""
     return path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
 
 
@@ -82,9 +82,9 @@ class Part:
 
     @contextmanager
     def opened(self) -> Generator[float]:
-        """Open it for as long as the context lasts; further bytes go to its end.
+        """Open it for as long as the context lasts.
 
-        A part that stays empty is removed again.
+        Further bytes go to its end. A part that stays empty is removed again.
 
         Yields:
             The time by the clock of the disk, as Unix time.

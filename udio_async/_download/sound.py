@@ -1,4 +1,4 @@
-"""The sound in a file on disk: a whole song, or why it is none."""
+"""The sound in a file on disk, and whether it is whole."""
 
 import hashlib
 import os

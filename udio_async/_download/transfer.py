@@ -1,4 +1,4 @@
-"""One file over the network, from its start or from where it broke off."""
+"""One file over the network, whole or the rest of it."""
 
 import re
 import time
@@ -134,7 +134,7 @@ class Transfer:
         return Broken(f"redirects to nowhere (HTTP {status})", rule, status=status, wait=wait)
 
     def _begin_file(self, headers: Mapping[str, str]) -> None:
-        """Begin with the whole file, and remember what proves it to be the same."""
+        """Begin with the whole file, and remember what identifies it."""
         self.start_over()
         length, etag = headers.get("content-length", ""), headers.get("etag", "")
         self._total = int(length) if _LENGTH.fullmatch(length) else None

@@ -1,10 +1,10 @@
-"""What kind of file it is, how long it plays, whether it is whole.
+"""What an audio file is, by its bytes: kind, length, whole or not.
 
-All by its bytes, in pure functions. A name, a media type and a stated length can be wrong; what a
-player plays are the frames, pages and chunks. No library was found that tells a cut file from a
-whole one: for each of 60 cuts of an MP3, a WAV and a FLAC tinytag states the full length, and
-mutagen, miniaudio and soundfile have no word for it either. Decoding it all would tell: at 8 to 100
-ms per MB, where this takes about 1.
+All are pure functions. A name, a media type and a stated length can be wrong; what a player plays
+are the frames, pages and chunks. No library was found that tells a cut file from a whole one: for
+each of 60 cuts of an MP3, a WAV and a FLAC tinytag states the full length, and mutagen, miniaudio
+and soundfile have no word for it either. Decoding it all would tell: at 8 to 100 ms per MB, where
+this takes about 1.
 """
 
 from mmap import mmap

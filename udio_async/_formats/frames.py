@@ -1,4 +1,4 @@
-"""MP3 and raw AAC (ADTS): frames in a row, with their length in each."""
+"""MP3 and raw AAC (ADTS): frames, each with its length."""
 
 import struct
 from collections.abc import Callable, Iterator

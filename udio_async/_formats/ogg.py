@@ -1,4 +1,4 @@
-"""Ogg with Vorbis, Opus or FLAC: pages, the last of which has the length."""
+"""Ogg with Vorbis, Opus or FLAC: pages with times."""
 
 from struct import Struct
 

@@ -20,7 +20,7 @@ _SLACK = 8
 
 
 def measure(view: memoryview, start: int) -> Measured:
-    """Go from chunk to chunk to the sound, and see whether it is all there.
+    """Go from chunk to chunk to the sound, and check its length.
 
     Stated lengths are trusted only where a program may have known them.
     """

@@ -1,4 +1,4 @@
-"""Departures: has a paid request begun to leave? Until then it can be taken back."""
+"""Departures: paid requests can be taken back until they leave."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +65,7 @@ class Departure:
             self._handed = True
 
     def stay(self) -> None:
-        """Mark that our code has the request again, and that it has not left.
+        """Mark that our code has the request again, unsent.
 
         Raises:
             ClientClosed: it was taken back.

@@ -1,4 +1,4 @@
-"""A client of the user's own, with what a paid request needs on top."""
+"""A client of the user's own, made safe for paid requests."""
 
 from collections.abc import AsyncGenerator
 

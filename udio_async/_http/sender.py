@@ -74,10 +74,10 @@ class HttpSender(anyio.AsyncContextManagerMixin):
                 await leased.aclose()
 
     async def send(self, call: Call) -> Reply:
-        """Send one request and return the answer, whatever its status, `cut` where it is not whole.
+        """Send one request and return the answer, whatever its status.
 
-        A caller that is cancelled while the request waits for its turn sends nothing; after
-        that, the request runs on to its end.
+        An answer that is not whole says so in `cut`. A caller that is cancelled while the request
+        waits for its turn sends nothing; after that, the request runs on to its end.
 
         Raises:
             InvalidRequest: the body is no JSON. Nothing was sent.
@@ -140,14 +140,21 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         timeout: float = 600.0,  # noqa: ASYNC109  # it starts after the wait for a turn
         local: bool = False,
     ) -> Reply:
-        """Fetch a link, without any key, and hand it on as it comes in.
+        """Fetch a link without any key, and pass its bytes on.
 
-        The reply has no body; `cut` says why the receiver did not get it whole. What comes encoded
-        is decoded on the way: then the receiver sees no length, range or ETag, which are those of
-        other bytes. `timeout` is in seconds, from the first byte out, over all redirects: 3 are
-        followed, to https and public addresses only; with `local` (the provider itself is on
-        loopback) http on loopback is fetched too, and https from anywhere. Ends when its caller
-        is cancelled.
+        It ends when its caller is cancelled. At most 3 redirects are followed, to https and public
+        addresses only.
+
+        Args:
+            url: the link.
+            receive: gets the head and the bytes as they come. Encoded bytes are decoded first; then
+                it sees no length, range or ETag, because these are of other bytes.
+            headers: more headers, say to ask for a part.
+            timeout: seconds from the first byte out, for all redirects together.
+            local: the provider is on this machine, so http on loopback is fetched too.
+
+        Returns:
+            The answer without a body; `cut` says why the receiver did not get it whole.
 
         Raises:
             Unreachable: no answer.

@@ -102,7 +102,7 @@ class Schedule:
         return min(max(math.exp(value), longer_than), at_most)
 
     def seen(self, before: float, age: float) -> None:
-        """Count a song that was last seen at the age `before` as seen at this one."""
+        """Count a song as seen at this age, and not at `before`."""
         self.forget(before)
         self._waiting[int(age / self._bin)] += 1
 

@@ -1,4 +1,4 @@
-"""A client for a command; what cannot be opened is one line of error."""
+"""Clients for commands, with one line for what cannot be opened."""
 
 import os
 from collections.abc import AsyncGenerator

@@ -50,7 +50,7 @@ def _probe(path: Path) -> float:
 
 
 def part_of(name: str) -> str:
-    """Return a name for a file while it is written: a new one each time."""
+    """Return a new name for a file while it is written."""
     return f"{name}.{uuid4().hex[:8]}.part"
 
 

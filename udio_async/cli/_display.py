@@ -1,4 +1,7 @@
-"""The display of a run on stderr: live rows, or a line now and then."""
+"""The display of a run, on stderr.
+
+Live rows on a terminal, a line now and then elsewhere.
+"""
 
 import sys
 from collections.abc import Generator

@@ -164,7 +164,7 @@ _KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]")
 
 
 def _guess(data: bytes) -> str | None:
-    """Return the encoding that these bytes look like, if it is one of a few."""
+    """Return the encoding that these bytes look like, or None."""
     high = re.findall(rb"[\x80-\xff]+", data)
     number = sum(map(len, high))
     if len(_KANA.findall(data)) * 4 > number:

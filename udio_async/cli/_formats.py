@@ -68,7 +68,7 @@ _ARRAY = re.compile(r'[\s\ufeff]*\[\s*(?:[{"]|\]\s*\Z)')
 
 
 def is_workbook(name: str, head: bytes, wanted: Format | None) -> bool:
-    """Return whether a file has to be read as a workbook, and not as text.
+    """Return whether a file has to be read as a workbook.
 
     Args:
         name: the file's name, for its ending.

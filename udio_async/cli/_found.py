@@ -17,9 +17,10 @@ from ._verify import is_same
 
 
 def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | None:
-    """Return a song that is here, but not as a plain file of today's name.
+    """Return a song that is here under another name or a link.
 
-    None where there is none, or such a plain file: a download finds that itself.
+    None where there is none, or where it is a plain file of today's name: a download finds that
+    itself.
 
     Raises:
         DownloadFailed: it was moved away, and a link to something else is in its place.

@@ -95,7 +95,10 @@ def hints_for_journal(directory: Path) -> Hints:
 
 
 def current_hints() -> Hints | None:
-    """Return the hints of the command that is running, if it is about a journal."""
+    """Return the hints of the running command.
+
+    None if it is not about a journal.
+    """
     context = click.get_current_context(silent=True)
     if context is None or "journal" not in context.params or context.params.get("no_journal"):
         return None
@@ -103,7 +106,7 @@ def current_hints() -> Hints | None:
 
 
 def placeholders() -> Hints:
-    """Return hints that say DIR, for what is told when no journal is known."""
+    """Return hints with DIR in them, for any journal."""
     return Hints(again=_line("resume", "DIR"), directory=Path("DIR"), options=())
 
 

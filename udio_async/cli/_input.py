@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def key(self) -> str | None:
-        """What it is called where it comes from; without such a place, in the journal."""
+        """Its own key; without a place in a file, its name in the journal."""
         key = self.request.key
         named_by_us = self.line is not None and key is not None and is_of_batch(key)
         return None if named_by_us and key == self.job else key
@@ -73,7 +73,14 @@ def read_entries(
     kind: Format | None = None,
     encoding: str | None = None,
 ) -> Reading:
-    """Read requests; without a format and an encoding, by what the file says of itself.
+    """Read requests from a file, and check all of them.
+
+    Args:
+        file: the open file.
+        name: its name, for messages.
+        provider: checks the requests.
+        kind: the format; None finds it out.
+        encoding: None finds it out.
 
     Raises:
         BadInput: with the bad lines of the file, or because it cannot be read.

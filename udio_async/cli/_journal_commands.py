@@ -1,4 +1,4 @@
-"""The commands about what a journal holds. What they do is imported when they run."""
+"""The commands about a journal; what they do is imported late."""
 # ruff: noqa: ANN401, PLC0415 - click checks the options; for the imports see above
 
 from pathlib import Path

@@ -185,7 +185,10 @@ def _is_unclosed(error: json.JSONDecodeError) -> bool:
 
 
 def _may_be_cut(error: json.JSONDecodeError) -> bool:
-    """Return whether the text may only end too early: in a string, a word or an escape."""
+    """Return whether a text may only end too early.
+
+    That is in a string, a word or an escape.
+    """
     return error.msg.startswith("Unterminated") or error.pos >= len(error.doc) - len("-Infinity")
 
 

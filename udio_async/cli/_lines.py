@@ -1,4 +1,7 @@
-"""From bytes to lines, piece by piece: a file is never in memory whole."""
+"""From bytes to lines, piece by piece.
+
+A file is never in memory as a whole.
+"""
 
 import codecs
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The plan of a batch: what it will ask for and cost, before it does."""
+"""The plan of a batch, made before anything is spent."""
 
 import json
 import sys

@@ -110,9 +110,9 @@ class Progress:
 
     @property
     def left(self) -> float | None:
-        """Seconds until all is done, if songs go on taking as long as they did.
+        """Seconds until all is done, as far as can be told.
 
-        None as long as none is finished, and once the last ones take longer than that.
+        None as long as no request is finished, and once the last ones take longer than those did.
         """
         if self.mean is None:
             return None

@@ -209,7 +209,7 @@ def _sum_up(records: Iterable[Record]) -> list[Figure]:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of the values does not exceed."""
+    """Return the value that this share of the values does not exceed."""
     return sorted(values)[max(ceil(share * len(values)) - 1, 0)]
 
 

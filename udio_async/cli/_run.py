@@ -285,9 +285,10 @@ def execute(
     manifest: Manifest | None = None,
     tags: bool = False,
 ) -> int:
-    """Run `work` on an event loop with a display beside it, and return the exit code.
+    """Run `work` on an event loop, and return the exit code.
 
-    With a manifest, what becomes of it is kept there, and in a gallery at the end.
+    A display runs beside it. With a manifest, what becomes of it is kept there, and in a gallery at
+    the end.
     """
     progress = Progress(requests)
     display = choose_display(progress, quiet=view.quiet, no_progress=view.no_progress)

@@ -26,7 +26,7 @@ class Space:
     _moved: anyio.Event = attrs.field(factory=anyio.Event)
 
     async def take(self) -> None:
-        """Wait until the songs of one more request would fit beside those in the making.
+        """Wait until the songs of one more request would fit.
 
         With none in the making there is nothing to wait for: the disk says itself what it takes.
         """

@@ -52,7 +52,7 @@ class Stop:
             self.now(code)
 
     async def watch(self, *, task_status: TaskStatus[None]) -> None:
-        """Cancel the work at the first signal, and leave at once at the second."""
+        """Cancel the work at the first signal, end at the second."""
         asked = False
         try:
             with anyio.open_signal_receiver(*_signals()) as signals:

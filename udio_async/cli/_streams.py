@@ -24,7 +24,7 @@ _PATIENCE = 1.0
 
 
 def _lenient(error: UnicodeError) -> tuple[bytes, int]:
-    """Write a title that the terminal's encoding lacks without the character, and go on.
+    """Write a title without the characters that a terminal lacks.
 
     Bytes of a file name that are no text are written as they are: it may be copied.
     """
@@ -134,9 +134,9 @@ def _open_closed() -> None:
 
 
 def _is_read_only(descriptor: int) -> bool:
-    """Return whether stdout or stderr can only be read: then it is no use.
+    """Return whether a descriptor can only be read.
 
-    That is so where one /dev/null serves as all three.
+    Then it is no better than closed. That is so where one /dev/null serves as all three.
     """
     import fcntl  # noqa: PLC0415 - Windows has none
 

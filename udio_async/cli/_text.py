@@ -13,7 +13,10 @@ def as_utf8(text: str) -> str:
 
 
 def one_line(text: object) -> str:
-    """Return the text on one line, without control characters that a terminal would obey."""
+    """Return the text on one line, without control characters.
+
+    A terminal would obey them.
+    """
     meant = as_utf8(str(text))
     return " ".join("".join(char if char.isprintable() else " " for char in meant).split())
 

@@ -56,7 +56,7 @@ class Timelines:
             _advance(times, event, now - times.accepted)
 
     def take(self, provider: str, task_id: str | None) -> Mapping[str, Any] | None:
-        """Return and forget the times of a task whose songs were saved just now.
+        """Return the times of a task that was saved just now; forget them.
 
         All are seconds, as `Timeline` in the manifest has them. None for a job of an earlier run:
         when that began is not known here.

@@ -1,4 +1,4 @@
-"""The names of jobs: the same request has the same key, in every run.
+"""The names of jobs: the same in every run.
 
 All here are pure functions and counters: no clock, no file. A key is `digest-number` in a batch,
 where the number tells equal requests apart, and `digest-run-number` for a single request without a
@@ -34,7 +34,7 @@ class BatchKeys:
         self._seen: Counter[str] = Counter()
 
     def name(self, request: SongRequest) -> str:
-        """Return the key of the batch's next job: its own, or one made for it."""
+        """Return the key of the batch's next job, its own if it has one."""
         if request.key is not None:
             return request.key
         digest = request_digest(canonical(request))

@@ -90,7 +90,7 @@ class SqliteJournal:
             self._writer = None
 
     async def add(self, entry: Entry) -> Entry | None:
-        """Keep a new entry; return the one whose key it has, if there is one.
+        """Keep a new entry, or return the one that has its key.
 
         Raises:
             JournalError: it cannot be kept.

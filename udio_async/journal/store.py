@@ -162,7 +162,10 @@ class JobStore:
             logger.debug("no more evidence for job %s: %s", key, failure)
 
     def _break(self, error: JournalError, entry: Entry) -> None:
-        """Submit nothing more: what the journal could not keep, it would not know later."""
+        """Submit nothing more.
+
+        What the journal could not keep, it would not know later.
+        """
         self._broken = self._broken or error
         logger.error("job %s: the journal could not keep what became of it: %s", entry.key, error)
 
@@ -216,7 +219,10 @@ class JobStore:
                 await self.journal.put(healed, expected=entry.state)
 
     async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
-        """Return the entry of an attempt: an earlier one has an entry of its own."""
+        """Return the entry of an attempt.
+
+        An earlier one has an entry of its own.
+        """
         entry = await self.journal.get(key)
         if entry is None and attempt is not None:  # forgotten since
             return await self.journal.get(jobs.attempt_key(key, attempt))
@@ -326,7 +332,7 @@ class JobStore:
         return entry
 
     async def resolve(self, key: str, **answer: object) -> Entry:
-        """Keep what its owner says of a doubt, and return the job as it is now.
+        """Keep how its owner ends a doubt; return the job as it is now.
 
         `answer` is one of `task_id`, `resubmit` and `abandon`, as in `Client.resolve`.
 

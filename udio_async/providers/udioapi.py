@@ -134,7 +134,7 @@ def check_mode(request: SongRequest, *, provider: str) -> None:
 
 
 def build_chirp_body(request: SongRequest, *, default_model: str) -> dict[str, Any]:
-    """Return the JSON body that the callback page of v1 and the v2 page share.
+    """Return the JSON body that v1 (callback) and v2 share.
 
     `model` is always sent, because the server's default has moved between pages. Fields that are
     None are left out. `extra` is not in it: the caller puts that over it.

@@ -341,7 +341,7 @@ class UdioApiV1:
 
     @property
     def _allow_private(self) -> bool:
-        """Whether a private address can be called: by a server that is private too.
+        """Whether the server is on a private address, and may call one.
 
         That is so for the sandbox, on this machine.
         """

@@ -96,7 +96,7 @@ _BROKEN_LOOKS: Mapping[str, tuple[int, str]] = {
 
 
 def answer_broken_look(dialect: Dialect, task: MadeTask) -> Response | None:
-    """Count a look at a task; return its answer if this look has to fail.
+    """Count a look at a task; return its answer if it has to fail.
 
     None if it is answered as usual.
     """
@@ -137,6 +137,6 @@ def encode(response: Response, kind: str) -> Response:
 
 
 def encoded_answer(response: Response, *tasks: MadeTask) -> Response:
-    """Encode what is answered about some tasks, if one of them has such a fault."""
+    """Encode an answer about tasks, if one of them has such a fault."""
     kinds = [task.kind for task in tasks if task.kind.endswith("_answers")]
     return encode(response, kinds[0]) if kinds else response

@@ -121,7 +121,10 @@ def _tone(timbre: tuple[float, ...], note: int, length: int) -> list[float]:
 
 @lru_cache(maxsize=512)
 def _wave(timbre: tuple[float, ...], note: int) -> list[float]:
-    """Return some whole periods of a tone, to be repeated; several, so that it is in tune."""
+    """Return some whole periods of a tone, to be repeated.
+
+    They are several, so that it is in tune.
+    """
     period = RATE / (440.0 * 2 ** ((note - 69) / 12))
     periods = max(1, int(1_000 / period))
     length = round(periods * period)
@@ -134,7 +137,10 @@ def _wave(timbre: tuple[float, ...], note: int) -> list[float]:
 
 @lru_cache(maxsize=64)
 def _fade(length: int, speed: float) -> list[float]:
-    """Return a plucked note's loudness: up at once, then away, without a click at the end."""
+    """Return the loudness of a plucked note over its time.
+
+    Up at once, then away, without a click at the end.
+    """
     rise, fall = RATE // 200, RATE // 50
     return [
         min(i / rise, 1.0, (length - 1 - i) / fall) * math.exp(-speed * i / length)

@@ -118,9 +118,10 @@ class Sandbox:
 
     @property
     def submits(self) -> tuple[Submit, ...]:
-        """Every submit so far, oldest first: what it was answered and cost, and its fault.
+        """Every submit so far, oldest first, taken or not.
 
-        One that was refused, whatever for, is here and not in `ledger`.
+        Each has its answer, its price and its fault. One that was refused, whatever for, is here
+        and not in `ledger`.
         """
         return self._handler.ledger.submits
 
@@ -253,7 +254,7 @@ class Sandbox:
         return _Server(config, self._handler.caller, on_started)
 
     def _listen(self) -> socket.socket:
-        """Bind here and not in the server, so that the port is known before it runs."""
+        """Bind the port, so that it is known before the server runs."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         # asyncio sets it only for sockets that name their protocol; else each answer waits 40 ms.

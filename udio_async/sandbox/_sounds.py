@@ -45,7 +45,7 @@ def make_sound(song_id: str, ending: str) -> Sound:
 
 
 def duration_of(song_id: str, ending: str) -> float:
-    """Return the seconds that a song lasts as a file of this kind, without making it."""
+    """Return the seconds of a song's file, without making it."""
     return _RECIPES[ending].lasts(song_id)
 
 

@@ -82,7 +82,7 @@ class SubmitHandler:
         return encoded_answer(answer, task)
 
     def _decide(self, dialect: Dialect, order: Order) -> tuple[str, Response, MadeTask | None]:
-        """Return the fault of an order, its answer, and its task if it was taken."""
+        """Return an order's fault, its answer, and its task or None."""
         if self.world.is_busy():  # before a fault is dealt: when that is depends on the clock
             return "", dialect.error(429, _TOO_MANY), None
         fault = self.world.plan.deal(order.provider, order.prompt)
@@ -98,7 +98,10 @@ class SubmitHandler:
 
 
 async def _readable(request: Request) -> Mapping[str, object]:
-    """Return the body of a refused submit as far as it can be read, without a key in it."""
+    """Return the body of a refused submit, as far as it can be read.
+
+    A key in it is left out.
+    """
     try:
         body = await read_json(request)
     except RefusedError:

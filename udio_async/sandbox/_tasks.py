@@ -1,4 +1,7 @@
-"""Tasks that are being made: their songs, and how far they are by the clock."""
+"""Tasks that are being made, with their songs.
+
+How far they are follows from the clock.
+"""
 
 import enum
 from collections import Counter
