@@ -38,7 +38,9 @@ class Addresses:
         self._lock = anyio.Lock()
 
     async def give(self, key: str, attempt: int) -> CallbackAddress:
-        """Return the address for this attempt of a job, once the journal knows it.
+        """Return the address for this attempt of a job.
+
+        The journal knows it by then.
 
         Raises:
             JournalError: it cannot be kept.

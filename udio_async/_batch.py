@@ -1,4 +1,4 @@
-"""Many requests at once: pulled as there is room, handed out as they end.
+"""Many requests at once, and their outcomes as they come.
 
 The batch owns its submitters, the place of each request in the input, and the outcomes that nobody
 has taken yet. Jobs and their tasks belong to the client.

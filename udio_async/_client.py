@@ -267,7 +267,11 @@ class Client:
         return self._open().jobs(list(State) if states is None else states)
 
     async def doubts(self) -> Sequence[Entry]:
-        """Return the jobs that may have been taken, oldest first, each with its evidence."""
+        """Return the jobs in doubt, oldest first.
+
+        Each has its evidence: what was seen, and the account's credits then. `resolve` ends a
+        doubt.
+        """
         return [entry async for entry in self.jobs([State.IN_DOUBT])]
 
     def request_of(self, entry: Entry) -> SongRequest:
@@ -318,9 +322,14 @@ class Client:
         await self._open().forget(key)
 
     async def keep(self, requests: Iterable[SongRequest | str]) -> None:
-        """Keep requests in the journal without submitting them: `resume` does.
+        """Keep requests in the journal without submitting them.
 
-        They have the keys that `generate_many` of the same requests would give them.
+        `resume` submits them. They have the keys that `generate_many` of the same requests would
+        give them, so to keep them twice changes nothing.
+
+        Raises:
+            InvalidRequest: one of them is neither a request nor text.
+            JournalError: one cannot be kept; those before it are.
         """
         await self._open().plan(map(as_request, requests))
 
@@ -342,7 +351,14 @@ class Client:
     # The account
 
     async def credits(self) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in the provider's credits.
+
+        Free, and safe to repeat.
+
+        Raises:
+            ProviderUnavailable: no usable answer came.
+            AccountError: the key is wrong.
+        """
         return await self._open().credits()
 
     async def audit(self) -> Audit | None:
@@ -393,13 +409,14 @@ class Client:
         tags: bool = False,
         patience: float = PATIENCE,
     ) -> list[Saved]:
-        """Save the audio of finished songs into `directory`, and return the files in order.
+        """Save the audio of finished songs, and return the files in order.
 
-        A file appears under its final name only when it is whole, with the ending of what it is;
-        one that is there already is returned as it is, and a file of somebody else is left alone.
-        A link that has expired is refreshed by one look. Songs that failed have no audio and are
-        skipped. A job whose songs are all saved is delivered: `resume` does not hand it out again.
-        docs/downloads.md says what is done about each answer and each refusal of the disk.
+        A file gets its final name only when it is whole, with the ending of what it is. One that is
+        there already is returned as it is, and another file under that name is left alone. A link
+        that has expired is refreshed by one look. Songs that failed have no audio and are skipped.
+        A job whose songs are all saved is delivered: `resume` does not hand it out again. It is
+        safe to repeat. docs/downloads.md says what is done about each answer and each refusal of
+        the disk.
 
         Args:
             songs: as `generate`, `Job.songs()` and `Outcome.songs` give them, or the outcome
@@ -407,8 +424,7 @@ class Client:
             directory: is made if it is not there.
             covers: save each cover beside its song; one that does not come is logged.
             tags: write title, lyrics, style and cover into the file (extra `tags`).
-            patience: seconds after a song was completed for which its file is waited for, where
-                it is not served at once.
+            patience: seconds after a song was completed for which its file is waited for.
 
         Raises:
             DownloadFailed: `NotServedYet`, `LinkExpired`, `NotAudio` or `Truncated` say why. The
@@ -434,11 +450,11 @@ class Client:
 async def hand_over(
     journal: Journal | str | os.PathLike[str], provider: Provider, *, same_account: bool
 ) -> None:
-    """Give a journal to a new API key of the account that it was made with.
+    """Give a journal to a new API key of the same account.
 
-    A client does so by itself where the provider shows a task of the journal to the new key.
-    With this you say that it is so. A journal that is used with another account's key finds none
-    of its songs.
+    A client does so by itself if the provider shows a task of the journal to the new key. If not,
+    you say with this that the account is the same. A journal that is used with another account's
+    key finds none of its songs.
 
     Raises:
         InvalidRequest: `same_account` is not True.

@@ -29,7 +29,7 @@ class Unfinished(RuntimeError):
 
 @attrs.define(eq=False)
 class _Promise(Generic[T]):
-    """The result of an owned task: a value or an error, once it is done."""
+    """The result of an owned task, once it has one."""
 
     done: anyio.Event = attrs.field(factory=anyio.Event)
     value: list[T] = attrs.field(factory=list)

@@ -45,7 +45,10 @@ Charged = Literal["no", "yes", "unknown"]
 
 
 class About(TypedDict, total=False):
-    """What every error may be told about its job: the keywords of `UdioError`."""
+    """What every error may be told about its job.
+
+    These are the keywords of `UdioError`.
+    """
 
     provider: str | None
     job_key: str | None

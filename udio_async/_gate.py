@@ -115,7 +115,10 @@ class SubmitGate:
         return probe
 
     async def _may_send(self) -> bool:
-        """Wait until the provider may be asked, and until it is known what those before cost."""
+        """Wait until the provider may be asked for more.
+
+        With a limit that is reached, that is when it is known what the requests before have cost.
+        """
         while True:
             self._check()
             now = anyio.current_time()
@@ -200,7 +203,10 @@ class SubmitGate:
         return key in self._doubts
 
     def count_settled(self, key: str) -> None:
-        """Forget a doubt of this run: its owner has ended it, or it is submitted again."""
+        """Forget a doubt of this run.
+
+        Its owner has ended it, or it is submitted again.
+        """
         self._doubts.discard(key)
         self._move()
 

@@ -22,11 +22,11 @@ _NUMBER = re.compile(r"(?P<amount>\d+(\.\d*)?|\.\d+)\s*(?P<unit>ms|s)?", re.ASCI
 
 
 def parse_retry_after(value: str | None, *, now: float) -> float | None:
-    """Return the wait in seconds that a `Retry-After` header asks for, from 0 to 600.
+    """Return the seconds that a `Retry-After` header asks for.
 
-    Understands seconds ("7", "1.5", "2s"), milliseconds with their unit ("1500ms") and HTTP
-    dates against `now` (unix time). Returns None for a missing header and for anything that
-    asks for no sensible wait: negative, past, not a number, not a date.
+    That is 0 to 600. Understood are seconds ("7", "1.5", "2s"), milliseconds with their unit
+    ("1500ms") and HTTP dates against `now` (Unix time). None for a missing header, and for anything
+    that asks for no sensible wait: negative, past, not a number, not a date.
     """
     text = (value or "").strip()
     number = _NUMBER.fullmatch(text)
@@ -86,7 +86,7 @@ class Gcra:
             raise InvalidRequest(f"a burst of {self.burst!r}; give 1 or more")
 
     def reserve(self, now: float) -> float:
-        """Take the next free slot, and return how many seconds from `now` it is.
+        """Take the next free slot; return the seconds from `now` until then.
 
         A slot that was taken cannot be given back.
         """

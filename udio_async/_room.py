@@ -34,9 +34,10 @@ class Room:
         self._refusing = directory
 
     async def check(self) -> None:
-        """Raise if a folder that refused a song would refuse the next one too.
+        """Raise if the disk would refuse the next song too.
 
-        It writes as many bytes as the largest song had, and removes them again, in a thread.
+        It is tried only in a folder that refused a song: as many bytes are written as the largest
+        song had, and removed again, in a thread.
 
         Raises:
             DiskUnavailable: it would. The message names the folder and the reason.

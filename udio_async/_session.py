@@ -287,7 +287,10 @@ class Session:
         )
 
     def resume(self, states: Collection[State], *, max_active: int | None) -> Batch:
-        """Return a batch of the jobs in these states that nobody here waits for."""
+        """Return a batch of the jobs in these states.
+
+        Those that somebody here waits for are left out.
+        """
         wanted = frozenset(states)
         return self.make_many(self._unfinished(wanted), max_active=max_active, only=wanted)
 
@@ -357,7 +360,7 @@ class Session:
         await self._store.forget(key)
 
     async def plan(self, requests: Iterable[SongRequest]) -> None:
-        """Keep requests for later, under the keys that a batch of them would give them."""
+        """Keep requests for later, with the keys of a batch."""
         keys = BatchKeys()
         for request in requests:
             await self._store.plan(request, keys.name(request))
@@ -381,7 +384,7 @@ class Session:
     async def download(
         self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
     ) -> list[Saved | Exception]:
-        """Save the audio of songs, and keep which of them their owner has now."""
+        """Save songs, and tell the journal which their owner has."""
         results = await self._downloads.save(
             songs, directory=directory, covers=covers, tags=tags, patience=patience
         )
@@ -432,7 +435,7 @@ class Session:
         return self._submitter.addresses
 
     def take_callbacks(self, public_url: str) -> None:
-        """Tell the provider an address below this URL with each submit from now on."""
+        """Give the provider an address below this URL with each submit."""
         self._submitter.addresses = Addresses(self._options.journal, public_url)
 
     async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> None:

@@ -174,7 +174,10 @@ class Submitter:
             work.done.set()
 
     async def _submit(self, work: _Work) -> TrackedTask | None:
-        """Submit a job as often as it may be, unless it is known to be taken already."""
+        """Submit a job, again as often as it may be.
+
+        One that is known to be taken already is not submitted.
+        """
         tries = 0
         repeated = False
         while True:

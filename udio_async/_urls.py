@@ -45,7 +45,7 @@ def split_url(url: str) -> SplitResult | None:
 
 
 def as_link(text: str, base: str = "") -> str | None:
-    """Read a link as providers write it; None if it leads to no file.
+    """Read a link as providers write it, or return None.
 
     Blanks, a missing scheme and a path below the provider's own address (`base`) are understood. A
     link like "https://cdn.example/None.mp3", which stands for a missing file, is none.

@@ -16,7 +16,7 @@ LONGEST_SONG = 86_400  # a day: what is longer was meant as something else than 
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Return whether it is a number; True is an int to Python, and none here."""
+    """Return whether it is a number, and not True or False."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -51,7 +51,10 @@ def check_count(name: str, value: object) -> None:
 
 
 def text(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse anything but text. The value is not shown: it may be a secret."""
+    """Refuse anything but text.
+
+    The value is not shown: it may be a secret.
+    """
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"{field.name} is {type(value).__name__}; give text")
 
