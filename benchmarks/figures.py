@@ -122,10 +122,10 @@ def keep(name: str) -> None:
 
 def table() -> str:
     results = [Result.load(name) for name in NAMES]
-    head = ["| question | figure | measured | command |", "| --- | --- | --- | --- |"]
+    head = ["| what | result | measured on | command |", "| --- | --- | --- | --- |"]
     lines = [*head, *(result.row for result in results)]
     if any(result.older for result in results):
-        lines += ["", "\\* before the latest changes to what it measures."]
+        lines += ["", "\\* The code that it measures has changed since."]
     return "\n".join(lines) + "\n"
 
 

@@ -282,9 +282,10 @@ Printed by `tests/test_answers.py`, which runs a client against each of these an
 
 ## Status words
 
-In any case, with blanks, dashes or underscores. A word that nobody has documented is waited with
-while anything moves (stage, percentage, songs), and then for three times as long as a song usually
-takes; the error quotes it. What arrived of a task that ended badly is in `error.songs`."""
+In any case, with blanks, dashes or underscores. A word that nobody has documented means "still
+running" as long as anything changes (stage, percentage, songs). If nothing changes for three times
+as long as a song usually takes, the task has failed, and the error quotes the word. Songs of a task
+that ended badly are in `error.songs`."""
 LOOKS = """## Looks
 
 JSON with this status, udioapi v2. Other songs and submits go on in every case."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import attrs
 import pytest
 from starlette.routing import Mount
 
@@ -118,9 +119,11 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 WITH_EXAMPLE = [
-    *("Apiframe", "Audit", "Batch", "Callbacks", "Client", "Credits", "Event", "Job"),
-    *("MemoryJournal", "Outcome", "PollPolicy", "Sandbox", "Saved", "Song", "SongRequest"),
-    *("SqliteJournal", "UdioApiV1", "UdioApiV2"),
+    *("ApiKey", "Apiframe", "ApiframeOptions", "Audit", "Batch", "Callbacks", "Client"),
+    *("Credits", "Event", "Failure", "Job", "JournalEntry", "JournalState", "MemoryJournal"),
+    *("Outcome", "PollPolicy", "Sandbox", "Saved", "Song", "SongRequest", "SqliteJournal"),
+    *("Stage", "SubmitInDoubt", "Task", "Traits", "UdioApiOptions", "UdioApiV1", "UdioApiV2"),
+    "UdioError",
 ]
 """The classes that users make or are given."""
 
@@ -151,7 +154,8 @@ async def test_the_example_of_a_class_runs(name: str, tmp_path: Path) -> None:
             ):
                 outcome = await anext(batch)
                 names |= {"provider": provider, "client": client, "Mount": Mount}
-                names |= {"outcome": outcome, "songs": outcome.songs}
+                names |= {"outcome": outcome, "songs": outcome.songs, "attrs": attrs}
+                names["job"] = await client.submit("another song")
                 await run(code, names)
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    """Load the public names when somebody asks for one: `udio-async --help` does without."""
+    """Load the public names when somebody asks for the first of them.
+
+    `udio-async --help` does without, and is quicker for that.
+    """
     if name == "Sandbox":
         from .sandbox import Sandbox  # noqa: PLC0415  # it needs the extra `sandbox`
 
@@ -33,7 +36,10 @@ def __getattr__(name: str) -> object:
 
 
 def _error_named(name: str) -> object:
-    """Return an error class alone: it takes no time, and `udio-async --help` has to know some."""
+    """Return an error class without loading the rest.
+
+    `udio-async --help` has to know some of them.
+    """
     from . import _errors  # noqa: PLC0415  # see above
 
     value = vars(_errors).get(name)
@@ -48,7 +54,7 @@ def __dir__() -> list[str]:
 
 
 def _load() -> dict[str, object]:
-    """Put the public names where they belong, and return them all."""
+    """Put all public names into this module, and return them."""
     from . import _public  # noqa: PLC0415  # see above
 
     loaded = {name: vars(_public)[name] for name in _public.__all__ if name != "Sandbox"}

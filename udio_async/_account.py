@@ -22,7 +22,10 @@ logger = logging.getLogger("udio_async")
 
 
 class CreditCounter:
-    """Looks at the account's credits, once when a journal is begun and again on demand."""
+    """Asks for the account's credits, at the start and on demand.
+
+    It belongs to the session. All that it asks is free, and no failure of it stops a request.
+    """
 
     def __init__(self, provider: Provider, http: Http, journal: Journal) -> None:
         self._provider = provider
@@ -35,7 +38,10 @@ class CreditCounter:
         return await self._provider.credits(self._http)
 
     async def note_start(self) -> None:
-        """Note the credits before anything is spent; without an answer there is no evidence."""
+        """Keep the credits before anything is spent.
+
+        They go into a new journal, once. Nothing is raised: without an answer there is no evidence.
+        """
         self._at_start = await self._now()
         if self._at_start is None:
             return
@@ -47,7 +53,10 @@ class CreditCounter:
             logger.debug("the credits could not be kept: %s", error)
 
     async def since_start(self) -> str:
-        """Return, for a doubt, what the counter showed before this run and shows now."""
+        """Return, for a doubt, the credits before this run and now.
+
+        It is text to be put behind the evidence; "" if the provider does not answer.
+        """
         if self._at_start is None:
             return ""
         now = await self._now()
@@ -58,7 +67,14 @@ class CreditCounter:
         )
 
     async def audit(self) -> Audit | None:
-        """Compare the journal with the counter; None if the counter was never noted."""
+        """Compare the journal with the counter.
+
+        None if the credits were not known when the journal was begun.
+
+        Raises:
+            ProviderUnavailable: the provider does not answer now; ask again.
+            AccountError: the key is wrong.
+        """
         first = await self._journal.noted(_FIRST)
         if first is None:
             return None
@@ -72,6 +88,7 @@ class CreditCounter:
         )
 
     async def _now(self) -> Credits | None:
+        """Return the credits, or None if they do not come within 10 seconds."""
         try:
             with anyio.move_on_after(_TIMEOUT):
                 return await self.credits()
@@ -81,7 +98,11 @@ class CreditCounter:
 
 
 def _spent_so_far(credits: Credits) -> float:  # noqa: A002  # what it is
-    """Return a counter that goes up with spending: `used`, where the provider has it."""
+    """Return a number that goes up with spending.
+
+    It is `used` where the provider has it, which a top-up does not change; else what is left, as a
+    negative number.
+    """
     return credits.used if credits.used is not None else -credits.remaining
 
 
@@ -113,11 +134,11 @@ async def is_same_account(provider: Provider, http: Http, journal: Journal) -> b
 
 
 async def hand_over(journal: AnyJournal, provider: Provider, *, same_account: bool) -> None:
-    """Give a journal to a new API key of the account that it was made with.
+    """Give a journal to a new API key of the same account.
 
-    A client does so by itself where the provider shows a task of the journal to the new key.
-    With this you say that it is so. A journal that is used with another account's key finds none
-    of its songs.
+    A client does so by itself if the provider shows a task of the journal to the new key. If not,
+    you say with this that the account is the same. A journal that is used with another account's
+    key finds none of its songs.
 
     Raises:
         InvalidRequest: `same_account` is not True.

@@ -1,4 +1,8 @@
-"""Many songs in the making: requests pulled as there is room, outcomes as they come."""
+"""Many requests at once, and their outcomes as they come.
+
+The batch owns its submitters, the place of each request in the input, and the outcomes that nobody
+has taken yet. Jobs and their tasks belong to the client.
+"""
 
 from collections import deque
 from collections.abc import (
@@ -26,15 +30,23 @@ T = TypeVar("T")
 
 
 class Batch(AsyncContextManagerMixin):
-    """Many songs in the making; iterate over their outcomes.
+    """Many requests in the making; iterate over their outcomes.
 
-    It may be entered and left in any tasks of its client's event loop.
-    Leaving it early stops the submits. Songs that were accepted by then are still being made at
-    the provider, and `client.resume()` hands them out.
+    Get one from `client.generate_many` or `client.resume`, and use it inside `async with`. Outcomes
+    come as requests end, not in their order: `Outcome.index` is the place in the input. Each
+    request gives one outcome; only a job of `resume` that somebody else waits for by now gives
+    none.
 
         async with client.generate_many(["rain", "sun"]) as batch:
             async for outcome in batch:
                 print(outcome.request, outcome.ok)
+
+    It may be entered and left in any tasks of its client's event loop. Leaving it early stops the
+    submits. Songs of requests that were accepted by then are still being made at the provider, and
+    `client.resume()` hands them out.
+
+    At most `max_active` requests are in the making, and no more are pulled while as many outcomes
+    wait to be taken: a generator of any length will do.
     """
 
     def __init__(
@@ -116,14 +128,19 @@ class Batch(AsyncContextManagerMixin):
         return finished.outcome()
 
     async def _change(self) -> None:
+        """Wait until something has moved."""
         await self._moved.wait()
 
     def _announce(self) -> None:
+        """Wake all that wait for something to move."""
         self._moved.set()
         self._moved = anyio.Event()
 
     async def _submit_all(self) -> None:
-        """One of a few that turn requests into accepted songs, while there is room for them."""
+        """Turn requests into accepted jobs, while there is room for them.
+
+        A few of these run at once, one for each of `submitters`.
+        """
         try:
             while (numbered := await self._pull()) is not None:
                 await self._submit_one(*numbered)
@@ -132,7 +149,12 @@ class Batch(AsyncContextManagerMixin):
             self._announce()
 
     async def _pull(self) -> tuple[int, SongRequest | str] | None:
-        """Take the next request once there is room for its song and for its outcome."""
+        """Take the next request once there is room for it and its outcome.
+
+        Returns:
+            Its place in the input and the request; None at the end. An error of the input is kept,
+            and raised to the consumer after all outcomes.
+        """
         async with self._pulling:
             while max(self._active, len(self._finished)) >= (self._max_active or self._at_once()):
                 await self._change()
@@ -151,6 +173,7 @@ class Batch(AsyncContextManagerMixin):
             return self._next_index - 1, request
 
     async def _submit_one(self, index: int, request: SongRequest | str) -> None:
+        """Submit one request; its end comes through `_end`, well or not."""
         try:
             # What was accepted in an earlier run is looked at, even where nothing more is sent.
             job = await self._submit(request, self._stopped_by)
@@ -171,6 +194,7 @@ class Batch(AsyncContextManagerMixin):
         self._end(handover)
 
     def _end(self, finished: Outcome | Handover | None) -> None:
+        """Count a request as over, and queue its outcome if it has one."""
         self._active -= 1
         if isinstance(finished, Handover) and finished.comes_late:
             self._late.append(finished)
@@ -180,13 +204,14 @@ class Batch(AsyncContextManagerMixin):
 
 
 def _check_requests(requests: object) -> None:
+    """Refuse one request, or text, where many are meant."""
     one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
     if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
         raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")
 
 
 class _Pulled(Generic[T]):
-    """An ordinary iterable, pulled like an async one."""
+    """An ordinary iterable that is pulled like an async one."""
 
     def __init__(self, values: Iterable[T]) -> None:
         self._values = iter(values)
@@ -201,5 +226,6 @@ class _Pulled(Generic[T]):
         return self
 
     async def aclose(self) -> None:
+        """Close a generator; anything else has nothing to close."""
         if isinstance(self._values, Generator):
             self._values.close()

@@ -1,4 +1,4 @@
-"""The front door: what a client is made with, and its verbs."""
+"""The front door: `Client`, its options and its verbs."""
 
 import os
 from collections.abc import (
@@ -27,7 +27,7 @@ from .providers import Provider
 
 
 class Client:
-    """Generates songs with one provider, one or ten thousand at a time.
+    """Sends requests to one provider, and hands out their songs.
 
     Use it as `async with Client(UdioApiV2(api_key="...")) as client:`, or `open` it and `aclose` it
     where there is no such block. It may be opened and closed in any tasks of one event loop, and
@@ -42,18 +42,18 @@ class Client:
         provider: `UdioApiV1`, `UdioApiV2`, `Apiframe`, or your own `Provider`.
         journal: where jobs are remembered: a path makes a `SqliteJournal`, None forgets with the
             client. With one, running the same batch again continues it.
-        max_active: songs of one batch that may be in the making at once. None begins with 20, goes
-            up with what the provider accepts, down where it says "too many", and is remembered in
-            the journal.
-        submit_concurrency: submits that may be on the wire at once; as many songs may come into
+        max_active: requests of one batch that may be in the making at once. None begins with 20,
+            makes more while the provider accepts them, fewer where it says "too many", and is
+            remembered in the journal.
+        submit_concurrency: submits that may be on the wire at once; as many requests may be in
             doubt if the process is killed.
-        poll: when to look at a song, and when to give it up.
+        poll: when to look at a task, and when to give it up.
         requests_per_second: an upper bound on API requests; None for no bound of our own.
         on_doubt: what becomes of doubts of an earlier run when their batch is continued: "hold"
-            raises `SubmitInDoubt` and never pays twice; "resubmit" asks again, and may pay twice.
-            One of which a callback has shown that it was taken is never asked for again.
+            raises `SubmitInDoubt` and never pays twice; "resubmit" sends again, and may pay twice.
+            A request that was taken, as a callback has shown, is never sent again.
         max_in_doubt: submits in doubt after which nothing more is sent.
-        max_submits: songs that this client may have accepted or in doubt; None for no limit.
+        max_submits: requests that this client may have accepted or in doubt; None for no limit.
         max_credits: credits that it may spend, where the provider's price is known.
         http_client: an `httpx.AsyncClient` of yours, used with its headers, cookies, auth, hooks
             and time-outs as far as a paid request allows (docs/networks.md), and left open.
@@ -101,7 +101,9 @@ class Client:
     # Opening and closing
 
     async def open(self) -> Self:
-        """Open the client where `async with` does not fit: a notebook, a start-up hook.
+        """Open the client where `async with` does not fit.
+
+        That is in a notebook, or in a start-up hook.
 
             client = await Client(provider).open()
 
@@ -120,10 +122,10 @@ class Client:
         return self
 
     async def aclose(self) -> None:
-        """Close the client in good order; one that is closed stays so.
+        """Close the client in good order; a second call does nothing.
 
-        What has not left is taken back, what is on the wire is waited for, up to 30 s. Whoever
-        waits for a song gets `WaitExpired`; the song goes on being made.
+        Requests that have not left are taken back, those on the wire are waited for, up to 30 s.
+        Whoever waits for songs gets `WaitExpired`; the songs go on being made.
 
         Raises:
             RuntimeError: it was opened on another event loop.
@@ -157,17 +159,17 @@ class Client:
     # Songs
 
     async def submit(self, request: SongRequest | str) -> Job:
-        """Have the provider accept a song, and return while it is being made.
+        """Have the provider accept a request; return while its songs are made.
 
-        Each call is a new song, unless the request has a `key` that the journal knows. Cancelled
-        before its first byte has left, it sends nothing; after that the song goes on being made,
-        and `resume` hands it out.
+        Each call is a new request, and paid for, unless it has a `key` that the journal knows.
+        Cancelled before its first byte has left, it sends nothing; after that its songs go on being
+        made, and `resume` hands them out.
 
         Raises:
             RequestError: the request cannot be made like this; nothing was taken.
             AccountError: the key or the credits; nothing was taken.
             ProviderUnavailable: no usable answer; nothing was taken.
-            SubmitInDoubt: the answer was lost; the song may be running and paid for.
+            SubmitInDoubt: the answer was lost; it may be running and paid for.
             ClientClosed: the client was closed before it left; nothing was taken.
             JournalError: the job could not be remembered; if it was accepted all the same, the
                 error carries its `task_id`.
@@ -177,9 +179,9 @@ class Client:
         return job
 
     async def generate(self, request: SongRequest | str) -> tuple[Song, ...]:
-        """Make a song and wait for it: the songs of its task, usually two.
+        """Send a request, and wait for its songs, usually two.
 
-        Where one of them failed and another did not, both are returned, the failed one with its
+        If one of them failed and another did not, both are returned, the failed one with its
         `error`.
 
         Raises:
@@ -196,10 +198,10 @@ class Client:
         *,
         max_active: int | None = None,
     ) -> Batch:
-        """Make many songs, and get an `Outcome` for each as it finishes.
+        """Send many requests, and get an `Outcome` for each as it finishes.
 
-        Requests are pulled as there is room for them. A slow consumer holds back new submits,
-        not the looks at accepted songs. An error that every other request would meet too (an
+        Requests are pulled as there is room for them. A slow consumer holds back new submits, not
+        the looks at accepted requests. An error that every other request would meet too (an
         `AccountError`, `Blocked`) stops the submits of the batch: the requests that are left end
         with it, unsent.
 
@@ -207,26 +209,26 @@ class Client:
                 async for outcome in batch:
                     ...
 
-        With a journal that outlives the client, the same batch run again continues: what is done
-        is not submitted again, what was accepted is looked at, what was refused is tried, and
-        what is in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time
-        come after all others.
+        With a journal that outlives the client, the same batch run again continues: what is done is
+        not submitted again, what was accepted is looked at, what was refused is tried, and what is
+        in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time come after
+        all others.
         """
         return self._session().make_many(requests, max_active=max_active)
 
     def resume(
         self, states: Collection[State] = RESUMED, *, max_active: int | None = None
     ) -> Batch:
-        """Return a batch of the jobs that the journal holds unfinished, oldest first.
+        """Return a batch of the jobs that the journal holds unfinished.
 
-        Without `states` these are: what is being made, what is ready and was not delivered yet,
-        what is in doubt (it ends with `SubmitInDoubt`), and what `keep` has kept. What was refused
-        or could not be sent was told to whoever asked; it is submitted only where you name
-        these states. To take up only what is paid for:
+        They come oldest first. Without `states` these are: what is being made, what is ready and
+        was not delivered yet, what is in doubt (it ends with `SubmitInDoubt`), and what `keep` has
+        kept. Whoever asked for a request that was refused or could not be sent has got its error;
+        such a request is submitted only if you name these states. To take up only what is paid for:
 
             client.resume([JournalState.ACCEPTED, JournalState.READY])
 
-        Jobs that somebody waits for in this client are left to him.
+        Jobs that somebody in this client waits for already are left out.
         """
         for state in states:
             if not isinstance(state, State):
@@ -236,10 +238,10 @@ class Client:
     # Jobs
 
     def jobs(self, states: Collection[State] | None = None) -> AsyncIterator[Entry]:
-        """Iterate over the jobs of the journal, oldest first; only over those in some states.
+        """Iterate over the jobs of the journal, oldest first.
 
-        An attempt that may have been paid, and was followed by another, is a job of its own
-        (`attempt_of`).
+        With `states`, only over those in one of them. An attempt that may have been paid, and was
+        followed by another, is a job of its own (`attempt_of`).
 
             async for entry in client.jobs([JournalState.READY]):
                 print(entry.key, entry.songs)
@@ -247,11 +249,18 @@ class Client:
         return self._session().jobs(list(State) if states is None else states)
 
     async def doubts(self) -> Sequence[Entry]:
-        """Return the jobs that may have been taken, oldest first, each with its evidence."""
+        """Return the jobs in doubt, oldest first.
+
+        Each has its evidence: what was seen, and the account's credits then. `resolve` ends a
+        doubt.
+        """
         return [entry async for entry in self.jobs([State.IN_DOUBT])]
 
     def request_of(self, entry: Entry) -> SongRequest:
-        """Return the request of a job, with its key: submitted, it continues that job."""
+        """Return the request of a job, with its key.
+
+        Submitted, it continues that job.
+        """
         return self._session().request_of(entry)
 
     async def resolve(
@@ -262,9 +271,15 @@ class Client:
         resubmit: bool = False,
         abandon: bool = False,
     ) -> None:
-        """End a doubt: it was accepted as `task_id`, or it may be submitted again, or let it go.
+        """End a doubt about a job, with exactly one of three answers.
 
-        What was told wrongly can be told again, until it was submitted again.
+        If the answer was wrong, give another one; that works until the request was submitted again.
+
+        Args:
+            key: the job's name, as in `doubts`.
+            task_id: it was taken, as this task at the provider.
+            resubmit: it was not taken, and may be submitted again.
+            abandon: it is given up; nobody looks for it.
 
         Raises:
             InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
@@ -279,9 +294,9 @@ class Client:
         await session.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
 
     async def forget(self, key: str) -> None:
-        """Take back a request for which nothing was taken: nobody submits it by itself.
+        """Take back a request for which nothing was taken.
 
-        Asked for again, it is made all the same.
+        Nobody submits it by itself any more. Asked for again, it is made all the same.
 
         Raises:
             InvalidRequest: there is no such job, or it was or may have been taken.
@@ -289,17 +304,22 @@ class Client:
         await self._session().forget(key)
 
     async def keep(self, requests: Iterable[SongRequest | str]) -> None:
-        """Keep requests in the journal without submitting them: `resume` does.
+        """Keep requests in the journal without submitting them.
 
-        They have the keys that `generate_many` of the same requests would give them.
+        `resume` submits them. They have the keys that `generate_many` of the same requests would
+        give them, so to keep them twice changes nothing.
+
+        Raises:
+            InvalidRequest: one of them is neither a request nor text.
+            JournalError: one cannot be kept; those before it are.
         """
         await self._session().plan(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
-        """Say that you have these songs, or all of the job of this key: it is done.
+        """Tell the journal that you have these songs: their job is done.
 
-        `download` says so by itself. Until then `resume` hands out a paid song again, in the
-        next run of the program too.
+        With a key, it is all songs of that job. `download` does this by itself. Until then `resume`
+        hands out a paid song again, in the next run of the program too.
         """
         session = self._session()
         if isinstance(songs, str):
@@ -313,13 +333,20 @@ class Client:
     # The account
 
     async def credits(self) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in the provider's credits.
+
+        Free, and safe to repeat.
+
+        Raises:
+            ProviderUnavailable: no usable answer came.
+            AccountError: the key is wrong.
+        """
         return await self._session().credits()
 
     async def audit(self) -> Audit | None:
-        """Compare what the journal says was charged with the provider's counter.
+        """Compare what the journal expects with the provider's counter.
 
-        None where the counter was not noted when the journal was begun.
+        None if the provider gave no credits when the journal was begun.
         """
         return await self._session().audit()
 
@@ -361,13 +388,14 @@ class Client:
         tags: bool = False,
         patience: float = PATIENCE,
     ) -> list[Saved]:
-        """Save the audio of finished songs into `directory`, and return the files in order.
+        """Save the audio of finished songs, and return the files in order.
 
-        A file appears under its final name only when it is whole, with the ending of what it is;
-        one that is there already is returned as it is, and a file of somebody else is left alone.
-        A link that has expired is refreshed by one look. Songs that failed have no audio and are
-        skipped. A job whose songs are all saved is delivered: `resume` does not hand it out again.
-        docs/downloads.md says what is done about each answer and each refusal of the disk.
+        A file gets its final name only when it is whole, with the ending of what it is. One that is
+        there already is returned as it is, and another file under that name is left alone. A link
+        that has expired is refreshed by one look. Songs that failed have no audio and are skipped.
+        A job whose songs are all saved is delivered: `resume` does not hand it out again. It is
+        safe to repeat. docs/downloads.md says what is done about each answer and each refusal of
+        the disk.
 
         Args:
             songs: as `generate`, `Job.songs()` and `Outcome.songs` give them, or the outcome
@@ -375,8 +403,7 @@ class Client:
             directory: is made if it is not there.
             covers: save each cover beside its song; one that does not come is logged.
             tags: write title, lyrics, style and cover into the file (extra `tags`).
-            patience: seconds after a song was completed for which its file is waited for, where
-                it is not served at once.
+            patience: seconds after a song was completed for which its file is waited for.
 
         Raises:
             DownloadFailed: `NotServedYet`, `LinkExpired`, `NotAudio` or `Truncated` say why. The

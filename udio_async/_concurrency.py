@@ -1,9 +1,11 @@
 """Work that belongs to the client, awaited by whoever is still there.
 
-anyio's shield does not stop `task.cancel()` or `asyncio.timeout()`. So what must not be torn
-apart (a request on the wire, a paid submit) runs in a task of the client's own group, and the
-caller only waits for its result. That group goes on while its owner is cancelled, until the owner
-has seen to what is on the wire.
+anyio's shield does not stop `task.cancel()` or `asyncio.timeout()`. So what must not be torn apart
+(a request on the wire, a paid submit) runs in a task of the client's own group, and the caller only
+waits for its result. That group goes on while its owner is cancelled, until the owner has dealt
+with what is on the wire.
+
+Only this module knows that there are two event loops.
 """
 
 import asyncio
@@ -27,13 +29,14 @@ class Unfinished(RuntimeError):
 
 @attrs.define(eq=False)
 class _Promise(Generic[T]):
-    """What an owned task will leave behind: a value or an error."""
+    """The result of an owned task, once it has one."""
 
     done: anyio.Event = attrs.field(factory=anyio.Event)
     value: list[T] = attrs.field(factory=list)
     error: Exception | None = None
 
     async def keep(self, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> None:
+        """Run the function, and keep its value or its error."""
         try:
             self.value.append(await func(*args))
         except Exception as error:  # noqa: BLE001  # handed on to the waiter
@@ -42,6 +45,11 @@ class _Promise(Generic[T]):
             self.done.set()
 
     def result(self) -> T:
+        """Return the value, or raise the error.
+
+        Raises:
+            Unfinished: the task was ended before it had either.
+        """
         if self.error is not None:
             raise self.error
         if not self.value:
@@ -50,7 +58,10 @@ class _Promise(Generic[T]):
 
 
 async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
-    """Run `func` in `tasks` and wait for it; a cancelled waiter leaves it running.
+    """Run `func` in `tasks` and wait for it.
+
+    A waiter that is cancelled leaves it running. Errors of `func` are raised here, and do not end
+    the other tasks.
 
     Raises:
         Unfinished: the tasks were ended before it had finished.
@@ -68,8 +79,8 @@ async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: 
 async def open_tasks() -> AsyncGenerator[TaskGroup]:
     """Open a task group whose only error comes out bare.
 
-    Owned tasks hand their errors to their waiters, so what is left is the error of the
-    `async with` body, and `except SubmitInDoubt:` around it should work.
+    Owned tasks hand their errors to their waiters, so what is left is the error of the `async with`
+    body, and `except SubmitInDoubt:` around it should work. Several errors come as a group.
     """
     try:
         async with anyio.create_task_group() as tasks:
@@ -86,7 +97,10 @@ async def open_tasks() -> AsyncGenerator[TaskGroup]:
 
 
 async def wait_shielded(event: anyio.Event) -> None:
-    """Wait for an event that is sure to come; a cancellation meanwhile is raised afterwards."""
+    """Wait for an event that is sure to come.
+
+    A cancellation meanwhile is raised afterwards.
+    """
     cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):
         while not event.is_set():
@@ -99,16 +113,21 @@ async def wait_shielded(event: anyio.Event) -> None:
 
 
 class Home:
-    """The event loop that something was made on: the only one on which it can be waited for."""
+    """The event loop that something was made on.
+
+    It can be waited for on that loop only.
+    """
 
     def __init__(self) -> None:
         self._loop = current_token()
 
     def check(self, thing: str) -> None:
-        """Let nobody wait for ever: an event of one loop does not wake a task of another.
+        """Refuse another event loop: there a waiter would wait for ever.
+
+        An event of one loop does not wake a task of another. `thing` is the subject of the message.
 
         Raises:
-            RuntimeError: this is another event loop, or none.
+            RuntimeError: this is another event loop, or none. Nothing was done.
         """
         if _loop_here() != self._loop:
             raise RuntimeError(
@@ -119,6 +138,7 @@ class Home:
 
 
 def _loop_here() -> EventLoopToken | None:
+    """Return the event loop of this thread, or None."""
     try:
         return current_token()
     except RuntimeError:  # no event loop runs in this thread
@@ -130,6 +150,8 @@ class LastingTasks:
 
     It may be entered and left in any task of its event loop, and no cancellation from outside
     reaches it. Used as `async with LastingTasks() as tasks:`.
+
+    Who enters it has to leave it, or call `end`: until then its tasks run.
     """
 
     _tasks: TaskGroup
@@ -156,8 +178,10 @@ class LastingTasks:
     async def end(self) -> None:
         """Cancel what still runs, and wait until it has ended.
 
+        A second call does nothing.
+
         Raises:
-            Exception: something in it has failed, and ended it.
+            Exception: the error of a task that has failed and ended the others.
             RuntimeError: they belong to another event loop.
         """
         self._home.check("this task group")
@@ -168,6 +192,7 @@ class LastingTasks:
             raise error
 
     async def _run(self) -> None:
+        """Hold the task group open; this is the task that owns it."""
         try:
             async with open_tasks() as self._tasks:
                 self._begun.set()

@@ -36,7 +36,7 @@ UdioError
 └── CallbackRejected         forged or unreadable
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 if TYPE_CHECKING:  # records raise these errors, so only the type looks back at them
     from ._records import Song
@@ -44,11 +44,28 @@ if TYPE_CHECKING:  # records raise these errors, so only the type looks back at 
 Charged = Literal["no", "yes", "unknown"]
 
 
+class About(TypedDict, total=False):
+    """What every error may be told about its job.
+
+    These are the keywords of `UdioError`.
+    """
+
+    provider: str | None
+    job_key: str | None
+    task_id: str | None
+    charged: Charged | None
+
+
 class UdioError(Exception):
     """Anything this library raises on purpose.
 
-    `provider`, `job_key` and `task_id` say which song it is about, as far as is known.
-    `charged` says whether the provider took credits for it: "no" only where that is certain.
+    `provider`, `job_key` and `task_id` say what it is about, as far as is known; None otherwise.
+    `charged` is "no" only where it is certain that the provider took no credits.
+
+        try:
+            songs = await client.generate("a song about rain")
+        except UdioError as error:
+            print(error, error.charged, error.job_key)
     """
 
     charged: Charged = "no"
@@ -80,19 +97,32 @@ class RequestError(UdioError):
 
 
 class InvalidRequest(RequestError, ValueError):
-    """The request breaks a documented rule. Nothing was sent."""
+    """The request breaks a documented rule.
+
+    Nothing was sent. The message names the field, its value and what to give instead. It is also a
+    `ValueError`.
+    """
 
 
 class UnsupportedOption(RequestError):
-    """The chosen provider has no such feature. Nothing was sent."""
+    """The chosen provider has no such feature.
+
+    Nothing was sent. Leave the field out, or use a provider that has it.
+    """
 
 
 class RequestRefused(RequestError):
-    """The provider looked at the request and took nothing."""
+    """The provider looked at the request and took nothing.
+
+    Its words are in the message. Change the request.
+    """
 
 
 class AccountError(UdioError):
-    """Fix the key or the credits: every other song will fail the same way."""
+    """Fix the key or the credits: every other request will fail too.
+
+    A batch stops submitting; what was accepted before is still being made.
+    """
 
     stops_batch = True
 
@@ -102,7 +132,7 @@ class AuthenticationFailed(AccountError):
 
 
 class InsufficientCredits(AccountError):
-    """The account cannot pay for a song."""
+    """The account cannot pay for a request. Top it up, then continue."""
 
 
 class PermissionDenied(AccountError):
@@ -110,34 +140,45 @@ class PermissionDenied(AccountError):
 
 
 class SpendLimitReached(AccountError):
-    """The client's `max_submits` or `max_credits` allows no further song. Nothing was sent."""
+    """The client's own limit allows no further request.
+
+    That is `max_submits` or `max_credits`. Nothing was sent; a client with a higher limit
+    continues.
+    """
 
 
 class ProviderUnavailable(UdioError):
-    """Wait, or go elsewhere: the provider gave no usable answer."""
+    """Wait, or go elsewhere: the provider gave no usable answer.
+
+    Looks are repeated by the client; a submit only if nothing was taken (`may_repeat`).
+    """
 
 
 class RateLimited(ProviderUnavailable):
     """The provider wants fewer requests.
 
-    `retry_after` is the wait it asked for in seconds, or None.
+    `retry_after` is the wait it asked for in seconds, or None. The client waits and repeats by
+    itself; you see this when it has done so too often.
     """
 
     may_repeat = True
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **about: str) -> None:
-        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, **about: Unpack[About]
+    ) -> None:
+        super().__init__(message, **about)
         self.retry_after = retry_after
 
 
 class Unreachable(ProviderUnavailable):
     """No answer came.
 
-    `sent` is False only where it is proved that no byte of the request left.
+    `sent` is False only where it is proved that no byte of the request left; then it is repeated by
+    the client, a few times.
     """
 
-    def __init__(self, message: str, *, sent: bool = True, **about: str) -> None:
-        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+    def __init__(self, message: str, *, sent: bool = True, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.sent = sent
         self.may_repeat = not sent
         if sent and "charged" not in about:
@@ -145,54 +186,70 @@ class Unreachable(ProviderUnavailable):
 
 
 class NetworkUnusable(Unreachable):
-    """Nothing can leave until somebody mends it: a certificate, a proxy, a host that nobody knows.
+    """Nothing can leave until somebody mends the settings.
 
-    No byte of the request left.
+    It is a certificate, a proxy or a host that nobody knows. No byte of the request left, and a
+    batch stops.
     """
 
     stops_batch = True
 
-    def __init__(self, message: str, **about: str) -> None:
+    def __init__(self, message: str, **about: Unpack[About]) -> None:
         super().__init__(message, sent=False, **about)
         self.may_repeat = False
 
 
 class BadAnswer(ProviderUnavailable):
-    """An answer came that cannot be read: no JSON, too large, or of a shape nobody documented."""
+    """An answer came that cannot be read.
+
+    It is no JSON, too large, or of a shape nobody documented. About a look, it says nothing about
+    the songs; a submit with such an answer is a `SubmitInDoubt`.
+    """
 
     charged: Charged = "unknown"
 
 
 class Blocked(ProviderUnavailable):
-    """A gateway before the provider turns this client away, and every other request too."""
+    """A gateway before the provider turns this client away.
+
+    It would turn every other request away too, so a batch stops. Check the network, the proxy and
+    the User-Agent; it says nothing about the key.
+    """
 
     stops_batch = True
 
 
 class SubmitInDoubt(UdioError):
-    """The request left, and no readable answer came back: the song may be running and paid for.
+    """The request left, and no readable answer came back.
 
-    It is never sent again by itself. `evidence` says what was seen.
+    The songs may be in the making and paid for. It is never sent again by itself. `evidence` says
+    what was seen. Look at your account, then tell the client what you found:
+
+        for doubt in await client.doubts():
+            await client.resolve(doubt.key, task_id="...")  # or resubmit=True, or abandon=True
     """
 
     charged: Charged = "unknown"
 
-    def __init__(self, message: str, *, evidence: str = "", **about: str) -> None:
-        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+    def __init__(self, message: str, *, evidence: str = "", **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.evidence = evidence
 
 
 class GenerationFailed(UdioError):
-    """The provider accepted the song and then failed to make it.
+    """The provider accepted the request and then failed to make its songs.
 
-    `songs` holds whatever did arrive. Whether a failed song is refunded is documented by none
-    of the providers, hence `charged` is "unknown".
+    `songs` holds whatever did arrive. Whether a failed request is refunded is documented by none of
+    the providers, hence `charged` is "unknown". To ask again is a new request, and paid for as one:
+    give it another key.
     """
 
     charged: Charged = "unknown"
 
-    def __init__(self, message: str, *, songs: "tuple[Song, ...]" = (), **about: str) -> None:
-        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+    def __init__(
+        self, message: str, *, songs: "tuple[Song, ...]" = (), **about: Unpack[About]
+    ) -> None:
+        super().__init__(message, **about)
         self.songs = songs
 
 
@@ -201,17 +258,24 @@ class ModerationFailed(GenerationFailed):
 
 
 class UpstreamFailed(GenerationFailed):
-    """The provider or the model behind it broke: the same request may work later."""
+    """The provider or its model broke: the same may work later."""
 
 
 class WaitExpired(UdioError):
-    """The song is still running at the provider after the deadline. Resume with `task_id`."""
+    """The songs are still being made after the deadline.
+
+    Nothing is lost: the task goes on at the provider. `client.resume()` or `job_key` leads to its
+    songs later.
+    """
 
     charged: Charged = "yes"
 
 
 class DownloadFailed(UdioError):
-    """The file is not on disk; the song is still at the provider."""
+    """The file is not on disk; the song is still at the provider.
+
+    Download it again, as the message says: that costs nothing.
+    """
 
     charged: Charged = "yes"
 
@@ -221,11 +285,14 @@ class NotAudio(DownloadFailed):
 
 
 class Truncated(DownloadFailed):
-    """The audio ended early, each time."""
+    """The audio ended early, at each of several attempts."""
 
 
 class NotServedYet(DownloadFailed):
-    """The song was completed moments ago, and its file is not served yet."""
+    """The song was completed moments ago; its file is not served yet.
+
+    Download it again in a few minutes.
+    """
 
 
 class LinkExpired(DownloadFailed):
@@ -233,29 +300,45 @@ class LinkExpired(DownloadFailed):
 
 
 class JournalError(UdioError):
-    """The journal cannot be trusted to remember, so nothing more is submitted."""
+    """The journal cannot be trusted, so nothing more is submitted.
+
+    What was accepted before is still being made. The message says what is wrong with the file, and
+    carries the task's id if one could not be kept.
+    """
 
     stops_batch = True
 
 
 class AnotherAccount(JournalError):
-    """The journal was made with another provider or API key. Nothing was changed."""
+    """The journal was made with another provider or API key.
+
+    Nothing was changed. Use that key, or give the journal to the new key with `hand_over`.
+    """
 
 
 class DiskUnavailable(UdioError):
-    """The last download could not be written, nor can another file like it. Nothing was sent."""
+    """The folder for songs takes no files, so nothing is submitted.
+
+    Nothing was sent. Make room there or allow writing; then ask again.
+    """
 
     stops_batch = True
 
 
 class ClientClosed(UdioError, RuntimeError):
-    """The client was closed before this request left. Nothing was sent."""
+    """The client was closed before this request left.
+
+    Nothing was sent. It is also a `RuntimeError`.
+    """
 
 
 class CallbackRejected(UdioError):
-    """A callback that is forged or cannot be read. Nothing was changed."""
+    """A callback is forged or cannot be read.
 
-    def __init__(self, message: str, *, forged: bool = False, **about: str) -> None:
-        super().__init__(message, **about)  # type: ignore[arg-type]  # the fields of UdioError
+    Nothing was changed. `forged` is true if it does not show the secret of its address.
+    """
+
+    def __init__(self, message: str, *, forged: bool = False, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.forged = forged
         """It does not show the secret that its address was given."""

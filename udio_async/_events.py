@@ -1,4 +1,8 @@
-"""What an observer of a client is told, as it happens."""
+"""Events: what an observer of a client is told, as it happens.
+
+An observer is a plain function, called in the event loop: it should return at once. Whatever it
+raises is logged and stops nothing.
+"""
 
 import logging
 from collections.abc import Callable
@@ -15,15 +19,12 @@ EventKind = Literal["submitted", "looked", "advanced", "finished", "retried", "h
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """One thing that happened to a song, or to the provider.
+    """One thing that happened to a job, or at the provider.
 
-    | kind | what happened | filled in |
-    | --- | --- | --- |
-    | submitted | the provider accepted a request | `task`, `request` |
-    | looked | one request asked about some songs | `task_ids` |
-    | advanced | a task came a stage further | `task` |
-    | finished | a wait ended, well or not | `task`, `error` |
-    | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
+    | kind | what happened | filled in | | --- | --- | --- | | submitted | the provider accepted a
+    request | `task`, `request` | | looked | one call asked about some tasks | `task_ids` | |
+    advanced | a task came a stage further | `task` | | finished | a wait ended, well or not |
+    `task`, `error` | | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
     | healed | a callback has settled a submit in doubt | `task` |
 
         def observe(event: Event) -> None:

@@ -1,4 +1,7 @@
-"""One song in the making, as its owner sees it."""
+"""One accepted request, as its owner sees it: `Job`.
+
+The task behind it is followed by the poller, whether or not a `Job` is there to see it.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Self
@@ -15,9 +18,10 @@ Received = Callable[[TrackedTask], None]
 
 @attrs.frozen(eq=False)
 class Job:
-    """A song that the provider has accepted and is making.
+    """A request that the provider has accepted and is working on.
 
-    It goes on being made whether somebody waits for it or not.
+    It goes on whether somebody waits for it or not, and cannot be cancelled: it is paid for. There
+    is nothing to close. Any number of tasks of the client's event loop may wait for it.
 
         job = await client.submit("a song about rain")
         async for task in job.updates():
@@ -32,36 +36,44 @@ class Job:
 
     @property
     def key(self) -> str:
-        """The job's name in the journal: with it, it is asked for again and resolved."""
+        """The job's name in the journal; with it the job is found again."""
         return self._tracked.key or ""
 
     @property
     def task_id(self) -> str:
-        """The provider's id of the task: it finds the songs again, whatever happens here."""
+        """The provider's id of the task.
+
+        It finds the songs again, whatever happens here: write it down if you keep no journal.
+        """
         return self._tracked.task_id
 
     @property
     def task(self) -> Task:
-        """What was last seen of it."""
+        """What the last look showed of it. Nothing is sent."""
         return self._tracked.task
 
     def updates(self) -> AsyncIterator[Task]:
-        """Iterate over the steps forward: text ready, first audio, complete or failed.
+        """Iterate over the steps forward: text ready, first audio, the end.
 
-        Each stage comes once; stages that passed between two looks are skipped. The iteration
-        ends with the job, with a failed one too: `songs` raises its error.
+        Each stage comes once; stages that passed between two looks are skipped. The iteration ends
+        with the job, with a failed one too: `songs` raises its error. Leaving it early leaves
+        nothing to close.
         """
         self._home.check("this job")
         self._tracked.followed = True
         return _Updates(self._tracked, self._received)
 
     async def songs(self) -> tuple[Song, ...]:
-        """Wait until the job is done and return its songs; call it as often as you like.
+        """Wait until the job is done and return its songs.
+
+        Call it as often as you like: it sends nothing and pays nothing. A caller that is cancelled
+        takes nothing away from others that wait.
 
         Raises:
             GenerationFailed: accepted, then failed as a whole.
-            WaitExpired: still running after the deadline, or when the client was closed.
+            WaitExpired: still being made after the deadline, or when the client was closed.
             AccountError: the key stopped working while it was being made.
+            RuntimeError: called from another event loop than the client's.
         """
         self._home.check("this job")
         with self._tracked.awaited():
@@ -74,7 +86,10 @@ class Job:
 
 
 def _handed_out(tracked: TrackedTask, title: str | None) -> tuple[Song, ...]:
-    """The songs, with their job, and the title asked for where the provider knows no titles."""
+    """Return the songs as their owner gets them.
+
+    They know their job, and have the title asked for where the provider has no titles.
+    """
     return tuple(
         attrs.evolve(song, title=song.title or title, job_key=tracked.key)
         for song in tracked.task.songs
@@ -85,7 +100,7 @@ def _handed_out(tracked: TrackedTask, title: str | None) -> tuple[Song, ...]:
 class Handover:
     """Calls `then` with itself once a job is over.
 
-    One small object: the garbage collector visits all of them, and 10,000 may wait.
+    It is one small object, because the garbage collector visits all of them, and 10,000 may wait.
     """
 
     tracked: TrackedTask
@@ -97,7 +112,7 @@ class Handover:
     def of(
         cls, job: Job, index: int, request: SongRequest | str, then: Callable[["Handover"], None]
     ) -> Self:
-        """Return what waits for this job, once it is told to."""
+        """Return a handover for this job; it waits once `wait` is called."""
         return cls(job._tracked, index, request, then)  # noqa: SLF001  # its own room
 
     def wait(self) -> None:
@@ -105,7 +120,7 @@ class Handover:
         self.tracked.on_end(self)
 
     def __call__(self) -> None:
-        """Take in that the job is over."""
+        """Tell `then` that the job is over."""
         self.then(self)
 
     def cancel(self) -> None:
@@ -114,7 +129,7 @@ class Handover:
 
     @property
     def comes_late(self) -> bool:
-        """Whether its songs could not be saved before: those of others go first."""
+        """Whether its songs could not be saved before: then others go first."""
         return self.tracked.entry is not None and bool(self.tracked.entry.undelivered)
 
     def outcome(self) -> Outcome:
@@ -132,7 +147,10 @@ class Handover:
 
 @attrs.define(eq=False)
 class _Updates:
-    """A class, not a generator: leaving it early leaves nothing behind to close."""
+    """The steps of one job.
+
+    A class and not a generator: leaving it early leaves nothing behind to close.
+    """
 
     _tracked: TrackedTask
     _received: Received

@@ -47,7 +47,9 @@ class Lifetime:
             self._begun.set()
 
     async def aclose(self) -> None:
-        """End, once; whoever comes later waits for that. What is being opened is closed then.
+        """End, once; whoever comes later waits for that.
+
+        What is being opened is closed then.
 
         Raises:
             RuntimeError: it was opened on another event loop.

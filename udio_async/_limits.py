@@ -1,4 +1,4 @@
-"""Pure arithmetic of restraint: how fast to ask, how long to wait, when to stop retrying.
+"""The arithmetic of waiting: rates, back-off, `Retry-After`.
 
 Nothing here sleeps or reads a clock: callers bring the time and do the waiting, so an hour of
 trouble takes no time to test. Times are seconds as `float`.
@@ -22,11 +22,11 @@ _NUMBER = re.compile(r"(?P<amount>\d+(\.\d*)?|\.\d+)\s*(?P<unit>ms|s)?", re.ASCI
 
 
 def parse_retry_after(value: str | None, *, now: float) -> float | None:
-    """Return the wait in seconds that a `Retry-After` header asks for, from 0 to 600.
+    """Return the seconds that a `Retry-After` header asks for.
 
-    Understands seconds ("7", "1.5", "2s"), milliseconds with their unit ("1500ms") and HTTP
-    dates against `now` (unix time). Returns None for a missing header and for anything that
-    asks for no sensible wait: negative, past, not a number, not a date.
+    That is 0 to 600. Understood are seconds ("7", "1.5", "2s"), milliseconds with their unit
+    ("1500ms") and HTTP dates against `now` (Unix time). None for a missing header, and for anything
+    that asks for no sensible wait: negative, past, not a number, not a date.
     """
     text = (value or "").strip()
     number = _NUMBER.fullmatch(text)
@@ -38,6 +38,7 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
 
 
 def _seconds_until(date: str, now: float) -> float | None:
+    """Return the seconds until an HTTP date, or None if it is no date."""
     try:
         moment = parsedate_to_datetime(date)
         # A date without a zone is UTC by the rules of HTTP.
@@ -60,10 +61,13 @@ def backoff(
 
 @attrs.define
 class Gcra:
-    """A rate limit by the generic cell rate algorithm: no queue, one number.
+    """A rate limit by the generic cell rate algorithm: one number, no queue.
 
-    Hands out slots in the order of asking, `1 / rate` seconds apart after a first `burst`, so
-    that no window of one second holds more than `rate + burst` of them.
+    Hands out slots in the order of asking, `1 / rate` seconds apart after a first `burst`, so that
+    no window of one second holds more than `rate + burst` of them.
+
+        gate = Gcra(rate=2.0, burst=4)
+        await anyio.sleep(gate.reserve(anyio.current_time()))
 
     Raises:
         InvalidRequest: a rate that is not a positive finite number, or a burst below 1.
@@ -82,7 +86,10 @@ class Gcra:
             raise InvalidRequest(f"a burst of {self.burst!r}; give 1 or more")
 
     def reserve(self, now: float) -> float:
-        """Take the next free slot and return how many seconds from `now` it is."""
+        """Take the next free slot; return the seconds from `now` until then.
+
+        A slot that was taken cannot be given back.
+        """
         gap = 1.0 / self.rate
         slot = max(self._next, now - (self.burst - 1) * gap)
         self._next = slot + gap

@@ -1,4 +1,7 @@
-"""Every public name, gathered for `__init__`, which loads them when one is asked for."""
+"""All public names, gathered for `__init__`, which loads them late.
+
+A name that users import goes into `__all__` here; a test compares it with what is there.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,8 @@
-"""The values that go in and come out: what to generate, and what became of it."""
+"""Values that go in and come out: requests, songs, tasks, outcomes.
+
+All are frozen attrs classes, the same for every provider. Durations are seconds, times have a time
+zone. A request is checked when it is made, before anything can be sent for it.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +24,13 @@ VocalGender = Literal["male", "female"]
 
 
 class Stage(StrEnum):
-    """How far a task or a song has come. Stages only move forward, and may be skipped."""
+    """How far a task or a song has come.
+
+    Stages only move forward, in the order in which they stand here, and may be skipped. They are
+    text, too: `Stage.COMPLETE == "complete"`.
+
+        done = [song for song in songs if song.stage is Stage.COMPLETE]
+    """
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -37,7 +47,10 @@ class Stage(StrEnum):
         return self in (Stage.COMPLETE, Stage.FAILED)
 
     def is_before(self, other: "Stage") -> bool:
-        """Return whether going from this stage to the other one is a step forward."""
+        """Return whether going from this stage to `other` is a step forward.
+
+        Nothing is a step forward from a final stage.
+        """
         return not self.is_final and _ORDER[self] < _ORDER[other]
 
 
@@ -45,7 +58,7 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
 class FailureKind(StrEnum):
-    """Who can do something about a failed generation."""
+    """What kind of cause a failed generation had, and so who can help."""
 
     MODERATION = "moderation"
     """Content rules: change the words."""
@@ -58,7 +71,14 @@ class FailureKind(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """Why a task or one of its songs failed: the provider's own words, and what to do."""
+    """Why a task or one of its songs failed.
+
+    `message` has the provider's own words, `advice` what to do. Both are in `str(failure)`.
+
+        for song in songs:
+            if song.error is not None:
+                print(song.title, song.error.kind, song.error)
+    """
 
     message: str
     kind: FailureKind = FailureKind.UNKNOWN
@@ -69,7 +89,10 @@ class Failure:
 
 
 def _meaningful(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
-    """Refuse text that is empty or that no provider could store."""
+    """Refuse text that is empty or that no provider could store.
+
+    That is NUL and lone surrogates.
+    """
     if value is None:
         return
     if not isinstance(value, str):
@@ -84,6 +107,7 @@ def _meaningful(_request: object, field: "attrs.Attribute[str | None]", value: o
 
 
 def _gender(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse any voice but the two that providers know."""
     if value not in (None, "male", "female"):
         raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
 
@@ -95,6 +119,7 @@ def _wire_fields(_request: object, field: "attrs.Attribute[Any]", value: object)
 
 
 def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+    """Refuse a key that journals and command lines could not show."""
     name = value.partition(" (attempt ")[0] if isinstance(value, str) else ""
     if value is not None and not (name and str(value).isprintable() and len(name) <= 200):
         raise InvalidRequest(f"{field.name} is {value!r}; give 1 to 200 printable characters")
@@ -102,7 +127,7 @@ def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: obje
 
 @attrs.frozen
 class ProviderOptions:
-    """What only one provider knows. Each provider has its own subclass."""
+    """Options that only one provider knows; each has its own subclass."""
 
 
 def _provider_options(
@@ -116,13 +141,16 @@ def _provider_options(
 
 @attrs.frozen(kw_only=True)
 class SongRequest:
-    """One song to make, whichever provider makes it.
+    """A request for songs, whichever provider makes them.
 
-    A request needs `description` (the provider writes the lyrics) or `lyrics` (your own); which
-    of the other fields go with which is the provider's rule, checked before anything is sent.
+    One request usually gives two songs, and is paid for once. It needs `description` (the provider
+    writes the lyrics) or `lyrics` (your own); which of the other fields go with which is the
+    provider's rule, checked before anything is sent.
 
         SongRequest(description="a song about rain", instrumental=True)
         SongRequest(lyrics="[Verse] Rain again", style="folk", title="Rain", key="rain-1")
+
+    It is a frozen value: the same object may be submitted as often as you like.
 
     Raises:
         InvalidRequest: for an empty or impossible field. Nothing is ever sent for it.
@@ -148,14 +176,17 @@ class SongRequest:
     """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
 
     key: str | None = attrs.field(default=None, validator=_job_key)
-    """A name of your own for this job: with a journal, the same key is the same song."""
+    """A name of your own for this job: the same key is the same job, and is paid for once."""
 
     def __attrs_post_init__(self) -> None:
         if self.description is None and self.lyrics is None and not self.extra:
             raise InvalidRequest("the request has neither description nor lyrics; give one of them")
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is asked for as plain JSON, in one form for equal requests; not the key."""
+        """Return what is asked for as plain JSON, without the key.
+
+        Equal requests give equal JSON: fields with their default value are left out.
+        """
         values = {
             field.name: value
             for field in attrs.fields(type(self))
@@ -169,10 +200,14 @@ class SongRequest:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], options: type[ProviderOptions]) -> Self:
-        """Return the request that `as_json` described, with options of this class.
+        """Return the request that `as_json` described.
+
+        Args:
+            data: what `as_json` returned, perhaps in an earlier run.
+            options: the class of the provider's options, `provider.traits.options`.
 
         Raises:
-            InvalidRequest: it describes none, or one with fields that this version does not know.
+            InvalidRequest: it describes no request, or has fields that this version does not know.
         """
         values = dict(data)
         try:
@@ -187,7 +222,9 @@ class SongRequest:
 class Song:
     """One song, the same record whichever provider made it.
 
-    What a provider does not say is None. `raw` is its whole answer about this song.
+    What a provider does not say is None. `raw` is its whole answer about this song. Links
+    (`audio_url`, `image_url`) expire at the provider, after days or weeks: save the files, or keep
+    `task_id` and look again.
 
         for song in await client.generate("a song about rain"):
             print(song.title, song.duration, song.audio_url)
@@ -223,7 +260,14 @@ class Song:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """A look at one accepted request: a task yields 0 to n songs, usually two."""
+    """What one look showed of an accepted request.
+
+    A task has 0 to n songs, usually two. Songs may be missing at first; those that are there keep
+    their ids and places.
+
+        task = job.task
+        print(task.id, task.stage, [song.title for song in task.songs])
+    """
 
     id: str
     provider: str
@@ -250,7 +294,10 @@ _FAILURES: Mapping[FailureKind, type[GenerationFailed]] = {
 
 
 def failure_error(task: Task) -> GenerationFailed:
-    """Return the error for a task that failed, with the songs that arrived all the same."""
+    """Return the error for a task that failed.
+
+    It holds the songs that arrived all the same, in `songs`.
+    """
     failure = task.error or Failure(message="the provider gave no reason")
     return _FAILURES.get(failure.kind, GenerationFailed)(
         f"{task.provider} task {task.id} failed: {failure}",
@@ -264,7 +311,10 @@ def failure_error(task: Task) -> GenerationFailed:
 
 @attrs.frozen(kw_only=True)
 class CallbackAddress:
-    """Where the provider shall report to, and the secret it shall show there."""
+    """The address for a provider's callbacks, and the secret to show there.
+
+    The client makes one for each submit. `secret` is None where the provider has no place for it.
+    """
 
     url: str
     secret: str | None = attrs.field(default=None, repr=False)
@@ -272,7 +322,11 @@ class CallbackAddress:
 
 @attrs.frozen(kw_only=True)
 class CallbackNews:
-    """What a callback says of its task: how far it is, and either its id or its songs."""
+    """What a callback says of its task.
+
+    That is how far it is, and either its id (apiframe) or its songs (udioapi v1). Nothing of it is
+    proved: a look at the task is.
+    """
 
     stage: Stage
     task_id: str | None = None
@@ -300,11 +354,11 @@ class Credits:
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What the journal says was charged, and the provider's counter.
+    """What the journal expects to be charged, and what the counter shows.
 
-    The counter is conclusive only if nobody else uses the account. `difference` is what the
-    counter went down by beyond the accepted songs: 0 if the books agree, None if the price of a
-    song is not known.
+    All amounts are the provider's credits. The counter is conclusive only if nobody else uses the
+    account and nothing was topped up. `difference` is what the counter went down by beyond the
+    accepted requests: 0 if both agree, None if the price of a request is not known.
 
         audit = await client.audit()
         if audit is not None and audit.difference:
@@ -320,7 +374,7 @@ class Audit:
 
     @property
     def difference(self) -> float | None:
-        """Credits that the counter and the accepted songs differ by."""
+        """Credits that the counter shows beyond the accepted requests, or None."""
         return None if self.price is None else self.counted - self.accepted * self.price
 
 
@@ -348,5 +402,5 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Return whether it came to songs. One of them may have failed alone: see `Song.error`."""
+        """Whether there is no error. One song may have failed: see `Song.error`."""
         return self.error is None

@@ -107,7 +107,7 @@ class Session:
         stopped_by: UdioError | None = None,
         only: frozenset[State] | None = None,
     ) -> Job | None:
-        """Have a song accepted: a new one, or the one of this key."""
+        """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
         name = key or self.store.fresh_key(request)
         tracked = await self.submitter.submit(
@@ -140,7 +140,10 @@ class Session:
         )
 
     def resume(self, states: Collection[State], *, max_active: int | None) -> Batch:
-        """Return a batch of the jobs in these states that nobody here waits for."""
+        """Return a batch of the jobs in these states.
+
+        Those that somebody here waits for are left out.
+        """
         wanted = frozenset(states)
         return self.make_many(self._unfinished(wanted), max_active=max_active, only=wanted)
 
@@ -160,10 +163,10 @@ class Session:
         return request_of(entry, provider=self.provider)
 
     def _hand_over(self, tracked: TrackedTask) -> None:
-        """Take in that somebody has the songs of a task.
+        """Remember that somebody has the songs of a task.
 
-        A journal on disk waits for its owner to save them, or to say that he has them: the
-        process may die before. One that ends with the process has nobody else to hand them to.
+        A journal on disk waits for its owner to save them, or to acknowledge them: the process may
+        die before. One that ends with the process has nobody else to hand them to.
         """
         closed = self.tasks.cancel_scope.cancel_called
         if tracked.key is not None and not self.store.durable and not closed:
@@ -198,7 +201,7 @@ class Session:
         await self.store.forget(key)
 
     async def plan(self, requests: Iterable[SongRequest]) -> None:
-        """Keep requests for later, under the keys that a batch of them would give them."""
+        """Keep requests for later, with the keys of a batch."""
         await self.store.plan(requests)
 
     async def acknowledge(self, key: str, song_ids: Collection[str] | None = None) -> None:
@@ -208,7 +211,14 @@ class Session:
     # The account
 
     async def credits(self) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in the provider's credits.
+
+        Free, and safe to repeat.
+
+        Raises:
+            ProviderUnavailable: no usable answer came.
+            AccountError: the key is wrong.
+        """
         return await self.counter.credits()
 
     async def audit(self) -> Audit | None:
@@ -220,7 +230,7 @@ class Session:
     async def download(
         self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
     ) -> list[Saved | Exception]:
-        """Save the audio of songs, and keep which of them their owner has now."""
+        """Save songs, and tell the journal which their owner has."""
         results = await self.downloads.save(
             songs, directory=directory, covers=covers, tags=tags, patience=patience
         )
@@ -257,13 +267,13 @@ class TaskEnd:
 
 
 def _is_old(tracked: TrackedTask) -> bool:
-    """Whether a task was probably completed long before it was seen: in an earlier run."""
+    """Return whether a task was probably completed in an earlier run."""
     submitted_at = 0.0 if tracked.entry is None else tracked.entry.submitted_at
     return tracked.resumed and time.time() - submitted_at > _OLD
 
 
 def as_request(request: object) -> SongRequest:
-    """Return a request, also where only its words are given.
+    """Return a request; a text becomes its description.
 
     Raises:
         InvalidRequest: it is neither.

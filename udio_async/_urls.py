@@ -1,4 +1,7 @@
-"""Every rule about web addresses: which are links, which hosts are public. Nothing is looked up."""
+"""Rules about web addresses: which are links, which hosts are public.
+
+Nothing is looked up: an address is judged by how it is written.
+"""
 
 import ipaddress
 import re
@@ -32,7 +35,7 @@ _FILE_PATH = re.compile(r"[\w%~./+-]+\.[a-z][a-z0-9]{2,3}(\?.*)?", re.ASCII | re
 
 
 def split_url(url: str) -> SplitResult | None:
-    """Return the parts of a URL, or None if it is none."""
+    """Return the parts of a URL, or None if it cannot be split."""
     try:
         parts = urlsplit(url)
         _ = parts.hostname, parts.port  # which raise, too
@@ -42,10 +45,10 @@ def split_url(url: str) -> SplitResult | None:
 
 
 def as_link(text: str, base: str = "") -> str | None:
-    """Read a link as providers write it; None if it leads to no file.
+    """Read a link as providers write it, or return None.
 
-    Blanks, a missing scheme and a path below the provider's own address (`base`) are understood.
-    "https://cdn.example/None.mp3" is no link.
+    Blanks, a missing scheme and a path below the provider's own address (`base`) are understood. A
+    link like "https://cdn.example/None.mp3", which stands for a missing file, is none.
     """
     link = text.strip().replace(" ", "%20")
     if not link.isprintable() or any(map(str.isspace, link)):
@@ -66,13 +69,16 @@ def as_link(text: str, base: str = "") -> str | None:
 
 
 def is_stream(link: str, hosts: tuple[str, ...] = ()) -> bool:
-    """Whether a link is a live stream, which ends when the song is done."""
+    """Return whether a link is a live stream, which ends with the song.
+
+    `hosts` are those that serve nothing else.
+    """
     parts = split_url(link)
     return parts is not None and (parts.hostname in hosts or "/stream/" in parts.path)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine, by name or address."""
     if host == "localhost":
         return True
     try:
@@ -82,15 +88,16 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local_url(url: str) -> bool:
-    """Whether a URL leads to this machine."""
+    """Return whether a URL leads to this machine."""
     parts = split_url(url)
     return parts is not None and is_loopback(parts.hostname or "")
 
 
 def is_private_host(host: str) -> bool:
-    """Whether a host is not on the public internet, in whatever notation it is written.
+    """Return whether a host is not on the public internet.
 
-    Names are judged by their form only: nothing is looked up.
+    It is judged in whatever notation it is written. Names are judged by their form only: a name
+    without a dot, or with an ending such as ".local", is private.
     """
     name = host.rstrip(".").lower()
     address = _as_address(name)
@@ -102,26 +109,34 @@ def is_private_host(host: str) -> bool:
 
 
 def is_private_url(url: str) -> bool:
-    """Whether a URL points at a private host; what has no host counts as one."""
+    """Return whether a URL leads to a private host.
+
+    What has no host counts as private.
+    """
     parts = split_url(url)
     return parts is None or is_private_host(parts.hostname or "")
 
 
 def without_query(url: str) -> str:
-    """Cut off the query, which may be a signature."""
+    """Return a URL without its query, which may be a signature."""
     return url.partition("?")[0]
 
 
 def check_callback_url(url: str, *, allow_private: bool = False) -> None:
-    """Refuse an address that a provider could not, or should not, call back.
+    """Refuse an address that a provider could not, or should not, call.
 
     udioapi ("generate with callback" page) asks for a publicly accessible one: no localhost, no
     internal address, no private network. What apiframe's servers cannot reach would be lost there
-    as well. `allow_private` also lets plain http and private hosts through: for a provider that
-    itself runs on this machine, such as the sandbox.
+    as well.
+
+    Args:
+        url: the address.
+        allow_private: also let plain http and private hosts through: for a provider that itself
+            runs on this machine, such as the sandbox.
 
     Raises:
-        InvalidRequest: no https, no host, credentials in it, or a host that is not public.
+        InvalidRequest: no https, no host, credentials in it, or a host that is not public. The
+            message does not show credentials.
     """
     parts = split_url(url)
     host = parts.hostname if parts else None
@@ -145,7 +160,10 @@ def check_callback_url(url: str, *, allow_private: bool = False) -> None:
 
 
 def _as_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address in any notation that resolvers take: 2130706433, 0x7f.1, 0177.0.0.1."""
+    """Read an IP address in any notation that resolvers take.
+
+    That is 2130706433, 0x7f.1 and 0177.0.0.1, too. None if it is a name.
+    """
     try:
         return ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
@@ -159,11 +177,15 @@ def _as_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
 
 
 def _is_numeric(name: str) -> bool:
-    """Whether the last label is a number: then it is an IPv4 address, or nothing."""
+    """Return whether the last label is a number.
+
+    Then the host is an IPv4 address, or nothing.
+    """
     return re.fullmatch(r"\d+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None
 
 
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Return whether an address is public, also one inside an IPv6 address."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
         if inner is not None:
@@ -175,4 +197,5 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a NAT64 address stands for, or None."""
     return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None

@@ -1,4 +1,8 @@
-"""What values may be: checks that refuse before anything is sent, and attrs validators."""
+"""Checks of values: plain functions, and validators for attrs fields.
+
+Each refuses with `InvalidRequest`, before anything is sent; the message names the field, the value
+and what to give. Validators take None for a field that was left out, unless they say otherwise.
+"""
 
 import math
 from typing import Any, TypeGuard
@@ -12,60 +16,75 @@ LONGEST_SONG = 86_400  # a day: what is longer was meant as something else than 
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a number; True is an int to Python, and none to an API."""
+    """Return whether it is a number, and not True or False."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_above_zero(name: str, value: object, *, remedy: str = "give a number above 0") -> None:
-    """Refuse what is no finite number above 0."""
+    """Refuse anything but a finite number above 0.
+
+    Raises:
+        InvalidRequest: the message has `name`, the value and the `remedy`.
+    """
     if not (is_number(value) and 0 < value < math.inf):
         raise InvalidRequest(f"{name} is {value!r}; {remedy}")
 
 
 def check_not_negative(name: str, value: object, *, remedy: str) -> None:
-    """Refuse what is no finite number from 0."""
+    """Refuse anything but a finite number from 0 on.
+
+    Raises:
+        InvalidRequest: the message has `name`, the value and the `remedy`.
+    """
     if not (is_number(value) and 0 <= value < math.inf):
         raise InvalidRequest(f"{name} is {value!r}; {remedy}")
 
 
 def check_count(name: str, value: object) -> None:
-    """Refuse what is no number of songs or submits. True is an int to Python, and no count."""
+    """Refuse anything but a whole number from 1 on.
+
+    Raises:
+        InvalidRequest: the message has `name` and the value.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
 
 
 def text(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse what is neither text nor None. The value is not shown: it may be a secret."""
+    """Refuse anything but text.
+
+    The value is not shown: it may be a secret.
+    """
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"{field.name} is {type(value).__name__}; give text")
 
 
 def switch(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse what is neither true, false nor None."""
+    """Refuse anything but true and false."""
     if value is not None:
         yes_or_no(_, field, value)
 
 
 def fraction(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse what is not a number from 0 to 1, or None."""
+    """Refuse anything but a number from 0 to 1."""
     if value is not None and not (is_number(value) and 0 <= value <= 1):
         raise InvalidRequest(f"{field.name} is {value!r}; give a number from 0 to 1")
 
 
 def hundredths(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse what is not a number from 0 to 1 with at most two decimals, or None."""
+    """Refuse anything but a number from 0 to 1 with at most two decimals."""
     fraction(_, field, value)
     if is_number(value) and round(value, 2) != value:
         raise InvalidRequest(f"{field.name} is {value!r}; give at most two decimals")
 
 
 def moment(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse what is no number of seconds into a song, or None."""
+    """Refuse anything but seconds into a song, below a day."""
     if value is not None and not (is_number(value) and 0 <= value < LONGEST_SONG):
         raise InvalidRequest(f"{field.name} is {value!r}; give seconds into the song")
 
 
 def yes_or_no(_: object, field: "Field[Any]", value: object) -> None:
-    """Refuse what is neither true nor false."""
+    """Refuse anything but true and false; None too."""
     if not isinstance(value, bool):
         raise InvalidRequest(f"{field.name} is {value!r}; give true or false")

@@ -107,7 +107,7 @@ def test_a_request_is_taken_back(
         reasons,
         (
             "'good one': it is made and paid for, and you have its songs",
-            f"to let it go: {program} resolve {made} lost {options} --abandon",
+            f"to give it up: {program} resolve {made} lost {options} --abandon",
             "failed: it was accepted, and failed",
             f"there is no job 'typo' in this journal; to see them all: {program} jobs {made} ",
         ),

@@ -230,7 +230,7 @@ def test_doubts_and_their_ends(
     assert call_shown(found["task_id"].replace(" ID", f" {task_id}")).code == 0
     resubmitted = call_shown(again["resubmit"])
     assert "It will be submitted again" in resubmitted.out
-    assert call_shown(gone["abandon"]).out.startswith("Let go")
+    assert call_shown(gone["abandon"]).out.startswith("Given up")
     assert call_cli("doubts", tmp_path, "--text", *at).out == "0 requests in doubt.\n"
     assert charged(sandbox)["lost again"] == 1, "an answer alone pays for nothing"
     continued = call_shown(shown_after(resubmitted.out, "To continue"))
@@ -240,7 +240,7 @@ def test_doubts_and_their_ends(
     assert charged(sandbox) == counts
     ended = call_cli(*batch)
     assert [line["line"] for line in ended.lines if line["error"]] == [3]
-    assert "let it go" in ended.err
+    assert "given it up" in ended.err
     assert "in doubt; to see" not in ended.err
     assert charged(sandbox) == counts
 

@@ -26,7 +26,7 @@ from udio_async import (
     UpstreamFailed,
 )
 from udio_async.journal import jobs
-from udio_async.journal.jobs import MOVES
+from udio_async.journal.jobs import CORRECTIONS, MOVES, USUAL_MOVES
 
 S = JournalState
 
@@ -114,7 +114,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "jobs.md"
 
 def drawing() -> str:
     """The states and the moves, as a picture and as a table."""
-    after = {(before, then) for before, states in MOVES.items() for then in sorted(states)}
+    after = {(before, then) for before, states in USUAL_MOVES.items() for then in states}
     lines = [f"    {before} --> {then}" for before, then in sorted(after)]
     return "\n".join(
         [
@@ -125,11 +125,20 @@ def drawing() -> str:
             *lines,
             "```",
             "",
-            "| state | means | may become |",
-            "| --- | --- | --- |",
-            *(f"| `{s}` | {meaning(s)} | {', '.join(sorted(MOVES[s]))} |" for s in S),
+            "| state | means | becomes | becomes, if you correct an answer |",
+            "| --- | --- | --- | --- |",
+            *(f"| `{s}` | {meaning(s)} | {after_it(s)} | {corrected(s)} |" for s in S),
         ]
     )
+
+
+def after_it(state: JournalState) -> str:
+    return ", ".join(sorted(USUAL_MOVES[state]))
+
+
+def corrected(state: JournalState) -> str:
+    """What only a correction leads to."""
+    return ", ".join(sorted(CORRECTIONS.get(state, frozenset()) - USUAL_MOVES[state]))
 
 
 def meaning(state: JournalState) -> str:

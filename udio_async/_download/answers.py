@@ -1,4 +1,7 @@
-"""What keeps a file back, and what is done about each: the tables of docs/downloads.md."""
+"""Reasons for a missing file, and what is done about each.
+
+The tables of docs/downloads.md are printed from these rules.
+"""
 
 from collections.abc import Container, Mapping
 from types import MappingProxyType
@@ -11,7 +14,7 @@ from .._records import Song
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """Something that keeps a file back, and what helps."""
+    """One reason why there is no file, and what may help."""
 
     seen: str
     kind: type[DownloadFailed]
@@ -30,7 +33,7 @@ class Rule:
 
 @attrs.frozen(kw_only=True)
 class StatusRule(Rule):
-    """What answers of some statuses mean."""
+    """The meaning of some HTTP statuses."""
 
     statuses: Container[int]
 
@@ -128,14 +131,14 @@ BYTES = (EMPTY, NO_AUDIO, CUT, BREAKS_OFF, SHORT, TOO_LONG, FAULTY, UNREACHABLE,
 
 
 def rule_of(status: int) -> StatusRule | None:
-    """Return what an answer of this status means; None where it brings a file."""
+    """Return what an answer of this status means; None if it brings a file."""
     if 200 <= status < 300 and status not in RULES[0].statuses:
         return None
     return next((rule for rule in RULES if status in rule.statuses), RULES[-1])
 
 
 class Broken(Exception):
-    """This attempt came to nothing; its rule says what may help."""
+    """One attempt came to nothing; its rule says what may help."""
 
     def __init__(
         self, what: str, rule: Rule, *, status: int | None = None, wait: float | None = None
@@ -150,7 +153,10 @@ class Broken(Exception):
         """Whether some of the file came, and is kept."""
 
     def ends_as(self, *, new: bool) -> tuple[type[DownloadFailed], str]:
-        """Return the error that this is in the end, and its words."""
+        """Return the class and the words of the error, if nothing helps.
+
+        `new` tells whether the song was completed only moments ago.
+        """
         kind = (self.rule.kind_when_new if new else None) or self.rule.kind
         if self.status is None or self.status // 100 == 3:
             return kind, self.what
@@ -174,7 +180,10 @@ REMEDIES: Mapping[type[DownloadFailed], str] = MappingProxyType(
 def failed(
     kind: type[DownloadFailed], song: Song, what: str, *, remedy: str | None = None
 ) -> DownloadFailed:
-    """Return an error that names the song, its link and what to do."""
+    """Return an error that names the song, its link and what to do.
+
+    The link is shown without its query, which may be a signature.
+    """
     shown = (song.audio_url or "no link").partition("?")[0]  # the rest may be a signature
     return kind(
         f"the audio of song {song.id} ({shown}) {what}; {remedy or REMEDIES[kind]}",

@@ -1,4 +1,4 @@
-"""Covers: beside their songs, and whatever goes wrong with one costs only the cover."""
+"""Covers: beside their songs; what goes wrong costs only the cover."""
 
 import logging
 import os
@@ -29,7 +29,10 @@ logger = logging.getLogger("udio_async")
 
 
 async def fetch_cover(http: HttpSender, song: Song, audio: Path, *, local: bool) -> bytes | None:
-    """Return the cover, from beside the audio or from its link; None if it does not come."""
+    """Return the cover, from beside the audio or from its link.
+
+    None if it does not come; the log says why. Nothing is raised but a cancellation.
+    """
     if song.image_url is None:
         return None
     there = await anyio.to_thread.run_sync(_beside, audio)
@@ -46,20 +49,23 @@ async def fetch_cover(http: HttpSender, song: Song, audio: Path, *, local: bool)
 
 @attrs.define(eq=False)
 class _Picture:
-    """Takes in a cover."""
+    """Takes in a cover of at most `MAX_COVER` bytes."""
 
     data: bytearray = attrs.field(factory=bytearray)
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002
+        """Refuse an answer without a file, by its status."""
         if rule_of(status) is not None:
             raise DownloadFailed(f"it was not served (HTTP {status})")
 
     async def write(self, chunk: bytes) -> None:
+        """Take the next bytes, up to `MAX_COVER`."""
         self.data += chunk
         if len(self.data) > MAX_COVER:
             raise DownloadFailed(f"it is longer than {MAX_COVER} bytes")
 
     def whole(self, cut: str | None) -> bytes:
+        """Return the picture, if all of it came and it is one."""
         if cut:
             raise DownloadFailed(f"it is not whole: {cut}")
         picture = bytes(self.data)
@@ -80,6 +86,7 @@ def kind_of(picture: bytes) -> tuple[str, str]:
 
 
 def _beside(audio: Path) -> bytes | None:
+    """Return the cover that is beside the audio already, or None."""
     for _, suffix, _ in _KINDS:
         with suppress(OSError, DownloadFailed):
             picture = _read(audio.with_suffix(suffix))
@@ -100,7 +107,11 @@ def _read(path: Path) -> bytes:
 
 
 def keep_cover(audio: Path, song: Song, picture: bytes) -> Path | None:
-    """Write the cover beside its song, whole or not at all, and over nothing that is there."""
+    """Write the cover beside its song, and return its path.
+
+    It is written whole or not at all, and over nothing that is there. None if it could not be
+    written; the log says why.
+    """
     path = audio.with_suffix(kind_of(picture)[0])
     part, disk = part_of(path), Disk(path)
     try:

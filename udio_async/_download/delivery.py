@@ -40,7 +40,7 @@ Age = Callable[[Song], Awaitable[float | None]]
 
 @attrs.frozen(kw_only=True)
 class How:
-    """How songs are saved."""
+    """Wishes for a download, as the user gave them."""
 
     directory: Path
     covers: bool = False
@@ -55,7 +55,7 @@ class How:
 
 @attrs.frozen(kw_only=True)
 class Means:
-    """What a delivery needs of its client."""
+    """Tools for a download, as the client has them."""
 
     http: HttpSender
     refresh: Refresh
@@ -71,7 +71,10 @@ class Means:
 
 
 async def deliver(song: Song, how: How, means: Means) -> Saved:
-    """Save the audio of a song as `TITLE-FINGERPRINT.mp3` (or .wav, ...), unless it is there.
+    """Save the audio of a song as `TITLE-FINGERPRINT.mp3` (or .wav, ...).
+
+    One that is there already, whole, is not fetched again. A cover that does not come costs nothing
+    but a line in the log.
 
     Raises:
         DownloadFailed: it is not served, or is no whole song; the class says which.
@@ -95,7 +98,10 @@ async def deliver(song: Song, how: How, means: Means) -> Saved:
 
 @attrs.define(eq=False)
 class _Delivery:
-    """One song on its way."""
+    """One song on its way: attempts, waits, looks for a new link.
+
+    It owns the part, and removes it in the end.
+    """
 
     _song: Song
     _how: How
@@ -116,11 +122,16 @@ class _Delivery:
         self._begin()
 
     def _begin(self) -> None:
+        """Begin anew, with all attempts and all the time."""
         self._transfer = Transfer(self._part, self._means.limits)
         self._tries = Tries(self._means.limits)
 
     async def run(self) -> Saved:
-        """Fetch the song, and give it its name."""
+        """Fetch the song, and give it its name.
+
+        Raises:
+            DownloadFailed, OSError: as `deliver`.
+        """
         try:
             saved = await self._fetch()
         except Broken as error:
@@ -146,6 +157,11 @@ class _Delivery:
                     raise
 
     async def _attempt(self) -> Sound:
+        """Ask for the file once, and judge what came.
+
+        Raises:
+            Broken: it came to nothing.
+        """
         cut = None
         async with self._means.slot:
             try:
@@ -164,6 +180,10 @@ class _Delivery:
             return self._judge(await self._hear(cut), cut)
 
     async def _hear(self, cut: Broken | None) -> Sound:
+        """Measure what came.
+
+        Of a transfer that was cut, the cut is told first.
+        """
         try:
             with self._part.disk.reading():
                 return await anyio.to_thread.run_sync(hear, self._part.path, self._song)
@@ -174,9 +194,13 @@ class _Delivery:
             raise Broken(f"is {error}", NO_AUDIO) from None
 
     def _judge(self, sound: Sound, cut: Broken | None) -> Sound:
-        """Take what is whole; and what one witness calls short, once it came twice the same.
+        """Accept a whole file, or one that came twice the same.
 
-        There are three: the transfer, the file itself, and the duration that was stated.
+        Three sources say how long a file is: the transfer, the file itself, and the duration that
+        the provider stated. If one of the first and the last calls it short, it has to come twice.
+
+        Raises:
+            Broken: it is not whole, or came for the first time and may be short.
         """
         flaw, short = sound.measured.flaw, is_short(sound, self._song)
         if cut is not None and (flaw or short or not self._is_whole_all_the_same(sound)):
@@ -193,7 +217,7 @@ class _Delivery:
         raise cut or Broken(f"{sound.mismatch}", SHORT, wait=_GROWING)
 
     def _is_whole_all_the_same(self, sound: Sound) -> bool:
-        """Whether a transfer that was cut may have brought all there is."""
+        """Return whether a transfer that was cut may have brought all there is."""
         return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
 
     async def _may_help(self, error: Broken) -> bool:
@@ -207,7 +231,10 @@ class _Delivery:
         return rule.again and await self._tries.again(error)
 
     def _may_look(self, rule: Rule) -> bool:
-        """Whether the task may show another link: at once, and after a while of waiting."""
+        """Return whether the task may show another link.
+
+        It is looked at once at the beginning, and once more after a while of waiting.
+        """
         is_signed = "?" in (self._song.audio_url or "")
         if self._patience.waited >= _LOOK_AGAIN:
             return rule.relink and self._looks < _LOOKS
@@ -232,7 +259,7 @@ class _Delivery:
         return True
 
     def _final(self, error: Broken) -> UdioError | OSError:
-        """Return what is raised in the end."""
+        """Return what is raised if nothing has helped."""
         if isinstance(error.__cause__, OSError):
             return error.__cause__
         kind, what = error.ends_as(new=self._patience.is_new)
@@ -253,7 +280,10 @@ class _Delivery:
             remove(tagged)
 
     async def _tag(self, sound: Sound, tagged: Path) -> tuple[Path, Sound]:
-        """Return a copy with tags; or the file as it came, with a warning if they were wanted."""
+        """Return a copy with tags, or the file as it came.
+
+        If tags were wanted and failed, the log says so.
+        """
         part, song = self._part.path, self._song
         if not self._how.tags:
             return part, sound
@@ -268,7 +298,10 @@ class _Delivery:
             return part, sound
 
     def _finish(self, part: Path, sound: Sound) -> Saved:
-        """Make the file durable and give it its name; what has the name already is not touched."""
+        """Make the file durable and give it its name.
+
+        A file that has the name already is not touched.
+        """
         disk, song = self._part.disk, self._song
         disk.sync(part)
         path = self._how.directory / file_name(song, suffix=sound.measured.suffix)
@@ -283,7 +316,10 @@ class _Delivery:
 
 
 def _write_tags(part: Path, tagged: Path, song: Song, picture: bytes | None, sound: Sound) -> Sound:
-    """Make a copy with tags: what goes wrong with it is not the song's."""
+    """Make a copy with tags, and measure it.
+
+    What goes wrong with the copy does no harm to the song.
+    """
     shutil.copyfile(part, tagged)
     media_type = kind_of(picture)[1] if picture else ""
     write_tags(tagged, song, picture, media_type, sound.measured.suffix)

@@ -1,4 +1,4 @@
-"""What a disk refuses, and what is done about it: a table of every file operation.
+"""Refusals of the disk: a table of every file operation.
 
 docs/downloads.md shows it. Whatever is told is an `OSError` that names the file, the reason and the
 remedy.
@@ -25,16 +25,16 @@ class DiskWatch(Protocol):
     """Hears whether songs can be saved, so that none is bought that cannot."""
 
     def refused(self, directory: Path, error: OSError, /) -> None:
-        """Hear that nothing can be written into this directory now; the error says why."""
+        """Hear that a folder takes no files now, and why."""
         ...
 
     def written(self, directory: Path, size: int, /) -> None:
-        """Hear that a song of so many bytes was written into this directory."""
+        """Hear that a song of `size` bytes was written into a folder."""
         ...
 
 
 class Step(Enum):
-    """What is done to a file or a folder."""
+    """The steps in which a disk may refuse something."""
 
     FOLDER = "make the folder"
     OPEN = "open the part"
@@ -51,7 +51,7 @@ class Step(Enum):
 
 
 class Done(Enum):
-    """What is done about it."""
+    """The ways to meet a refusal."""
 
     HELD = "told; nothing more is submitted until the folder takes files again"
     TOLD = "told"
@@ -73,7 +73,7 @@ class DiskRule:
     remedy: str = ""
 
     def fits(self, step: Step, number: int | None) -> bool:
-        """Whether this is about such a step and such an error."""
+        """Return whether this row is about such a step and such an error."""
         known = [getattr(errno, name, None) for name in self.names]  # not all systems have all
         return step in self.steps and (not known or (number is not None and number in known))
 
@@ -139,13 +139,13 @@ DISK_RULES = (
 
 
 def disk_rule(step: Step, error: OSError) -> DiskRule:
-    """Return what is done about an error in this step."""
+    """Return the first row that fits an error in this step."""
     return next(rule for rule in DISK_RULES if rule.fits(step, error.errno))
 
 
 @attrs.define
 class Disk:
-    """The folder that one song is written into, with the name that is told if it cannot be."""
+    """The disk under one song, and the name that errors tell."""
 
     path: Path
     held: OSError | None = None
@@ -153,10 +153,10 @@ class Disk:
 
     @contextmanager
     def doing(self, step: Step) -> Generator[None]:
-        """Turn whatever the disk refuses in this step into what is done about it.
+        """Do one step; what the disk refuses is met as the table says.
 
         Raises:
-            OSError: it is told.
+            OSError: it is told; another attempt would not help.
             Broken: it is tried again; told as an OSError in the end.
         """
         try:
@@ -174,6 +174,7 @@ class Disk:
             raise told from error
 
     def _told(self, step: Step, error: OSError, rule: DiskRule) -> OSError:
+        """Return the error that is told, with the reason and the remedy."""
         folder = self.path.parent
         reason = error.strerror or str(error)
         path = folder if step is Step.FOLDER else self.path
@@ -181,16 +182,16 @@ class Disk:
         return OSError(error.errno, f"{reason}; {remedy}" if remedy else reason, str(path))
 
     def reading(self) -> AbstractContextManager[None]:
-        """Read a part back."""
+        """Read a part back, as one step."""
         return self.doing(Step.READ)
 
     def make_folder(self) -> None:
-        """See that there is a folder to write into."""
+        """Make the folder, and all above it that are missing."""
         with self.doing(Step.FOLDER):
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def sync(self, part: Path) -> None:
-        """Wait until all of a file is on the disk, where the disk knows such a thing."""
+        """Wait until all bytes of a file are on the disk."""
         with self.doing(Step.SYNC):
             _sync(part, os.O_RDWR)
 
@@ -198,7 +199,7 @@ class Disk:
         """Give a file its name, durably, without taking it from another.
 
         Raises:
-            FileExistsError: the name is taken.
+            FileExistsError: the name is taken; nothing was changed.
             OSError: the disk does not take it.
             Broken: it did not this time.
         """
@@ -214,7 +215,7 @@ class Disk:
 
 
 def _link(part: Path, path: Path) -> bool:
-    """Give a file a second name, if the file system can do that.
+    """Give a file a second name; return whether the disk can do that.
 
     Raises:
         FileExistsError: the name is taken.
@@ -233,6 +234,7 @@ def _link(part: Path, path: Path) -> bool:
 
 
 def _sync(path: Path, how: int) -> None:
+    """Open a file or a folder, and wait until the disk has it."""
     handle = os.open(path, how)
     try:
         os.fsync(handle)

@@ -1,4 +1,8 @@
-"""What a song's file is called: valid on Linux, macOS and Windows, and its own. Pure."""
+"""Names of songs' files: valid on every system, and each its own.
+
+A name is the title, a fingerprint and an ending. All here are pure functions: the same song has the
+same name in every run.
+"""
 
 import codecs
 import hashlib
@@ -22,11 +26,17 @@ _PART = re.compile(r".+-[0-9a-f]{12}\.[a-z0-9]{2,5}\.[0-9a-f]{8}\.part", re.DOTA
 
 
 def file_name(song: Song, encoding: str | None = None, suffix: Suffix = ".mp3") -> str:
-    """Name the file after the title and a fingerprint of provider, task and song; valid everywhere.
+    """Return the name of a song's file: title, fingerprint, ending.
 
-    Not after the id's first letters: those of one task may share them, and their title too. And
-    not after the id alone: some providers number the songs of each task. Where file names are not
-    UTF-8, as `encoding` or the system says, it is of ASCII: that means the same in every locale.
+    The fingerprint is made of provider, task and song. The id's first letters alone would not do:
+    songs of one task may share them, and their title too. Nor would the id alone: some providers
+    number the songs of each task.
+
+    Args:
+        song: the song; without a title it is "untitled".
+        encoding: how the system writes file names; None asks it. Unless it is UTF-8, the name is
+            ASCII: that means the same in every locale.
+        suffix: the ending, by what is in the file.
     """
     encoding = sys.getfilesystemencoding() if encoding is None else encoding
     name = _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
@@ -34,14 +44,17 @@ def file_name(song: Song, encoding: str | None = None, suffix: Suffix = ".mp3") 
 
 
 def file_names(song: Song) -> tuple[str, ...]:
-    """Return what the song may be called, as its file may be of any kind; the usual one first."""
+    """Return all names that the song may have, the usual one first.
+
+    Its file may be of any kind, and so have any ending.
+    """
     return tuple(file_name(song, suffix=suffix) for suffix in SUFFIXES)
 
 
 def former_names(song: Song) -> tuple[str, ...]:
-    """Return what the file may be called otherwise, by an earlier version or in another locale.
+    """Return names that an earlier version, or another locale, has given.
 
-    Not by those that named it after its id alone: that may be the name of another song.
+    Left out are those after the id alone: such a file may be another song.
     """
     names = [
         _name(song, length, ascii_only=ascii_only)
@@ -52,11 +65,12 @@ def former_names(song: Song) -> tuple[str, ...]:
 
 
 def is_part(name: str) -> bool:
-    """Return whether a file of this name is a song or a cover that is being written."""
+    """Return whether this names a song or a cover that is being written."""
     return _PART.fullmatch(name) is not None
 
 
 def _name(song: Song, title_bytes: int, *, ascii_only: bool) -> str:
+    """Return the name with the ending ".mp3"."""
     identity = f"{song.provider}\0{song.task_id}\0{song.id}".encode(errors="surrogatepass")
     fingerprint = hashlib.sha256(identity).hexdigest()[:_FINGERPRINT]
     title = song.title or "untitled"
@@ -69,6 +83,7 @@ def _unaccented(title: str) -> str:
 
 
 def _clean(title: str, title_bytes: int) -> str:
+    """Return a title without what some system refuses in a name."""
     text = unicodedata.normalize("NFC", title)
     text = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in text)
     text = " ".join(_FORBIDDEN.sub(" ", text).split()).strip(". -~")

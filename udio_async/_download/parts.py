@@ -1,4 +1,7 @@
-"""Files that are being written: a name of their own, and nothing left of them."""
+"""Parts: files that are being written, under a name of their own.
+
+A part becomes the song, or it is removed; what a killed process has left is removed later.
+"""
 
 import os
 import stat
@@ -18,21 +21,30 @@ STALE = 3600.0
 
 
 def part_of(path: Path) -> Path:
-    """Return what a file is called while it is written: so that it is no other file."""
+    """Return a new name for a file while it is written."""
     return path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
 
 
 def remove(part: Path) -> None:
-    """Take a part away, if it is there and the disk lets us."""
+    """Remove a part, if it is there and the disk lets us."""
     with suppress(OSError):
         part.unlink(missing_ok=True)
 
 
 def remove_stale(directory: Path, now: float, is_ours: Callable[[str], bool] = is_part) -> int:
-    """Remove what a killed process has left half-written, and return how many files these were.
+    """Remove what killed processes have left half-written.
 
-    Only plain files with names of ours, and only those that nobody has written to for an hour, by
-    the clock of the disk: another process may be busy with its own.
+    Only plain files with names of ours, and only those that nobody has written to for `STALE`
+    seconds, because another process may be busy with its own. A folder that cannot be read is no
+    error.
+
+    Args:
+        directory: the folder to look through.
+        now: the time by the clock of that disk, as Unix time.
+        is_ours: tells by its name whether a file may be removed.
+
+    Returns:
+        How many files were removed.
     """
     removed = 0
     with suppress(OSError), os.scandir(directory) as entries:  # that is nothing to stop for
@@ -44,13 +56,17 @@ def remove_stale(directory: Path, now: float, is_ours: Callable[[str], bool] = i
 
 
 def _is_stale(entry: "os.DirEntry[str]", now: float) -> bool:
+    """Return whether it is a plain file that nobody writes to any more."""
     found = entry.stat(follow_symlinks=False)
     return stat.S_ISREG(found.st_mode) and found.st_mtime < now - STALE
 
 
 @attrs.define(eq=False)
 class Part:
-    """A song that is being written. It is open only while something comes in."""
+    """A song that is being written. It is open only while bytes come in.
+
+    Who makes it has to `remove` it in the end, whatever happens.
+    """
 
     disk: Disk
     path: Path = attrs.field(init=False)
@@ -66,13 +82,16 @@ class Part:
 
     @contextmanager
     def opened(self) -> Generator[float]:
-        """Open it to write behind what is there; what stays empty is not left behind.
+        """Open it for as long as the context lasts.
 
-        Yields the time by the clock of the disk.
+        Further bytes go to its end. A part that stays empty is removed again.
+
+        Yields:
+            The time by the clock of the disk, as Unix time.
 
         Raises:
             OSError: the disk does not take it.
-            Broken: it did not this time.
+            Broken: it did not this time; another attempt may do.
         """
         self.disk.make_folder()
         with self.disk.doing(Step.OPEN):
@@ -89,7 +108,7 @@ class Part:
                 self.remove()
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Write the next bytes, all of them."""
         assert self._file is not None
         rest = memoryview(chunk)
         with self.disk.doing(Step.WRITE):
@@ -97,7 +116,7 @@ class Part:
                 rest = rest[self._file.write(rest) :]
 
     def clear(self) -> None:
-        """Begin at its start again."""
+        """Forget what came, and begin at the start again."""
         if self._file is not None:
             with self.disk.doing(Step.WRITE):
                 self._file.truncate(0)
@@ -105,5 +124,5 @@ class Part:
             self.remove()
 
     def remove(self) -> None:
-        """Take it away."""
+        """Remove the file, if it is there."""
         remove(self.path)

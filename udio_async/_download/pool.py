@@ -1,4 +1,4 @@
-"""Many songs for one client: a few at a time, and each only once."""
+"""Downloads for one client: a few at a time, each song only once."""
 
 import os
 from collections.abc import AsyncGenerator, Sequence
@@ -29,14 +29,17 @@ async def _unknown(_: Song) -> None:
 
 @attrs.define(eq=False)
 class _Turn:
-    """Whose turn it is to save one song."""
+    """The lock for one song and one folder, and how many want it."""
 
     lock: anyio.Lock = attrs.field(factory=anyio.Lock)
     users: int = 0
 
 
 class Downloads:
-    """Saves songs for a client, a few at a time, until it is closed."""
+    """Saves songs for a client, a few at a time, until it is closed.
+
+    The session owns it, and closes it.
+    """
 
     def __init__(
         self,
@@ -116,17 +119,20 @@ class Downloads:
                 del self._turns[name]
 
     def _sweep(self, directory: Path, now: float) -> None:
-        """Remove what killed processes have left in a folder, when it is first written to."""
+        """Remove what killed processes have left in a folder.
+
+        That is done once, when the folder is first written to.
+        """
         if directory not in self._swept:
             self._swept.add(directory)
             remove_stale(directory, now)
 
     def close(self) -> None:
-        """End the downloads that still run; nothing of theirs is left."""
+        """End the downloads that still run; nothing half-written is left."""
         for scope in self._running:
             scope.cancel()
 
 
 def _identity(directory: Path, song: Song) -> str:
-    """Tell songs and folders apart, whatever links lead to a folder."""
+    """Return a name for one song in one folder, whatever links lead there."""
     return f"{os.path.realpath(directory)}\0{file_name(song)}"

@@ -1,4 +1,4 @@
-"""Whether songs can be kept: what cannot be saved is not bought."""
+"""The room on disk: songs that could not be saved are not bought."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -15,26 +15,32 @@ _BLOCK = 1 << 20
 
 @attrs.define(eq=False)
 class Room:
-    """Remembers that a directory took no file, until one is written again, there or elsewhere."""
+    """Remembers that a folder took no file.
+
+    Until a file is written again, there or elsewhere, `check` tries the folder before each submit.
+    """
 
     _refusing: Path | None = None
     _largest: int = 0
     """Bytes of the largest file so far."""
 
     def written(self, _directory: Path, size: int) -> None:
-        """Take in that a file of so many bytes was written into a directory."""
+        """Remember that a file of `size` bytes was written."""
         self._largest = max(self._largest, size)
         self._refusing = None
 
     def refused(self, directory: Path, _error: OSError) -> None:
-        """Take in that a directory did not take a file, nor would it take others."""
+        """Remember that a folder took no file, and would take no other."""
         self._refusing = directory
 
     async def check(self) -> None:
-        """Go no further while a directory would refuse the next song, too.
+        """Raise if the disk would refuse the next song too.
+
+        It is tried only in a folder that refused a song: as many bytes are written as the largest
+        song had, and removed again, in a thread.
 
         Raises:
-            DiskUnavailable: it would.
+            DiskUnavailable: it would. The message names the folder and the reason.
         """
         directory = self._refusing
         if directory is None:

@@ -1,4 +1,4 @@
-"""What a file on disk is: a whole song, or why it is none."""
+"""The sound in a file on disk, and whether it is whole."""
 
 import hashlib
 import os
@@ -24,7 +24,8 @@ _WITHOUT_END = (".mp3", ".aac")
 class Saved:
     """A song on disk. `open()` and `os` take it for its path.
 
-    It comes from `Client.download`, once the whole file is there.
+    It comes from `Client.download`, once the whole file is there. It stays true until somebody
+    changes the file: compare `sha256`.
 
         for saved in await client.download(songs, "songs"):
             print(saved.path, saved.size, saved.duration)
@@ -46,7 +47,7 @@ class Saved:
 
 @attrs.frozen(kw_only=True)
 class Sound:
-    """What the bytes of a file say."""
+    """A file that was measured: its sound, its hash and its length."""
 
     measured: Measured
     sha256: str
@@ -56,11 +57,11 @@ class Sound:
 
     @property
     def states_its_end(self) -> bool:
-        """Whether a cut of it could not look whole."""
+        """Whether a file of this kind shows that it was cut."""
         return self.measured.suffix not in _WITHOUT_END
 
     def saved_as(self, path: Path) -> Saved:
-        """Return what is told of it, once it has this name."""
+        """Return the record that users get, once the file has this name."""
         return Saved(
             path=path,
             cover=None,
@@ -72,7 +73,7 @@ class Sound:
 
 
 def hear(path: Path, song: Song) -> Sound:
-    """Measure a file.
+    """Measure a file, and compare it with what the provider said.
 
     Raises:
         NoAudio: it is no sound.
@@ -89,21 +90,26 @@ def hear(path: Path, song: Song) -> Sound:
 
 
 def is_short(sound: Sound, song: Song) -> bool:
-    """Whether it plays clearly less than the provider stated."""
+    """Return whether it plays clearly less than the provider stated.
+
+    "Clearly" is more than a second and more than 1 %.
+    """
     seconds = sound.measured.seconds
     return bool(song.duration and seconds is not None and seconds - song.duration < -_slack(song))
 
 
 def agrees(sound: Sound, song: Song) -> bool:
-    """Whether it plays as long as the provider stated, or longer."""
+    """Return whether it plays as long as the provider stated, or longer."""
     return bool(song.duration) and not is_short(sound, song) and sound.measured.seconds is not None
 
 
 def _slack(song: Song) -> float:
+    """Return the seconds by which a stated duration may be off."""
     return max(1.0, (song.duration or 0.0) / 100)
 
 
 def _mismatch(measured: Measured, song: Song) -> str | None:
+    """Return what the provider said of the file that is not so, or None."""
     seconds, stated = measured.seconds, song.duration
     if seconds is None or not stated or not abs(seconds - stated) > _slack(song):
         return None
@@ -111,10 +117,12 @@ def _mismatch(measured: Measured, song: Song) -> str | None:
 
 
 def find(directory: Path, song: Song) -> Saved | None:
-    """Return the song if it is in this directory, whole, whatever its kind.
+    """Return the song if it is in this folder, whole, whatever its kind.
+
+    None if nothing there has its name.
 
     Raises:
-        DownloadFailed: something else has its name.
+        DownloadFailed: something else has its name; move it away.
     """
     there = [path for name in file_names(song) if os.path.lexists(path := directory / name)]
     for path in there:
@@ -129,7 +137,7 @@ def find(directory: Path, song: Song) -> Saved | None:
 
 
 def taken(path: Path, song: Song) -> DownloadFailed:
-    """Return the error for a name that is somebody else's."""
+    """Return the error for a name that another file has."""
     return failed(
         DownloadFailed,
         song,
@@ -139,7 +147,7 @@ def taken(path: Path, song: Song) -> DownloadFailed:
 
 
 def _check_plain(path: Path) -> None:
-    """Refuse anything but a plain file that is not beyond all measure.
+    """Refuse anything but a plain file of at most `MAX_FILE` bytes.
 
     Raises:
         OSError: it is a link, no file, not there, or too long.

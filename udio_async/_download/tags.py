@@ -1,18 +1,16 @@
-"""What a song is, written into its file. The only room that knows mutagen (GPL-2.0-or-later)."""
+"""Tags: title, lyrics, style and cover, written into a song's own file.
 
-import base64
+This is the only room that knows mutagen (GPL-2.0-or-later), which is an extra: it is imported
+when the first file gets tags, and not before. What goes wrong with tags never costs a song.
+"""
+
 import logging
-from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import Any
-
-import attrs
 
 from .._errors import InvalidRequest
 from .._formats import Suffix, measure
-from .._formats.mp4 import in_fragments
 from .._records import Song
 
 logger = logging.getLogger("udio_async")
@@ -22,7 +20,7 @@ def check_can_tag() -> None:
     """Refuse to promise tags without the library that writes them.
 
     Raises:
-        InvalidRequest: it is not installed.
+        InvalidRequest: mutagen is not installed; the message has the command that installs it.
     """
     if find_spec("mutagen") is None:
         raise InvalidRequest("tags need mutagen; run: pip install 'udio-async[tags]'")
@@ -31,133 +29,32 @@ def check_can_tag() -> None:
 def write_tags(
     path: Path, song: Song, cover: bytes | None, cover_type: str, suffix: Suffix = ".mp3"
 ) -> None:
-    """Write title, lyrics, style and cover into a song's file, over the tags that it has.
+    """Write title, lyrics, style and cover into a song's file.
 
-    The file is of the kind that `suffix` names, whatever it is called. One that takes no tags, or
-    would not play as before, is left as it is, with a warning.
+    Tags that it has are replaced. A file that takes no tags, or would not play as before, is left
+    as it is, with a warning in the log.
+
+    Args:
+        path: the file; its name does not matter.
+        song: has the title, the lyrics and the style.
+        cover: a picture, or None.
+        cover_type: the media type of the picture: "image/jpeg".
+        suffix: what kind of file it is.
 
     Raises:
-        OSError: the disk did not take them.
+        OSError: the disk did not take them; the file may be damaged, so work on a copy.
     """
-    words = _Words(song.title, song.lyrics, song.tags, cover, cover_type)
+    from .tag_writers import write  # noqa: PLC0415  # mutagen is an extra
+
     data = path.read_bytes()
     # In memory, so that all that goes wrong here is about the file, and not about the disk.
     file = BytesIO(data)
     try:
-        _WRITERS[suffix](file, words)
-        if measure(file.getbuffer()) != measure(data):
-            raise ValueError("it would not play as before")  # noqa: TRY301  # as if mutagen said it
+        write(file, suffix, song, cover, cover_type)
+        flaw = None if measure(file.getbuffer()) == measure(data) else "it would not play as before"
     except Exception as error:  # noqa: BLE001  # mutagen has no error for what it did not expect
-        logger.warning("no tags for song %s: %r", song.id, error)
-    else:
+        flaw = repr(error)
+    if flaw is None:
         path.write_bytes(file.getbuffer())
-
-
-def _plain(text: str | None) -> str:
-    """Leave out what no tag can hold: halves of characters, and the mark between two values."""
-    return (text or "").encode(errors="ignore").decode().replace("\0", "")
-
-
-@attrs.frozen
-class _Words:
-    title: str = attrs.field(converter=_plain)
-    lyrics: str = attrs.field(converter=_plain)
-    style: str = attrs.field(converter=_plain)
-    cover: bytes | None
-    cover_type: str
-
-
-def _write_id3(file: BytesIO, words: _Words) -> None:
-    from mutagen.id3 import ID3  # noqa: PLC0415  # an extra
-
-    tags = ID3()
-    for frame in _id3_frames(words):
-        tags.add(frame)
-    tags.save(file)
-
-
-def _write_wave(file: BytesIO, words: _Words) -> None:
-    from mutagen.wave import WAVE  # noqa: PLC0415  # an extra
-
-    tags = _emptied(WAVE(file))
-    for frame in _id3_frames(words):
-        tags.add(frame)
-    file.seek(0)
-    tags.save(file)
-
-
-def _id3_frames(words: _Words) -> Iterator[Any]:
-    from mutagen.id3 import APIC, TCON, TIT2, USLT  # noqa: PLC0415  # an extra
-
-    if words.title:
-        yield TIT2(encoding=3, text=words.title)
-    if words.lyrics:
-        yield USLT(encoding=3, lang="XXX", desc="", text=words.lyrics)
-    if words.style:
-        yield TCON(encoding=3, text=words.style)
-    if words.cover is not None:
-        yield APIC(encoding=3, mime=words.cover_type, type=3, desc="", data=words.cover)
-
-
-def _write_comments(file: BytesIO, words: _Words) -> None:
-    """Write Vorbis comments, which FLAC has as well as everything in Ogg."""
-    from mutagen import File  # noqa: PLC0415  # an extra
-    from mutagen.flac import FLAC, Picture  # noqa: PLC0415
-    from mutagen.oggflac import OggFLAC  # noqa: PLC0415
-    from mutagen.oggopus import OggOpus  # noqa: PLC0415
-    from mutagen.oggvorbis import OggVorbis  # noqa: PLC0415
-
-    audio: Any = File(file, options=[FLAC, OggVorbis, OggOpus, OggFLAC])
-    tags = _emptied(audio)
-    for name in ("title", "lyrics"):
-        if text := getattr(words, name):
-            tags[name] = text
-    if words.style:
-        tags["genre"] = words.style
-    picture = Picture()
-    picture.type, picture.mime, picture.data = 3, words.cover_type, words.cover or b""
-    if isinstance(audio, FLAC):
-        audio.clear_pictures()
-    if words.cover is not None and isinstance(audio, FLAC):
-        audio.add_picture(picture)
-    elif words.cover is not None:
-        tags["metadata_block_picture"] = base64.b64encode(picture.write()).decode()
-    file.seek(0)
-    audio.save(file)
-
-
-def _write_atoms(file: BytesIO, words: _Words) -> None:
-    from mutagen.mp4 import MP4, MP4Cover  # noqa: PLC0415  # an extra
-
-    with file.getbuffer() as view:
-        if in_fragments(view):
-            raise ValueError("of several fragments mutagen tells only the first that it has moved")
-    audio = MP4(file)
-    tags = _emptied(audio)
-    for name, text in (("nam", words.title), ("lyr", words.lyrics), ("gen", words.style)):
-        if text:
-            tags[f"\xa9{name}"] = text
-    formats = {"image/jpeg": MP4Cover.FORMAT_JPEG, "image/png": MP4Cover.FORMAT_PNG}
-    if words.cover is not None and words.cover_type in formats:  # it knows no others
-        tags["covr"] = [MP4Cover(words.cover, formats[words.cover_type])]
-    file.seek(0)
-    audio.save(file)
-
-
-def _emptied(audio: Any) -> Any:  # noqa: ANN401  # its classes have no common type
-    if audio.tags is None:
-        audio.add_tags()
     else:
-        audio.tags.clear()
-    return audio.tags
-
-
-_WRITERS: dict[Suffix, Callable[[BytesIO, _Words], None]] = {
-    ".mp3": _write_id3,
-    ".aac": _write_id3,
-    ".wav": _write_wave,
-    ".flac": _write_comments,
-    ".ogg": _write_comments,
-    ".opus": _write_comments,
-    ".m4a": _write_atoms,
-}
+        logger.warning("no tags for song %s: %s", song.id, flaw)

@@ -1,4 +1,4 @@
-"""One file over the network: from its start, or from where the last transfer broke off."""
+"""One file over the network, whole or the rest of it."""
 
 import re
 import time
@@ -23,7 +23,11 @@ _CONTENT_RANGE = re.compile(
 
 @attrs.define(eq=False)
 class Transfer:
-    """Takes one answer after the other into a part, and refuses what would fill the disk."""
+    """Takes answers into a part, one after the other.
+
+    It goes on where the last one broke off only if the server proves that the file is the same (RFC
+    9110, `If-Range`). It refuses what would fill the disk.
+    """
 
     part: Part
     _limits: Limits
@@ -44,10 +48,16 @@ class Transfer:
         timeout: float,  # noqa: ASYNC109  # of all redirects, which only the sender sees
         local: bool,
     ) -> None:
-        """Fetch what is missing of the file.
+        """Fetch what is missing of the file, with one request.
+
+        Args:
+            http: what sends it.
+            url: the link; no key goes with it.
+            timeout: seconds for all redirects together.
+            local: whether the link may lead to this machine.
 
         Raises:
-            Broken: it is not all there now.
+            Broken: the file is not all there now; its rule says what may help.
             OSError: the disk does not take it.
         """
         if self.part.size != self._received:  # somebody has tidied up
@@ -72,11 +82,14 @@ class Transfer:
 
     @property
     def _can_go_on(self) -> bool:
-        """Whether the rest can be asked for: it is proved to be that, or all is served in parts."""
+        """Whether the rest can be asked for.
+
+        Either the server has proved that the file is the same, or it serves all in parts.
+        """
         return self._received > 0 and (self._validator is not None or self._in_slices)
 
     def _resume(self) -> dict[str, str]:
-        """Return the headers that ask for the rest; none where all of it is needed."""
+        """Return the headers that ask for the rest; none to ask for all."""
         if not self._can_go_on:
             self.start_over()
             return {}
@@ -85,18 +98,25 @@ class Transfer:
 
     @property
     def may_have_lied(self) -> bool:
-        """Whether there may be less than the server says, as it sent all that it has."""
+        """Whether there may be less than the server says.
+
+        That is so where it sent all that it has and broke off.
+        """
         return self._total is not None and not self._in_slices
 
     def start_over(self) -> None:
-        """Keep nothing of what came."""
+        """Forget all that came."""
         self._received, self._total, self._validator, self._in_slices = 0, None, None, False
         self.part.clear()
 
     # As a receiver
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Look at the head of an answer."""
+        """Look at the head of an answer, before its body.
+
+        Raises:
+            Broken: it brings no file, or not the part that was asked for.
+        """
         self._since, self._lately = anyio.current_time(), 0
         rule = rule_of(status)
         if rule is not None:
@@ -107,12 +127,14 @@ class Transfer:
             self._begin_file(headers)
 
     def _unserved(self, status: int, rule: Rule, headers: Mapping[str, str]) -> Broken:
+        """Return the failure for an answer without the file."""
         if status == 416:
             self.start_over()
         wait = parse_retry_after(headers.get("retry-after"), now=time.time())
         return Broken(f"redirects to nowhere (HTTP {status})", rule, status=status, wait=wait)
 
     def _begin_file(self, headers: Mapping[str, str]) -> None:
+        """Begin with the whole file, and remember what identifies it."""
         self.start_over()
         length, etag = headers.get("content-length", ""), headers.get("etag", "")
         self._total = int(length) if _LENGTH.fullmatch(length) else None
@@ -134,6 +156,7 @@ class Transfer:
         self._total = self._total if total is None else total
 
     def _begin_slices(self, headers: Mapping[str, str], total: int | None, *, known: bool) -> None:
+        """Begin with the first of several parts, though all was asked for."""
         self._begin_file(headers)
         self._in_slices = known
         # Some count from 1 or say the last byte, so that there is one more or less than they say.
@@ -142,7 +165,12 @@ class Transfer:
             self._check_size(total)
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes.
+
+        Raises:
+            Broken: the file is too long, or comes too slowly.
+            OSError: the disk does not take them.
+        """
         self._check_size(self._received + len(chunk))
         self.part.write(chunk)
         self._received += len(chunk)
@@ -155,11 +183,12 @@ class Transfer:
             self._since, self._lately = anyio.current_time(), 0
 
     def _check_size(self, size: int) -> None:
+        """Refuse more bytes than any song has."""
         if size > MAX_FILE:
             raise Broken(f"is longer than {MAX_FILE} bytes: no song is", TOO_LONG)
 
     def _check_whole(self, reply: Reply) -> None:
-        """Refuse a transfer that is not all of the file."""
+        """Refuse a transfer that has not brought all of the file."""
         if self._total is not None:
             self._check_length(self._total)
         elif reply.cut and self._received:
@@ -170,6 +199,7 @@ class Transfer:
             raise Broken("is empty", EMPTY)
 
     def _check_length(self, total: int) -> None:
+        """Refuse more or fewer bytes than the server says there are."""
         received = self._received
         if received > total:
             self.start_over()

@@ -1,4 +1,7 @@
-"""How long a file is waited for, and how often it is tried. All durations are seconds."""
+"""Patience: how long a file is waited for, how often it is tried.
+
+All durations are seconds.
+"""
 
 import math
 import random
@@ -16,12 +19,12 @@ _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
 _SLACK = 1.0
-"""By so much the last wait for a new song may end late."""
+"""Seconds by which the last wait for a new song may end late."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """How long a download may take."""
+    """Limits for one download, in seconds, attempts and bytes per second."""
 
     deadline: float = 600.0
     """For one file, with all its attempts."""
@@ -39,7 +42,7 @@ async def pause(seconds: float) -> None:
 
 
 def waits(seconds: float) -> Iterator[float]:
-    """Spread so much time over waits that grow; the last one ends with it."""
+    """Return growing waits that add up to `seconds`."""
     step = _FIRST_WAIT
     while seconds > 0:
         wait = step * random.uniform(0.75, 1.0)  # noqa: S311  # so that clients do not come at once
@@ -51,7 +54,7 @@ def waits(seconds: float) -> Iterator[float]:
 
 @attrs.define
 class Tries:
-    """What is left of the attempts and of the time for one file."""
+    """The attempts and the time that are left for one file."""
 
     _limits: Limits
     _ends: float = attrs.field(init=False)
@@ -62,11 +65,14 @@ class Tries:
 
     @property
     def seconds(self) -> float:
-        """How much time is left."""
+        """Seconds that are left."""
         return max(0.0, self._ends - anyio.current_time())
 
     async def again(self, error: Broken) -> bool:
-        """Wait before another attempt; return whether there is one."""
+        """Wait before another attempt; return whether there is one.
+
+        An attempt that brought some of the file counts as the first again.
+        """
         self._failed = 1 if error.progress else self._failed + 1
         wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
         wait = max(wait, error.wait or 0.0)
@@ -78,7 +84,7 @@ class Tries:
 
 @attrs.define
 class Patience:
-    """What is left of the time for which the file of a new song is waited for."""
+    """The time that is left to wait for the file of a new song."""
 
     _age: Callable[[], Awaitable[float | None]]
     """Tells how new the song is; asked only when it matters."""
@@ -91,7 +97,10 @@ class Patience:
     _ends: float = attrs.field(default=0.0, init=False)
 
     async def again(self, error: Broken) -> bool:
-        """Wait before another attempt; return whether there is one."""
+        """Wait before another attempt; return whether there is one.
+
+        How new the song is, is asked at the first call.
+        """
         if self._waits is None:
             age = await self._age()
             left = 0.0 if age is None else self._seconds - age

@@ -1,9 +1,10 @@
-"""What a file is, how long it plays and whether all of it is there, by its bytes. Pure.
+"""What an audio file is, by its bytes: kind, length, whole or not.
 
-A name, a media type and a stated length can be wrong; what a player plays are the frames, pages
-and chunks. No library was found that tells a cut file from a whole one: for each of 60 cuts of an
-MP3, a WAV and a FLAC tinytag states the full length, and mutagen, miniaudio and soundfile have no
-word for it either. Decoding it all would: at 8 to 100 ms per MB, where this takes about 1.
+All are pure functions. A name, a media type and a stated length can be wrong; what a player plays
+are the frames, pages and chunks. No library was found that tells a cut file from a whole one: for
+each of 60 cuts of an MP3, a WAV and a FLAC tinytag states the full length, and mutagen, miniaudio
+and soundfile have no word for it either. Decoding it all would tell: at 8 to 100 ms per MB, where
+this takes about 1.
 """
 
 from mmap import mmap
@@ -22,7 +23,7 @@ SUFFIXES: tuple[Suffix, ...] = get_args(Suffix)
 
 
 def measure(data: bytes | bytearray | memoryview | mmap) -> Measured:
-    """Tell what a file of sound is, how long it plays, and what is missing of it.
+    """Measure a file of sound, by its bytes.
 
     Raises:
         NoAudio: it is of no kind that we know.
@@ -35,6 +36,7 @@ def measure(data: bytes | bytearray | memoryview | mmap) -> Measured:
 
 
 def _measure(view: memoryview) -> Measured:
+    """Choose the format by the first bytes behind any tags."""
     start = behind_id3(view, 0)
     if start > len(view):
         return Measured(".mp3", 0.0, breaks_off(0.0))

@@ -1,4 +1,4 @@
-"""What every format answers, and how bytes are read."""
+"""The answer that every format gives, and how bytes are read."""
 
 from struct import Struct
 from typing import Any, Literal
@@ -14,7 +14,10 @@ class NoAudio(ValueError):
 
 @attrs.frozen
 class Measured:
-    """What the bytes of a file say of its sound."""
+    """What the bytes of a file say about its sound.
+
+    `seconds` is what a player would play.
+    """
 
     suffix: Suffix
     seconds: float | None
@@ -29,15 +32,18 @@ class Measured:
 
 
 def no_audio(view: memoryview) -> NoAudio:
-    """Say what it is instead."""
+    """Return the error for what is no sound, with its first bytes."""
     return NoAudio(f"no audio that we know; it begins with {bytes(view[:12])!r}")
 
 
 def breaks_off(seconds: float | None) -> str:
-    """Name the usual flaw."""
+    """Return the usual flaw in words: "breaks off after 12.34 s"."""
     return "breaks off" if seconds is None else f"breaks off after {seconds:.2f} s"
 
 
 def read(layout: Struct, view: memoryview, place: int) -> tuple[Any, ...]:
-    """Read some fields; behind the end of the file stand zeros."""
+    """Read some fields; behind the end of the file stand zeros.
+
+    `place` counts bytes from the start of the view.
+    """
     return layout.unpack(bytes(view[place : place + layout.size]).ljust(layout.size, b"\0"))

@@ -1,4 +1,4 @@
-"""The bytes of a file, to look at."""
+"""The bytes of a file, read or mapped by its length."""
 
 import mmap
 import os
@@ -13,7 +13,7 @@ middle ends the process, and nothing is held in memory."""
 
 @contextmanager
 def bytes_of(path: Path) -> Generator[bytes | mmap.mmap]:
-    """Show what is in a file, without holding much of it.
+    """Give the bytes of a file, for as long as the context is open.
 
     Raises:
         OSError: it cannot be read.

@@ -1,4 +1,7 @@
-"""FLAC: its last frame says how far the sound goes, and two checksums that it is one."""
+"""FLAC: its last frame says how far the sound goes.
+
+Two checksums prove that it is a frame (RFC 9639).
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -23,6 +26,8 @@ _TRIES = 4
 
 @attrs.frozen
 class _Frame:
+    """A frame: the samples it covers, and its place in the window."""
+
     begins: int
     """In samples, as is `ends`."""
     ends: int
@@ -30,7 +35,7 @@ class _Frame:
 
 
 def measure(view: memoryview, start: int) -> Measured:
-    """Skip the blocks before the first frame, then look for the last one from the end.
+    """Skip the blocks before the first frame, then find the last one.
 
     Raises:
         NoAudio: it does not say what stream it is.
@@ -58,6 +63,7 @@ def measure(view: memoryview, start: int) -> Measured:
 
 
 def _frames_from_the_end(window: bytes, mark: bytes, most: int) -> Iterator[_Frame]:
+    """Return what looks like a frame, from the last on; a few at most."""
     tries = _TRIES if mark in _MARKS else 0
     place = window.rfind(mark)
     while tries and place >= 0:
@@ -69,7 +75,7 @@ def _frames_from_the_end(window: bytes, mark: bytes, most: int) -> Iterator[_Fra
 
 
 def _frame_at(window: bytes, place: int, most: int) -> _Frame | None:
-    """Read the header of a frame, if its checksum says that it is one."""
+    """Read a frame's header, if its checksum proves it to be one."""
     head = window[place : place + 16].ljust(16, b"\0")
     size, rate, ones = head[2] >> 4, head[2] & 15, 8 - (head[4] ^ 0xFF).bit_length()
     if size == 0 or ones in (1, 8):
@@ -88,7 +94,10 @@ def _frame_at(window: bytes, place: int, most: int) -> _Frame | None:
 
 
 def _size(code: int, behind: bytes) -> tuple[int, int]:
-    """Return the samples of a frame, and how many bytes behind the number say so."""
+    """Return the samples of a frame, and the bytes that say so.
+
+    These bytes stand behind the frame's number.
+    """
     if code in (6, 7):
         return int.from_bytes(behind[: code - 5]) + 1, code - 5
     if code == 1:
@@ -97,7 +106,7 @@ def _size(code: int, behind: bytes) -> tuple[int, int]:
 
 
 def _crc(data: bytes, polynomial: int, bits: int) -> int:
-    """Return a checksum; 0 where the data ends in its own."""
+    """Return a checksum; it is 0 for data that ends in its own."""
     table, rest, mask = _table(polynomial, bits), 0, (1 << bits) - 1
     for byte in data:
         rest = (rest << 8 & mask) ^ table[(rest >> (bits - 8)) ^ byte]
@@ -106,6 +115,7 @@ def _crc(data: bytes, polynomial: int, bits: int) -> int:
 
 @lru_cache
 def _table(polynomial: int, bits: int) -> list[int]:
+    """Return the table for a checksum, one entry for each byte."""
     table = []
     for byte in range(256):
         rest = byte << (bits - 8)

@@ -1,4 +1,4 @@
-"""MP3 and raw AAC (ADTS): frames in a row, each with a header that says how long it is."""
+"""MP3 and raw AAC (ADTS): frames, each with its length."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -30,13 +30,14 @@ _LONGEST_FREE = 4 * 1024
 
 @attrs.frozen
 class _Kind:
-    """How frames are read: what `unpack` takes from a place is what `read` takes."""
+    """A way to read frames: `unpack` takes what `read` needs from a place."""
 
     suffix: Suffix
     unpack: Callable[[memoryview, int], tuple[int, ...]]
     read: Callable[..., Frame | None]
 
     def frame_at(self, view: memoryview, place: int) -> Frame | None:
+        """Return the frame that begins here, or None."""
         try:
             return self.read(*self.unpack(view, place))
         except struct.error:  # fewer bytes than a header has
@@ -45,7 +46,10 @@ class _Kind:
 
 @attrs.frozen
 class _Header:
-    """What a Xing, Info or VBRI header says. The frame that carries it plays nothing."""
+    """The first frame of an MP3, which tells about the others.
+
+    It is a Xing, Info or VBRI header, and plays nothing itself.
+    """
 
     length: int = 0
     """Bytes of that frame."""
@@ -55,7 +59,7 @@ class _Header:
 
 
 def measure(view: memoryview, start: int) -> Measured:
-    """Walk the frames from the first to the last.
+    """Go through the frames from the first to the last.
 
     Raises:
         NoAudio: there are no frames in a row near the beginning.
@@ -76,7 +80,11 @@ def measure(view: memoryview, start: int) -> Measured:
 
 
 def _walk(view: memoryview, place: int, kind: _Kind) -> tuple[int, float]:
-    """Go from frame to frame; return where there is none, and the seconds of all that are whole."""
+    """Go from frame to frame to where there is none.
+
+    Returns:
+        That place, and the seconds of all frames that are whole.
+    """
     unpack, read = kind.unpack, kind.read  # the only loop that takes time
     seconds = lasts = 0.0
     try:
@@ -90,6 +98,11 @@ def _walk(view: memoryview, place: int, kind: _Kind) -> tuple[int, float]:
 
 
 def _first_frame(view: memoryview, start: int) -> tuple[_Kind, Frame, int]:
+    """Find the first frame: how it is read, the frame, and its place.
+
+    Raises:
+        NoAudio: there is none in the first `_SEARCH` bytes.
+    """
     for kind in (_MP3, _ADTS, *_free_formats(view, start)):
         if frame := _begins(view, start, kind, least=1):
             return kind, frame, start
@@ -104,7 +117,10 @@ def _first_frame(view: memoryview, start: int) -> tuple[_Kind, Frame, int]:
 
 
 def _begins(view: memoryview, place: int, kind: _Kind, *, least: int) -> Frame | None:
-    """Return the first of three frames in a row, or of `least` if they reach the end."""
+    """Return the first of three frames in a row, or None.
+
+    If the file ends before the third, `least` frames are enough.
+    """
     first = None
     for number in range(_IN_A_ROW):
         if number >= least and place >= len(view):
@@ -117,6 +133,7 @@ def _begins(view: memoryview, place: int, kind: _Kind, *, least: int) -> Frame |
 
 
 def _header(view: memoryview, place: int, frame: Frame) -> _Header:
+    """Read the header in the first frame, if there is one."""
     length, lasts = frame
     head = bytes(view[place : place + min(length, 192)]).ljust(192, b"\0")
     if head[36:40] == b"VBRI":
@@ -134,7 +151,7 @@ def _header(view: memoryview, place: int, frame: Frame) -> _Header:
 
 @lru_cache(maxsize=4096)
 def _mp3_frame(head: int) -> Frame | None:
-    """Read the four bytes of a frame header, if it is one."""
+    """Read the four bytes of a frame header, or None if it is none."""
     version, layer, kbits, rate = head >> 19 & 3, head >> 17 & 3, head >> 12 & 15, head >> 10 & 3
     if head >> 21 != 0x7FF or layer != _LAYER3 or version not in _MP3_RATES:
         return None
@@ -147,7 +164,10 @@ def _mp3_frame(head: int) -> Frame | None:
 
 
 def _free_formats(view: memoryview, place: int) -> Iterator[_Kind]:
-    """How long frames could be whose header does not say so: as far as to one that is like it."""
+    """Return ways to read frames whose header does not say their length.
+
+    Each takes the length to the next place that looks like such a header.
+    """
     head = bytes(view[place : place + _LONGEST_FREE])
     like = _mp3_frame(int.from_bytes(head[:4]) | 1 << 12)  # as if it said the lowest bit rate
     if len(head) < 4 or head[2] >> 4 or like is None:
@@ -160,12 +180,13 @@ def _free_formats(view: memoryview, place: int) -> Iterator[_Kind]:
 
 
 def _free_frame(first: int, length: int, seconds: float, head: int) -> Frame | None:
+    """Read a frame of this length, if its header is like the first one."""
     # Version, layer, no bit rate and the sample rate are as in the first frame.
     return (length + (head >> 9 & 1), seconds) if head >> 10 == first >> 10 else None
 
 
 def _adts_frame(head: int, length: int, blocks: int) -> Frame | None:
-    """Read the seven bytes of a frame header, if it is one."""
+    """Read the seven bytes of a frame header, or None if it is none."""
     length = (head & 3) << 11 | length >> 5
     rate = head >> 10 & 15
     if head >> 20 != 0xFFF or head >> 17 & 3 or rate >= len(_AAC_RATES) or length < 7:

@@ -1,4 +1,8 @@
-"""MP4: boxes within boxes. An index says how long each bit of sound plays and how large it is."""
+"""MP4: boxes within boxes, with an index of the sound.
+
+The index says how long each bit of sound plays and how large it is. It comes first, last, or spread
+over the file in fragments.
+"""
 
 import sys
 from array import array
@@ -24,23 +28,26 @@ _OF_EACH = (_LASTS, 0x200, 0x400, 0x800)
 
 @attrs.frozen
 class _Box:
+    """A box: its name, and where its content begins and ends."""
+
     view: memoryview
     name: bytes
     body: int
     end: int
 
     def find(self, *path: bytes) -> Iterator["_Box"]:
-        """Go over the boxes within, those within them and so on."""
+        """Iterate over the boxes at this path below it."""
         for box in _boxes(self.view, self.body, min(self.end, len(self.view))):
             if box.name == path[0]:
                 yield from box.find(*path[1:]) if path[1:] else (box,)
 
     def number(self, place: int) -> int:
+        """Return the number of four bytes at a place in the box."""
         (number,) = read(_NUMBER, self.view, self.body + place)
         return int(number)
 
     def numbers(self, place: int) -> "array[int]":
-        """Read all from `place` on."""
+        """Return all numbers of four bytes from a place on."""
         data = bytes(self.view[self.body + place : self.end])
         numbers = array("I", data[: len(data) // 4 * 4])
         if sys.byteorder == "little":
@@ -60,7 +67,10 @@ class _Box:
 
 @attrs.frozen
 class _Index:
-    """What is known before any fragment of the first track with sound, and of all tracks."""
+    """What is known before any fragment.
+
+    It is about the first track with sound, and the size of all tracks.
+    """
 
     track: int
     hertz: int
@@ -73,7 +83,7 @@ class _Index:
 
 
 def measure(view: memoryview, start: int) -> Measured:
-    """Go from box to box, whether the index comes first, last or in fragments.
+    """Go from box to box, wherever the index is.
 
     Raises:
         NoAudio: there is no sound in it.
@@ -102,12 +112,15 @@ def measure(view: memoryview, start: int) -> Measured:
 
 
 def in_fragments(view: memoryview) -> bool:
-    """Whether the index is spread over the file."""
+    """Return whether the index is spread over the file."""
     return any(box.name == b"moof" for box in _boxes(view, 0, len(view)))
 
 
 def _boxes(view: memoryview, place: int, end: int) -> Iterator[_Box]:
-    """Go over the boxes in a row. The last may reach beyond the end of what there is."""
+    """Iterate over the boxes in a row.
+
+    The last may reach beyond the end of what there is.
+    """
     while place + _HEAD.size <= end:
         size, name = read(_HEAD, view, place)
         body = place + _HEAD.size
@@ -123,6 +136,7 @@ def _boxes(view: memoryview, place: int, end: int) -> Iterator[_Box]:
 
 
 def _index(movie: _Box) -> _Index | None:
+    """Read the index of the first track with sound, or None."""
     tracks = [*islice(movie.find(b"trak"), _TRACKS)]
     sound = next((track for track in tracks if _SOUND in _kinds(track)), None)
     heads = [*sound.find(b"tkhd"), *sound.find(b"mdia", b"mdhd")] if sound else ()
@@ -142,10 +156,12 @@ def _index(movie: _Box) -> _Index | None:
 
 
 def _kinds(track: _Box) -> list[int]:
+    """Return what a track says that it is."""
     return [box.number(8) for box in track.find(b"mdia", b"hdlr")]
 
 
 def _size_of_samples(track: _Box) -> int:
+    """Return the bytes of all samples in a track."""
     return sum(
         box.number(4) * box.number(8) or sum(box.numbers(12))
         for box in track.find(b"mdia", b"minf", b"stbl", b"stsz")
@@ -153,6 +169,7 @@ def _size_of_samples(track: _Box) -> int:
 
 
 def _seconds_of_index(movie: _Box, track: _Box, hertz: int) -> float:
+    """Return how long a track plays, without what its list of cuts leaves out."""
     ticks = cut = 0
     for box in track.find(b"mdia", b"minf", b"stbl", b"stts"):
         pairs = box.numbers(8)
@@ -165,6 +182,7 @@ def _seconds_of_index(movie: _Box, track: _Box, hertz: int) -> float:
 
 
 def _ticks_of_fragment(fragment: _Box, index: _Index) -> int:
+    """Return how long a fragment plays, in ticks of the track's clock."""
     ticks = 0
     for part in fragment.find(b"traf"):
         each = None
@@ -179,6 +197,7 @@ def _ticks_of_fragment(fragment: _Box, index: _Index) -> int:
 
 
 def _ticks_of_run(run: _Box, each: int) -> int:
+    """Return how long a run of samples plays, in ticks."""
     flags, count = run.number(0), run.number(4)
     if not flags & _LASTS:
         return count * each

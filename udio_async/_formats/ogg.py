@@ -1,4 +1,4 @@
-"""Ogg with Vorbis, Opus or FLAC: pages, of which the last says how far the sound goes."""
+"""Ogg with Vorbis, Opus or FLAC: pages with times."""
 
 from struct import Struct
 
@@ -14,6 +14,8 @@ _FIRST, _LAST = 2, 4
 
 @attrs.define
 class _Stream:
+    """A stream of sound, as far as its pages have been read."""
+
     suffix: Suffix
     hertz: int
     skip: int = 0
@@ -27,7 +29,9 @@ class _Stream:
 
 
 def measure(view: memoryview, start: int) -> Measured:
-    """Go from page to page. Of streams in a row each plays its part.
+    """Go from page to page.
+
+    Streams in a row are played one after the other, so their seconds are added.
 
     Raises:
         NoAudio: there is no sound in it that we know.
@@ -56,7 +60,7 @@ def measure(view: memoryview, start: int) -> Measured:
 
 
 def _stream_of(packet: bytes) -> _Stream | None:
-    """Read the first packet of a stream."""
+    """Read the first packet of a stream; None if it is no sound."""
     stream = None
     if packet[:7] == b"\1vorbis":
         stream = _Stream(".ogg", int.from_bytes(packet[12:16], "little"))

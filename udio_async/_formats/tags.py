@@ -1,8 +1,11 @@
-"""Tags that may stand before and behind any sound, whatever its format."""
+"""Tags before and behind the sound, whatever its format."""
 
 
 def behind_id3(view: memoryview, place: int) -> int:
-    """Skip the ID3v2 tags at `place`; beyond the end, where one of them is cut."""
+    """Return the place behind the ID3v2 tags that begin at `place`.
+
+    It is beyond the end where one of them is cut.
+    """
     while True:
         head = bytes(view[place : place + 10])
         if len(head) < 10 or head[:3] != b"ID3" or head[3] not in (2, 3, 4):
@@ -13,12 +16,15 @@ def behind_id3(view: memoryview, place: int) -> int:
 
 
 def only_tags(view: memoryview, place: int) -> bool:
-    """Whether from `place` to the end there are but tags and zeros."""
+    """Return whether nothing but tags and zeros follows `place`."""
     return place <= len(view) and not bytes(view[place : before_tags(view, place)]).strip(b"\0")
 
 
 def before_tags(view: memoryview, start: int) -> int:
-    """Return where the tags at the end begin: ID3v1, APE, Lyrics3. None reaches before `start`."""
+    """Return where the tags at the end begin: ID3v1, APE, Lyrics3.
+
+    None of them reaches before `start`.
+    """
     end = len(view)
     while 0 < (length := _tag_at_end(bytes(view[max(start, end - 128) : end]))) <= end - start:
         end -= length
@@ -26,7 +32,7 @@ def before_tags(view: memoryview, start: int) -> int:
 
 
 def _tag_at_end(last: bytes) -> int:
-    """Return how long the tag is that ends with these bytes; 0 where there is none."""
+    """Return the length of the tag that ends with these bytes, or 0."""
     if len(last) == 128 and last[:3] == b"TAG":
         return 128
     if last[-32:-24] == b"APETAGEX":

@@ -1,4 +1,4 @@
-"""WAV: chunks, one of which says what the samples are and one of which has them."""
+"""WAV: chunks, of which one has the format and one the samples."""
 
 from struct import Struct
 
@@ -20,7 +20,10 @@ _SLACK = 8
 
 
 def measure(view: memoryview, start: int) -> Measured:
-    """Go from chunk to chunk as far as the sound, and see whether all of it is there."""
+    """Go from chunk to chunk to the sound, and check its length.
+
+    Stated lengths are trusted only where a program may have known them.
+    """
     _, stated = read(_CHUNK, view, start)
     long = block = rate = size = body = 0
     name, place = b"", start + 12

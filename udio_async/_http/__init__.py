@@ -1,8 +1,9 @@
-"""The one place that imports httpx: every byte that leaves or comes in passes here.
+"""The HTTP room: the only one that imports httpx.
 
-It is a package because it has several topics: who asks (`account`), what is said (`messages`),
-how connections are lent (`transport`), one exchange (`exchange`), how bodies are decoded
-(`encoding`), and the door (`sender`).
+Every byte that leaves or comes in passes here. A module for each topic: who asks (`account`), what
+is said (`messages`), how connections are lent (`transport`), whether a paid request has left
+(`departure`), one exchange (`exchange`), why nothing left (`diagnosis`), a client of the user's own
+(`own`), how bodies are decoded (`encoding`), and the way in (`sender`).
 """
 
 import httpx

@@ -1,4 +1,7 @@
-"""Who asks, and where: the only things that know the key."""
+"""The account: where requests go, and the key that goes with them.
+
+Nothing else in the library knows the key.
+"""
 
 import hashlib
 import os
@@ -26,10 +29,16 @@ _FLAWS = (
 
 
 class ApiKey:
-    """A secret that shows itself to nobody: not to repr, str, logs, pickles or tracebacks.
+    """A secret that never shows itself.
+
+    Not to repr, str, logs, pickles or tracebacks.
+
+        provider = UdioApiV2(api_key=ApiKey("..."))
+        print(provider.api_key)  # ApiKey('***')
 
     Raises:
-        AuthenticationFailed: for a value that is no key. The message never shows it.
+        AuthenticationFailed: for a value that is no key, say with a space or a quotation mark in
+            it. The message never shows it.
     """
 
     __slots__ = ("_value",)
@@ -47,7 +56,8 @@ class ApiKey:
         """Read the key from the environment variable `name`.
 
         Raises:
-            AuthenticationFailed: it is not set, or holds no key. The message names it.
+            AuthenticationFailed: it is not set, or holds no key. The message has the variable's
+                name and the remedy.
         """
         flaw = _flaw(os.environ.get(name, ""))
         if flaw:
@@ -62,7 +72,10 @@ class ApiKey:
         return self._value
 
     def fingerprint(self) -> str:
-        """Return what tells one key from another, and nothing else of it."""
+        """Return a hash that tells one key from another.
+
+        It is SHA-256, as hexadecimal digits. Nothing else of the key can be found from it.
+        """
         return hashlib.sha256(self._value.encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -85,7 +98,10 @@ class ApiKey:
 
 
 def _flaw(value: object) -> str:
-    """Say what keeps `value` from being a key, without showing it; "" for nothing."""
+    """Return what keeps a value from being a key, without showing it.
+
+    "" means nothing does.
+    """
     if not isinstance(value, str):
         return f"is {type(value).__name__}, not text"
     return next((flaw for pattern, flaw in _FLAWS if re.search(pattern, value)), "")
@@ -124,11 +140,15 @@ def _check_key(_: object, __: "attrs.Attribute[ApiKey]", value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """Where a provider lives and how it is told who is asking. The key goes nowhere else.
+    """Where a provider lives, and how it is told who is asking.
+
+    The key goes to this address and to no other: not along redirects, and not to links of songs.
+
+        account = Account(base_url="https://udioapi.pro", key=ApiKey("..."))
 
     Raises:
-        InvalidRequest: `base_url` is not https (or http on loopback), or holds more than
-            scheme, host, port and path.
+        InvalidRequest: `base_url` is not https (or http on loopback), or holds more than scheme,
+            host, port and path.
     """
 
     base_url: str = attrs.field(converter=_base_url, validator=_check_base_url)

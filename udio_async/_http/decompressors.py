@@ -1,4 +1,7 @@
-"""Decompressors of one shape, whichever library has them, that never make much at once."""
+"""Decompressors with one interface, whichever library has them.
+
+None of them makes much more than it is asked for at once.
+"""
 
 import functools
 import zlib
@@ -34,7 +37,7 @@ class Stream(Protocol):
 
 
 class Inflate:
-    """gzip, zlib or bare deflate, as the window's bits say: see the standard library's zlib."""
+    """gzip, zlib or bare deflate, by the bits of the window as in `zlib`."""
 
     def __init__(self, window_bits: int) -> None:
         self._zlib = zlib.decompressobj(window_bits)
@@ -64,7 +67,10 @@ class Inflate:
 
 
 def _salvaged(decompressor: Any, data: bytes) -> bytes:  # noqa: ANN401  # zlib names no class
-    """Return what can be decoded before the damage: zlib's error takes it along."""
+    """Return what can be decoded before the damage.
+
+    The error of zlib would take it along.
+    """
     pieces = []
     with suppress(zlib.error):
         for place in range(len(data)):
@@ -73,7 +79,10 @@ def _salvaged(decompressor: Any, data: bytes) -> bytes:  # noqa: ANN401  # zlib 
 
 
 class _Stepped:
-    """A library whose errors take along what came before them: it is fed in small steps."""
+    """A library that is fed in small steps.
+
+    Its errors take along what came before them.
+    """
 
     def __init__(self, feed: Callable[[bytes, int], bytes], errors: type[Exception]) -> None:
         self._feed = feed
@@ -132,7 +141,7 @@ class _Brotli(_Stepped):
 
 
 class _Zstd(_Stepped):
-    """That of Python 3.14, which others have as `backports.zstd`."""
+    """The decompressor of Python 3.14, or of `backports.zstd`."""
 
     def __init__(self, library: Any) -> None:  # noqa: ANN401  # it has no types before 3.14
         self._zstd = library.ZstdDecompressor(
@@ -154,7 +163,10 @@ class _Zstd(_Stepped):
 
 
 class _BoundlessZstd(_Stepped):
-    """That of `zstandard`, which has no bound of its own: a step of data makes 2 MiB at most."""
+    """The decompressor of `zstandard`, which has no bound of its own.
+
+    A step of data makes 2 MiB at most.
+    """
 
     def __init__(self, library: Any) -> None:  # noqa: ANN401  # it has no types
         self._zstd = library.ZstdDecompressor(max_window_size=1 << _WINDOW_LOG).decompressobj()
@@ -182,7 +194,7 @@ def _library(*names: str) -> Any:  # noqa: ANN401  # they have no types
 
 @functools.cache
 def brotli() -> Callable[[], Stream] | None:
-    """Return what makes a decompressor of Brotli, where there is a library for it."""
+    """Return a maker of Brotli decompressors, or None without a library."""
     library = _library("brotli", "brotlicffi")
     # Those before 1.2 cannot bound what comes out at once.
     bounded = hasattr(getattr(library, "Decompressor", None), "can_accept_more_data")
@@ -191,7 +203,7 @@ def brotli() -> Callable[[], Stream] | None:
 
 @functools.cache
 def zstd() -> Callable[[], Stream] | None:
-    """Return what makes a decompressor of Zstandard, where there is a library for it."""
+    """Return a maker of Zstandard decompressors, or None without a library."""
     if (library := _library("compression.zstd", "backports.zstd")) is not None:
         return functools.partial(_Zstd, library)
     library = _library("zstandard")

@@ -1,4 +1,4 @@
-"""Whether a paid request has begun to leave: until then it can be taken back."""
+"""Departures: paid requests can be taken back until they leave."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from .._errors import ClientClosed
 
 
 class Departure:
-    """What the caller of a paid request and the task that sends it know of each other.
+    """The state of a paid request, shared by its caller and its sender.
 
     Whoever waits for the request takes it back with `withdraw`. Whatever it was waiting for (a
     place, its turn, the journal, a connection, a proxy, TLS) ends then, and nothing is sent. Once
-    its first byte is about to leave it goes on to its end.
+    its first byte is about to leave, it goes on to its end.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Departure:
 
     @contextmanager
     def waits(self) -> Iterator[None]:
-        """Mark what comes before the first byte, and may end at any moment.
+        """Mark a wait before the first byte, which may end at any moment.
 
         Raises:
             ClientClosed: the request was taken back.
@@ -46,7 +46,7 @@ class Departure:
             self.check()
 
     def check(self) -> None:
-        """Go no further if the request was taken back.
+        """Raise if the request was taken back.
 
         Raises:
             ClientClosed: it was.
@@ -55,7 +55,7 @@ class Departure:
             raise ClientClosed(f"{self._why} before the request left; nothing was sent")
 
     def hand_over(self) -> None:
-        """Mark that somebody else's code has it now, who may send it without telling.
+        """Mark that foreign code has the request, and may send it untold.
 
         Raises:
             ClientClosed: it was taken back.
@@ -65,7 +65,7 @@ class Departure:
             self._handed = True
 
     def stay(self) -> None:
-        """Mark that it is in our hands again, and has not left.
+        """Mark that our code has the request again, unsent.
 
         Raises:
             ClientClosed: it was taken back.
@@ -75,7 +75,10 @@ class Departure:
             self.check()
 
     def came_back(self) -> None:
-        """Mark that it is certain that nothing was taken: it may be sent again, or taken back."""
+        """Mark that nothing was taken for certain.
+
+        The request may be sent again, or taken back.
+        """
         self._handed = self._left = False
 
     def leave(self) -> None:

@@ -1,4 +1,4 @@
-"""Why nothing left, as far as an error tells: what passes by itself, and what never does."""
+"""Reasons why nothing left: those that pass, and those that stay."""
 
 import socket
 import ssl
@@ -32,11 +32,11 @@ _CERTIFICATE = (
 
 
 class UnknownHost(NetworkUnusable):
-    """No such host; for a while it may be the resolver's fault."""
+    """A host that no resolver knows; for a while that may pass."""
 
 
 def unsent(message: str, error: BaseException) -> Unreachable:
-    """Return the error of a request that has not left, by what kept it here."""
+    """Return the error of a request that has not left, by its cause."""
     causes = list(_chain(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return NetworkUnusable(f"{message}. {_CERTIFICATE}")
@@ -48,7 +48,7 @@ def unsent(message: str, error: BaseException) -> Unreachable:
 
 
 def _is_locked_proxy(error: BaseException) -> bool:
-    """Whether a proxy wants to know who asks, and was not told rightly."""
+    """Return whether a proxy wants a password."""
     return isinstance(error, httpx.ProxyError) and str(error).startswith("407")
 
 
@@ -59,18 +59,21 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class Outlook:
-    """Whether what keeps requests here will pass, by what happened to those before."""
+    """Judges whether what keeps requests here will pass.
+
+    It goes by what happened to the requests before.
+    """
 
     def __init__(self) -> None:
         self._reached = False
         self._unknown_since: float | None = None
 
     def reached(self) -> None:
-        """Take in an answer: whatever comes between us later may go away again."""
+        """Remember that an answer came: later trouble may pass again."""
         self._reached, self._unknown_since = True, None
 
     def judge(self, error: Unreachable, now: float) -> Unreachable:
-        """Return the error to raise: one that passes is worth another try."""
+        """Return the error to raise: one that may pass, or one that stays."""
         if not isinstance(error, NetworkUnusable):
             self._unknown_since = None
             return error

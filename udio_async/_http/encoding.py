@@ -1,8 +1,8 @@
-"""Undoes the codings of a body: gzip, deflate, Brotli, Zstandard; piece by piece, and bounded.
+"""Encoded bodies: gzip, deflate, Brotli, Zstandard, decoded in pieces.
 
-We ask for none of them, and gateways send them all the same, or say so and do not. So what is
-claimed is only tried: a body that is not in its coding is handed on as it is. Brotli and
-Zstandard need a library (`decompressors`); without one they are left as they are.
+We ask for none of them. Gateways send them all the same, or claim to. So a claim is only tried: a
+body that is not in its coding is handed on as it is. Brotli and Zstandard need a library
+(`decompressors`); without one such bodies are left as they are. What comes out is bounded.
 """
 
 import codecs
@@ -38,9 +38,10 @@ _CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def codings_of(claim: str) -> list[Coding]:
-    """Read a `Content-Encoding` header: the codings to undo, the first one first.
+    """Return the codings of a `Content-Encoding` header, the last one first.
 
-    What is no coding that we know ("none", "utf-8", "aws-chunked") is left out.
+    They are to be undone in this order. What is no coding ("none", "utf-8", "aws-chunked") is left
+    out.
     """
     names = (word.partition(";")[0].strip(" \t\"'").lower() for word in claim.split(","))
     known: list[Coding] = [_NAMES[name] for name in names if name in _NAMES]
@@ -48,7 +49,7 @@ def codings_of(claim: str) -> list[Coding]:
 
 
 class Decoder:
-    """Undoes the codings of one body. It never holds more than some pieces of it."""
+    """Decodes one body. It never holds more than some pieces of it."""
 
     def __init__(self, codings: Sequence[Coding], *, most: int) -> None:
         """Undo these codings; `most` bounds what is read of each, in bytes."""
@@ -59,19 +60,19 @@ class Decoder:
 
     @property
     def flaw(self) -> str | None:
-        """Why what came out is not all of it."""
+        """Why what came out is not all of it, or None."""
         return next((layer.flaw for layer in self._layers if layer.flaw is not None), None)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Decode the next bytes, into pieces of which some are empty.
 
-        None takes longer than some milliseconds: between two, let others have a turn.
+        Each takes a few milliseconds at most: between two, let others have a turn.
         """
         for start in range(0, len(data), PIECE):
             yield from _through(self._layers, data[start : start + PIECE])
 
     def end(self) -> Iterator[bytes]:
-        """Return what was held back, once there is nothing more to feed."""
+        """Return what was held back, when nothing more comes."""
         for place, layer in enumerate(self._layers):
             for piece in layer.end():
                 yield from _through(self._layers[place + 1 :], piece)
@@ -86,7 +87,7 @@ def _through(layers: Sequence["_Layer"], data: bytes) -> Iterator[bytes]:
 
 
 class _Layer:
-    """One coding, or what only claims to be in it."""
+    """One coding, or a body that only claims to be in it."""
 
     def __init__(self, coding: Coding, room: int) -> None:
         self.flaw: str | None = None
@@ -116,7 +117,7 @@ class _Layer:
             self.flaw = self.flaw or f"its {self._coding} ends early"
 
     def _decide(self, *, ended: bool) -> bool:
-        """Find out whether the body is in its coding, as soon as enough of it is there."""
+        """Find out whether the body is in its coding; return whether it is known."""
         mark, head = _MARKS.get(self._coding), self._held
         if not ended and len(head) < (_HEAD if mark is None else len(mark)):
             return False
@@ -145,7 +146,7 @@ class _Layer:
             data = self._stream.unused_data if self._stream.eof else b""
 
     def _next_stream(self, behind: bytes) -> bytes:
-        """Begin another stream, if one follows; return it as far as it is there."""
+        """Begin another stream, if one follows; return its bytes so far."""
         mark = _MARKS.get(self._coding)
         self._held += behind
         if mark is None or not self._held.startswith(mark):
@@ -161,7 +162,7 @@ class _Layer:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether it could be read as it is: what is compressed cannot."""
+    """Return whether bytes can be read as text: compressed ones cannot."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
@@ -170,7 +171,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _open_stream(coding: Coding, head: bytes) -> Stream | None:
-    """Return what decodes a stream that begins like this; None where nothing does."""
+    """Return a decompressor for a stream that begins like this, or None."""
     if coding == "gzip":
         return Inflate(31)
     if coding == "zstd":

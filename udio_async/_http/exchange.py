@@ -1,4 +1,4 @@
-"""One request and its answer: within a deadline, and with every failure in our own words."""
+"""One request and its answer: within a deadline, with our own errors."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -27,7 +27,10 @@ Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 @attrs.define
 class Incoming:
-    """What has come in so far, decoded. Each step tells whether more is wanted."""
+    """What has come in so far, decoded.
+
+    Each step returns whether more is wanted.
+    """
 
     most: ClassVar[int] = MAX_BODY
 
@@ -38,6 +41,7 @@ class Incoming:
     decoder: Decoder | None = attrs.field(default=None, init=False)
 
     async def begin(self, response: httpx.Response) -> bool:
+        """Take the head of an answer."""
         self.status = response.status_code
         self.headers = dict(response.headers.items())
         codings = codings_of(self.headers.get("content-encoding", ""))
@@ -45,12 +49,13 @@ class Incoming:
         return True
 
     async def take(self, chunk: bytes) -> bool:
+        """Take the next bytes of the body."""
         if self.decoder is None:
             return await self.keep(chunk)
         return await self._keep_decoded(self.decoder, self.decoder.feed(chunk))
 
     async def end(self) -> None:
-        """Take what was held back, as there is no more."""
+        """Take what the decoder held back, as nothing more comes."""
         if self.decoder is not None:
             await self._keep_decoded(self.decoder, self.decoder.end())
 
@@ -63,6 +68,7 @@ class Incoming:
         return decoder.flaw is None
 
     async def keep(self, data: bytes) -> bool:
+        """Keep decoded bytes, up to `most`."""
         room = self.most - len(self.body)
         self.body += data[:room]
         if len(data) > room:
@@ -70,13 +76,14 @@ class Incoming:
         return len(data) <= room
 
     def reply(self) -> Reply:
+        """Return the answer as adapters get it."""
         assert self.status is not None
         return Reply(status=self.status, headers=self.headers, body=bytes(self.body), cut=self.cut)
 
 
 @attrs.define
 class Download(Incoming):
-    """Hands everything on, and remembers why the receiver wanted no more."""
+    """Hands the body on, and remembers why the receiver wanted no more."""
 
     most: ClassVar[int] = MAX_DOWNLOAD
 
@@ -113,10 +120,11 @@ class Download(Incoming):
 
 
 class _Trail:
-    """How far a request got, as the documented `trace` extension reports it.
+    """The way that a request has gone, as httpx's `trace` extension reports.
 
-    With `public_only` it also sees to whom the connection really leads, before anything is sent. A
-    client of the user's need not report anything: what is `foreign` may have left at once.
+    With `public_only` it also checks to whom the connection really leads, before anything is sent.
+    A client of the user's need not report anything: a request in `foreign` hands may have left at
+    once.
     """
 
     connecting = False
@@ -166,7 +174,7 @@ class _Trail:
                 await self._stream.aclose()
 
     def proves_unsent(self, error: Exception) -> bool:
-        """Whether no byte of the request can have left before this error."""
+        """Return whether no byte of the request can have left before this error."""
         if isinstance(error, httpx.LocalProtocolError):
             return True  # it could not even be written down
         known = not self._foreign or self.connecting or isinstance(error, _BEFORE_SENDING)
@@ -184,7 +192,7 @@ _BEFORE_SENDING = (
 
 
 def _reason(error: Exception) -> str:
-    """Say what went wrong, without quoting the server: it may have echoed the key."""
+    """Return what went wrong, without the server's words: they may hold the key."""
     deeper: BaseException | None = error
     while deeper and not str(deeper):  # trio wraps a bad certificate into two empty errors
         deeper = deeper.__cause__ or deeper.__context__
@@ -192,7 +200,10 @@ def _reason(error: Exception) -> str:
 
 
 def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unreachable | BadAnswer:
-    """Say in our own words why there is no answer: the only place that does."""
+    """Return the error for an exchange without an answer.
+
+    It is the only place that translates httpx's errors.
+    """
     if isinstance(error, LinkRefused):  # our own, of the connection
         return error
     reason = _reason(error)
@@ -228,6 +239,15 @@ async def exchange(
 ) -> None:
     """Send the request and fill in the answer, within so many seconds.
 
+    Args:
+        opener: what sends it.
+        request: built by `api_request` or `link_request`.
+        answer: is filled in; what came before a failure stays in it.
+        seconds: for the whole exchange.
+        foreign: a client of the user's sends it, which need not report how far it got.
+        public_only: refuse a connection to a private address.
+        departure: of a paid request, which may be taken back.
+
     Raises:
         Unreachable, BadAnswer: not even a status line came.
         ClientClosed: it was taken back before it left.
@@ -257,10 +277,10 @@ async def exchange(
 
 
 async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.Response:
-    """Wait for the head of the answer; a look that met a stale connection is asked once more.
+    """Wait for the head of the answer.
 
-    What is no HTTP counts as stale too: on a connection used again it may be left over from the
-    answer before.
+    A look that met a stale connection is asked once more. What is no HTTP counts as stale too: on a
+    connection used again it may be left over from the answer before.
     """
     try:
         return await opener(request)
@@ -272,7 +292,10 @@ async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.R
 
 
 async def _pour(response: httpx.Response, answer: Incoming) -> None:
-    """Read the answer as far as it is wanted; however that ends, nothing is left half read."""
+    """Read the answer as far as it is wanted.
+
+    However that ends, nothing is left half read.
+    """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     chunks = aiter(response.stream)
     whole = False

@@ -1,4 +1,4 @@
-"""What goes out and what comes back."""
+"""Requests and answers: what goes out, and what comes back."""
 
 import functools
 import json
@@ -27,7 +27,13 @@ def _check_path(_: object, __: "attrs.Attribute[str]", value: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """One request to a provider's API."""
+    """One request to a provider's API, without its key.
+
+    The key is in `account`, and is written into the request as it leaves.
+
+    Raises:
+        InvalidRequest: the path could lead away from the account's base URL.
+    """
 
     account: Account
     method: str
@@ -60,14 +66,17 @@ class Http(Protocol):
 
         Raises:
             InvalidRequest: the body is no JSON. Nothing was sent.
-            Unreachable: no answer; `sent` is False only where it is proved that nothing left.
+            Unreachable: no answer came; `sent` is False only where it is proved that nothing left.
             BadAnswer: something came that does not even begin like an answer.
         """
         ...
 
 
 class Receiver(Protocol):
-    """Takes a download as it comes in. What it raises ends the download and reaches its caller."""
+    """Takes a download as it comes in.
+
+    What it raises ends the download, and reaches the caller of the download.
+    """
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Look at the head of the answer, before any of its body."""
@@ -79,7 +88,7 @@ class Receiver(Protocol):
 
 
 def api_request(call: Call) -> httpx.Request:
-    """Write the request, and last of all the key into it.
+    """Build the request, and put the key into it last.
 
     Raises:
         InvalidRequest: query or body cannot be written.
@@ -110,7 +119,7 @@ def _own_headers() -> dict[str, str]:
 
 
 def _content(call: Call) -> bytes | None:
-    """Write the JSON body, with the key where the provider wants it there."""
+    """Return the JSON body, with the key if the provider wants it there."""
     if call.json is None:
         return None
     field = call.account.body_field
@@ -144,6 +153,7 @@ class _Body(httpx.AsyncByteStream):
 
 @functools.cache
 def installed_version() -> str:
+    """Return the version of this package, "dev" in a source tree."""
     try:
         return metadata.version("udio-async")
     except metadata.PackageNotFoundError:  # run from a source tree
@@ -151,11 +161,20 @@ def installed_version() -> str:
 
 
 class LinkRefused(BadAnswer):
-    """A link is none that we follow; asking again would change nothing."""
+    """A link that is never followed; asking again would change nothing."""
 
 
 def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.Request:
-    """Build the request for a link that somebody else wrote."""
+    """Build the request for a link that a provider wrote.
+
+    Args:
+        url: the link.
+        headers: more headers, say to ask for a part.
+        local: whether http on this machine is allowed, for a provider there.
+
+    Raises:
+        LinkRefused: it is no link, not https, or does not lead to the public internet.
+    """
     try:
         link = httpx.URL(url)
     except (httpx.InvalidURL, TypeError):
@@ -174,6 +193,11 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
 
 
 def joined(url: str, target: str) -> str:
+    """Return the address that a redirect leads to.
+
+    Raises:
+        LinkRefused: it is none.
+    """
     try:
         return urljoin(url, target)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A client of the user's: what is his goes with each request, but for what a paid one must own."""
+"""A client of the user's own, made safe for paid requests."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,11 +8,12 @@ _STOCK_AGENT = "python-httpx/"
 
 
 class OwnClient:
-    """Sends through an `httpx.AsyncClient` of the user's, with all that he has set up in it.
+    """Sends through an `httpx.AsyncClient` of the user's.
 
-    Its headers, cookies, auth, event hooks, time-outs and transports are used. The library's own
-    are `Authorization` with the key, what it says of body and answer, that a paid request is sent
-    once and waited for by its own deadline, and that API calls follow no redirect.
+    Its headers, cookies, auth, event hooks, time-outs and transports are used. Some things stay as
+    the library has them: `Authorization` with the key, the headers about body and answer, that a
+    paid request is sent once and has our deadline, and that API calls follow no redirect. The
+    client is left open.
     """
 
     def __init__(self, client: httpx.AsyncClient) -> None:
@@ -25,13 +26,16 @@ class OwnClient:
         return await self._send(request, _WithKey(inner, once=request.extensions["fresh"]))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to a link, which may lead anywhere: without any credentials."""
+        """Send a request to a link, without any credentials."""
         self._dress(request)
         request.headers.pop("Authorization", None)
         return await self._send(request, None)
 
     def _dress(self, request: httpx.Request) -> None:
-        """Add what the client would have added. To do so twice changes nothing."""
+        """Add the headers, cookies and time-outs of the client, as it would.
+
+        Doing so twice changes nothing.
+        """
         agent = self._client.headers.get("User-Agent", "")
         for name, value in self._client.headers.multi_items():
             if name not in request.headers:
@@ -58,7 +62,10 @@ class OwnClient:
 
 
 class _WithKey(httpx.Auth):
-    """The client's own auth, with the provider's key over it, and a paid request sent once."""
+    """The client's own auth, under the provider's key.
+
+    A paid request is sent once, whatever that auth wants.
+    """
 
     def __init__(self, inner: httpx.Auth, *, once: bool) -> None:
         self._inner = inner

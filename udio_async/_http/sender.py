@@ -1,4 +1,4 @@
-"""The door itself: turns, owned tasks, downloads."""
+"""The way in: turns, tasks of the client, downloads."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -26,13 +26,13 @@ MAX_REDIRECTS = 3
 
 
 class HttpSender(anyio.AsyncContextManagerMixin):
-    """Sends requests in tasks that the client owns, over leased connections, behind a gate.
+    """Sends requests in tasks of the client, over leased connections.
 
-    `tasks` runs the requests, so they outlive cancelled callers. `max_in_flight` API requests
-    run at once and 4 downloads; with `requests_per_second` the former also keep to that rate.
-    A `client` of your own is used with what you have set up in it (`OwnClient`), a `transport` as
-    it is; they stay open, and how `fresh` a paid request's connection is, is then up to them.
-    Without them proxies and certificates are those of the environment, if `trust_env`.
+    `tasks` runs the requests, so they outlive cancelled callers. At most `max_in_flight` API
+    requests and 4 downloads run at once; with `requests_per_second` the former also keep to that
+    rate. A `client` of the user's is used with all that is set up in it (`OwnClient`), a
+    `transport` as it is; both stay open, and decide how `fresh` the connection of a paid request
+    is. Without them proxies and certificates are those of the environment, if `trust_env`.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class HttpSender(anyio.AsyncContextManagerMixin):
                 await leased.aclose()
 
     async def send(self, call: Call) -> Reply:
-        """Send one request and return the answer, whatever its status, `cut` where it is not whole.
+        """Send one request and return the answer, whatever its status.
 
-        A caller that is cancelled while the request waits for its turn sends nothing; after
-        that, the request runs on to its end.
+        An answer that is not whole says so in `cut`. A caller that is cancelled while the request
+        waits for its turn sends nothing; after that, the request runs on to its end.
 
         Raises:
             InvalidRequest: the body is no JSON. Nothing was sent.
@@ -88,10 +88,11 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         return await owned(self._tasks, self._deliver, call)
 
     def paying(self, departure: Departure) -> "PaidHttp":
-        """Return what sends one paid request, which can be taken back until it leaves."""
+        """Return a sender for one paid request, which can be taken back."""
         return PaidHttp(self, departure)
 
     async def _take_turn(self) -> None:
+        """Wait for a place among the requests, and for the rate."""
         await self._gate.acquire()
         try:
             if self._rate:
@@ -101,6 +102,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             raise
 
     async def _deliver(self, call: Call, departure: Departure | None = None) -> Reply:
+        """Make an exchange in a task of the client, and free its place."""
         try:
             with departure.waits() if departure is not None else nullcontext():
                 return await self._exchange(call, departure)
@@ -138,14 +140,21 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         timeout: float = 600.0,  # noqa: ASYNC109  # it starts after the wait for a turn
         local: bool = False,
     ) -> Reply:
-        """Fetch a link, without any key, and hand it on as it comes in.
+        """Fetch a link without any key, and pass its bytes on.
 
-        The reply has no body; `cut` says why the receiver did not get it whole. What comes encoded
-        is decoded on the way: then the receiver sees no length, range or ETag, which are those of
-        other bytes. `timeout` is in seconds, from the first byte out, over all redirects: 3 are
-        followed, to https and public addresses only; with `local` (the provider itself is on
-        loopback) http on loopback is fetched too, and https from anywhere. Ends when its caller
-        is cancelled.
+        It ends when its caller is cancelled. At most 3 redirects are followed, to https and public
+        addresses only.
+
+        Args:
+            url: the link.
+            receive: gets the head and the bytes as they come. Encoded bytes are decoded first; then
+                it sees no length, range or ETag, because these are of other bytes.
+            headers: more headers, say to ask for a part.
+            timeout: seconds from the first byte out, for all redirects together.
+            local: the provider is on this machine, so http on loopback is fetched too.
+
+        Returns:
+            The answer without a body; `cut` says why the receiver did not get it whole.
 
         Raises:
             Unreachable: no answer.
@@ -181,7 +190,10 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
 
 class PaidHttp:
-    """Sends one paid request in its turn, and whatever else its provider asks for on the way."""
+    """Sends one paid request in its turn.
+
+    Whatever else its provider asks for on the way waits for turns of its own.
+    """
 
     def __init__(self, http: HttpSender, departure: Departure) -> None:
         self._http = http
@@ -189,12 +201,15 @@ class PaidHttp:
         self._has_turn = False
 
     async def take_turn(self) -> None:
-        """Wait until a request may be sent, before anything is written down about it."""
+        """Wait until a request may be sent.
+
+        That is done before anything is written down about it.
+        """
         await self._http._take_turn()  # noqa: SLF001  # its own room
         self._has_turn = True
 
     def give_back(self) -> None:
-        """Let the next one have a turn that was not used."""
+        """Let the next request have a turn that was not used."""
         if self._has_turn:
             self._has_turn = False
             self._http._gate.release()  # noqa: SLF001  # its own room
@@ -216,7 +231,10 @@ class PaidHttp:
 def own_openers(
     client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
 ) -> Sequence[Opener]:
-    """Return how the user's own client or transport is asked, and how it follows a link."""
+    """Return how the user's client or transport is asked, and follows links.
+
+    Empty if there is neither.
+    """
     if client:
         own = OwnClient(client)
         return own.ask, own.follow

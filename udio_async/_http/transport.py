@@ -1,4 +1,4 @@
-"""A connection for each request, lent and taken back."""
+"""Connections: one for each request, lent and taken back."""
 
 import functools
 import os
@@ -58,12 +58,18 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         )
 
     def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport | None:
+        """Return the connection to this origin that was used last, or None."""
         for place in reversed(range(len(self._free))):
             if self._free[place][0] == origin:
                 return self._free.pop(place)[1]
         return None
 
     def _opened(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        """Open a connection.
+
+        Raises:
+            UnusableProxy: proxy or certificates of the environment cannot be used.
+        """
         try:
             return self._open(url)
         except (ValueError, ImportError) as error:  # a proxy that httpx cannot use
@@ -87,7 +93,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         )
 
     async def _end(self, origin: _Origin, line: httpx.AsyncHTTPTransport, whole: bool) -> None:
-        """End a lease: back on the pile, or closed."""
+        """End a lease: the connection is kept, or closed."""
         if not whole or self._closed:
             await _close(line)
             return
@@ -131,6 +137,7 @@ class _LeasedStream(httpx.AsyncByteStream):
 
 
 def _context(*, trust_env: bool) -> ssl.SSLContext:
+    """Return the TLS context, for the certificates of the environment."""
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if trust_env else ()
     return _ssl_context(tuple(os.environ.get(name) for name in names))
 
@@ -142,9 +149,10 @@ def _ssl_context(places: tuple[str | None, ...]) -> ssl.SSLContext:
 
 
 def environment_proxy(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for a URL.
+    """Return the proxy that the environment names for a URL, or None.
 
-    Loopback is no business of a proxy elsewhere: it would reach its own, and see the key.
+    Requests to this machine get no proxy on another machine: for that one, "localhost" would be
+    itself, and it would see the key.
     """
     if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
         return None

@@ -1,4 +1,9 @@
-"""Looking at every song in flight: when (`schedule`), in which order (`agenda`), and the looks."""
+"""The polling room: when to look at tasks, and the looks.
+
+`poller` looks; `agenda` has the order, `timetable` and `schedule` the times, `look_results` and
+`judgement` what looks mean. `tracked` is one task, `registry` all of them. `reachability` knows
+whether the provider answers, `pace` whether it is a sandbox. Only `poller` sleeps and sends.
+"""
 
 from .poller import Poller
 from .schedule import PollPolicy

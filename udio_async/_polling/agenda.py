@@ -1,4 +1,7 @@
-"""Which task is to be looked at when: a heap. Pure, it has no clock and asks nobody."""
+"""The agenda: a heap of tasks by the time of their next look.
+
+It has no clock and asks nobody: the caller brings the time, in seconds.
+"""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ MayJoin = Callable[[list[TrackedTask], TrackedTask, float], bool]
 
 
 class Agenda:
-    """The tasks that wait for their next look, by the time at which it is due."""
+    """The tasks that wait for their next look, by the time it is due."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, TrackedTask]] = []
@@ -34,7 +37,10 @@ class Agenda:
         return self._heap[0][0] if self._heap else float("inf")
 
     def put(self, task: TrackedTask, due: float) -> bool:
-        """Look at it at this time, and not when it was said before; whether it is the next one."""
+        """Plan a look at this time, and forget the one planned before.
+
+        Returns whether it is the next of all.
+        """
         task.place = next(self._numbers)
         heapq.heappush(self._heap, (due, task.place, task))
         return self._heap[0][2] is task
@@ -54,7 +60,10 @@ class Agenda:
         return batch
 
     def due_at_least(self, enough: int, now: float) -> int:
-        """Count the due tasks, but no further than `enough`: they lie at the top of the heap."""
+        """Return how many tasks are due, counted no further than `enough`.
+
+        They are at the top of the heap, so not all of it is looked at.
+        """
         due, places = 0, [0]
         while places and due < enough:
             place = places.pop()
@@ -64,7 +73,10 @@ class Agenda:
         return due
 
     def spread(self, now: float, *, at_once: int, per_request: int) -> None:
-        """Spread what piled up while nobody could be asked, so that it is no burst."""
+        """Spread looks that piled up while nobody could be asked.
+
+        Otherwise they would all leave at once.
+        """
         late = [entry for entry in self._heap if entry[0] <= now]
         if len(late) <= at_once:
             return

@@ -1,4 +1,7 @@
-"""What looks and refusals say about a task. It has no clock and asks nobody."""
+"""Judgements about a task, from looks and refusals.
+
+Pure functions: the caller brings the time.
+"""
 
 import attrs
 
@@ -8,7 +11,10 @@ from .tracked import NOTHING, TrackedTask
 
 
 def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:
-    """Take a task as it is once nothing has moved for a while in what looks like its end."""
+    """Return the task as it is, if nothing has changed for `settle` seconds.
+
+    It looks like its end, and not all its audio was there. Before that it is returned as it came.
+    """
     # Not beside `tracked.task`: that may be further on, and would then never be the same.
     if tracked.settling is None or task.songs != tracked.settling.songs:
         tracked.settling, tracked.settling_since = without_raw(task), now
@@ -18,7 +24,10 @@ def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> T
 
 
 def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> Task:
-    """Take a task for over once it has said a word that nobody knows, and nothing has moved."""
+    """Return the task as failed, if its unknown word has stayed for too long.
+
+    "Too long" is `patience` seconds in which nothing changed. If there is audio, it is complete.
+    """
     if tracked.odd is None or _shown(tracked.odd) != _shown(task):
         tracked.odd, tracked.odd_since = without_raw(task), now
     if now - (tracked.odd_since or now) < patience:
@@ -34,12 +43,12 @@ def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> 
 
 
 def _shown(task: Task) -> object:
-    """What moves, if anything does."""
+    """Return all that changes while a task goes on."""
     return task.stage, task.status, task.percentage, task.songs
 
 
 def as_it_is(task: Task) -> Task:
-    """Take a task for over: its songs are complete with their audio, or failed without."""
+    """Return the task as over: songs with audio are complete, others failed."""
     songs = tuple(map(_settled_song, task.songs))
     if any(song.error is None for song in songs):
         return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
@@ -58,13 +67,19 @@ def _settled_song(song: Song) -> Song:
 
 
 def without_raw(task: Task) -> Task:
-    """Let the words of an answer go while more answers will come: ten thousand songs may wait."""
+    """Drop the words of an answer while more will come.
+
+    Ten thousand tasks may wait, so they would fill the memory.
+    """
     songs = tuple(attrs.evolve(song, raw=NOTHING) for song in task.songs)
     return attrs.evolve(task, songs=songs, raw=NOTHING)
 
 
 def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
-    """Return the error that ends a wait because nothing is told about it. The id is kept."""
+    """Return the error for a wait that ends because nothing is told any more.
+
+    It holds the task's id.
+    """
     return type(error)(
         f"{error}; task {tracked.task_id} keeps running there",
         provider=tracked.task.provider,
@@ -74,6 +89,7 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
 
 
 def still_running(tracked: TrackedTask, when: str) -> WaitExpired:
+    """Return the error for a wait that ends while the task goes on."""
     return WaitExpired(
         f"{tracked.task.provider} task {tracked.task_id} is still {tracked.task.stage} {when}; "
         "it keeps running there, look again with this id",
@@ -83,5 +99,8 @@ def still_running(tracked: TrackedTask, when: str) -> WaitExpired:
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Whether something came that makes no sense, which may be the fault of a single task."""
+    """Return whether an answer came that made no sense.
+
+    That may be the fault of a single task.
+    """
     return not isinstance(error, (RateLimited, Unreachable))

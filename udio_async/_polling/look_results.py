@@ -1,6 +1,6 @@
-"""What a look means for the tasks that it asked about: a good one, a bad one, a refusal.
+"""Results of looks: good ones, bad ones, refusals.
 
-A bad look says nothing about the songs. The caller brings the time.
+A bad look says nothing about the songs. The caller brings the time, in seconds.
 """
 
 import logging
@@ -29,7 +29,7 @@ logger = logging.getLogger("udio_async")
 
 @attrs.define(kw_only=True)
 class LookResults:
-    """Takes in what the looks at one provider show, and ends the waits that this ends."""
+    """Applies what looks have shown, and ends the waits that this ends."""
 
     provider: str
     deadline: float
@@ -39,12 +39,15 @@ class LookResults:
     reach: Reachability = attrs.field(factory=Reachability)
 
     def left(self, tracked: TrackedTask, now: float) -> float:
-        """Seconds until it is given up; those in which nobody could be asked do not count."""
+        """Return the seconds until a task is given up.
+
+        Seconds in which nobody could be asked do not count.
+        """
         away = self.reach.away(now) - tracked.outages_before
         return self.deadline - (now - tracked.accepted_at - away)
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
-        """Take in a good look, which may have left out some of the tasks."""
+        """Apply a good look, which may have left out some of the tasks."""
         self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
         for tracked in batch:
             task = tasks.get(tracked.task_id)
@@ -55,7 +58,10 @@ class LookResults:
                 self._expire(tracked)
 
     def _advance(self, tracked: TrackedTask, task: Task, now: float) -> None:
-        """Take in a good look. A task never moves backwards, whatever the provider says."""
+        """Apply what a good look showed of one task.
+
+        A task never moves backwards, whatever the provider says.
+        """
         before = tracked.task.stage
         age_before, age = tracked.looked_at - tracked.accepted_at, now - tracked.accepted_at
         tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
@@ -84,9 +90,10 @@ class LookResults:
             self.registry.tell("advanced", task=task)
 
     def missed(self, batch: list[TrackedTask], error: Exception, now: float) -> float:
-        """Slow the looks down, unless a single song is to blame.
+        """Apply a look that failed: look less often, unless one task is to blame.
 
-        Returns the seconds after which to look again, at most.
+        Returns:
+            Seconds after which to look again, at most.
         """
         if not isinstance(error, ProviderUnavailable):
             logger.error("a look at %s failed unforeseen", self.provider, exc_info=error)
@@ -109,9 +116,10 @@ class LookResults:
                 self._expire(tracked)
 
     def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> None:
-        """Believe only of a single task, and only after a while, that it is unknown.
+        """Apply an answer that says the task is unknown.
 
-        A fresh one may not have got around yet, and a gateway may be astray for a moment.
+        It is believed only of a single task, and only after a while: a new one may not be known
+        everywhere yet, and a gateway may err for a moment.
         """
         for tracked in batch:
             if len(batch) == 1 and tracked.unknown_since is None:
@@ -122,12 +130,14 @@ class LookResults:
             tracked.alone = True
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
-        """Believe a refusal only when it stays, and only of the task that was asked about.
+        """Apply a refusal for the key or the credits.
 
-        It ends no other wait and no submit: whether they are refused, too, is seen when they are
-        asked for. Where nothing else has worked for as long either, one refusal is enough.
+        It is believed only when it stays, and only of the task that was asked about: it ends no
+        other wait and no submit. If nothing else has worked for as long either, one refusal is
+        enough.
 
-        Returns the seconds after which to look again, at most.
+        Returns:
+            Seconds after which to look again, at most.
         """
         stays = now - self.reach.refused(now) >= _GRACE
         wait = backoff(self.reach.refusals, base=2.0, cap=PROBE_CAP)
@@ -147,7 +157,10 @@ class LookResults:
         return [tracked for tracked in (*batch, *self.agenda) if not tracked.over]
 
     def _expire(self, tracked: TrackedTask) -> None:
-        """End a wait whose time is up, well if all the audio has been there for a while."""
+        """End a wait whose time is up.
+
+        It ends well if all the audio has been there for a while.
+        """
         if tracked.task.settling:
             tracked.task = as_it_is(tracked.task)
             failed = tracked.task.stage is Stage.FAILED

@@ -1,7 +1,7 @@
-"""A sandbox says in each answer how much faster than a real service it is.
+"""The pace of a sandbox, which each of its answers states.
 
 Whoever looks at it as rarely as at a real service waits half a minute for a song that was there
-after a tenth of a second. Only a service on this machine is believed: no real one is.
+after a tenth of a second. Only a service on this machine is believed: no real one is there.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _SLOWEST, _FASTEST = 1e-3, 1e5
 
 @attrs.frozen
 class Listening:
-    """Sends as another does, and tells the speed that an answer states."""
+    """Sends through another `Http`, and passes on the speed that answers state."""
 
     _http: Http
     _hear: Callable[[float], None]
@@ -33,7 +33,10 @@ class Listening:
 
 
 def stated_speed(headers: Mapping[str, str]) -> float | None:
-    """Return how much faster than a real service the sender says that it is, if it does."""
+    """Return how many times as fast as a real service the sender is.
+
+    None if the headers do not say it, or say something absurd.
+    """
     try:
         speed = float(headers.get(SPEED_HEADER, ""))
     except ValueError:

@@ -1,8 +1,8 @@
-"""One scheduler that looks at every song in flight.
+"""The poller: one scheduler that looks at every task in the making.
 
-A waiting song is an entry in a heap, not a task. The scheduler takes what is due, as many as the
-provider lets one request ask about, and starts one look for them. A look that fails says nothing
-about the songs: it slows the looks at this provider down, and is repeated.
+A waiting task is an entry in a heap, not a task of the event loop. The scheduler takes what is due,
+as many as the provider lets one request ask about, and starts one look for them. A look that fails
+says nothing about the songs: it slows the looks at this provider down, and is repeated.
 """
 
 from collections.abc import Callable
@@ -39,9 +39,10 @@ _OVERSLEPT = 1.0
 
 
 class Poller:
-    """Looks at all tracked tasks of one provider until each is done, failed or given up.
+    """Looks at all tracked tasks of one provider, until each is over.
 
-    `started` is called for each of them, and `ended` with each when it is over.
+    Over is done, failed or given up. `started` is called for each of them, and `ended` with each
+    when it is over. The session owns it, and runs `run` in a task of the client.
     """
 
     def __init__(
@@ -87,10 +88,10 @@ class Poller:
         *,
         resumed: bool = False,
     ) -> TrackedTask:
-        """Look at this accepted request from now on until it is over.
+        """Look at this accepted request from now on, until it is over.
 
         One that is `resumed` may have been complete for days: it is looked at right away, and its
-        deadline counts from now. A job that is tracked already is the same one.
+        deadline counts from now. A job that is tracked already gets the same object.
         """
         if entry is not None and (known := self._registry.find(entry.key)) is not None:
             return known
@@ -123,17 +124,18 @@ class Poller:
         return self._registry.find(key)
 
     def drop(self, key: str, error: UdioError) -> None:
-        """Look no more at the task of a job: its owner has said that it is another."""
+        """Stop looking at the task of a job: its owner says it is another one."""
         tracked = self._registry.find(key)
         if tracked is not None:
             tracked.place = None
             self._registry.finish(tracked, error)
 
     def call(self, key: str, stage: Stage) -> bool:
-        """Take in that a callback has named this stage of a job; return whether it is tracked.
+        """Plan the look that a callback asks for; return whether the job is tracked.
 
-        It says when to look, and nothing more: at once where the song should be over or somebody
-        follows its stages, else hardly before it can be late, as another callback should come.
+        A callback says when to look, and nothing more. The look is made at once if the songs should
+        be done, or if somebody follows the stages; otherwise only just before they would be late,
+        because another callback should come.
         """
         tracked = self._registry.find(key)
         if tracked is None:
@@ -145,17 +147,17 @@ class Poller:
         return True
 
     def learn(self, model: str, took: float) -> None:
-        """Take in how long a song of an earlier run took, in seconds."""
+        """Learn how many seconds a song of an earlier run took."""
         self._times.schedule_for(model).learn(took, took)
 
     def listening(self, http: Http) -> Http:
-        """Return what sends as `http` does; a sandbox on this machine tells its speed so."""
+        """Return an `Http` that notices the speed of a sandbox on this machine."""
         return Listening(http, self._times.hasten) if self._local else http
 
     # When
 
     def _plan(self, tracked: TrackedTask, now: float, at_most: float = float("inf")) -> None:
-        """Look at it again when its schedule says so, and at the latest when its time is up."""
+        """Plan the next look by the schedule, at the latest when the time is up."""
         left = self._results.left(tracked, now)
         others = len(self._agenda)
         self._put(tracked, self._times.due(tracked, now, left=left, others=others, at_most=at_most))
@@ -165,7 +167,7 @@ class Poller:
             self._moved.set()
 
     async def run(self) -> None:
-        """Look for ever; cancelled with the client, which ends the waits that are left."""
+        """Look for ever; a cancellation ends the waits that are left."""
         try:
             while True:
                 batch = self._take(anyio.current_time()) if self._may_look() else []
@@ -180,7 +182,10 @@ class Poller:
                 self._registry.abandon(tracked)
 
     def _may_look(self) -> bool:
-        """A few looks run at once; while the provider stays away, one alone probes it."""
+        """Return whether another look may start.
+
+        A few run at once; while the provider stays away, one alone probes it.
+        """
         return self._looking < (1 if self._results.reach.failures else _LOOKS_AT_ONCE)
 
     async def _sleep_until_due(self) -> None:
@@ -195,7 +200,7 @@ class Poller:
             self._spread(now)
 
     def _take(self, now: float) -> list[TrackedTask]:
-        """Take the due songs, and those nearly due while the request has room for them."""
+        """Return the tasks for the next look: those due, and some nearly due."""
         if now < max(self._results.reach.not_before, self._agenda.next_due + self._gather):
             return []
         room = self._times.traits.max_ids_per_look
@@ -211,7 +216,7 @@ class Poller:
     def _may_join(
         self, batch: list[TrackedTask], tracked: TrackedTask, *, due: float, now: float
     ) -> bool:
-        """Whether the next song may go with this request."""
+        """Return whether the next task may go with this request."""
         if batch and (tracked.alone or batch[0].alone):
             return False
         waited = now - tracked.looked_at
@@ -226,7 +231,10 @@ class Poller:
     # A look
 
     async def _look(self, batch: list[TrackedTask]) -> None:
-        """Ask once about these songs. Whatever happens, each is over or planned again."""
+        """Ask once about these tasks.
+
+        Whatever happens, each is over or planned again.
+        """
         at_most = float("inf")
         try:
             tasks = await self._ask(batch)
@@ -244,7 +252,11 @@ class Poller:
             self._put_back([tracked for tracked in batch if not tracked.over], at_most)
 
     async def _ask(self, batch: list[TrackedTask]) -> dict[str, Task]:
-        """Ask about these songs, for no longer than the first of them may still be waited for."""
+        """Ask about these tasks, while the first of them may still be waited for.
+
+        Raises:
+            Unreachable: no answer came in time.
+        """
         now = anyio.current_time()
         least = min(_LAST_LOOK, self._deadline / 4)
         seconds = max(least, min(self._results.left(tracked, now) for tracked in batch))

@@ -1,4 +1,7 @@
-"""What the answers so far say about a provider as a whole. Pure: the caller brings the time."""
+"""Reachability: what answers say about a provider as a whole.
+
+It has no clock: the caller brings the time, in seconds.
+"""
 
 import attrs
 
@@ -11,7 +14,7 @@ PROBE_CAP = 20.0
 
 @attrs.define
 class Reachability:
-    """Whether a provider answers, since when it does not, and when to try again."""
+    """Knows whether a provider answers, since when not, and when to try again."""
 
     failures: int = 0
     not_before: float = 0.0
@@ -24,7 +27,7 @@ class Reachability:
     _refused_since: float = 0.0
 
     def failed(self, error: Exception, now: float) -> float:
-        """Take in a look without an answer; return the seconds to wait before the next one."""
+        """Count a look without an answer; return the seconds to wait."""
         if not self.failures:
             self._failing_since = now
         wait = backoff(self.failures, base=1.0, cap=PROBE_CAP)
@@ -35,14 +38,17 @@ class Reachability:
         return wait
 
     def refused(self, now: float) -> float:
-        """Take in a look that was refused; return since when none was answered well."""
+        """Count a look that was refused.
+
+        Returns since when no look was answered well.
+        """
         if not self.refusals:
             self._refused_since = now
         self.refusals += 1
         return self._refused_since
 
     def answered(self, now: float) -> bool:
-        """Take in a good answer; return whether it ends an outage."""
+        """Count a good answer; return whether it ends an outage."""
         self.answered_at = now
         self.refusals = 0
         if not self.failures:
@@ -52,5 +58,5 @@ class Reachability:
         return True
 
     def away(self, now: float) -> float:
-        """Return the seconds of outage so far, one that goes on included."""
+        """Return the seconds of all outages, with one that still goes on."""
         return self.outages + (now - self._failing_since if self.failures else 0.0)

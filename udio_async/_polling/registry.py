@@ -1,4 +1,4 @@
-"""Which tasks are tracked, by job; their ends, and who is told."""
+"""The registry: which tasks are tracked, and who is told about them."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,10 @@ from .tracked import TrackedTask
 
 
 class Registry:
-    """The tasks that are tracked. `ended` is called with each that is over, `observer` of all."""
+    """The tasks that are tracked, by job.
+
+    `ended` is called with each that is over, `observer` about everything.
+    """
 
     def __init__(
         self, provider: str, *, ended: Callable[[TrackedTask], None], observer: Observer | None
@@ -21,7 +24,7 @@ class Registry:
         self._by_key: dict[str, TrackedTask] = {}
 
     def find(self, key: str) -> TrackedTask | None:
-        """Return the tracked task of a job."""
+        """Return the tracked task of a job, or None."""
         return self._by_key.get(key)
 
     def add(self, tracked: TrackedTask) -> None:
@@ -42,12 +45,12 @@ class Registry:
         tracked.end(error)
 
     def finish(self, tracked: TrackedTask, error: UdioError | None) -> None:
-        """End it, well or with an error, and tell of it."""
+        """End a task, well or with an error, and tell the observer."""
         self._end(tracked, error)
         self.tell("finished", task=tracked.task, error=error)
 
     def abandon(self, tracked: TrackedTask) -> None:
-        """Let nobody wait for ever for what a closed client would have looked at."""
+        """End the wait for a task because the client is closed."""
         self._end(tracked, still_running(tracked, "as the client is closed"))
 
     def tell(

@@ -29,7 +29,7 @@ _PRIOR_SIGMA = 0.5
 _PRIOR_WEIGHT = 4.0
 """How many finished songs the prior counts for."""
 _ROUNDS = 5
-"""Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
+"""Steps of the estimate at each call: it continues where it stopped, so a few are enough."""
 _LATE = 2.326
 """Standard deviations, in the logarithm, beyond which one song in a hundred takes."""
 _LEAST_SIGMA = 0.02
@@ -49,13 +49,16 @@ def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> 
 class PollPolicy:
     """How eagerly to look. All durations are seconds.
 
-    `look_cost` is the price of one look in seconds of waiting: at 0.8 a look is worth hearing of
-    the song 0.8 seconds earlier; None takes a 75th of the provider's typical song time, so 0.8
-    for a minute. `min_interval` replaces the provider's advice on the shortest
-    time between two looks at one song. After `deadline` a song is given up with `WaitExpired`;
-    it keeps running at the provider, and its id is in the error.
+    `look_cost` is the price of one look in seconds of waiting: at 0.8, a look is worth hearing of
+    the songs 0.8 seconds earlier. None takes a 75th of the provider's typical song time, which is
+    0.8 for a minute. `min_interval` replaces the provider's advice on the shortest time between two
+    looks at one task. After `deadline` a task is given up with `WaitExpired`; it goes on at the
+    provider, and its id is in the error.
 
         Client(provider, poll=PollPolicy(look_cost=2.0, deadline=600.0))  # fewer looks, 10 minutes
+
+    Raises:
+        InvalidRequest: a duration that is not above 0.
     """
 
     look_cost: float | None = attrs.field(default=None, validator=_positive)
@@ -64,13 +67,13 @@ class PollPolicy:
 
 
 class Schedule:
-    """Learns how long songs take, and says when to look."""
+    """Learns how long songs take, and plans looks from that."""
 
     def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
         self.restart(typical=typical, look_cost=look_cost, min_interval=min_interval)
 
     def restart(self, *, typical: float, look_cost: float, min_interval: float) -> None:
-        """Forget what was learned: songs take another time than was thought, by far."""
+        """Forget what was learned, because songs take a very different time."""
         self._look_cost = look_cost
         self._min_interval = min_interval
         self._count = _PRIOR_WEIGHT
@@ -86,10 +89,10 @@ class Schedule:
         self._looks: list[float] = []
 
     def learn(self, longer_than: float, at_most: float) -> float:
-        """Take in a song that was complete between these ages, and return how long it took.
+        """Learn from a song that was completed between these two ages.
 
-        It is expected where songs that take so long are: of those found by the first look, near
-        that look.
+        Returns how many seconds it took, as far as can be told. That is where songs which take so
+        long are to be expected: of those found by the first look, near that look.
         """
         low, high = (math.log(max(age, 1e-3)) for age in (longer_than, at_most))
         value, square = self._expected(low, high)
@@ -99,21 +102,24 @@ class Schedule:
         return min(max(math.exp(value), longer_than), at_most)
 
     def seen(self, before: float, age: float) -> None:
-        """Count a song that was last seen at the age `before` as seen at this one."""
+        """Count a song as seen at this age, and not at `before`."""
         self.forget(before)
         self._waiting[int(age / self._bin)] += 1
 
     def forget(self, age: float) -> None:
-        """Count a song that was last seen at this age no more; at 0 it was never seen."""
+        """Stop counting a song that was last seen at this age.
+
+        At 0 it was never seen.
+        """
         place = int(age / self._bin)
         if age > 0 and self._waiting[place]:  # none that was seen before a `restart`
             self._waiting[place] -= 1
 
     def wait(self, age: float, *, together: int = 1) -> float:
-        """Return how many seconds to wait before looking at a song of this age again.
+        """Return the seconds to wait before the next look at a song of this age.
 
-        A look that asks about several songs is dearer than one, and for each of them cheaper:
-        an eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
+        A look that asks about several songs is dearer than one, and for each of them cheaper: an
+        eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
         """
         self._tabulate()
         target = self._looks_by(age) + together**-0.375  # the rate goes with the root of the price
@@ -124,7 +130,7 @@ class Schedule:
         return max(wait, self._min_interval)
 
     def late(self) -> float:
-        """Return the age in seconds that few songs reach: one in a hundred."""
+        """Return the age in seconds that only one song in a hundred reaches."""
         self._tabulate()
         return math.exp(self._mean + _LATE * self._sigma)
 
@@ -150,7 +156,7 @@ class Schedule:
             self._sigma = math.sqrt(max(squares / count - self._mean**2, _LEAST_SIGMA**2))
 
     def _expected(self, low: float, high: float) -> tuple[float, float]:
-        """Return the mean of the logarithm and of its square, given that it lies between these."""
+        """Return the mean of the logarithm and of its square between two bounds."""
         a, b = (low - self._mean) / self._sigma, (high - self._mean) / self._sigma
         share = _STANDARD.cdf(b) - _STANDARD.cdf(a)
         if share < _LEAST_SHARE:  # nothing was expected there

@@ -1,4 +1,7 @@
-"""When each task is due, by its model, its callbacks and the speed of its provider."""
+"""The timetable: when each task is due.
+
+It depends on the model, on callbacks and on the speed of the provider.
+"""
 
 import random
 
@@ -11,7 +14,10 @@ _CALLED_GAP = 1.0
 
 
 class Timetable:
-    """Knows how long the songs of each model take, and when to look at one. It has no clock."""
+    """Knows how long songs of each model take, and when to look.
+
+    It has no clock: the caller brings the time.
+    """
 
     def __init__(self, traits: Traits, policy: PollPolicy) -> None:
         self.traits = traits
@@ -40,7 +46,7 @@ class Timetable:
         }
 
     def hasten(self, speed: float) -> None:
-        """Look as much oftener as the songs are made faster."""
+        """Look as much more often as songs are made faster."""
         if speed != self.traits.speed:
             self.traits = self.traits.hastened(speed)
             for schedule in self._schedules.values():
@@ -49,10 +55,17 @@ class Timetable:
     def due(
         self, tracked: TrackedTask, now: float, *, left: float, others: int, at_most: float
     ) -> float:
-        """Return when to look next at a task that may be waited for `left` seconds more.
+        """Return when to look next at a task.
 
-        That is when its schedule says so, at the latest after `at_most` seconds, and when its
-        time is up. `others` tasks wait as well: some of them go with the same request.
+        It is when its schedule says so, at the latest after `at_most` seconds, and when its time is
+        up.
+
+        Args:
+            tracked: the task.
+            now: the time.
+            left: seconds for which it may still be waited for.
+            others: tasks that wait as well; some of them go with the same request.
+            at_most: seconds after which to look at the latest.
         """
         if tracked.is_called_for:
             return max(now, tracked.asked_at + _CALLED_GAP)

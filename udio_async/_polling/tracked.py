@@ -1,4 +1,4 @@
-"""One task in flight, as the poller and those who wait for it share it."""
+"""One task in the making, shared by the poller and those who wait."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from ..journal.jobs import remembered_error
 from .schedule import Schedule
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-"""The raw answer of a task that has none yet, or whose words were let go."""
+"""The raw answer of a task that has none yet, or whose words were dropped."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class TrackedTask:
-    """One task in flight: what was last seen of it, and who waits for it."""
+    """One task in the making: what was last seen of it, and who waits."""
 
     task: Task
     schedule: Schedule = attrs.field(repr=False)
@@ -64,7 +64,10 @@ class TrackedTask:
 
     @classmethod
     def of_ended(cls, entry: Entry, schedule: Schedule, now: float) -> "TrackedTask":
-        """Return the task of a job that is over, with its songs."""
+        """Return the task of a job that is over, with its songs.
+
+        Nobody looks at it.
+        """
         task = Task(
             id=entry.task_id or "",
             provider=entry.provider,
@@ -100,14 +103,17 @@ class TrackedTask:
 
     @property
     def is_called_for(self) -> bool:
-        """Whether its callbacks have named what somebody waits for, and no look has yet."""
+        """Whether a callback has named what somebody waits for.
+
+        It is not so any more once a look has shown it.
+        """
         if self.called is None or not self.task.stage.is_before(self.called):
             return False
         return self.called.is_final or self.followed
 
     @property
     def has_shown_less(self) -> bool:
-        """Whether the latest look, sent after the callback, saw less than that had said."""
+        """Whether a look after the callback saw less than the callback had said."""
         looked = self.looked_at >= self.asked_at >= self.called_at
         return self.called is not None and looked and self.task.stage.is_before(self.called)
 
@@ -149,6 +155,6 @@ class TrackedTask:
             self._then.append(then)
 
     def no_more(self, then: Callable[[], None]) -> None:
-        """Do not call `then` any more: nobody is there to hear it."""
+        """Stop calling `then`."""
         if then in self._then:
             self._then.remove(then)

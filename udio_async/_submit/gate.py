@@ -1,4 +1,4 @@
-"""Whose turn it is to send a paid request, and whether any may be sent at all."""
+"""The gate: whose turn it is to send a paid request, if anybody's."""
 
 import math
 
@@ -20,7 +20,10 @@ _BACKOFF_CAP = 30.0
 
 @attrs.frozen(kw_only=True)
 class SubmitPolicy:
-    """What a client may spend, and what it does about doubts."""
+    """What a client may spend, and what it does about doubts.
+
+    All numbers are requests.
+    """
 
     concurrency: int = 4
     max_in_doubt: int = 4
@@ -29,7 +32,10 @@ class SubmitPolicy:
 
 
 class SubmitGate:
-    """Lets a few paid requests through at a time, while limits, doubts and the provider allow."""
+    """Lets a few paid requests through, while everything allows it.
+
+    That is the owner's limits, the number of doubts, and the provider.
+    """
 
     def __init__(self, policy: SubmitPolicy) -> None:
         self._policy = policy
@@ -58,13 +64,16 @@ class SubmitGate:
         return int(self._songs.at_once) + self._policy.concurrency
 
     async def enter(self) -> bool:
-        """Wait for a place, and there until the provider may be asked; `leave` gives it back.
+        """Wait for a place, and then until the provider may be asked.
 
-        Returns whether this one tries for more songs at once than are known to be allowed.
+        Who got through has to call `leave`.
+
+        Returns:
+            Whether this request tries for more at once than are known to be allowed.
 
         Raises:
-            SpendLimitReached: the owner's limit of songs is reached.
-            ProviderUnavailable: too many songs are in doubt.
+            SpendLimitReached: the owner's limit is reached.
+            ProviderUnavailable: too many requests are in doubt.
             ClientClosed: the client is closed.
         """
         await self._places.acquire()
@@ -78,7 +87,10 @@ class SubmitGate:
         return probe
 
     async def _may_send(self) -> bool:
-        """Wait until the provider may be asked, and until it is known what those before cost."""
+        """Wait until the provider may be asked for more.
+
+        With a limit that is reached, that is when it is known what the requests before have cost.
+        """
         while True:
             self._check()
             now = anyio.current_time()
@@ -127,9 +139,12 @@ class SubmitGate:
         self._moved = anyio.Event()
 
     def leave(self, *, probe: bool, accepted: bool, charged: bool) -> None:
-        """Give the place to the next one, and take in what became of this one.
+        """Give the place back, and tell what became of the request.
 
-        What was not `charged` costs the owner's limit nothing.
+        Args:
+            probe: what `enter` returned.
+            accepted: whether the provider took it.
+            charged: whether it may have been charged; if not, it does not count for the limit.
         """
         self._on_wire -= 1
         if probe:
@@ -143,11 +158,11 @@ class SubmitGate:
         self._places.release()
 
     def count_running(self) -> None:
-        """Count a song that is being made."""
+        """Count a request whose songs are being made."""
         self._running += 1
 
     def count_ended(self) -> None:
-        """Take in that a song is not being made any more."""
+        """Stop counting a request whose songs are not being made any more."""
         self._running -= 1
         self._move()
 
@@ -156,11 +171,14 @@ class SubmitGate:
         self._doubts.add(key)
 
     def has_doubt(self, key: str) -> bool:
-        """Whether the job of this key came into doubt in this run."""
+        """Return whether the job of this key came into doubt in this run."""
         return key in self._doubts
 
     def count_settled(self, key: str) -> None:
-        """Forget a doubt of this run: its owner has ended it, or it is submitted again."""
+        """Forget a doubt of this run.
+
+        Its owner has ended it, or it is submitted again.
+        """
         self._doubts.discard(key)
         self._move()
 
@@ -180,10 +198,11 @@ class SubmitGate:
         return max(0.0, self._not_before - anyio.current_time())
 
     def hold_back(self, error: UdioError, *, attempt: int, probe: bool) -> bool:
-        """Make every submit wait, not only this one: the provider is one for all of them.
+        """Make every submit wait: the provider is one for all of them.
 
-        Returns whether this try counts. "Too many at once" does not while songs of ours are being
-        made, as the next one goes when one of them ends.
+        Returns:
+            Whether this try counts. "Too many at once" does not, while songs of ours are being
+            made: the next request goes when one of them ends.
         """
         wait = backoff(attempt, base=1.0, cap=_BACKOFF_CAP)
         busy = isinstance(error, RateLimited) and self._running > 0

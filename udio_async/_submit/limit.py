@@ -1,9 +1,10 @@
 """How many songs a provider makes at once: found out while it is used, with few refusals.
 
-Nothing is known at first, and it grows with each song that is accepted. A refusal sets a limit at
-what was being made. Below a number that was refused the limit grows with each song again; at that
-number one more is tried now and then, ever more rarely. Refusals with nothing accepted between them
-mean that it is far too much: the limit falls faster with each. Pure arithmetic: the caller brings the time.
+Nothing is known at first, and the number grows with each request that is accepted. A refusal sets
+a limit at what was being made. Below a number that was refused, the limit grows again with each
+request; at that number one more is tried now and then, ever more rarely. Refusals with nothing
+accepted between them mean that it is far too much: the limit falls faster with each. It is pure
+arithmetic: the caller brings the time.
 """
 
 import math

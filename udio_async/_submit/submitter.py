@@ -1,7 +1,7 @@
-"""The paid step: the intent is kept, one request leaves, its answer gets exactly one verdict.
+"""The paid step: keep the intent, send once, judge the answer once.
 
 It is repeated only where the error says so (`may_repeat`), which means that nothing was taken.
-Everything else is raised as it is, or as a doubt where it proves nothing.
+Every other error is raised as it is, or as a doubt if it proves nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -62,10 +62,17 @@ class Submitter:
         stopped_by: UdioError | None = None,
         only: frozenset[State] | None = None,
     ) -> TrackedTask | None:
-        """Have the song accepted, unless the journal says that it was, and track it.
+        """Have the request accepted, unless the journal says that it was.
 
-        With `stopped_by` nothing is sent: a job that would have to be ends with such an error.
-        With `only`, a job that is in none of these states any more is left alone: None.
+        Args:
+            request: what is asked for.
+            key: the job's name.
+            is_new: whether nobody can have asked for this job before.
+            stopped_by: nothing is sent; a job that would have to be sent ends with such an error.
+            only: a job that is in none of these states any more is left alone.
+
+        Returns:
+            Its task, which is looked at from now on; None for a job that is left alone.
 
         Raises:
             RequestError, AccountError, ProviderUnavailable, ClientClosed: nothing was taken.
@@ -88,23 +95,26 @@ class Submitter:
             work.departure.withdraw("its caller was cancelled")
 
     def is_awaited(self, key: str) -> bool:
-        """Whether a job is being submitted for a caller who waits for it."""
+        """Return whether a caller waits for the submit of this job."""
         work = self._running.get(key)
         return work is not None and not work.departure.withdrawn
 
     def is_running(self, key: str) -> bool:
-        """Whether a job is being submitted, waited for or not."""
+        """Return whether a job is being submitted, with or without a caller."""
         return key in self._running
 
     def note_early(self, key: str, stage: Stage) -> bool:
-        """Keep what a callback says of a job before its answer is here, in whatever order."""
+        """Remember what a callback says before the answer is here.
+
+        Returns whether the job is being submitted.
+        """
         work = self._running.get(key)
         if work is not None:
             work.note_early(stage)
         return work is not None
 
     def close(self) -> None:
-        """Take back what has not left, and let nothing leave any more."""
+        """Take back what has not left, and let nothing more leave."""
         self.gate.close()
         for work in self._running.values():
             work.departure.withdraw("the client was closed")
@@ -122,7 +132,10 @@ class Submitter:
             work.done.set()
 
     async def _submit(self, work: Work) -> TrackedTask | None:
-        """Submit a job as often as it may be, unless it is known to be taken already."""
+        """Submit a job, again as often as it may be.
+
+        One that is known to be taken already is not submitted.
+        """
         tries = 0
         repeated = False
         while True:
@@ -165,13 +178,14 @@ class Submitter:
         return known
 
     def _may_submit(self, known: Entry) -> bool:
+        """Return whether a job that is known may be submitted."""
         if known.state is State.IN_DOUBT:
             earlier = not self.gate.has_doubt(known.key)  # one of this run may still arrive
             return self.resubmit_doubts and earlier and not known.was_taken
         return known.state.may_be_sent
 
     def _remembered(self, known: Entry, request: SongRequest) -> TrackedTask:
-        """Go on with a job of an earlier run where it stands."""
+        """Continue a job of an earlier run where it stands."""
         if known.state is State.ACCEPTED and known.task_id is not None:
             return self.poller.track(known.task_id, request, known, resumed=True)
         if known.state.has_songs:
@@ -188,8 +202,9 @@ class Submitter:
     ) -> tuple[bool, TrackedTask | UdioError]:
         """Wait for a place and a turn, and take the paid step once.
 
-        Returns the task, or the error after which the request may be sent again and whether that
-        try counts.
+        Returns:
+            Whether the try counts, and the task or the error after which the request may be sent
+            again.
         """
         http = self.http.paying(work.departure)
         probe: bool | None = None
@@ -247,12 +262,13 @@ class Submitter:
         return tracked
 
     async def _address(self, request: SongRequest, entry: Entry) -> CallbackAddress | None:
+        """Return the address of this number."""
         if names_own_callback(request):
             return None
         return await self.address(entry.key, entry.attempt)
 
     async def _settle(self, work: Work, entry: Entry, error: Exception) -> TrackedTask:
-        """Keep the verdict; for a doubt also what the account's counter says of it.
+        """Keep the verdict; for a doubt also the account's credits.
 
         Raises:
             UdioError: the verdict, unless a callback has brought the songs or the id meanwhile.
@@ -274,7 +290,10 @@ class Submitter:
         raise verdict from (None if verdict is error else error)
 
     def _verdict(self, error: Exception) -> UdioError:
-        """Take for a doubt whatever an adapter let out that does not prove that nothing left."""
+        """Return the verdict on whatever an adapter raised.
+
+        What does not prove that nothing left is a doubt.
+        """
         if isinstance(error, SubmitInDoubt):
             return error
         if isinstance(error, UdioError) and error.charged == "no":
@@ -294,5 +313,5 @@ class Submitter:
 
 
 def _stopped(error: UdioError, provider: str) -> UdioError:
-    """Return the error of a job that is not sent any more, because of another one's."""
+    """Return the error of a job that is not sent because of another's error."""
     return type(error)(str(error), provider=provider)

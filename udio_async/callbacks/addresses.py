@@ -1,8 +1,8 @@
-"""An address of its own for each paid request, which nobody can guess, and which we know again.
+"""Callback addresses: one for each submit, which nobody can guess.
 
-Its last part is made of the job and the attempt with a secret that the journal keeps, and proves
-by itself that we made it: a stranger's costs one hash to refuse, and no look into the journal,
-which knows only a hash of it.
+The last part of an address is made of the job and the attempt with a secret that the journal keeps,
+and proves by itself that we made it: a stranger's costs one hash to refuse, and no look into the
+journal. The journal has only a hash of each, so whoever reads it cannot call.
 """
 
 import hashlib
@@ -53,7 +53,10 @@ class Addresses:
         return address
 
     async def find(self, token: str) -> CallbackAddress | None:
-        """Return the address that ends with this token, if we gave it."""
+        """Return the address that ends with this token, or None.
+
+        Nothing but the token is looked at, in the same time for every stranger.
+        """
         if not _TOKEN.fullmatch(token):
             return None
         number, proof = token[:_PART], token[_PART:]
@@ -64,7 +67,11 @@ class Addresses:
         return found
 
     async def job(self, token: str) -> tuple[str, int | None] | None:
-        """Return the key and the attempt that this address was given to."""
+        """Return the key and the attempt that this address was given to.
+
+        None if the journal does not know it. The attempt is None for addresses of an earlier
+        version.
+        """
         mark = _mark(token)
         noted = await self._journal.noted(f"attempt {mark}")
         if noted is not None:
@@ -74,12 +81,19 @@ class Addresses:
         return None if key_alone is None else (key_alone, None)
 
     async def rotate(self) -> None:
-        """Use a new secret from now on. Addresses of the one before it are still answered."""
+        """Use a new secret from now on.
+
+        Addresses of the secret before are still answered, until the next call.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
         async with self._lock:
             self._secrets = [secrets.token_hex(), *self._secrets][:_KEPT]
             await self._journal.note(_SECRETS, json.dumps(self._secrets))
 
     async def _known_secrets(self) -> list[str]:
+        """Return the secrets whose addresses count, the newest first."""
         if not self._secrets:
             async with self._lock:
                 known = await self._journal.noted(_SECRETS)
@@ -89,6 +103,7 @@ class Addresses:
         return self._secrets
 
     def _address(self, secret: str, number: str) -> CallbackAddress:
+        """Return the address of this number."""
         return CallbackAddress(
             url=f"{(self.public_url or '').rstrip('/')}/{number}{_proof(secret, number)}",
             secret=_mac(secret, "secret", number),
@@ -107,13 +122,18 @@ def check_public_url(url: str, *, allow_private: bool) -> None:
 
 
 def _mac(secret: str, purpose: str, text: str) -> str:
+    """Return the HMAC-SHA256 of a text for one purpose, as hexadecimal digits."""
     return hmac.new(bytes.fromhex(secret), f"{purpose} {text}".encode(), hashlib.sha256).hexdigest()
 
 
 def _proof(secret: str, number: str) -> str:
+    """Return the half of a token that proves the other half."""
     return _mac(secret, "proof", number)[:_PART]
 
 
 def _mark(token: str) -> str:
-    """Return under which name the journal keeps an address: whoever reads it cannot call it."""
+    """Return the name under which the journal keeps an address.
+
+    It is a hash: whoever reads the journal cannot call the address.
+    """
     return f"callback {hashlib.sha256(token.encode()).hexdigest()}"

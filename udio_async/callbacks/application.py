@@ -1,8 +1,11 @@
-"""The providers call us, and nobody else can: an ASGI application for callbacks and webhooks.
+"""An ASGI application that takes the providers' callbacks.
 
-Each submit has an address of its own. What comes to it only says when to look: songs come from
-the look, which asks the provider with the key. Only where no look is possible, because the answer
-with the id was lost, are the callback's own songs taken, and marked `unverified`.
+Each submit has an address of its own. What comes to it only says when to look: songs come from the
+look, which asks the provider with the key. Only where no look is possible, because the answer with
+the id was lost, are the callback's own songs taken, and marked `unverified`.
+
+Strangers can post here too. So the address is checked before a byte of the body is read, and size,
+time and number of callbacks are bounded: 1 MiB, 10 seconds, 64 at a time.
 """
 
 import zlib
@@ -34,9 +37,10 @@ _AT_ONCE = 64
 
 
 def _checked(song: Song, *, local: bool) -> Song:
-    """Refuse links that lead somewhere else than to the public internet.
+    """Refuse links of a song that do not lead to the public internet.
 
-    A song without its cover is a song; one whose audio leads elsewhere has failed.
+    A song loses such a cover and stays a song; one whose audio leads elsewhere has failed. With
+    `local`, the provider is on this machine and so may its links be.
     """
     image = song.image_url if local or _is_public(song.image_url) else None
     song = attrs.evolve(song, image_url=image)
@@ -51,16 +55,20 @@ def _checked(song: Song, *, local: bool) -> Song:
 
 
 def _is_public(url: str | None) -> bool:
+    """Return whether it is an https link to a public host."""
     return url is not None and url.startswith("https://") and not is_private_url(url)
 
 
 class Callbacks:
     """An ASGI application that takes a client's callbacks.
 
-    Mount it in any ASGI server, at the path of its public URL. It answers 200 once what came is
-    in the journal, 404 to addresses that were never given out, 401 to a wrong secret, 400 to what
-    cannot be read, and 503 while the client is not open, too busy or without its journal. It
-    changes nothing for any but the first.
+    Get one from `Client.callbacks`, and mount it in any ASGI server at the path of its public URL.
+    It serves for as long as the client is open, and has nothing to close. Callbacks may come twice,
+    late or in any order: the result is the same.
+
+    It answers 200 once what came is in the journal, 404 to addresses that were never given out, 401
+    to a wrong secret, 400 to what cannot be read, and 503 while the client is not open, too busy or
+    without its journal. Only a callback that is answered with 200 changes anything.
 
         app = client.callbacks("https://songs.example.org/udio")
         routes = [Mount("/udio", app)]  # with Starlette
@@ -72,7 +80,10 @@ class Callbacks:
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection, as ASGI wants it."""
+        """Answer one connection, as ASGI wants it.
+
+        HTTP gets an answer in any case; a WebSocket is closed.
+        """
         if scope["type"] == "http":
             status, reason = await self._answer(scope, receive)
             await _respond(send, status, reason)
@@ -82,12 +93,14 @@ class Callbacks:
             await send({"type": "websocket.close"})
 
     async def rotate(self) -> None:
-        """Give out addresses made with a new secret; those of the one before stay good.
+        """Make further addresses with a new secret.
 
-        Twice, and all that were given out before are unknown.
+        Addresses made with the secret before stay good, until the next call. So call it twice to
+        make all addresses of today unknown; callbacks on their way to them are then lost, and found
+        by looks.
 
         Raises:
-            JournalError: it cannot be kept.
+            JournalError: the new secret cannot be kept; the old one stays in use.
             RuntimeError: the client is not open.
         """
         handler = self._handler()
@@ -96,7 +109,7 @@ class Callbacks:
         await handler.addresses.rotate()
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        """Take one callback, and return the status and its reason."""
+        """Take one callback, and return the HTTP status and its reason."""
         handler = self._handler()
         if handler is None or self._busy >= _AT_ONCE:
             return 503, "try again"
@@ -120,14 +133,20 @@ class Callbacks:
 
 @attrs.frozen
 class _Refused(Exception):
-    """This is not, or not any more, for us."""
+    """A callback that gets no 200: its status and the reason."""
 
     status: int
     reason: str
 
 
 async def _known_token(addresses: Addresses, scope: Scope) -> str:
-    """Return the part of the path that says whose callback it is, before anything is read."""
+    """Return the last part of the path, if that address was given out.
+
+    It says whose callback this is. Nothing of the body is read for it.
+
+    Raises:
+        _Refused: 405 for another method, 404 for another address, 431 for headers above 16 KiB.
+    """
     if scope["method"] != "POST":
         raise _Refused(405, "a callback is a POST")
     token = str(scope["path"]).rstrip("/").rpartition("/")[2]
@@ -139,7 +158,11 @@ async def _known_token(addresses: Addresses, scope: Scope) -> str:
 
 
 async def _read_in_time(receive: Receive) -> bytes:
-    """Read the body, but not much more than is allowed, and not for long."""
+    """Read the body, within its limits of size and time.
+
+    Raises:
+        _Refused: 408 after 10 seconds, 413 above 1 MiB.
+    """
     body, more = b"", True
     with anyio.move_on_after(_TIMEOUT) as time:
         while more and len(body) <= _MAX_BODY:
@@ -154,7 +177,14 @@ async def _read_in_time(receive: Receive) -> bytes:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Return the body as it was before gzip, whatever the headers say: JSON never begins so."""
+    """Return the body without gzip, if it begins like gzip.
+
+    JSON never begins so, which makes it safe whatever the headers say. Not more than 1 MiB is
+    unpacked, so a small body cannot fill the memory.
+
+    Raises:
+        _Refused: 400 for broken gzip, 413 for more than 1 MiB.
+    """
     if not body.startswith(_GZIP):
         return body
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -170,7 +200,7 @@ def _unpacked(body: bytes) -> bytes:
 async def _address_of(
     addresses: Addresses, token: str
 ) -> tuple[CallbackAddress, tuple[str, int | None]]:
-    """Return the address, and the job and attempt that it was given to."""
+    """Return the address, and the job's key and attempt it was given to."""
     address, job = await addresses.find(token), await addresses.job(token)
     if address is None or job is None:
         raise _Refused(404, "no such address")
@@ -180,7 +210,11 @@ async def _address_of(
 def _read_news(
     handler: CallbackHandler, headers: Mapping[str, str], body: bytes, address: CallbackAddress
 ) -> CallbackNews:
-    """Return what is said, with the links that may be followed."""
+    """Return what the callback says, without links that must not be followed.
+
+    Raises:
+        _Refused: 401 for a wrong secret, 400 for what is no callback.
+    """
     try:
         news = handler.provider.read_callback(headers, body, address)
     except CallbackRejected as error:
@@ -191,12 +225,14 @@ def _read_news(
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:
+    """Return the headers, with names in lower case; the last one counts."""
     return {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
 
 
 async def _respond(send: Send, status: int, reason: str) -> None:
+    """Send an answer in plain text, with what its status needs."""
     body = reason.encode()
     headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
     if status == 405:
@@ -208,7 +244,10 @@ async def _respond(send: Send, status: int, reason: str) -> None:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Say yes to the start and the end of a server that runs nothing else."""
+    """Say yes to the start and the end of a server.
+
+    For servers that run this application and nothing else.
+    """
     while True:
         phase = (await receive())["type"]
         await send({"type": f"{phase}.complete"})

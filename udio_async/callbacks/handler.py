@@ -34,7 +34,9 @@ class CallbackHandler:
         self.addresses.public_url = public_url
 
     async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> None:
-        """Act on what a callback says of an attempt of a job, whoever waits for that.
+        """Act on a callback about an attempt of a job.
+
+        It is done even if the caller hangs up.
 
         Raises:
             JournalError: it cannot be kept, and should come again.

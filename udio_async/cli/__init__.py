@@ -1,6 +1,11 @@
 """The command line: `udio-async demo`, `generate`, `batch`, `resume`, `doubts` and others.
 
-It needs the extra `cli`: `pip install "udio-async[cli]"`.
+It needs the extra `cli`: `pip install "udio-async[cli]"`. It is built on the library's public names
+and nothing private, so whatever a command does a program can do as well.
+
+From the outside in: `_commands` and `_journal_commands` have the options and help texts, `_make`
+and `_run` a run, `_input` and its neighbours read files of requests, `_manifest` keeps
+`songs.jsonl`, and `_gallery` and `_report` write pages.
 """
 
 import sys
@@ -30,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_command(argv: Sequence[str] | None) -> int:
+    """Run the command, or say which extra is missing."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.stderr.write(

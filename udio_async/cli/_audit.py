@@ -1,4 +1,4 @@
-"""What the journal says was charged, beside the provider's counter."""
+"""The audit: the journal beside the provider's counter."""
 
 import json
 from functools import partial
@@ -19,14 +19,20 @@ _CAVEAT = "This is conclusive only if nobody else uses the key."
 
 
 def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) -> int:
-    """Print the comparison to stdout. 0: they agree, 1: they differ, 2: nothing to compare."""
+    """Print the comparison to stdout, and return the exit code.
+
+    0: they agree. 1: they differ.
+
+    Raises:
+        BadInput: there is nothing to compare with.
+    """
     service.provider()  # a wrong option or a missing key shows before anything is started
     try:
         found = ask(partial(_ask, service, journal), backend=backend)
     except UdioError as error:
         raise BadInput(f"nothing to compare with: {explain(error)}") from error
     if found is None:
-        raise BadInput("the counter was not noted when the journal was begun; nothing to compare")
+        raise BadInput("no credits were known when the journal was begun; nothing to compare")
     click.echo(_as_json(found) if as_json else _as_text(found))
     if found.difference is None:
         raise BadInput("the provider states no price; give --price to compare")

@@ -1,4 +1,4 @@
-"""A client for a command: what cannot be opened is told in one line, before anything is sent."""
+"""Clients for commands, with one line for what cannot be opened."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -16,7 +16,9 @@ async def open_client(
     service: Service,
     **options: Any,  # noqa: ANN401 - checked by the client
 ) -> AsyncGenerator[Client]:
-    """Open a client of this service.
+    """Open a client of this service, for as long as the context lasts.
+
+    `options` are those of `Client`.
 
     Raises:
         BadInput: the limits cannot be kept, or the journal is in use, damaged or not ours.
@@ -33,7 +35,10 @@ async def open_client(
 
 
 def _reason(error: Exception, journal: object) -> str:
-    """Say why it cannot be opened. A journal in a read-only place has nothing wrong with it."""
+    """Return why it cannot be opened.
+
+    A journal in a read-only place has nothing wrong with it.
+    """
     path = journal.path if isinstance(journal, SqliteJournal) else journal
     if not isinstance(error, JournalError) or not isinstance(path, Path):
         return reason_of(error)

@@ -1,4 +1,4 @@
-"""The commands. What they do is imported when they run, so `--help` is quick."""
+"""The commands. What they do is imported late, so `--help` is quick."""
 # ruff: noqa: ANN401, PLC0415 - click checks the options; for the imports see above
 
 import sys
@@ -42,7 +42,10 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 
 
 class _Shell(click.Group):
-    """Takes Ctrl-C at any moment for the user's wish; click alone does not look into groups."""
+    """A group that ends quietly on Ctrl-C, at any moment.
+
+    click alone does not look into groups of exceptions.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -55,7 +58,7 @@ class _Shell(click.Group):
 
 
 class _WithFaults(click.Command):
-    """Lists the faults below its help, as the sandbox has them."""
+    """A command that lists the sandbox's faults below its help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         from ._serve import write_faults
@@ -262,7 +265,7 @@ def gallery(*, directory: Path) -> None:
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 def report(*, directory: Path) -> None:
-    """Write DIR/report.html: what each song of a batch was waited for.
+    """Write DIR/report.html: where the time went, song by song.
 
     A report.html that is not ours is left alone; then it is DIR/report-songs.html.
     """

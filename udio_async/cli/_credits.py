@@ -1,4 +1,4 @@
-"""What the account has left."""
+"""The credits that the account has left."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""A CSV as spreadsheets and people write it: its separator, and its rows."""
+"""CSV as spreadsheets and people write it: separators and rows."""
 
 import csv
 import re
@@ -18,7 +18,7 @@ _TOLD = re.compile(r'"?sep=([^\w\s"]|\t)"?[,;\t]*', re.IGNORECASE)
 def read_csv(lines: Iterator[tuple[int, str]], findings: Findings, *, likely: str) -> Rows:
     """Read a CSV; cells in quotes may go over several lines.
 
-    `likely`: what separates cells where the first line does not tell, having one name only.
+    `likely` is the separator where the first line does not tell, because it has one name only.
     """
     feed = _Feed(lines, findings)
     separator = feed.find_separator() or likely
@@ -27,15 +27,16 @@ def read_csv(lines: Iterator[tuple[int, str]], findings: Findings, *, likely: st
 
 
 def is_header(line: str) -> bool:
-    """Return whether a line is the first one of a CSV for us."""
+    """Return whether a line is the first line of a CSV of requests."""
     names = (count_names(_split([line], separator)) for separator in _SEPARATORS)
     return any(names) or _TOLD.fullmatch(line) is not None
 
 
 def separator_of(header: list[str]) -> str | None:
-    """Return what separates the cells of the first row: as many as can be are names of ours.
+    """Return what separates the cells of the first row, or None.
 
-    Names in quotes may hold the other separators. One name alone has none.
+    It is the separator that gives the most names that we know. Names in quotes may hold the other
+    separators. One name alone has none.
     """
     rows = {separator: _split(header, separator) for separator in _SEPARATORS}
     found = max(rows, key=lambda each: (count_names(rows[each]), len(rows[each])))
@@ -89,7 +90,10 @@ class _Feed:
         """Whether the next line begins a row: only there it may be a comment."""
 
     def find_separator(self) -> str | None:
-        """Look at the first line, which is read again later unless it is only for Excel."""
+        """Look at the first line.
+
+        It is read again later, unless it is only there to tell Excel the separator.
+        """
         for number, line in self._lines:
             if told := _TOLD.fullmatch(line):
                 self._findings.separator = told[1]
@@ -103,7 +107,7 @@ class _Feed:
         return self._findings.separator
 
     def _first_row(self, number: int, line: str) -> list[tuple[int, str]]:
-        """Take the lines of the first row, whose names may go over several in quotes."""
+        """Return the lines of the first row, whose names in quotes may have several."""
         lines, quotes = [(number, line)], line.count('"')
         while quotes % 2 and len(lines) < _FIRST_LINES:
             more = next(self._lines, None)

@@ -1,4 +1,4 @@
-"""A dozen requests to all three services at once, in a sandbox."""
+"""The demo: a dozen requests to all three services, in a sandbox."""
 
 from functools import partial
 from pathlib import Path
@@ -67,6 +67,7 @@ def run_demo(*, out: Path, speed: float, view: View) -> int:
 
 
 async def _make_all(run: Run, *, speed: float) -> None:
+    """Make the songs of all services at once."""
     async with load_sandbox()(speed=speed) as sandbox, open_tasks() as tasks:
         for provider in (sandbox.udioapi_v1(), sandbox.udioapi_v2(), sandbox.apiframe()):
             tasks.start_soon(_make_some, run, provider)

@@ -1,4 +1,4 @@
-"""A directory that songs are saved in: what may be written there, and what must be left alone."""
+"""Folders for songs: can they be written, and what did a crash leave."""
 
 import os
 import re
@@ -14,10 +14,15 @@ _PART_END = re.compile(r"\.[0-9a-f]{8}\.part")
 
 
 def prepare_directory(out: Path) -> float:
-    """See that songs can be saved before any is paid for, and return the time by its clock.
+    """Check that songs can be saved here, before any is paid for.
+
+    The folder is made if it is missing, and a small file is written and removed.
+
+    Returns:
+        The time by the clock of its disk, as Unix time.
 
     Raises:
-        BadInput: they cannot.
+        BadInput: songs cannot be saved here.
     """
     if out.is_symlink() and not out.exists():
         raise BadInput(
@@ -34,7 +39,7 @@ def prepare_directory(out: Path) -> float:
 
 
 def _probe(path: Path) -> float:
-    """Write a file that nobody has, and take it away again."""
+    """Write a file and remove it; return the time by the disk's clock."""
     try:
         with path.open("xb") as file:
             file.write(b"a full disk takes an empty file")
@@ -45,14 +50,14 @@ def _probe(path: Path) -> float:
 
 
 def part_of(name: str) -> str:
-    """Return what a file is called while it is written: so that it is no other file."""
+    """Return a new name for a file while it is written."""
     return f"{name}.{uuid4().hex[:8]}.part"
 
 
 def sweep(out: Path, now: float) -> int:
-    """Remove what a killed run has left half-written, and return how many files these were.
+    """Remove what a killed run has left half-written; return how many files.
 
-    `now` is the time by the clock of `prepare_directory`.
+    `now` is what `prepare_directory` returned.
     """
     return remove_stale(out, now, _is_part)
 

@@ -1,4 +1,7 @@
-"""What a run shows on stderr: live rows on a terminal, a line now and then elsewhere."""
+"""The display of a run, on stderr.
+
+Live rows on a terminal, a line now and then elsewhere.
+"""
 
 import sys
 from collections.abc import Generator
@@ -23,7 +26,7 @@ _PLAIN_INTERVAL = 10.0
 
 
 class Display:
-    """Shows messages only; the others add how the run stands.
+    """A display of messages only; the others add how the run stands.
 
     Use it as `with display:`, with `run` in a task beside the work.
     """
@@ -49,13 +52,13 @@ class Display:
         pass
 
     async def run(self) -> None:
-        """Tick for ever."""
+        """Refresh for ever, every `interval` seconds."""
         while self.interval is not None:
             await anyio.sleep(self.interval)
             self.tick()
 
     def tick(self) -> None:
-        """Show how the run stands."""
+        """Refresh what is shown."""
 
     @contextmanager
     def aside(self) -> Generator[None]:
@@ -63,19 +66,19 @@ class Display:
         yield
 
     def error(self, message: object) -> None:
-        """Tell what went wrong; the same thing in a row only once."""
+        """Write what went wrong; the same thing in a row only once."""
         line = f"error: {one_line(message)}"
         if line != self._last_error:
             self._last_error = line
             self.say(line)
 
     def note(self, message: str) -> None:
-        """Tell something that nobody has to know."""
+        """Write something that nobody has to know, unless `--quiet`."""
         if not self._quiet:
             self.say(message)
 
     def trying_again(self, why: str) -> None:
-        """Tell at once why nothing moves, and another time only if it is for another reason."""
+        """Write why nothing moves; the same reason only once."""
         if why and why != self._last_wait:
             self._last_wait = why
             self.note(why)
@@ -96,7 +99,7 @@ class PlainDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """For a terminal: a bar, the counts, and the songs that have been under way for longest."""
+    """A display for a terminal: a bar, counts, and the oldest requests."""
 
     interval = _LIVE_INTERVAL
 
@@ -122,7 +125,7 @@ class LiveDisplay(Display):
             self._live.refresh()
 
     def trying_again(self, why: str) -> None:
-        """Leave it to the rows, which say it as long as it lasts."""
+        """Leave it to the rows, which show the reason as long as it lasts."""
 
     @contextmanager
     def aside(self) -> Generator[None]:

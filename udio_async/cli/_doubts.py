@@ -1,4 +1,4 @@
-"""What may have been taken and paid for: shown, and ended by its owner."""
+"""Requests in doubt: shown, and ended by their owner."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ from ._text import counted, one_line
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """How a doubt ends."""
+    """The way in which a doubt ends: exactly one of three."""
 
     task_id: str | None = None
     resubmit: bool = False
@@ -41,7 +41,7 @@ class Answer:
 def show_doubts(
     service: Service, journal: Path, hints: Hints, *, as_json: bool, backend: str
 ) -> None:
-    """Print every doubt to stdout, oldest first."""
+    """Print every request in doubt to stdout, oldest first."""
     hidden = hidden_options(service.provider())
     doubts = ask(partial(_read, service, journal), backend=backend)
     if as_json:
@@ -56,11 +56,17 @@ def show_doubts(
 def end_doubt(
     service: Service, journal: Path, key: str, answer: Answer, hints: Hints, *, backend: str
 ) -> None:
-    """Write the answer down, and say what is to be done next."""
+    """Write the answer into the journal, and say what comes next.
+
+    Nothing is sent by it: the next run acts on the answer.
+
+    Raises:
+        BadInput: there is no such doubt, or the journal cannot be used.
+    """
     service.provider()  # a wrong option or a missing key shows before anything is started
     ask(partial(_settle, service, journal, key, answer), backend=backend)
     if answer.abandon:
-        click.echo("Let go: it is neither looked at nor submitted.")
+        click.echo("Given up: it is neither looked for nor submitted again.")
         return
     what = "It will be submitted again" if answer.resubmit else f"It is task {answer.task_id}"
     click.echo(f"{what}. To continue, run the batch again, or:\n  {hints.resume}")
@@ -108,12 +114,15 @@ def _as_text(doubt: Entry, hints: Hints) -> str:
     {hints.resolve(doubt.key, *_ANSWERS["task_id"])}
   It is not there, so pay for it again:
     {hints.resolve(doubt.key, *_ANSWERS["resubmit"])}
-  Or let it go:
+  Or give it up:
     {hints.resolve(doubt.key, *_ANSWERS["abandon"])}
 """
 
 
 def _songs(doubt: Entry) -> str:
-    """Name the songs that a callback has told of: with their ids the task can be found."""
+    """Return the songs that a callback has told of, as one more line.
+
+    With their ids the task can be found at the provider.
+    """
     names = ", ".join(one_line(song.id) for song in doubt.songs)
     return f"\n  songs  {names}" if names else ""

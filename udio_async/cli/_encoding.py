@@ -1,4 +1,4 @@
-"""Which encoding the bytes of a file are in: told by their mark or pattern, never by a guess.
+"""The encoding of a file: by its mark or its pattern, never guessed.
 
 A guess is only for the error: it names what to type.
 """
@@ -48,11 +48,15 @@ _NAMES = sorted(
 
 
 def choose_encoding(head: bytes, wanted: str | None) -> Encoding:
-    """Return the encoding of a file that begins like this, or the one that was asked for.
+    """Return the encoding of a file that begins with these bytes.
+
+    Args:
+        head: the first bytes.
+        wanted: the encoding that the user gave, if any.
 
     Raises:
         BadInput: there is no such encoding.
-        ValueError: the file is plainly in another one, or no text.
+        ValueError: the file is plainly in another one, or is no text.
     """
     marked = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
     patterned = marked or _by_zeros(head)
@@ -104,7 +108,7 @@ def _codec(name: str) -> str:
 
 
 def _by_zeros(head: bytes) -> Encoding | None:
-    """Know UTF-16 without a mark by its zeros: every second byte of plain English is one."""
+    """Return UTF-16 if the zeros are where plain English has them there."""
     start = head[:64]
     even, odd = start[0::2].count(0), start[1::2].count(0)
     half = (len(start) + 1) // 2
@@ -127,9 +131,13 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def explain_bytes(error: UnicodeDecodeError, encoding: Encoding, *, at: int, mixed: bool) -> str:
-    """Say which byte of a line does not fit, what the file looks like, and what to do.
+    """Return which byte does not fit, what the file looks like, what to do.
 
-    `mixed`: text before it was more than ASCII.
+    Args:
+        error: what the decoder says of the line.
+        encoding: in which it was read.
+        at: the number of the byte in its line.
+        mixed: whether the text before it was more than ASCII.
     """
     bad = error.object[error.start]
     told = f"is not {encoding.name}: byte 0x{bad:02x} at byte {at} of the line"
@@ -156,7 +164,7 @@ _KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]")
 
 
 def _guess(data: bytes) -> str | None:
-    """Name the encoding that these bytes look like, if they look like one of a few."""
+    """Return the encoding that these bytes look like, or None."""
     high = re.findall(rb"[\x80-\xff]+", data)
     number = sum(map(len, high))
     if len(_KANA.findall(data)) * 4 > number:
@@ -173,7 +181,7 @@ def _guess(data: bytes) -> str | None:
 
 
 def _word_around(data: bytes, place: int) -> bytes:
-    """Return what a reader knows the place by: the word, as far as it is near."""
+    """Return the word at a place, by which a reader finds it."""
     before = re.split(rb"[\s,;\"\0]", data[max(0, place - 12) : place])[-1]
     after = re.split(rb"[\s,;\"\0]", data[place : place + 12])[0]
     return before + after

@@ -1,4 +1,4 @@
-"""A job of a journal, as people read it."""
+"""Jobs of a journal, in words for people."""
 
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,13 @@ _NAMES = ("title", "description", "lyrics", "style")
 
 
 def hidden_options(provider: Provider) -> frozenset[str]:
-    """Return the options that are nobody else's business, such as the secret of a webhook."""
+    """Return the options that are never shown, such as a webhook's secret."""
     fields = attrs.fields(provider.traits.options)
     return frozenset(field.name for field in fields if not field.repr)
 
 
 def shown_request(entry: Entry, hidden: frozenset[str]) -> dict[str, Any]:
-    """Return what was asked for, without what may be secret."""
+    """Return the request of a job, without what may be secret."""
     request = dict(entry.request)
     if "options" in request:
         options = request["options"].items()
@@ -29,7 +29,7 @@ def shown_request(entry: Entry, hidden: frozenset[str]) -> dict[str, Any]:
 
 
 def asked_for(entry: Entry) -> str:
-    """Say what was asked for, in one line of a terminal."""
+    """Return what was asked for, in one short line."""
     words = one_line(
         ", ".join(str(entry.request[name]) for name in _NAMES if name in entry.request)
     )

@@ -1,4 +1,4 @@
-"""The last line of a run that could not go on, and its exit code."""
+"""Errors on stderr: one line each, and the exit code."""
 
 import click
 
@@ -9,7 +9,10 @@ from ._text import as_utf8, one_line
 
 
 class BadInput(click.ClickException):
-    """The input cannot be used, and nothing was sent. `problems` lists every reason."""
+    """The input cannot be used, and nothing was sent.
+
+    `problems` lists every reason, and is printed below the headline. The exit code is 2.
+    """
 
     exit_code = 2
 
@@ -40,12 +43,12 @@ def tell(error: click.ClickException | click.Abort | UdioError | OSError) -> int
 
 
 def warn(line: str) -> None:
-    """Write to stderr what is wrong and does not stop anything."""
+    """Write a line about something that is wrong and stops nothing."""
     say(f"warning: {one_line(line)}")
 
 
 def reason_of(error: Exception) -> str:
-    """Return what went wrong, for a shell; with a file, also with which one."""
+    """Return what went wrong, for a shell; with the file, if there is one."""
     if isinstance(error, UdioError):
         return explain(error)
     if not isinstance(error, OSError) or error.strerror is None:

@@ -1,4 +1,4 @@
-"""Which format a file has: what its name says, or what it holds where the name says nothing."""
+"""The format of a file: by its name, else by what it holds."""
 
 import json
 import re
@@ -68,10 +68,15 @@ _ARRAY = re.compile(r'[\s\ufeff]*\[\s*(?:[{"]|\]\s*\Z)')
 
 
 def is_workbook(name: str, head: bytes, wanted: Format | None) -> bool:
-    """Return whether a file has to be read as a workbook; the others are text.
+    """Return whether a file has to be read as a workbook.
+
+    Args:
+        name: the file's name, for its ending.
+        head: its first bytes.
+        wanted: the format that the user gave, if any.
 
     Raises:
-        ValueError: it is neither, or not what was asked for.
+        ValueError: it is of a kind that is not read, or not what was asked for.
     """
     kind = next((kind for beginning, kind in _BEGINNINGS if head.startswith(beginning)), None)
     if kind is None and wanted is None and not head.startswith(_PACKED):
@@ -90,7 +95,7 @@ def is_workbook(name: str, head: bytes, wanted: Format | None) -> bool:
 
 
 def strange_archive(names: list[str]) -> str:
-    """Say what an archive with these files in it is, and what to do."""
+    """Return what an archive with these files in it is, and what to do."""
     ending = ".zip"
     if "word/document.xml" in names:
         ending = ".docx"
@@ -105,10 +110,15 @@ def strange_archive(names: list[str]) -> str:
 
 
 def choose_format(name: str, head: str, wanted: Format | None) -> Format:
-    """Return the format of a text with this name that begins like this.
+    """Return the format of a text.
+
+    Args:
+        name: the file's name, for its ending.
+        head: its beginning.
+        wanted: the format that the user gave, if any.
 
     Raises:
-        ValueError: nothing tells.
+        ValueError: nothing tells; the user has to.
     """
     kind = wanted or _BY_ENDING.get(_ending(name))
     if wanted not in (None, "jsonl"):
@@ -121,6 +131,7 @@ def choose_format(name: str, head: str, wanted: Format | None) -> Format:
 
 
 def _of_content(line: str, kind: Format | None, ending: str) -> Format:
+    """Return the format that the first line shows."""
     if line.startswith("{") and is_cut(line):
         return "json"
     if kind == "json":

@@ -1,7 +1,7 @@
-"""Songs that are here already: under an earlier name, or behind a link to where they were moved.
+"""Songs that are in the folder already, under another name or a link.
 
-A song whose bytes are those that the manifest tells of is that song, whatever it is called. So a
-new rule for names, another locale, or a collection that keeps links fetches nothing again.
+A song whose bytes are those in the manifest is that song, whatever it is called. So a new rule for
+names, another locale, or a collection that keeps links fetches nothing again.
 """
 
 import hashlib
@@ -17,9 +17,10 @@ from ._verify import is_same
 
 
 def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | None:
-    """Return a song that is here, but not as a plain file of today's name.
+    """Return a song that is here under another name or a link.
 
-    None where there is none, or such a plain file: a download sees to that itself.
+    None where there is none, or where it is a plain file of today's name: a download finds that
+    itself.
 
     Raises:
         DownloadFailed: it was moved away, and a link to something else is in its place.
@@ -48,12 +49,12 @@ def find_saved(song: Song, directory: Path, record: Record | None) -> Saved | No
 
 
 def is_here(song: Song, directory: Path, record: Record | None) -> bool:
-    """Return whether there is a file for the song, without a look into it."""
+    """Return whether there is a file for the song, without reading it."""
     return any(place.is_file() for place in _places(song, directory, record))
 
 
 def _places(song: Song, directory: Path, record: Record | None) -> Iterator[Path]:
-    """Iterate over where the song may be, today's names first."""
+    """Return the places where the song may be, today's names first."""
     for name in file_names(song):
         yield directory / name
     told = [record.path] if record is not None and record.path is not None else []
@@ -62,6 +63,7 @@ def _places(song: Song, directory: Path, record: Record | None) -> Iterator[Path
 
 
 def _is_whole(path: Path) -> bool:
+    """Return whether a file is a whole song, of whatever kind."""
     try:
         return path.is_file() and path.stat().st_size <= MAX_FILE and measure_file(path).whole
     except (OSError, NoAudio):
@@ -69,7 +71,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _seconds(path: Path) -> float | None:
-    """Return how long it plays; None where that is not known."""
+    """Return how long it plays, or None where that is not known."""
     try:
         return measure_file(path).seconds
     except NoAudio:
@@ -77,6 +79,7 @@ def _seconds(path: Path) -> float | None:
 
 
 def _saved(path: Path, directory: Path, record: Record | None) -> Saved:
+    """Return the record of a file that is here."""
     data = path.read_bytes()
     cover = record.cover if record is not None else None
     beside = place_of(directory, cover) if cover is not None else None

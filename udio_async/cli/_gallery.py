@@ -1,4 +1,4 @@
-"""`index.html`: the songs of a directory, to look at, to search and to play."""
+"""`index.html`: the songs of a folder, to see, to search and to play."""
 
 import hashlib
 from collections import Counter
@@ -81,7 +81,7 @@ class Card:
 
 
 def write_gallery(directory: Path, tell: Tell = warn) -> Path:
-    """Write the gallery of a directory with a manifest, and return where it is.
+    """Write the gallery of a folder with a manifest, and return its path.
 
     Raises:
         BadInput: as `read_manifest` does.
@@ -122,14 +122,20 @@ def _make_card(record: Record, directory: Path, takes: int) -> Card:
 
 
 def _numbered(title: str, index: int, takes: int) -> str:
-    """Tell the songs of one request apart: they mostly have one title."""
+    """Return a title that tells the songs of one request apart.
+
+    They mostly have the same title.
+    """
     if takes < 2:
         return title
     return f"{title} ({index + 1}\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}{takes})"
 
 
 def _link(directory: Path, path: str | None) -> str | None:
-    """Return the address of a file that is there; a page leads to none outside its directory."""
+    """Return the address of a file that is there, or None.
+
+    A page leads to no file outside its folder.
+    """
     if path is None:
         return None
     place = place_of(directory, path)

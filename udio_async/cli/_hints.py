@@ -33,7 +33,7 @@ def program() -> str:
 
 @attrs.frozen(kw_only=True)
 class Hints:
-    """What to type about one journal."""
+    """The commands about one journal."""
 
     again: str
     """Continues the run."""
@@ -43,26 +43,26 @@ class Hints:
 
     @property
     def jobs(self) -> str:
-        """Lists all jobs."""
+        """The command that lists all jobs."""
         return self._about("jobs")
 
     @property
     def doubts(self) -> str:
-        """Lists the doubts."""
+        """The command that lists the requests in doubt."""
         return self._about("doubts")
 
     @property
     def resume(self) -> str:
-        """Continues whatever is unfinished."""
+        """The command that continues whatever is unfinished."""
         return self._about("resume")
 
     @property
     def rekey(self) -> str:
-        """Says that today's API key is one of the journal's account."""
+        """The command that gives the journal to another key of its account."""
         return self._about("rekey")
 
     def resolve(self, key: str, *answer: str) -> str:
-        """Ends the doubt about a job, once an answer is added."""
+        """Return the command that ends a doubt, once an answer is added."""
         return _line("resolve", _as_argument(self.directory), key, *self.options, *answer)
 
     def _about(self, command: str) -> str:
@@ -70,12 +70,15 @@ class Hints:
 
 
 def gallery_of(directory: Path) -> str:
-    """Return what makes the gallery of a directory."""
+    """Return the command that makes the gallery of a folder."""
     return _line("gallery", _as_argument(directory))
 
 
 def hints_for_batch(out: Path, *, only_once: bool) -> Hints:
-    """Return the hints of the batch that is running: run again, it continues."""
+    """Return the hints of the running batch; the same command continues it.
+
+    With `only_once` its requests cannot be read again: then `resume` continues it.
+    """
     context = click.get_current_context()
     again = f"{program()} {shlex.join(context.obj)}"
     if only_once:  # its requests will not come a second time
@@ -92,7 +95,10 @@ def hints_for_journal(directory: Path) -> Hints:
 
 
 def current_hints() -> Hints | None:
-    """Return the hints of the command that is running, if it is about a journal."""
+    """Return the hints of the running command.
+
+    None if it is not about a journal.
+    """
     context = click.get_current_context(silent=True)
     if context is None or "journal" not in context.params or context.params.get("no_journal"):
         return None
@@ -100,12 +106,15 @@ def current_hints() -> Hints | None:
 
 
 def placeholders() -> Hints:
-    """Return hints that say DIR, for what is told when no journal is known."""
+    """Return hints with DIR in them, for any journal."""
     return Hints(again=_line("resume", "DIR"), directory=Path("DIR"), options=())
 
 
 def is_open_doubt(error: UdioError) -> TypeGuard[SubmitInDoubt]:
-    """Return whether it waits for an answer; one that was let go has no evidence any more."""
+    """Return whether it is a doubt that waits for an answer.
+
+    One that its owner gave up has no evidence any more.
+    """
     return isinstance(error, SubmitInDoubt) and bool(error.evidence)
 
 
@@ -114,7 +123,7 @@ def _line(*words: str) -> str:
 
 
 def _as_argument(path: Path) -> str:
-    """Write a path so that it cannot be taken for an option."""
+    """Return a path that cannot be taken for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 

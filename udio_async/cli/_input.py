@@ -1,4 +1,7 @@
-"""Requests from a file: all of them checked, and every problem told, before anything is sent."""
+"""Requests from a file: all are checked before anything is sent.
+
+Every problem is reported with its line, up to `_SHOWN` of them.
+"""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -34,7 +37,7 @@ _WANTED: Mapping[Format, str] = {
 
 @attrs.frozen
 class Entry:
-    """One request, and the line of the file that it stands on, or its number in an array."""
+    """One request, and its line in the file or number in the array."""
 
     request: SongRequest
     line: int | None = None
@@ -49,7 +52,7 @@ class Entry:
 
     @property
     def key(self) -> str | None:
-        """What it is called where it comes from; without such a place, in the journal."""
+        """Its own key; without a place in a file, its name in the journal."""
         key = self.request.key
         named_by_us = self.line is not None and key is not None and is_of_batch(key)
         return None if named_by_us and key == self.job else key
@@ -70,7 +73,14 @@ def read_entries(
     kind: Format | None = None,
     encoding: str | None = None,
 ) -> Reading:
-    """Read requests; without a format and an encoding, by what the file says of itself.
+    """Read requests from a file, and check all of them.
+
+    Args:
+        file: the open file.
+        name: its name, for messages.
+        provider: checks the requests.
+        kind: the format; None finds it out.
+        encoding: None finds it out.
 
     Raises:
         BadInput: with the bad lines of the file, or because it cannot be read.
@@ -109,7 +119,7 @@ def _open(source: Source, wanted: Format | None, encoding: str | None) -> _Opene
     """Find out how a file is to be read.
 
     Raises:
-        ValueError: as a whole it cannot.
+        ValueError: as a whole it cannot be read.
     """
     findings = Findings()
     if is_workbook(source.name, source.head, wanted):
@@ -134,18 +144,19 @@ def _open(source: Source, wanted: Format | None, encoding: str | None) -> _Opene
 
 @attrs.define
 class _Problems:
-    """What is wrong with a file."""
+    """The problems of a file, the first of them in words."""
 
     number: int = 0
     shown: list[str] = attrs.field(factory=list)
 
     def add(self, place: str, error: Exception) -> None:
+        """Count a problem, and keep its words if there are few yet."""
         self.number += 1
         if self.number <= _SHOWN:
             self.shown.append(f"{place} {one_line(reason_of(error))}")
 
     def end(self, name: str) -> None:
-        """Tell them.
+        """Report the problems.
 
         Raises:
             BadInput: there are some.
@@ -158,6 +169,7 @@ class _Problems:
 
 
 def _collect(opened: _Opened, name: str, provider: Provider) -> tuple[list[Entry], _Problems]:
+    """Read all rows, and check each request."""
     entries: list[Entry] = []
     problems = _Problems()
     places: dict[str, int] = {}
@@ -184,7 +196,11 @@ def _place(name: str, number: int, what: str) -> str:
 
 
 def _refuse_key(key: str | None, number: int, places: dict[str, int], what: str) -> None:
-    """Refuse a key of two requests, and one that could not be typed."""
+    """Refuse a key that two requests have, or that cannot be typed.
+
+    Raises:
+        ValueError: it is one of these.
+    """
     if key is None:
         return
     if key.startswith("-"):
@@ -195,7 +211,9 @@ def _refuse_key(key: str | None, number: int, places: dict[str, int], what: str)
 
 
 def read_request(values: Mapping[str, Any], provider: Provider) -> SongRequest:
-    """Make a request of JSON values and have the provider check it. `null` leaves a name out.
+    """Make a request of JSON values, and have the provider check it.
+
+    `null` leaves a name out.
 
     Raises:
         ValueError, UdioError: it cannot be sent like this.
@@ -213,10 +231,10 @@ def read_request(values: Mapping[str, Any], provider: Provider) -> SongRequest:
 
 
 def read_text(file: BinaryIO, name: str, encoding: str | None = None) -> str:
-    """Read lyrics.
+    """Read lyrics from a file.
 
     Raises:
-        BadInput: too long for lyrics, in another encoding, or not to be read at all.
+        BadInput: it is too long for lyrics, in another encoding, or cannot be read at all.
     """
     source = Source(file, name)
     content = ""

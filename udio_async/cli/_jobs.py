@@ -1,4 +1,4 @@
-"""The jobs of a journal: shown, and taken back where nothing was sent for them."""
+"""The jobs of a journal: listed, or taken back if nothing was sent."""
 
 import json
 import shlex
@@ -26,7 +26,7 @@ _WIDTH = max(map(len, State))
 def show_jobs(
     service: Service, journal: Path, states: Collection[State], *, as_json: bool, backend: str
 ) -> None:
-    """Print the jobs in these states to stdout, oldest first, as they are read."""
+    """Print the jobs in these states to stdout, oldest first."""
     hidden = hidden_options(service.provider())
     shown = ask(partial(_show, service, journal, states, hidden, as_json), backend=backend)
     if not as_json:
@@ -66,7 +66,7 @@ def _as_values(entry: Entry, hidden: frozenset[str]) -> dict[str, Any]:
 
 
 def _since(entry: Entry) -> str | None:
-    """Return when it was submitted; nothing was, of what is only planned."""
+    """Return when it was submitted; None for a job that is only planned."""
     return when(entry).isoformat(timespec="seconds") if entry.submitted_at else None
 
 
@@ -81,10 +81,10 @@ def _as_text(entry: Entry) -> str:
 def forget_jobs(
     service: Service, journal: Path, keys: Sequence[str], hints: Hints, *, backend: str
 ) -> None:
-    """Take back each of these jobs for which nothing was taken.
+    """Take back those of these jobs for which nothing was taken.
 
     Raises:
-        BadInput: others are among them; it says of each why.
+        BadInput: others are among them; it tells why for each.
     """
     service.provider()  # a wrong option or a missing key shows before anything is started
     refused = ask(partial(_forget, service, journal, keys, hints), backend=backend)
@@ -111,7 +111,7 @@ async def _forget(service: Service, journal: Path, keys: Sequence[str], hints: H
 
 
 def _why_not(entry: Entry, hints: Hints) -> str:
-    """Say why a job cannot be taken back, and what can be done."""
+    """Return why a job cannot be taken back, and what can be done."""
     reason = _REASONS[entry.state].format(
         task=entry.task_id,
         resume=hints.resume,
@@ -123,10 +123,10 @@ def _why_not(entry: Entry, hints: Hints) -> str:
 _REASONS = {
     State.SENDING: "it is being submitted by another run; stop that first",
     State.ACCEPTED: "it was accepted as task {task} and is paid for; to get it: {resume}",
-    State.IN_DOUBT: "it may have been taken and paid for; to let it go: {abandon}",
+    State.IN_DOUBT: "it may have been taken and paid for; to give it up: {abandon}",
     State.READY: "it is made and paid for; to get its songs: {resume}",
     State.DELIVERED: "it is made and paid for, and you have its songs",
     State.FAILED: "it was accepted, and failed; it is not submitted again",
-    State.ABANDONED: "it was let go before; it is not submitted again",
+    State.ABANDONED: "it was given up before; it is not submitted again",
 }
 """Of each state in which something was or may have been taken."""

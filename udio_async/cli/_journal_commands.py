@@ -1,4 +1,4 @@
-"""The commands about what a journal holds. What they do is imported when they run."""
+"""The commands about a journal; what they do is imported late."""
 # ruff: noqa: ANN401, PLC0415 - click checks the options; for the imports see above
 
 from pathlib import Path
@@ -48,12 +48,12 @@ def jobs(
     sending    on its way to the provider
     accepted   paid for, and being made
     refused    the provider took nothing
-    not_sent   nothing left this machine
+    not_sent   nothing left this machine, or you said that nothing was taken
     in_doubt   it may have been taken: see `doubts`
     ready      made, and its songs are not saved yet
     delivered  made, and its songs are saved
-    failed     accepted, and then not made
-    abandoned  a doubt that you have let go
+    failed     accepted, and the provider made no songs
+    abandoned  in doubt, and given up by you
     forgotten  taken back by `forget`
     """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
     from ..journal import State
@@ -134,7 +134,7 @@ def doubts(
 @click.argument("key", type=TEXT)
 @click.option("--task-id", metavar="ID", help="It was taken: this is its id at the provider.")
 @click.option("--resubmit", is_flag=True, help="It was not taken: submit it again, and pay.")
-@click.option("--abandon", is_flag=True, help="Let it go: neither look nor submit.")
+@click.option("--abandon", is_flag=True, help="Give it up: neither look for it nor submit it.")
 @journal_option
 @with_options(*service_options, backend_option)
 def resolve(

@@ -1,4 +1,7 @@
-"""The file that is to be a journal: SQLite would begin to change any other database at once."""
+"""A check of the journal's file, before SQLite opens it.
+
+SQLite would begin to change any other database at once.
+"""
 
 import sqlite3
 import stat
@@ -14,7 +17,9 @@ _OURS = b"udio"
 
 
 def check_journal(path: Path) -> None:
-    """Refuse what is there and is no journal, untouched. What is not there will be made.
+    """Refuse a file that is no journal, and leave it as it is.
+
+    A file that is not there will be made.
 
     Raises:
         BadInput: another --journal has to be given.
@@ -40,7 +45,10 @@ def check_journal(path: Path) -> None:
 
 
 def _has_tables(path: Path) -> bool:
-    """Answer without leaving a trace: no lock, and no files beside it."""
+    """Return whether a database has tables, and leave no trace.
+
+    No lock is taken, and no file appears beside it.
+    """
     address = f"{path.absolute().as_uri()}?immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
@@ -50,4 +58,5 @@ def _has_tables(path: Path) -> bool:
 
 
 def _refusal(path: Path, what: str) -> BadInput:
+    """Return the error for a file that is no journal."""
     return BadInput(f"{path} {what}; give another path with --journal, or move it away")

@@ -1,4 +1,7 @@
-"""JSON from a file, read strictly: a name that is given twice, or NaN, is a mistake."""
+"""JSON from a file, read strictly.
+
+A name that is given twice, or NaN, is a mistake and no value.
+"""
 
 import json
 import re
@@ -46,7 +49,7 @@ def as_object(value: object) -> dict[str, Any]:
 
 
 def is_cut(line: str) -> bool:
-    """Return whether a line begins an object that goes on after it."""
+    """Return whether a line begins an object that goes on in the next one."""
     try:
         json.loads(line)
     except json.JSONDecodeError as error:
@@ -57,12 +60,12 @@ def is_cut(line: str) -> bool:
 
 
 def iter_values(texts: Iterator[str]) -> Iterator[tuple[int, object]]:
-    """Number and yield the elements of an array, or values that stand one after another.
+    """Return the elements of an array, or values in a row, with numbers.
 
-    No more is held than one of them needs. What is wrong with one comes in its place.
+    Only one of them is in memory at a time. What is wrong with one comes in its place.
 
     Raises:
-        Unreadable: this is no JSON, or no longer.
+        Unreadable: from here on it is no JSON.
     """
     stream = _Stream(texts)
     array = stream.peek() == "["
@@ -88,7 +91,7 @@ def iter_values(texts: Iterator[str]) -> Iterator[tuple[int, object]]:
 
 
 class _Stream:
-    """Text that values are taken from; what has been taken is let go."""
+    """Text that values are taken from; what was taken is dropped."""
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts = texts
@@ -111,7 +114,7 @@ class _Stream:
         self._at += 1
 
     def take(self) -> object:
-        """Take a value, or a ValueError where it is a wrong one."""
+        """Take a value, or a ValueError in place of a wrong one."""
         while True:
             try:
                 value, end = self._decode()
@@ -126,6 +129,7 @@ class _Stream:
                     return value
 
     def refuse(self, reason: str) -> NoReturn:
+        """Stop reading."""
         raise Unreadable(f"is no JSON: {reason}", self.number, "element")
 
     def _decode(self) -> tuple[object, int]:
@@ -145,6 +149,7 @@ class _Stream:
             raise Unreadable(reason, self.number, "element")
 
     def _more(self) -> bool:
+        """Add the next piece of text; return whether there was one."""
         more = next(self._texts, None)
         if more is None:
             return False
@@ -154,7 +159,10 @@ class _Stream:
 
 
 def _reason(error: json.JSONDecodeError) -> str:
-    """Say it so that it helps: of what is not closed, Python only says what it expects."""
+    """Return what is wrong, in words that help.
+
+    Of what is not closed, Python says only what it expects.
+    """
     if _is_unclosed(error):
         return "the object is not closed"
     if error.doc[error.pos :].strip() == ",":
@@ -177,7 +185,10 @@ def _is_unclosed(error: json.JSONDecodeError) -> bool:
 
 
 def _may_be_cut(error: json.JSONDecodeError) -> bool:
-    """Return whether the text may only end too early: in a string, a word or an escape."""
+    """Return whether a text may only end too early.
+
+    That is in a string, a word or an escape.
+    """
     return error.msg.startswith("Unterminated") or error.pos >= len(error.doc) - len("-Infinity")
 
 

@@ -1,4 +1,7 @@
-"""From the bytes of a file to its lines, piece by piece: what is read is never held as a whole."""
+"""From bytes to lines, piece by piece.
+
+A file is never in memory as a whole.
+"""
 
 import codecs
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ MARK = "\ufeff"
 
 
 class Unreadable(ValueError):
-    """Neither this can be read nor what comes after it. Without a number it is the whole file."""
+    """Nothing from here on can be read; without a number, nothing at all."""
 
     def __init__(self, message: str, number: int | None = None, what: str = "line") -> None:
         super().__init__(message)
@@ -25,7 +28,7 @@ class Unreadable(ValueError):
 
 
 class Source:
-    """A file that is read once. How it begins can be seen before."""
+    """A file that is read once. Its beginning can be seen before."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
@@ -33,7 +36,7 @@ class Source:
         self.head = self._read()
 
     def iter_pieces(self) -> Iterator[bytes]:
-        """Yield all of it, from the beginning."""
+        """Return all of it from the beginning, in pieces of bytes."""
         piece = self.head
         while piece:
             yield piece
@@ -41,10 +44,12 @@ class Source:
             piece = self._read() if len(piece) == _PIECE_BYTES else b""
 
     def reopened(self, limit: int) -> BinaryIO:
-        """Return all of it as a file with a beginning and an end, kept in memory if need be.
+        """Return all of it as a file that can be read in any order.
+
+        What comes from a pipe is kept in memory for that.
 
         Raises:
-            Unreadable: it has more bytes than `limit` and would have to be kept.
+            Unreadable: it would have to be kept, and has more bytes than `limit`.
         """
         if self._file.seekable():
             self._file.seek(0)
@@ -92,14 +97,18 @@ def iter_text(pieces: Iterator[bytes], encoding: Encoding) -> Iterator[str]:
 
 
 def _without_half_an_end(text: str, *, last: bool) -> tuple[str, str]:
-    r"""Keep a "\r" at the end for the next piece, which may begin with its "\n"."""
+    """Keep a carriage return at the end for the next piece.
+
+    The next piece may begin with its line feed.
+    """
     return (text[:-1], "\r") if text.endswith("\r") and not last else (text, "")
 
 
 def iter_lines(texts: Iterator[str]) -> Iterator[tuple[int, str]]:
-    """Number the lines. One that is too long comes cut off, to be refused without being held.
+    """Return the lines with their numbers.
 
-    A mark at the beginning of the file is no text, nor one where two files were joined.
+    One that is too long comes cut off, and is refused later. A byte order mark at the beginning of
+    a line is no text.
     """
     number, rest = 1, ""
     for text in texts:

@@ -1,4 +1,4 @@
-"""`generate`, `batch` and `resume`: from what was asked for to songs on disk."""
+"""`generate`, `batch` and `resume`: from requests to songs on disk."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ _NOTHING = Found()
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """What the options say about how much at once, for how much, and what is remembered."""
+    """The limits of a run: how many at once, for how much, and its journal."""
 
     max_active: int = 1
     max_submits: int | None = None
@@ -50,7 +50,11 @@ class Terms:
 def make_one(
     values: Mapping[str, Any], service: Service, out: Path | None, view: View, terms: Terms
 ) -> int:
-    """Make the songs of one request."""
+    """Make the songs of one request, and return the exit code.
+
+    Raises:
+        BadInput: the request cannot be sent, or the songs not saved. Nothing was sent.
+    """
     try:
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
@@ -127,7 +131,7 @@ def _named(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _left(entries: list[Entry], found: Found) -> list[Entry]:
-    """Leave out what the directory has; the others keep their names without those before them."""
+    """Leave out requests that the folder has; the others keep their keys."""
     elsewhere = found.jobs
     if not elsewhere:
         return entries
@@ -139,10 +143,10 @@ def _left(entries: list[Entry], found: Found) -> list[Entry]:
 
 
 def open_directory(out: Path, view: View) -> Manifest:
-    """Make out ready for the songs of many requests, and return its manifest.
+    """Prepare a folder for songs, and return its manifest.
 
     Raises:
-        click.ClickException: they could not be saved there, or not be told.
+        click.ClickException: songs cannot be saved there, or the manifest is not ours.
     """
     removed = sweep(out, prepare_directory(out))
     if removed and not view.quiet:
@@ -182,14 +186,14 @@ async def _make(
 
 
 async def _settle(journal: SqliteJournal, found: Found) -> None:
-    """Note what its owner was asked about, or had: it is not asked about again."""
+    """Remember what the user was asked about: it is not asked again."""
     if found.jobs:
         known = json.loads(await journal.noted(SETTLED) or "[]")
         await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
 
 
 async def _tell_had(run: Run, found: Found) -> None:
-    """Tell the songs that are here, and count what is not asked for."""
+    """Write the songs that are here, and count what is not submitted."""
     for one in found.had:
         songs = 0
         if run.out is not None:

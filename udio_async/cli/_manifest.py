@@ -1,4 +1,9 @@
-"""`songs.jsonl`: what a directory's songs are, where they came from, and which requests failed."""
+"""`songs.jsonl`: the songs of a folder, and requests that failed.
+
+It has a line for each, and the last line about a song counts. Lines are appended, whole, so that a
+crash harms at most the last one. It belongs to the user as well: damaged lines stay, and other
+programs may read it at any time.
+"""
 
 import io
 import json
@@ -40,9 +45,9 @@ Tell = Callable[[str], object]
 
 
 class Manifest:
-    """The manifest of a directory, to append to.
+    """The manifest of a folder, to append to.
 
-    A damaged line is left where it is, and told; half a line at the end is cut off.
+    A damaged line is left where it is, and reported; half a line at the end is cut off.
 
     Raises:
         BadInput: what has its name is not ours, or cannot be written.
@@ -65,9 +70,9 @@ class Manifest:
         _repair(self._path, found, tell)
 
     def record_of(self, song: Song) -> Record | None:
-        """Return what is known of a song.
+        """Return what is known of a song, or None.
 
-        Not the file that it shares with another song: it is that of one of them only.
+        A file that two songs share is left out: it belongs to one of them only.
         """
         record = self._known.get(identity_of(song.provider, song.task_id, song.id))
         if record is not None and record.path in self._shared:
@@ -75,15 +80,15 @@ class Manifest:
         return record
 
     def records(self) -> list[Record]:
-        """Return what counts, oldest first."""
+        """Return the records that count, oldest first."""
         return self._known.list()
 
     def append(self, line: Line) -> None:
         """Append a line at once, unless it says what is known already.
 
         Raises:
-            OSError: it is not there now, nor half of it.
-            ValueError: its files are not in this directory.
+            OSError: the line is not there now, nor half of it.
+            ValueError: its files are not in this folder.
         """
         values = attrs.asdict(line)
         for name in FILES:
@@ -103,6 +108,7 @@ class Manifest:
         self._known.add(record)
 
     def _relative(self, path: str) -> str:
+        """Return a path as the manifest has it: from the folder, with "/"."""
         return as_utf8(Path(path).absolute().relative_to(self.directory.absolute()).as_posix())
 
     def _has(self, path: str) -> bool:
@@ -110,7 +116,9 @@ class Manifest:
 
 
 def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
-    """Return what counts, oldest first. Damaged lines are left out, and told.
+    """Return the records that count, oldest first.
+
+    Damaged lines are left out, and reported to `tell`.
 
     Raises:
         BadInput: there is no manifest of ours, or it cannot be read.
@@ -136,7 +144,7 @@ def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
 
 
 def place_of(directory: Path, path: str) -> Path:
-    """Return where a file of the manifest is, whatever locale it was written in."""
+    """Return where a file of the manifest is, in whatever locale it was written."""
     with suppress(UnicodeEncodeError):
         os.fsencode(path)
         if os.path.lexists(directory / path):
@@ -145,7 +153,7 @@ def place_of(directory: Path, path: str) -> Path:
 
 
 def leads_outside(directory: Path, path: Path) -> bool:
-    """Return whether a link takes it elsewhere, however harmless its name is."""
+    """Return whether a link leads out of the folder."""
     inside = os.path.join(os.path.realpath(directory), "")  # noqa: PTH118 - ends in the separator
     return not os.path.realpath(path).startswith(inside)
 
@@ -155,7 +163,7 @@ def leads_outside(directory: Path, path: Path) -> bool:
 
 @attrs.define
 class _Found:
-    """What stands in a file that has the manifest's name."""
+    """What was found in a file that has the manifest's name."""
 
     known: Known = attrs.field(factory=Known)
     damaged: dict[int, str] = attrs.field(factory=dict)
@@ -171,11 +179,11 @@ class _Found:
 
     @property
     def is_ours(self) -> bool:
-        """Whether any line is one of ours. To an empty file anything may be added."""
+        """Whether any line is one of ours; to an empty file anything may be added."""
         return self._has_ours or not self._has_lines
 
     def take(self, number: int, line: bytes, *, is_ended: bool) -> None:
-        """Take in a line."""
+        """Read a line, or remember what is wrong with it."""
         self._has_lines = True
         try:
             self.known.add(parse(line))
@@ -189,7 +197,7 @@ class _Found:
             self._has_ours = True
 
     def damage(self, path: Path) -> Iterator[str]:
-        """Say in one line which lines are left out, if any are."""
+        """Return one line about all lines that are left out, if there are any."""
         if self.damaged:
             shown = [f"{number} ({why})" for number, why in self.damaged.items()][:_SHOWN]
             more = [f"{len(self.damaged) - _SHOWN} more"] * (len(self.damaged) > _SHOWN)
@@ -201,6 +209,11 @@ class _Found:
 
 
 def _read(path: Path) -> _Found:
+    """Read a manifest; one that is not there is empty.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
     found = _Found()
     try:
         with path.open("rb") as file:
@@ -215,7 +228,10 @@ def _read(path: Path) -> _Found:
 
 
 def _iter_lines(file: BinaryIO, found: _Found) -> Iterator[tuple[int, bytes, bool]]:
-    """Number the lines. One that is too long comes cut off: it is not ours, and not to be held."""
+    """Return the lines with their numbers, and whether each has its end.
+
+    One that is too long comes cut off: it is not ours, and would fill the memory.
+    """
     number = 0
     while line := file.readline(_LINE_BYTES):
         number, rest = number + 1, line
@@ -231,6 +247,11 @@ def _iter_lines(file: BinaryIO, found: _Found) -> Iterator[tuple[int, bytes, boo
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
+    """Refuse a link, a folder, and the file that stdout leads to.
+
+    Raises:
+        BadInput: it is one of these.
+    """
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -250,7 +271,7 @@ def _refuse_what_is_no_file(path: Path) -> None:
 
 
 def _repair(path: Path, found: _Found, tell: Tell) -> None:
-    """End the last line, or cut it off where a crash or a full disk has left half of it.
+    """End the last line, or cut it off where only half of it is there.
 
     Raises:
         BadInput: it cannot be written.
@@ -273,8 +294,8 @@ def _repair(path: Path, found: _Found, tell: Tell) -> None:
 def _append(path: Path, line: bytes) -> None:
     """Append a line whole, or not at all.
 
-    It is one write, so that lines of two programs do not mix; what a full disk takes of it is
-    taken back. Where even that fails, the next line begins on a line of its own.
+    It is one write, so that lines of two programs do not mix; what a full disk takes of it is taken
+    back. Where even that fails, the next line begins on a line of its own.
     """
     with _open(path) as file:
         end = file.seek(0, os.SEEK_END)
@@ -295,6 +316,6 @@ def _ends_a_line(file: io.FileIO, end: int) -> bool:
 
 
 def _open(path: Path) -> io.FileIO:
-    """Open the file itself to append to, and never what a link in its place leads to."""
+    """Open the file itself to append to, and not what a link leads to."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     return io.FileIO(os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666), "r+b")

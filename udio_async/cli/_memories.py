@@ -1,7 +1,8 @@
-"""What a directory shows of requests that its journal does not know: asked about before they cost.
+"""Requests that the folder knows and the journal does not.
 
 A journal is lost, emptied, restored from an older copy, or copied without its log; the songs are
-still there, and `songs.jsonl` tells whose they are. To submit them all would pay for them again.
+still there, and `songs.jsonl` tells whose they are. To submit them all would pay for them again. So
+the user is asked before anything is spent.
 """
 
 import os
@@ -57,13 +58,13 @@ class Known:
 
 @attrs.frozen
 class Had:
-    """A request whose songs are here although the journal does not know it."""
+    """A request whose songs are all here."""
 
     entry: Entry
     records: tuple[Record, ...]
 
     def lines(self, directory: Path) -> Iterator[SongLine]:
-        """Tell its songs as the manifest has them."""
+        """Return its songs as lines of output."""
         for record in self.records:
             if record.id is not None and record.path is not None:
                 yield _as_line(record, self.entry, directory)
@@ -71,7 +72,7 @@ class Had:
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """What the directory knows of requests that would be submitted."""
+    """The requests of a batch that the folder knows."""
 
     had: tuple[Had, ...] = ()
     gone: tuple[Entry, ...] = ()
@@ -81,14 +82,22 @@ class Found:
 
     @property
     def jobs(self) -> frozenset[str]:
-        """Those that are had or gone."""
+        """The keys of all that are not submitted because of the folder."""
         return frozenset([*(one.entry.job for one in self.had), *(one.job for one in self.gone)])
 
 
 def find_in_directory(
     entries: Sequence[Entry], known: Known, manifest: Manifest, *, provider: str, resubmits: bool
 ) -> Found:
-    """Look for requests that would be submitted although the directory shows that they were."""
+    """Find requests that would be submitted although the folder has them.
+
+    Args:
+        entries: the requests of the batch.
+        known: what the journal knows.
+        manifest: the folder's.
+        provider: only its songs count.
+        resubmits: whether requests in doubt would be submitted again.
+    """
     waiting = [entry for entry in entries if known.may_submit(entry.job, resubmits=resubmits)]
     records = [record for record in manifest.records() if record.provider == provider]
     if not records:
@@ -107,7 +116,7 @@ def find_in_directory(
 
 
 class _Told:
-    """The records that say that a request was paid for, or may have been."""
+    """The records of requests that were paid for, or may have been."""
 
     def __init__(self, records: Iterable[Record], known: Known) -> None:
         self._by_job: dict[str, list[Record]] = defaultdict(list)
@@ -125,7 +134,10 @@ class _Told:
                 tasks.setdefault(record.task_id, []).append(record)
 
     def take(self, entry: Entry) -> list[Record]:
-        """Return the records of a request; those that name no job are given to one only."""
+        """Return the records of a request.
+
+        Records that name no job are given to one request only.
+        """
         named = self._by_job.get(entry.job)
         if named is not None:
             return named
@@ -134,7 +146,7 @@ class _Told:
 
 
 def _are_here(records: Sequence[Record], directory: Path) -> bool:
-    """Return whether there is a file for each song that was made, and for one at least."""
+    """Return whether each song that was made has its file; one at least."""
     wanted = [
         record for record in records if record.error is None or record.error.type not in _NOT_MADE
     ]
@@ -144,7 +156,7 @@ def _are_here(records: Sequence[Record], directory: Path) -> bool:
 
 
 def _strange_songs(directory: Path, wanted: int) -> tuple[str, ...]:
-    """Return the songs here if they look like those of a batch whose journal and list are lost.
+    """Return songs here that nothing tells of, if they look like a batch's.
 
     One song that `generate` has saved here is no reason to ask.
     """
@@ -187,9 +199,14 @@ _OF_A_SONG = (
 
 
 def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, lost: Lost) -> None:
-    """Ask before money is spent on what may be paid for already, unless it is answered.
+    """Stop before money is spent on what may be paid for already.
 
-    `waiting`: requests that would be submitted, without those that the directory knows.
+    Args:
+        found: what the folder knows.
+        known: what the journal knows.
+        waiting: requests that would be submitted, without those that the folder knows.
+        out: the folder, for the message.
+        lost: the user's answer, if it was given with the command.
 
     Raises:
         BadInput: with what was found, and how to go on.
@@ -209,6 +226,7 @@ def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, 
 def _findings(
     had: Sequence[Entry], gone: Sequence[Entry], strange: Sequence[str], rest: int
 ) -> Iterator[str]:
+    """Return what was found and what can be done, line by line."""
     if had:
         yield (
             f"by {MANIFEST} the songs of {counted(len(had), 'request')} are here: "
@@ -235,6 +253,7 @@ def _findings(
 
 
 def _listed(names: Iterable[str], number: int) -> str:
+    """Return the first few names, and how many more there are."""
     shown = [name for name, _ in zip(names, range(_SHOWN), strict=False)]
     more = [f"and {number - _SHOWN:,} more"] if number > _SHOWN else []
     return ", ".join([*shown, *more])

@@ -16,9 +16,15 @@ _CALLBACKS = ("callback_url", "webhook_url")
 def read_named(
     pairs: Iterable[str], given: Mapping[str, str | None], provider: Provider
 ) -> dict[str, Any]:
-    """Return the options in `pairs`, and those that have a flag of their own, as their types want.
+    """Return options with values of the types that the provider wants.
 
-    What the provider does not know is kept as it is: it is refused with the names that it knows.
+    A name that the provider does not know is kept: it is refused later, with the names that are
+    known.
+
+    Args:
+        pairs: texts like "clarity_strength=0.5".
+        given: options that have a flag of their own; None if it was left out.
+        provider: whose options they are.
 
     Raises:
         click.UsageError: one is no pair, is given twice, or is of another type.
@@ -41,6 +47,7 @@ def read_named(
 
 
 def _callback_name(provider: Provider) -> str:
+    """Return the provider's name for the address that it reports to."""
     known = [field.name for field in attrs.fields(provider.traits.options)]
     return next((name for name in _CALLBACKS if name in known), _CALLBACKS[0])
 
@@ -49,7 +56,7 @@ def _as_typed(name: str, value: str, kind: object) -> object:
     """Return the value of an option as its class wants it.
 
     Raises:
-        click.UsageError: it is none of this kind.
+        click.UsageError: it is of another kind.
     """
     kinds = get_args(kind)
     if bool in kinds:

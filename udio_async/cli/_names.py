@@ -1,4 +1,7 @@
-"""Names and defaults that the help texts show. It imports nothing, so that `--help` is quick."""
+"""Names and defaults for the help texts.
+
+It imports nothing, so that `--help` is quick.
+"""
 
 SANDBOX = "sandbox"
 SANDBOX_PORT = 8787

@@ -1,4 +1,4 @@
-"""Numbers as options: finite, above 0, and in the spelling that a shell user can mend."""
+"""Numbers as options: within bounds, with errors that help."""
 
 import re
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ else:  # which older versions of click cannot be asked for
 
 
 class Number(_Type):
-    """A number from `least` to `most`, both included; with `whole` without a fraction.
+    """A number from `least` to `most`, both included.
 
-    What is no number at all, such as nan and inf, is refused: no comparison with it would ever
+    With `whole` it has no fraction. nan and inf are refused: no comparison with them would ever
     stop anything.
     """
 
@@ -40,7 +40,8 @@ class Number(_Type):
         """Return the number.
 
         Raises:
-            click.BadParameter: it is none, or out of bounds.
+            click.BadParameter: it is no number, or out of bounds; the message says what may be
+                meant.
         """
         text = str(value).strip()
         if len(text) > _DIGITS or not self._pattern.fullmatch(text):
@@ -55,6 +56,7 @@ class Number(_Type):
         return number
 
     def _no_number(self, text: str) -> str:
+        """Return the error's words, with what may be meant."""
         shown = text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."
         meant = []
         if "," in text and not self._whole and _PLAIN.fullmatch(pointed := text.replace(",", ".")):
@@ -66,7 +68,7 @@ class Number(_Type):
 
 
 def _spelled(number: float) -> str:
-    """Write a bound so that it can be typed."""
+    """Return a bound as it can be typed."""
     return f"{number:.9f}".rstrip("0").rstrip(".")
 
 

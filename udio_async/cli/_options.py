@@ -1,4 +1,4 @@
-"""The options that several commands share, and the values that they stand for."""
+"""Options that several commands share, and the values they stand for."""
 # ruff: noqa: PLC0415 - what the commands do is imported when they run, so that `--help` is quick
 
 import sys
@@ -23,7 +23,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class _Text(click.types.StringParamType):
-    """What was typed, also where the locale is not UTF-8: it is sent, and no file name."""
+    """Text as it was typed, also where the locale is not UTF-8."""
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -140,7 +140,7 @@ view_options = (
 
 
 def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Apply options so that the help lists them in this order."""
+    """Add options to a command; the help lists them in this order."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -171,7 +171,7 @@ def take_view(options: dict[str, Any]) -> "View":
 
 
 def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
-    """Take what may be spent, and how, out of a command's options."""
+    """Take the limits of a run out of a command's options."""
     from ._make import Terms
 
     names = ("max_active", "max_submits", "max_credits", "on_doubt", "tags", "yes")
@@ -187,7 +187,7 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
 def journal_of_batch(
     out: Path, journal: Path | None, *, no_journal: bool, provider: str
 ) -> Path | None:
-    """Return where a batch keeps its journal, or None where it keeps none.
+    """Return the path of a batch's journal, or None if it keeps none.
 
     Raises:
         click.UsageError: both a journal and none are asked for.
@@ -205,7 +205,7 @@ def journal_of_batch(
 
 
 def journal_that_exists(directory: Path, journal: Path | None) -> Path:
-    """Return where the journal of an earlier run is.
+    """Return the path of an earlier run's journal.
 
     Raises:
         click.UsageError: there is none.

@@ -1,4 +1,7 @@
-"""What a run writes to stdout: one line per song, for programs or for people."""
+"""Lines on stdout: one per song, for programs or for people.
+
+The fields of `SongLine` and `FailedLine` are the format of `--json` and of `songs.jsonl`.
+"""
 
 import json
 import sys
@@ -20,7 +23,10 @@ _FAILED_SONGS = {
 
 @attrs.frozen(kw_only=True)
 class Trouble:
-    """What went wrong, in the words of this library's errors."""
+    """What went wrong with a song or a request.
+
+    `type` is the name of the library's error class; "NotSaved" stands for what the disk refused.
+    """
 
     type: str
     message: str
@@ -37,7 +43,14 @@ class Trouble:
         message: str | None = None,
         advice: str | None = None,
     ) -> Self:
-        """Tell an error that was raised, in its own words or in better ones."""
+        """Return what to write about an error that was raised.
+
+        Args:
+            error: the error.
+            task_id: the provider's id of the task, if there is one.
+            message: better words than the error's own.
+            advice: what to do, if somebody knows.
+        """
         return cls(
             type="NotSaved" if isinstance(error, OSError) else type(error).__name__,
             message=message or reason_of(error),
@@ -48,7 +61,7 @@ class Trouble:
 
     @classmethod
     def from_song(cls, song: Song) -> Self | None:
-        """Tell why one song of a task failed, if it did."""
+        """Return why one song of a task failed, or None if it did not."""
         if song.error is None:
             return None
         return cls(
@@ -105,7 +118,14 @@ class SongLine:
         error: Trouble | None,
         **about: Any,  # noqa: ANN401 - the fields that are left
     ) -> Self:
-        """Tell a song and where it was saved."""
+        """Return the line about a song and its file.
+
+        Args:
+            song: the song.
+            saved: its file, if there is one.
+            error: why there is none, or why the song failed.
+            about: the other fields of the line.
+        """
         names = [field.name for field in attrs.fields(cls) if hasattr(song, field.name)]
         known = {name: getattr(song, name) for name in names if name != "error"}
         if saved is not None and saved.duration is not None and not _is_stated(song, saved):
@@ -123,13 +143,16 @@ class SongLine:
 
 
 def _is_stated(song: Song, saved: Saved) -> bool:
-    """Whether the provider tells how long the song plays (apiframe does not), and rightly so."""
+    """Return whether the provider states the song's length, and rightly.
+
+    apiframe does not state it.
+    """
     return song.duration is not None and saved.mismatch is None
 
 
 @attrs.frozen(kw_only=True)
 class FailedLine:
-    """One request that came to no songs, or not to all of them."""
+    """One request that gave no songs, or not all of them."""
 
     provider: str
     task_id: str | None
@@ -150,7 +173,7 @@ Writer = Callable[[Line], None]
 def write_json(line: Line) -> None:
     """Write a line for programs, at once.
 
-    Escaped to ASCII: no locale can spoil it, and no title can command a terminal.
+    It is ASCII with escapes: no locale can spoil it, and no title can command a terminal.
     """
     values = attrs.asdict(line)
     for name in ("line", "key", "job"):  # only where there are such things
@@ -163,7 +186,10 @@ def write_json(line: Line) -> None:
 
 
 def write_readable(line: Line) -> None:
-    """Write a line for people. Errors are left to stderr, which is the same screen."""
+    """Write a line for people.
+
+    Errors go to stderr, which is the same screen.
+    """
     if isinstance(line, SongLine) and line.error is None:
         length = clock(line.duration) if line.duration else "   -"
         title = one_line(line.title or "untitled")

@@ -1,4 +1,4 @@
-"""Pages for a browser: one file each, which needs nothing from anywhere else."""
+"""Pages for a browser: one file each, which loads nothing from elsewhere."""
 
 import base64
 import errno
@@ -41,7 +41,7 @@ _FORMER_MARK = re.compile(
 
 
 def write_page(path: Path, template: str, values: dict[str, object]) -> Path:
-    """Render a template to a file, whole or not at all, and return where it is.
+    """Render a template to a file, whole or not at all; return its path.
 
     A file that is not a page of ours is left alone: then the page gets a name beside it.
 
@@ -64,10 +64,10 @@ def write_page(path: Path, template: str, values: dict[str, object]) -> Path:
 
 
 def show_written(write: Callable[[Path], Path], directory: Path, name: str) -> None:
-    """Have a page written, and print where it is.
+    """Write a page, and print where it is.
 
     Raises:
-        BadInput: it could not be.
+        BadInput: it could not be written.
     """
     try:
         path = write(directory)
@@ -82,11 +82,12 @@ def show_written(write: Callable[[Path], Path], directory: Path, name: str) -> N
 
 
 def not_ours(wanted: Path, given: Path) -> str:
-    """Say why a page has another name."""
+    """Return the line that tells why a page has another name."""
     return f"{wanted} is not a page of udio-async and was left alone; this one is {given.name}"
 
 
 def _free_name(path: Path) -> Path:
+    """Return the first name that is free, or has a page of ours."""
     names = [path.stem, f"{path.stem}-songs", *(f"{path.stem}-songs-{n}" for n in range(2, 10))]
     places = [path.with_name(f"{name}{path.suffix}") for name in names]
     for place in places:
@@ -98,7 +99,10 @@ def _free_name(path: Path) -> Path:
 
 
 def is_page_of_ours(path: Path) -> bool:
-    """Return whether we may replace what has this name: nothing, or a page that we wrote."""
+    """Return whether we may replace what has this name.
+
+    That is nothing, or a page that we wrote.
+    """
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
@@ -137,6 +141,9 @@ def _source(name: str) -> Markup:
 
 
 def _source_hash(name: str) -> str:
-    """Return what the page's policy calls it: nothing else on the page may run."""
+    """Return the hash of a script or style sheet, for the page's policy.
+
+    Nothing else on the page may run.
+    """
     digest = hashlib.sha256(_source(name).encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,4 +1,4 @@
-"""Characters that no text of a request has: they show that it was read or saved wrongly."""
+"""Control characters, which show that a text was read wrongly."""
 
 import re
 
@@ -8,12 +8,12 @@ _UNMEANT = re.compile(r"[\x80-\x9f]")
 
 
 def refuse_control(name: str, text: str, *, escaped: bool = False) -> None:
-    """Refuse characters that nobody sees or sings: what holds them was read or saved wrongly.
+    """Refuse characters that nobody can see or sing.
 
-    `escaped`: from a format where most can only be written as an escape, and so are meant.
+    With `escaped` the format can write most of them only as an escape, so they are meant.
 
     Raises:
-        ValueError: there is one.
+        ValueError: there is one; the message has its code, and what may be wrong.
     """
     found = (_UNMEANT if escaped else _CONTROL).search(text)
     if found is not None:

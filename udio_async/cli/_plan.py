@@ -1,4 +1,4 @@
-"""What a batch will ask for and cost, said before anything is spent."""
+"""The plan of a batch, made before anything is spent."""
 
 import json
 import sys
@@ -76,7 +76,9 @@ class Plan:
 
 
 def read_journal(service: Service, journal: Path | None, *, backend: str) -> Known:
-    """Return what the journal knows of all jobs; nothing where there is none yet.
+    """Return what the journal knows of all jobs.
+
+    A journal that is not there yet knows nothing.
 
     Raises:
         BadInput: the journal is in use, damaged or not ours.
@@ -115,7 +117,17 @@ def make_plan(
     max_submits: int | None,
     max_credits: float | None,
 ) -> Plan:
-    """Compare a batch with what its journal and its directory know."""
+    """Compare a batch with what its journal and its folder know.
+
+    Args:
+        entries: the requests, with their keys.
+        known: what the journal knows.
+        found: what the folder knows.
+        provider: has the price of a request, if it is known.
+        resubmits: whether requests in doubt are submitted again.
+        max_submits: the limit of this run, in requests.
+        max_credits: the limit of this run, in credits; without a price it limits nothing here.
+    """
     price = provider.traits.credits_per_song
     limits = [] if max_submits is None else [max_submits]
     if max_credits is not None and price is not None:
@@ -136,10 +148,12 @@ def make_plan(
 
 
 def confirm(plan: Plan, provider: Provider, *, yes: bool, quiet: bool) -> None:
-    """Say what will be spent, and ask for it where somebody is there to answer.
+    """Show what will be spent, and ask, if somebody is there to answer.
+
+    Nothing is asked with `yes`, or if nothing would be submitted, or for a service on this machine.
 
     Raises:
-        click.Abort: the answer was no.
+        click.Abort: the answer was no, or there was none.
     """
     if not quiet:
         click.echo(str(plan), err=True)

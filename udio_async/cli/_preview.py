@@ -1,4 +1,7 @@
-"""What was understood of a file, to be seen before it is paid for: a shifted column shows here."""
+"""The preview of a file: what was understood, before it is paid for.
+
+A shifted column shows here.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -20,7 +23,7 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 @attrs.frozen(kw_only=True)
 class Preview:
-    """How a file was read, and the first requests in it."""
+    """How a file was read, and its first requests."""
 
     name: str
     format: Format
@@ -75,7 +78,7 @@ _FORMATS: dict[Format, str] = {
 
 
 def _request_lines(lead: str, request: SongRequest) -> Iterator[str]:
-    """Write its fields on one line, or on more where they are many."""
+    """Return the fields of a request, on one line or on more."""
     fields = _fields(request)
     names = sum(len(name) + len(": ") for name, _ in fields)
     room = _WIDTH - len(lead) - names - len(_BETWEEN) * (len(fields) - 1)
@@ -94,7 +97,10 @@ def _request_lines(lead: str, request: SongRequest) -> Iterator[str]:
 
 
 def _fields(request: SongRequest) -> list[tuple[str, str]]:
-    """Write the fields as they were understood; what may be secret, by its name only."""
+    """Return the fields as they were understood.
+
+    Of what may be secret it is only the name.
+    """
     fields: list[tuple[str, str]] = []
     for name, value in {"key": request.key, **request.as_json()}.items():
         if isinstance(value, dict):
@@ -107,7 +113,10 @@ def _fields(request: SongRequest) -> list[tuple[str, str]]:
 
 
 def _shares(lengths: Sequence[int], room: int) -> list[int]:
-    """Give each its length while the room lasts: what is short leaves more to what is long."""
+    """Return a width for each text, within the room that there is.
+
+    What is short leaves more to what is long.
+    """
     shares = list(lengths)
     order = sorted(range(len(shares)), key=shares.__getitem__)
     for done, place in enumerate(order):
@@ -117,7 +126,10 @@ def _shares(lengths: Sequence[int], room: int) -> list[int]:
 
 
 def fitted(text: str, width: int) -> str:
-    """Return the beginning of a line that is no wider than this; some letters are two wide."""
+    """Return the beginning of a line that is no wider than this.
+
+    Some letters are two columns wide.
+    """
     line = one_line(text)
     if cell_len(line) <= width:
         return line

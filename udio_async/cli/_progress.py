@@ -1,4 +1,4 @@
-"""How a run stands: what the display shows, and what an interrupt has to report."""
+"""The progress of a run, for the display and for the summary."""
 
 import time
 from collections import Counter
@@ -54,7 +54,7 @@ class Flight:
 
 @attrs.define(eq=False)
 class Progress:
-    """Counts requests, and keeps the accepted ones until their songs are delivered."""
+    """Counts requests, and keeps accepted ones until they are delivered."""
 
     total: int
     done: int = 0
@@ -110,9 +110,9 @@ class Progress:
 
     @property
     def left(self) -> float | None:
-        """Seconds until all is done, if songs go on taking as long as they did.
+        """Seconds until all is done, as far as can be told.
 
-        None as long as none is finished, and once the last ones take longer than that.
+        None as long as no request is finished, and once the last ones take longer than those did.
         """
         if self.mean is None:
             return None
@@ -127,7 +127,7 @@ class Progress:
         return self._note if time.monotonic() < self._note_until else ""
 
     def observe(self, event: Event) -> None:
-        """Take in what a client says."""
+        """Count what a client tells."""
         if event.kind == "retried" and event.wait is not None:
             why = shortened(explain(event.error)) if isinstance(event.error, UdioError) else ""
             self._note = f"{event.provider} is busy or away, trying again" + f": {why}" * bool(why)
@@ -141,7 +141,7 @@ class Progress:
             flight.task = event.task
 
     def deliver(self, provider: str, task_id: str | None, *, songs: int, ok: bool) -> None:
-        """Count a request whose songs, or whose error, were written."""
+        """Count a request as done: its songs, or its error, were written."""
         flight = self._flights.pop((provider, task_id or ""), None)
         if flight is not None and ok and not flight.resumed:
             self._took += flight.age
@@ -152,19 +152,19 @@ class Progress:
 
     @property
     def unknown(self) -> int:
-        """How many requests have no outcome, and were not accepted as far as is known here."""
+        """Requests without an outcome that were not accepted, as far as is known."""
         return self.total - self.done - len(self._flights)
 
     def advice(self, provider: str, task_id: str | None) -> str | None:
-        """Return what to do about a task that failed, as long as it is not delivered."""
+        """Return what to do about a task that failed, or None."""
         flight = self._flights.get((provider, task_id or ""))
         failure = flight.task.error if flight is not None else None
         return in_shell(failure.advice, GenerationFailed) or None if failure is not None else None
 
     def oldest(self, number: int) -> Iterator[Flight]:
-        """Iterate over the requests that have been under way for longest."""
+        """Return the requests that have been under way for longest."""
         return islice(self._flights.values(), number)
 
     def unfinished(self) -> Sequence[Flight]:
-        """Return every request that was accepted and not delivered."""
+        """Return the requests that were accepted and not delivered."""
         return tuple(self._flights.values())

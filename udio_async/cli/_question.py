@@ -1,4 +1,4 @@
-"""Something asked of a service or of a journal, from which Ctrl-C leaves at once."""
+"""Questions to a service or a journal, which Ctrl-C may end at once."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -13,7 +13,7 @@ T = TypeVar("T")
 def ask(question: Callable[[], Awaitable[T]], *, backend: str) -> T:
     """Run the question on an event loop of its own, and return the answer.
 
-    It costs nothing, and a journal outlives any end, so nothing is waited for at Ctrl-C.
+    A question costs nothing, and a journal survives any end, so Ctrl-C waits for nothing.
     """
     _interrupt.begin()
     try:

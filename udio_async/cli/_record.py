@@ -1,4 +1,4 @@
-"""A line of the manifest: one song, or one request that failed, and which lines count."""
+"""Records of the manifest: what a line says, and which lines count."""
 
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -20,7 +20,10 @@ Origin = tuple[str, str, str | int]
 
 @attrs.frozen(kw_only=True)
 class Timeline:
-    """When a song came how far: seconds since it was accepted. What was not seen is None."""
+    """When a song reached each stage, in seconds since it was accepted.
+
+    What was not seen is None.
+    """
 
     accepted_at: float | None = None
     """Seconds since 1970."""
@@ -74,7 +77,7 @@ class Record:
 
     @property
     def identity(self) -> Identity:
-        """What the last line of counts."""
+        """The name by which lines are about the same thing: the last one counts."""
         if self.id is not None:
             return identity_of(self.provider, self.task_id, self.id)
         named = (self.key, self.line, self.task_id)
@@ -82,18 +85,21 @@ class Record:
 
     @property
     def origins(self) -> list[Origin]:
-        """What its request was called."""
+        """The names of its request: its key, and its line in a file."""
         names = (("key", self.key), ("line", self.line))
         return [(self.provider, kind, name) for kind, name in names if name is not None]
 
 
 def identity_of(provider: str, task_id: str | None, song_id: str) -> Identity:
-    """Return what the last line of a song counts by."""
+    """Return the name by which lines are about the same song."""
     return (provider, "song", task_id, song_id)
 
 
 class Known:
-    """The records that count: the last of each identity, without failures that songs overtook."""
+    """The records that count.
+
+    These are the last of each identity, without failures that have songs by now.
+    """
 
     def __init__(self) -> None:
         self._records: dict[Identity, Record] = {}
@@ -112,6 +118,7 @@ class Known:
                 self._overtake(origin, record)
 
     def _overtake(self, origin: Origin, song: Record) -> None:
+        """Remove the failure of a request that has a song by now."""
         failed = self._records.get(self._failed.get(origin, ()))
         # The same line, but another key: a line of another file.
         if failed and (not failed.key or not song.key or failed.key == song.key):
@@ -159,12 +166,12 @@ def _fault(error: BaseException, _kind: type | None) -> str:
 
 
 def begins_like_ours(line: bytes) -> bool:
-    """Return whether a damaged line, or the half of one, may be one that we wrote."""
+    """Return whether a damaged line may be one that we wrote."""
     return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
 
 
 def _refuse_outside(name: str, path: str | None) -> None:
-    """Refuse what could make us read, or link to, a file that is none of ours."""
+    """Refuse a path that could lead to a file that is not ours."""
     if path is None:
         return
     plain = PurePosixPath(path)
@@ -180,7 +187,7 @@ def _refuse_outside(name: str, path: str | None) -> None:
 
 
 def without_empty_origin(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what `--json` leaves out."""
+    """Return values without the names that `--json` leaves out."""
     return {
         name: value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""A journal that another API key of the same account takes over."""
+"""A new API key for a journal, of the same account."""
 
 import sys
 from functools import partial
@@ -15,11 +15,11 @@ from ._service import Service
 
 
 def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
-    """Give the journal to today's key, once its owner has said that the account is the same.
+    """Give the journal to today's key, once its owner has confirmed it.
 
     Raises:
-        BadInput: it is in use, damaged, or another provider's.
-        click.Abort: its owner does not say so.
+        BadInput: the journal is in use, damaged, or another provider's.
+        click.Abort: its owner does not confirm it.
     """
     if service.name == SANDBOX:
         raise click.UsageError("a sandbox of its own has no account; give --provider of a service")
@@ -48,7 +48,7 @@ async def _is_of(provider: Provider, journal: Path) -> bool:
 
 
 def _confirm(journal: Path, variable: str, *, yes: bool) -> None:
-    """Have its owner say so: nobody else can know it.
+    """Ask whether both keys are of one account: only the user can know.
 
     Raises:
         click.Abort: the answer was no.

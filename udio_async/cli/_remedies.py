@@ -1,4 +1,4 @@
-"""What an error advises, in the words of a shell.
+"""Advice of errors, in the words of a shell.
 
 The library's messages end with what to write in a program. `REMEDIES` is the one table of what to
 type instead; a test finds each message of the library that names Python and is not in it.
@@ -25,10 +25,10 @@ from ._hints import Hints, current_hints, is_open_doubt, placeholders
 
 @attrs.frozen
 class Remedy:
-    """What is said of an error: `python` matches the library's words, `shell` replaces them.
+    """A replacement: `python` matches the library's words, `shell` is said instead.
 
     In `shell`, `{0}` is the first group of `python`; `{jobs}` and the like are commands about the
-    journal that it is about.
+    journal that the error is about.
     """
 
     error: type[UdioError]
@@ -81,9 +81,9 @@ REMEDIES = (
 
 
 def explain(error: UdioError, hints: Hints | None = None) -> str:
-    """Return an error's words, with the command that helps where there is one.
+    """Return an error's words, with the command that helps if there is one.
 
-    Without hints it is about the command that is running.
+    Without `hints` the commands are about the journal of the running command.
     """
     hints = hints or current_hints()
     if hints is not None and is_open_doubt(error) and error.job_key:

@@ -23,14 +23,17 @@ _WAITS = {
     "complete": "the final audio",
     "saved": "the file on disk",
 }
-"""What was waited for until a stage was reached, in the order of the stages."""
+"""What a song waits for until it reaches a stage, in the order of the stages."""
 _STAGES = ("text", "first", "complete", "saved")
 _TICKS = 5
 
 
 @attrs.frozen(kw_only=True)
 class Segment:
-    """A part of a song's bar. Lengths are shares of the widest bar, in percent."""
+    """A part of a song's bar.
+
+    Lengths are shares of the widest bar, in percent.
+    """
 
     stage: str
     seconds: float
@@ -50,7 +53,7 @@ class Row:
     late: Segment | None
     """The part of the bar in which it may have been done without our knowing."""
     longest: str
-    """What most of the time was waited for."""
+    """What took most of the time."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +74,7 @@ class Figure:
 
 
 def write_report(directory: Path) -> Path:
-    """Write the report of a directory with a manifest, and return where it is.
+    """Write the report of a folder with a manifest, and return its path.
 
     Raises:
         BadInput: as `read_manifest` does.
@@ -96,7 +99,7 @@ def write_report(directory: Path) -> Path:
 
 
 def _parts(timeline: Timeline | None) -> list[tuple[str, float]]:
-    """Return what was waited for and for how long, oldest first.
+    """Return the stages with the seconds that each took, oldest first.
 
     A stage that was not seen belongs to the next one that was.
     """
@@ -144,6 +147,7 @@ def _segment(stage: str, seconds: float, start: float, scale: float) -> Segment:
 
 
 def _late(timeline: Timeline, scale: float) -> Segment | None:
+    """Return the part of a bar in which the song may have been done unseen."""
     if timeline.complete is None or not timeline.noticed_within:
         return None
     seconds = min(max(timeline.noticed_within, 0.0), max(timeline.complete, 0.0))
@@ -205,7 +209,7 @@ def _sum_up(records: Iterable[Record]) -> list[Figure]:
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least this share of the values does not exceed."""
+    """Return the value that this share of the values does not exceed."""
     return sorted(values)[max(ceil(share * len(values)) - 1, 0)]
 
 

@@ -1,4 +1,4 @@
-"""What is read from a file of any format: the values of a request each, with its place."""
+"""Rows from a file of any format: the values of each request."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -17,7 +17,7 @@ Rows = Iterator[tuple[int, Values | ValueError]]
 
 @attrs.define
 class Findings:
-    """What shows about a file while it is read."""
+    """What becomes known of a file while it is read."""
 
     separator: str | None = None
     """Between the cells of a CSV."""
@@ -30,7 +30,10 @@ class Findings:
 
 
 def read_ideas(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
-    r"""Read one idea per line. "#" begins a comment, "\#" an idea that begins with "#"."""
+    """Read one idea per line; a line that begins with "#" is a comment.
+
+    An idea that begins with "#" is written with a backslash before it.
+    """
     for number, line in _without_comments(lines, findings):
         try:
             refuse_long(line)
@@ -53,7 +56,7 @@ def read_json_lines(lines: Iterator[tuple[int, str]], findings: Findings) -> Row
 
 
 def read_json(texts: Iterator[str]) -> Rows:
-    """Read an array of objects and ideas in quotes, or objects one after another."""
+    """Read an array of objects and ideas in quotes, or objects in a row."""
     for number, value in iter_values(texts):
         try:
             yield number, _as_values(value)
@@ -64,7 +67,7 @@ def read_json(texts: Iterator[str]) -> Rows:
 def _without_comments(
     lines: Iterator[tuple[int, str]], findings: Findings
 ) -> Iterator[tuple[int, str]]:
-    """Yield the lines that hold something."""
+    """Return the lines that hold something, and count comments."""
     for number, line in lines:
         text = line.strip()
         if text.startswith("#"):
@@ -74,6 +77,11 @@ def _without_comments(
 
 
 def _as_values(value: object) -> Values:
+    """Return the values of a request that JSON gave.
+
+    Raises:
+        ValueError: it is neither an object nor text.
+    """
     if isinstance(value, ValueError):
         raise value
     values = {"description": value} if isinstance(value, str) else as_object(value)

@@ -1,4 +1,7 @@
-"""Running a batch: songs come in, lines and files go out, until all is done or interrupted."""
+"""A run: requests go out, songs and lines come in, until all is done.
+
+Or until it is interrupted: then requests on the wire still get their answers.
+"""
 
 import errno
 import logging
@@ -49,7 +52,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 @attrs.frozen(kw_only=True)
 class View:
-    """What the options say about output."""
+    """The options about output."""
 
     json: bool = False
     quiet: bool = False
@@ -59,7 +62,7 @@ class View:
 
 @attrs.frozen(eq=False, kw_only=True)
 class Run:
-    """What the parts of one run share."""
+    """All that the parts of one run share."""
 
     progress: Progress
     display: Display
@@ -80,19 +83,19 @@ class Run:
     recording: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(1))
 
     def observe(self, event: Event) -> None:
-        """Take in what a client says."""
+        """Pass on what a client tells."""
         self.progress.observe(event)
         if event.kind == "retried":
             self.display.trying_again(self.progress.note)
         self.timelines.observe(event)
 
     def note_room(self, error: Exception) -> None:
-        """Submit nothing more where its songs could not be kept; what is paid for goes on."""
+        """Stop submitting if songs cannot be saved; what is paid for goes on."""
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             self.progress.no_room = self.progress.no_room or reason_of(error)
 
     async def write(self, line: Line) -> None:
-        """Write to the manifest, and to stdout."""
+        """Write a line to the manifest, and to stdout."""
         if self.manifest is not None:
             try:
                 await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.recording)
@@ -104,7 +107,7 @@ class Run:
         await self.show(line)
 
     async def show(self, line: Line) -> None:
-        """Write to stdout, whose loss ends the run."""
+        """Write a line to stdout; if that is lost, the run ends."""
         if self.stop.code is not None:
             return
         try:
@@ -124,10 +127,10 @@ class Run:
     async def make_songs(
         self, client: Client, entries: Sequence[Entry], *, max_active: int
     ) -> None:
-        """Have every song made, saved and written as it finishes, until the run is stopped.
+        """Have all songs made, saved and written as they finish.
 
-        Only this is cancelled then. The client goes on until each paid request on the wire has its
-        answer, and the journal has it too.
+        It ends early if the run is stopped: only this is cancelled then. The client goes on until
+        each paid request on the wire has its answer, and the journal has it too.
         """
         slots = anyio.Semaphore(_SAVES_AT_ONCE)
         self.progress.begun = True
@@ -160,6 +163,7 @@ class _Delivery:
     _entry: Entry
 
     async def run(self, slots: anyio.Semaphore) -> None:
+        """Save the songs of the outcome, and write their lines."""
         provider, task_id = self._client.provider.name, self._outcome.task_id
         size = 0
         try:
@@ -208,6 +212,7 @@ class _Delivery:
         }
 
     async def _save(self, song: Song) -> tuple[Saved | None, Trouble | None]:
+        """Save a song, and return its file, or why there is none."""
         trouble, out = Trouble.from_song(song), self._run.out
         if trouble is not None or out is None:
             return None, trouble
@@ -232,13 +237,14 @@ class _Delivery:
         return saved, None
 
     async def _look(self, song: Song, out: Path) -> Saved | None:
-        """Return the song if it is here already, where a download would not look for it."""
+        """Return the song if it is here where a download does not look."""
         manifest = self._run.manifest
         if manifest is None:
             return None
         return await anyio.to_thread.run_sync(find_saved, song, out, manifest.record_of(song))
 
     async def _request_failed(self, error: UdioError, timeline: Mapping[str, Any] | None) -> None:
+        """Count and write a request that failed."""
         task_id = self._outcome.task_id or error.task_id
         message = explain(error, self._run.hints)
         advice = self._run.progress.advice(self._client.provider.name, task_id)
@@ -279,9 +285,10 @@ def execute(
     manifest: Manifest | None = None,
     tags: bool = False,
 ) -> int:
-    """Run `work` on an event loop with a display beside it, and return the exit code.
+    """Run `work` on an event loop, and return the exit code.
 
-    With a manifest, what becomes of it is kept there, and in a gallery at the end.
+    A display runs beside it. With a manifest, what becomes of it is kept there, and in a gallery at
+    the end.
     """
     progress = Progress(requests)
     display = choose_display(progress, quiet=view.quiet, no_progress=view.no_progress)
@@ -313,7 +320,7 @@ def execute(
 
 
 def _make_gallery(manifest: Manifest, display: Display) -> Path | None:
-    """Make the gallery of what is there; without one, the songs are there all the same."""
+    """Write the gallery, and return its path; None if that failed."""
     directory = manifest.directory
     if not (directory / MANIFEST).is_file():
         return None

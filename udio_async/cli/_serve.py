@@ -32,7 +32,7 @@ What was charged: {url}/_sandbox/ledger
 
 
 def serve(*, host: str, port: int, faults: Sequence[str], **settings: Any) -> None:  # noqa: ANN401 - those of `Sandbox`
-    """Serve until a signal comes.
+    """Serve the sandbox until a signal comes.
 
     Raises:
         click.UsageError: it cannot listen there, or there is no such fault.
@@ -51,7 +51,10 @@ def serve(*, host: str, port: int, faults: Sequence[str], **settings: Any) -> No
 
 
 def write_faults(formatter: click.HelpFormatter) -> None:
-    """Write the list of all faults, or how to get what has it."""
+    """Write the list of all faults into the help.
+
+    Without the extra `sandbox` it is the command that installs it.
+    """
     try:
         load_sandbox()
     except click.UsageError as error:

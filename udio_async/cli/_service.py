@@ -1,4 +1,4 @@
-"""Which service the command line talks to, and with which key."""
+"""The service that a command talks to, and its key."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Service:
-    """What the options say about the provider."""
+    """The options about the provider."""
 
     name: str
     base_url: str | None = None
@@ -31,7 +31,7 @@ class Service:
     """Whether proxies and certificates of the environment count."""
 
     def provider(self) -> Provider:
-        """Return the provider, for the sandbox one that can check requests.
+        """Return the provider; for the sandbox one that can check requests.
 
         Raises:
             click.UsageError: options that do not go together, or no key in the environment.
@@ -51,14 +51,17 @@ class Service:
         return _make(self.name, **options, traits=self._adapted(provider.traits))
 
     def _adapted(self, traits: Traits) -> Traits:
-        """Take in what the options know about the service."""
+        """Return traits with the speed and the price that the options give."""
         if self.speed is not None and self.name != SANDBOX:  # which sees to that itself
             traits = traits.hastened(self.speed)
         return traits if self.price is None else attrs.evolve(traits, credits_per_song=self.price)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Provider]:
-        """Hand out the provider, with a sandbox behind it if that was asked for."""
+        """Give the provider, with a sandbox behind it if that was asked for.
+
+        The sandbox ends with the context.
+        """
         if self.name != SANDBOX:
             yield self.provider()
             return
@@ -94,10 +97,10 @@ def _make(name: str, **options: Any) -> Provider:  # noqa: ANN401 - checked by t
 
 
 def load_sandbox() -> "type[Sandbox]":
-    """Import the sandbox, which has an extra of its own.
+    """Return the sandbox's class, which has an extra of its own.
 
     Raises:
-        click.ClickException: it is not installed.
+        click.UsageError: it is not installed; the message has the command that installs it.
     """
     try:
         from ..sandbox import Sandbox  # noqa: PLC0415 - most runs do without

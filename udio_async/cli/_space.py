@@ -1,4 +1,7 @@
-"""Room on the disk for what is being made: a song that would not fit is not asked for yet."""
+"""Space on the disk for songs in the making.
+
+A request whose songs would not fit is not submitted yet.
+"""
 
 import shutil
 from pathlib import Path
@@ -13,7 +16,7 @@ _GUESS = 2 << 20
 
 @attrs.define(eq=False)
 class Space:
-    """Compares what is being made with what the disk has left."""
+    """Compares songs in the making with what the disk has left."""
 
     directory: Path | None
     """Where songs are saved, if they are."""
@@ -23,7 +26,7 @@ class Space:
     _moved: anyio.Event = attrs.field(factory=anyio.Event)
 
     async def take(self) -> None:
-        """Wait until the songs of one more request would fit beside those in the making.
+        """Wait until the songs of one more request would fit.
 
         With none in the making there is nothing to wait for: the disk says itself what it takes.
         """
@@ -32,7 +35,7 @@ class Space:
         self._making += 1
 
     def leave(self, size: int) -> None:
-        """Take in that the songs of a request are saved, in so many bytes, or never will be."""
+        """Count a request as over, and the bytes that its songs took."""
         self._making -= 1
         if size:
             self._saved += 1

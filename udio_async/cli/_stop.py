@@ -1,4 +1,4 @@
-"""Ending a run before its time: by a signal, or because its output goes nowhere any more."""
+"""Ending a run early: by a signal, or because nobody reads its output."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _HANG_UP = getattr(signal, "SIGHUP", None)
 
 @attrs.define(eq=False)
 class Stop:
-    """Cancels the work of the run, and remembers the exit code that says why."""
+    """Cancels the work of the run, and keeps the exit code that says why."""
 
     _tell: Callable[[str], None]
     code: int | None = None
@@ -29,7 +29,10 @@ class Stop:
 
     @contextmanager
     def stoppable(self) -> Generator[None]:
-        """Mark work that may be cancelled at any moment; what is around it ends in good order."""
+        """Mark work that may be cancelled at any moment.
+
+        The code around it ends in good order.
+        """
         with anyio.CancelScope() as scope:
             self._scopes.append(scope)
             if self.code is not None:
@@ -37,19 +40,19 @@ class Stop:
             yield
 
     def now(self, code: int) -> None:
-        """Cancel the work."""
+        """Cancel the work, with this exit code."""
         self.code = code
         for scope in self._scopes:
             scope.cancel()
 
     def stdout_lost(self, lost: StdoutLost) -> None:
-        """Cancel the work because its lines cannot be written: in silence if the reader left."""
+        """Cancel the work because its lines cannot be written."""
         code = tell_lost(lost, self._tell)
         if self.code is None:
             self.now(code)
 
     async def watch(self, *, task_status: TaskStatus[None]) -> None:
-        """Cancel the work at the first signal, and leave at once at the second."""
+        """Cancel the work at the first signal, end at the second."""
         asked = False
         try:
             with anyio.open_signal_receiver(*_signals()) as signals:
@@ -69,7 +72,10 @@ class Stop:
             task_status.started()
 
     def _leave(self, code: int) -> NoReturn:
-        """End the process: an exception would wait for the very requests that are waited for."""
+        """End the process at once.
+
+        An exception would wait for the very requests that the user does not want to wait for.
+        """
         self._tell("stopped at once; what was on the wire may be in doubt")
         self.last_words()
         if sys.stderr.isatty():
@@ -79,7 +85,7 @@ class Stop:
 
 
 def _signals() -> list[signal.Signals]:
-    """Return the signals that end a run; not the one that `nohup` keeps from it."""
+    """Return the signals that end a run, without one that `nohup` ignores."""
     wanted = [signal.SIGINT, signal.SIGTERM]
     if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
         wanted.append(_HANG_UP)
@@ -88,7 +94,7 @@ def _signals() -> list[signal.Signals]:
 
 @contextmanager
 def calm() -> Generator[None]:
-    """Let what is left to tell be told, although a terminal may still be going away."""
+    """Ignore a terminal that goes away, while the last lines are written."""
     if _HANG_UP is None:
         yield
         return

@@ -1,7 +1,8 @@
-"""The standard streams, as they really are: closed, broken, or of few characters.
+"""The standard streams: closed, broken, or of few characters.
 
 A daemon has none, a terminal goes away with its ssh session, a disk is full. stdout is what the
-command is for, so its loss is told; stderr only tells, and there is nobody to tell that it is gone.
+command is for, so its loss is reported; stderr only tells, and nobody is there to hear that it is
+gone.
 """
 
 import codecs
@@ -23,7 +24,7 @@ _PATIENCE = 1.0
 
 
 def _lenient(error: UnicodeError) -> tuple[bytes, int]:
-    """Write a title that the terminal's encoding lacks without the character, and go on.
+    """Write a title without the characters that a terminal lacks.
 
     Bytes of a file name that are no text are written as they are: it may be copied.
     """
@@ -37,7 +38,10 @@ codecs.register_error(_LENIENT, _lenient)
 
 
 class StdoutLost(OSError):
-    """Nothing can be written to stdout any more. It has no `errno`: click would end the process."""
+    """Nothing can be written to stdout any more.
+
+    It has no `errno`: with one, click would end the process.
+    """
 
     def __init__(self, reason: OSError) -> None:
         super().__init__(str(reason))
@@ -45,7 +49,7 @@ class StdoutLost(OSError):
 
 
 class _Stdout(io.FileIO):
-    """Says that it is stdout which failed, and lets what is still buffered go nowhere."""
+    """A stdout that reports when it fails; what is still buffered is dropped."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
@@ -58,7 +62,7 @@ class _Stdout(io.FileIO):
 
 
 class _Stderr(io.FileIO):
-    """Takes for written what cannot be written."""
+    """A stderr that never fails: what cannot be written is dropped."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
@@ -72,7 +76,7 @@ class _Stderr(io.FileIO):
 
 
 def as_lost(error: OSError) -> StdoutLost:
-    """Return what went wrong at stdout, where that is not guarded: on Windows."""
+    """Return the error of a stdout that has no guard: on Windows."""
     if isinstance(error, StdoutLost):
         return error
     lead_nowhere(sys.stdout.fileno())  # what is still buffered would fail again at the end
@@ -80,7 +84,10 @@ def as_lost(error: OSError) -> StdoutLost:
 
 
 def tell_lost(lost: StdoutLost, tell: Callable[[str], None]) -> int:
-    """Tell why stdout takes no more, unless its reader has simply left; return the exit code."""
+    """Write why stdout takes no more, and return the exit code.
+
+    Nothing is written if its reader has simply left.
+    """
     if isinstance(lost.reason, BrokenPipeError):
         return 128 + _SIGPIPE
     tell(f"error: cannot write to stdout: {lost.reason.strerror}")
@@ -88,7 +95,10 @@ def tell_lost(lost: StdoutLost, tell: Callable[[str], None]) -> int:
 
 
 def lead_nowhere(descriptor: int) -> None:
-    """Let whatever is still written there be lost, without an error."""
+    """Make a descriptor lead to the null device.
+
+    What is still written there is lost, without an error.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
@@ -96,9 +106,10 @@ def lead_nowhere(descriptor: int) -> None:
 
 @contextmanager
 def usable_streams() -> Generator[None]:
-    """Open what is closed, and see to what may break. Nothing else may be opened before this.
+    """Open streams that are closed, and guard those that may break.
 
-    Else the journal, or a socket, would get the number of stderr, and our messages with it.
+    Nothing else may be opened before: else the journal, or a socket, would get the number of
+    stderr, and our messages with it.
     """
     before = sys.stdin, sys.stdout, sys.stderr
     _open_closed()
@@ -111,9 +122,9 @@ def usable_streams() -> Generator[None]:
 
 
 def _open_closed() -> None:
-    """Give each closed stream a place that gives and takes nothing.
+    """Give each closed stream the null device, in the order of their numbers.
 
-    In this order: the lowest free number is the first one that is closed.
+    A new descriptor gets the lowest free number.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -123,14 +134,17 @@ def _open_closed() -> None:
 
 
 def _is_read_only(descriptor: int) -> bool:
-    """Return whether it is no better than closed: as where one /dev/null serves as all three."""
+    """Return whether a descriptor can only be read.
+
+    Then it is no better than closed. That is so where one /dev/null serves as all three.
+    """
     import fcntl  # noqa: PLC0415 - Windows has none
 
     return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 
 
 def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
-    """Return the same stream with other manners; what a host has put in its place stays."""
+    """Return a stream with a guard; one that a host has replaced stays."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.reconfigure(errors=_LENIENT)

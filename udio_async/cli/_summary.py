@@ -1,4 +1,4 @@
-"""What a run has come to, on stderr, and what to type next."""
+"""The summary of a run, on stderr, and what to type next."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,10 @@ def report(
     hints: Hints | None,
     gallery: Path | None,
 ) -> None:
-    """Sum up, and say what is not here: where to look for it, or what to type."""
+    """Write the summary, and where to find what is not here.
+
+    `hints` are the commands about the journal, if there is one.
+    """
     if progress.total > 1:
         for name, value in _rows(progress):
             display.note(f"  {name:<12} {value}")
@@ -68,7 +71,10 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
 
 
 def report_left(progress: Progress, display: Display, hints: Hints | None) -> None:
-    """Say what is under way when nothing is waited for any more: that much, and perhaps more."""
+    """Write what is under way when nothing is waited for any more.
+
+    It is that much, and perhaps more.
+    """
     _report_accepted(progress, display, hints, least="at least ")
     if hints is not None:
         display.say(f"to continue:\n  {hints.again}")

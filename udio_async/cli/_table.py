@@ -1,4 +1,4 @@
-"""Tables, from a CSV or a workbook: which column means what, and the values of a row."""
+"""Tables from a CSV or a workbook: columns, and the values of a row."""
 
 import re
 import unicodedata
@@ -64,18 +64,24 @@ def read_table(rows: TableRows, findings: Findings) -> Rows:
 
 
 def is_comment(cell: str) -> bool:
-    """Return whether a row that begins with this cell is a comment; with "#NAME?" it is none."""
+    """Return whether a row that begins with this cell is a comment.
+
+    "#NAME?" and its like are errors of a spreadsheet, and no comments.
+    """
     text = cell.strip()
     return text.startswith("#") and not _ERROR.fullmatch(text)
 
 
 def is_numbered(cells: Sequence[str]) -> bool:
-    """Return whether these are names after a "#", the name that a column of numbers often has."""
+    """Return whether these are names behind a "#".
+
+    A column of numbers is often called so.
+    """
     return cells[0].strip() == "#" and count_names(cells) > 0
 
 
 def count_names(cells: Iterable[str]) -> int:
-    """Count the cells that are names of ours, as in the first line of a table."""
+    """Return how many cells are names that we know."""
     return sum(_squashed(cell) in _OURS for cell in cells)
 
 
@@ -100,7 +106,10 @@ class Columns:
         return tuple(head for head, name in pairs if head and name is None)
 
     def iter_flaws(self) -> Iterator[str]:
-        """Say what is wrong with the names; with one that is misspelt, nothing can be read."""
+        """Return what is wrong with the names.
+
+        With one that is misspelt, nothing can be read.
+        """
         flaw = None
         for head in self.ignored:
             if near := _near(head):
@@ -181,12 +190,12 @@ def _read_cell(name: str, cell: str) -> object:
 
 
 def _squashed(head: str) -> str:
-    """Return a name without what people write differently: case, blanks and hyphens."""
+    """Return a name without case, blanks and hyphens, which people vary."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", head).casefold())
 
 
 def _near(head: str) -> str | None:
-    """Return the name of ours that a column is a slip of."""
+    """Return the name of ours that a misspelt column may mean."""
     squashed = _squashed(head)
     if squashed == "gender":  # as `generate` has it
         return "vocal_gender"

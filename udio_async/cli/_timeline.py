@@ -1,4 +1,4 @@
-"""When each song came how far, from what a client tells as it happens."""
+"""Times of songs in the making, from what a client tells."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from .. import Event, SongRequest, Stage
 
 @attrs.define
 class _Times:
-    """All on the monotonic clock, but for `accepted_at`."""
+    """The times of one task, on the monotonic clock but for `accepted_at`."""
 
     accepted: float
     accepted_at: float
@@ -26,17 +26,17 @@ class _Times:
 
 @attrs.define(eq=False)
 class Timelines:
-    """Keeps the times of the songs in flight, until they are taken."""
+    """Keeps the times of tasks in the making, until they are taken."""
 
     _times: dict[tuple[str, str], _Times] = attrs.field(factory=dict)
     _pulled: dict[int, float] = attrs.field(factory=dict)
 
     def pull(self, request: SongRequest) -> None:
-        """Note that a request's turn has come."""
+        """Remember when a request's turn has come."""
         self._pulled[id(request)] = time.monotonic()
 
     def observe(self, event: Event) -> None:
-        """Take in what a client says."""
+        """Remember what a client tells."""
         now = time.monotonic()
         if event.kind == "looked":
             for task_id in event.task_ids:
@@ -56,9 +56,10 @@ class Timelines:
             _advance(times, event, now - times.accepted)
 
     def take(self, provider: str, task_id: str | None) -> Mapping[str, Any] | None:
-        """Return and forget the times of a task whose songs were saved just now.
+        """Return the times of a task that was saved just now; forget them.
 
-        None for a job of an earlier run: when that began is not known here.
+        All are seconds, as `Timeline` in the manifest has them. None for a job of an earlier run:
+        when that began is not known here.
         """
         times = self._times.pop((provider, task_id or ""), None)
         if times is None:
@@ -78,6 +79,7 @@ class Timelines:
 
 
 def _advance(times: _Times, event: Event, age: float) -> None:
+    """Remember when a task came to this stage."""
     assert event.task is not None
     if event.kind == "finished":
         times.complete = None if event.error else age

@@ -1,4 +1,4 @@
-"""What the journal holds for this run: what is not finished, or not in the directory."""
+"""The requests of a journal that `resume` has to continue."""
 
 import attrs
 
@@ -16,7 +16,11 @@ _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, 
 async def read_unfinished(
     client: Client, manifest: Manifest, *, only_paid: bool
 ) -> tuple[list[Entry], Known]:
-    """Return the requests without an end, and those whose songs are not all saved and told."""
+    """Return the requests that are not finished, and their states.
+
+    A request is finished when all its songs are in the folder and in the manifest. With
+    `only_paid`, those that would cost something are left out.
+    """
     wanted = [state for state in _UNFINISHED if state.is_paid or not only_paid]
     entries: list[Entry] = []
     states: dict[str, State] = {}

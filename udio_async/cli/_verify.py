@@ -1,4 +1,4 @@
-"""`udio-async verify`: the songs of a directory, compared with what was saved."""
+"""`udio-async verify`: saved songs, compared with the manifest."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ Condition = Literal["ok", "missing", "changed", "moved", "unreadable"]
 
 @attrs.frozen(kw_only=True)
 class Checked:
-    """A song, and what has become of its file."""
+    """A song, and the condition of its file."""
 
     id: str
     title: str | None
@@ -26,7 +26,7 @@ class Checked:
 
 
 def verify(directory: Path) -> list[Checked]:
-    """Compare every saved song with what the manifest says of it.
+    """Compare every saved song with its line in the manifest.
 
     Raises:
         BadInput: as `read_manifest` does.
@@ -44,7 +44,10 @@ def verify(directory: Path) -> list[Checked]:
 
 
 def show_verified(directory: Path, *, as_json: bool) -> int:
-    """Print what `verify` finds, all of it as JSON or what is wrong, and return the exit code."""
+    """Print what `verify` finds, and return the exit code.
+
+    As JSON it is all of it, otherwise what is wrong.
+    """
     checked = verify(directory)
     bad = [song for song in checked if song.state != "ok"]
     if as_json:
@@ -58,9 +61,10 @@ def show_verified(directory: Path, *, as_json: bool) -> int:
 
 
 def is_same(path: Path, record: Record) -> bool:
-    """Return whether this file is the song that was saved, also where a link leads to it.
+    """Return whether this file is the song that was saved.
 
-    What is behind a link is read only if it may be: it is a file, and as long as the song.
+    A link to such a file counts, too. What is behind a link is read only if it is a file, and as
+    long as the song.
     """
     if not path.is_file() or record.sha256 is None:
         return False

@@ -1,4 +1,4 @@
-"""Workbooks of spreadsheets (.xlsx), by openpyxl: the cells of one sheet, as people see them."""
+"""Workbooks (.xlsx), by openpyxl: cells as people see them."""
 
 import re
 import warnings
@@ -42,6 +42,7 @@ def _iter_rows(source: Source, findings: Findings) -> Iterator[tuple[int, list[s
 
 @contextmanager
 def _damage_told() -> Iterator[None]:
+    """Turn whatever a damaged file raises into one readable error."""
     try:
         yield
     except (Unreadable, BadInput):
@@ -54,7 +55,7 @@ def _damage_told() -> Iterator[None]:
 
 
 def _check(archive: ZipFile) -> None:
-    """Refuse other archives, and what would fill the memory."""
+    """Refuse other archives, and those that would fill the memory."""
     names = archive.namelist()
     sheets = any(name.lower().startswith("xl/") and name.endswith(".xml") for name in names)
     if not sheets or "xl/workbook.bin" in names:
@@ -65,7 +66,10 @@ def _check(archive: ZipFile) -> None:
 
 
 def _has_formulas(archive: ZipFile) -> bool:
-    """Look for formulas: one whose value is not in the file would else be an empty cell."""
+    """Return whether the workbook has formulas.
+
+    A formula whose value is not in the file would otherwise be an empty cell.
+    """
     for name in archive.namelist():
         if name.startswith("xl/worksheets/") and name.endswith(".xml"):
             end = b""
@@ -96,14 +100,14 @@ def _open_sheet(file: BinaryIO, findings: Findings, *, data_only: bool) -> Itera
 
 
 def _quietly(function: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401
-    """Call openpyxl, which warns of colours and other things that no request has."""
+    """Call openpyxl without its warnings, of colours and the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*args, **options)
 
 
 def _text(cell: Any) -> str:  # noqa: ANN401 - a cell of openpyxl, of two kinds
-    """Write a cell as people see it."""
+    """Return a cell's text as people see it."""
     value = cell.value
     if value is None:
         return ""
@@ -123,7 +127,7 @@ def _number(value: float, shown: str) -> str:
 
 
 def _refused(text: str, cell: Any) -> str:  # noqa: ANN401 - as above
-    """Refuse a formula whose value nobody computed."""
+    """Return a cell's text; a formula that was never computed is refused."""
     if text or cell.data_type != "f":
         return text
     why = f"cell {cell.coordinate} holds a formula that was never computed; save the file again"

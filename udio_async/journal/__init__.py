@@ -1,4 +1,9 @@
-"""What is remembered of each job: nothing is paid for twice, nothing paid for is lost."""
+"""The record of every job: pays for nothing twice, loses nothing paid.
+
+`base` says what a journal promises, `memory` and `sqlite` are the two that exist. `jobs` has the
+states and every move between them, `keys` names the jobs, and `store` is the client's own use of
+its journal. A journal belongs to one account and has one owner at a time.
+"""
 
 from .base import Journal
 from .jobs import Entry, State

@@ -1,4 +1,7 @@
-"""What a journal is: entries that only move forward, each change durable before it counts."""
+"""The protocol of a journal: entries by key, each change durable.
+
+A journal of yours implements `Journal` and passes `udio_async.testing.JournalContract`.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -14,8 +17,12 @@ Confirm = Callable[[], Awaitable[bool]]
 class Journal(Protocol):
     """Remembers entries by their key.
 
-    A method that returns has made its change durable, as far as the implementation promises to
-    be. All raise `JournalError` when they cannot, and from then on for every change.
+    A method that returns has made its change durable, as far as the implementation promises to be.
+    A change that was begun is made, even if its caller is cancelled. After a `JournalError` from a
+    change that could not be kept, every further change raises one too, until the journal is opened
+    anew.
+
+    Methods may be called at the same time: of many changes from one state, one wins.
     """
 
     @property
@@ -26,33 +33,43 @@ class Journal(Protocol):
     def open(
         self, account: str, *, confirm: Confirm | None = None
     ) -> AbstractAsyncContextManager[None]:
-        """Open it for one account, named by a fingerprint that tells nothing of the key.
+        """Open it for one account, until the context is left.
 
-        What was `sending` when its owner died is `in_doubt` afterwards. A journal that was made
-        with another key is this account's from now on if `confirm`, called while it can be read,
-        says that the account is the same.
+        What was `sending` when its owner died is `in_doubt` afterwards.
+
+        Args:
+            account: names the account by a fingerprint that tells nothing of the key.
+            confirm: called, while it can be read, if it was made with another key. If it returns
+                true, the journal belongs to the new key from now on.
 
         Raises:
-            AnotherAccount: it is another account's.
+            AnotherAccount: it is another account's. Nothing was changed.
             JournalError: another process holds it, it was written by a newer version, or it is
                 damaged.
         """
         ...
 
     async def add(self, entry: Entry) -> Entry | None:
-        """Keep a new entry; where its key is known already, change nothing and return that one."""
+        """Keep a new entry, and return None.
+
+        Where its key is known already, nothing changes and the known entry is returned: so of many
+        callers that add the same key, exactly one gets None and may submit.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
         ...
 
     async def put(self, entry: Entry, *, expected: State) -> None:
         """Replace the entry of this key, if it is in the expected state.
 
         Raises:
-            JournalError: it is in another state.
+            JournalError: it is in another state, and nothing was changed; or it cannot be kept.
         """
         ...
 
     async def get(self, key: str) -> Entry | None:
-        """Return the entry of this key.
+        """Return the entry of this key, or None.
 
         Raises:
             InvalidRequest: it was known, and is not kept any more.
@@ -60,26 +77,41 @@ class Journal(Protocol):
         ...
 
     async def of_task(self, task_id: str) -> Entry | None:
-        """Return the entry that has this task as its own: not one that is in doubt about it."""
+        """Return the entry that this task belongs to, or None.
+
+        An entry in doubt that only a callback has connected with the task does not count.
+        """
         ...
 
     def entries(
         self, states: Collection[State], *, newest: int | None = None
     ) -> AsyncIterator[Entry]:
-        """Iterate over the entries in these states, oldest first; only over the newest so many.
+        """Iterate over the entries in these states, oldest first.
 
-        Not all of them are held at once. What changes meanwhile may come as it was or as it is.
+        The oldest is the one that was added first, whatever was changed since. Not all of them are
+        in memory at once, so what changes meanwhile may come as it was or as it is.
+
+        Args:
+            states: which to return; empty means none.
+            newest: only the newest so many, in the same order.
         """
         ...
 
     async def count(self) -> Mapping[State, int]:
-        """Return how many entries there are in each state."""
+        """Return how many entries there are in each state.
+
+        States without entries may be missing.
+        """
         ...
 
     async def note(self, name: str, value: str) -> None:
-        """Keep a fact about the account, over an earlier one of that name."""
+        """Keep a fact about the account, over an earlier one of that name.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
         ...
 
     async def noted(self, name: str) -> str | None:
-        """Return the fact of that name."""
+        """Return the fact of that name, or None."""
         ...

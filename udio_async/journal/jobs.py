@@ -1,7 +1,7 @@
-"""A job's states, and every move from one to another. Pure: nothing is stored here.
+"""The states of a job, and every move from one to another.
 
-All moves are functions of an entry that return the next one. Which are allowed is the table
-`MOVES`; the drawing in `docs/architecture.md` is printed from it.
+All moves are pure functions of an entry that return the next one; nothing is stored here. Which are
+allowed is the table `MOVES`; the drawing in `docs/jobs.md` is printed from it.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -23,30 +23,36 @@ from .._records import CallbackNews, Song, Stage, Task, failure_error
 
 
 class State(StrEnum):
-    """How far a job has come, as far as is known for certain."""
+    """How far a job has come, as far as is certain.
+
+    They are text, too: `JournalState.READY == "ready"`.
+
+        async for entry in client.jobs([JournalState.IN_DOUBT, JournalState.FAILED]):
+            print(entry.key, entry.state)
+    """
 
     PLANNED = "planned"
-    """Kept by its owner, and not submitted yet."""
+    """It is kept for later, and was not submitted yet."""
     SENDING = "sending"
-    """The intent is kept; the request may be on the wire, or may have been when we died."""
+    """The request is on its way, or it was when the process died."""
     ACCEPTED = "accepted"
-    """The provider's id is kept: the song is paid for, and is being made."""
+    """The provider took it and gave an id: it is paid for, and its songs are being made."""
     REFUSED = "refused"
-    """The provider took nothing."""
+    """The provider answered, and took nothing. It may be submitted."""
     NOT_SENT = "not_sent"
-    """It is proved that nothing left."""
+    """Nothing left this machine, or its owner says that nothing was taken. It may be submitted."""
     IN_DOUBT = "in_doubt"
-    """It may have been taken. Its owner ends this, or a callback does."""
+    """It may have been taken and paid for. Its owner ends this doubt, or a callback does."""
     READY = "ready"
-    """There are songs, and their owner does not have them yet."""
+    """Its songs are made, and their owner does not have them yet."""
     DELIVERED = "delivered"
-    """Its owner has the songs: their files are saved, or he has said so."""
+    """Its owner has the songs: their files are saved, or `acknowledge` said so."""
     FAILED = "failed"
-    """Accepted, and then not made."""
+    """It was accepted, and the provider made no songs."""
     ABANDONED = "abandoned"
-    """A doubt that its owner has let go."""
+    """It was in doubt, and its owner gave it up: nobody looks for it or submits it."""
     FORGOTTEN = "forgotten"
-    """Taken back by its owner before anything was taken for it."""
+    """Its owner took it back while it was certain that the provider had taken nothing."""
 
     @property
     def may_be_sent(self) -> bool:
@@ -65,30 +71,49 @@ class State(StrEnum):
 
 
 _HEARD = (State.ACCEPTED, State.IN_DOUBT, State.READY, State.FAILED)
-_RESOLVED = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
+"""What a callback may show, however late it comes."""
+_ANSWERS = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
+"""How the owner of a doubt may end it."""
 
-MOVES: Mapping[State, frozenset[State]] = {
+USUAL_MOVES: Mapping[State, frozenset[State]] = {
     state: frozenset(moves) - {state}
     for state, moves in {
         State.PLANNED: (State.SENDING, State.FORGOTTEN),
         State.SENDING: (State.REFUSED, State.NOT_SENT, *_HEARD),
-        State.ACCEPTED: (State.READY, State.FAILED, *_RESOLVED),
+        State.ACCEPTED: (State.READY, State.FAILED),
         State.REFUSED: (State.SENDING, State.FORGOTTEN, *_HEARD),
-        State.NOT_SENT: (State.SENDING, State.FORGOTTEN, *_HEARD, *_RESOLVED),
-        State.IN_DOUBT: (State.SENDING, *_HEARD, *_RESOLVED),
-        State.READY: (State.DELIVERED, *_RESOLVED),
-        State.DELIVERED: _RESOLVED,
-        State.FAILED: _RESOLVED,
-        State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED, State.NOT_SENT),
-        State.FORGOTTEN: (State.SENDING, *_HEARD, *_RESOLVED),
+        State.NOT_SENT: (State.SENDING, State.FORGOTTEN, *_HEARD),
+        State.IN_DOUBT: (State.SENDING, *_HEARD, *_ANSWERS),
+        State.READY: (State.DELIVERED,),
+        State.DELIVERED: (),
+        State.FAILED: (),
+        State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED),
+        State.FORGOTTEN: (State.SENDING, *_HEARD),
     }.items()
 }
 """From each state to those that may follow. A change of an entry within its state is no move."""
+CORRECTIONS: Mapping[State, frozenset[State]] = {
+    state: frozenset(_ANSWERS) - {state}
+    for state in State
+    if state not in (State.PLANNED, State.SENDING, State.REFUSED, State.IN_DOUBT)
+}
+"""Further moves of a job whose owner has ended a doubt, and now gives another answer. So even a
+job that is delivered may come back: the task that he named was not the one of this job."""
+MOVES: Mapping[State, frozenset[State]] = {
+    state: moves | CORRECTIONS.get(state, frozenset()) for state, moves in USUAL_MOVES.items()
+}
+"""All moves that are allowed."""
 
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One job: what was asked for, and what is known of it."""
+    """One job: what was asked for, and what is known of it.
+
+    It is a value: a change makes a new one.
+
+        async for entry in client.jobs():
+            print(entry.key, entry.state, [song.title for song in entry.songs])
+    """
 
     key: str
     provider: str
@@ -131,6 +156,7 @@ Change = Callable[[Entry], Entry]
 
 
 def _moved(entry: Entry, state: State, **changes: Any) -> Entry:  # noqa: ANN401  # any field
+    """Return the entry in its next state; a move outside `MOVES` is a bug."""
     assert state is entry.state or state in MOVES[entry.state], (entry.state, state)
     return attrs.evolve(entry, state=state, **changes)
 
@@ -139,17 +165,20 @@ def _moved(entry: Entry, state: State, **changes: Any) -> Entry:  # noqa: ANN401
 
 
 def planned(key: str, provider: str, request: Mapping[str, Any]) -> Entry:
-    """Return the entry of a job that shall be submitted later."""
+    """Return the entry of a job that is kept to be submitted later."""
     return Entry(key=key, provider=provider, request=request, state=State.PLANNED, attempt=0)
 
 
 def first_sending(key: str, provider: str, request: Mapping[str, Any], *, now: float) -> Entry:
-    """Return the entry of a job that was never asked for, and is being submitted."""
+    """Return the entry of a job that is submitted for the first time."""
     return Entry(key=key, provider=provider, request=request, state=State.SENDING, submitted_at=now)
 
 
 def sending_again(entry: Entry, *, now: float) -> Entry:
-    """Submit it once more: of the attempt before, nothing is said any more."""
+    """Return the entry of a job that is submitted once more.
+
+    What is known of the attempt before is cleared: `earlier_attempt` keeps that.
+    """
     return _moved(
         entry,
         State.SENDING,
@@ -172,7 +201,10 @@ def attempt_key(key: str, attempt: int) -> str:
 
 
 def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
-    """Return an attempt that may have been paid as a job of its own, as another one follows it."""
+    """Return an attempt that may have been paid, as a job of its own.
+
+    It is kept under `attempt_key`, because another attempt takes the job's own key.
+    """
     attempt = entry.attempt if attempt is None else attempt
     if attempt == entry.attempt:
         known = attrs.evolve(entry, state=State.ABANDONED)
@@ -193,12 +225,15 @@ def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
 
 
 def accepted(entry: Entry, task_id: str) -> Entry:
-    """Take in the provider's id."""
+    """Keep the provider's id: the job is paid for."""
     return _moved(entry, State.ACCEPTED, task_id=task_id, told=False, error="", evidence="")
 
 
 def settled(entry: Entry, error: UdioError) -> Entry:
-    """Take in why a submit brought no id; what a callback has said meanwhile counts more."""
+    """Keep why a submit brought no id.
+
+    What a callback has said meanwhile counts more.
+    """
     state = State.IN_DOUBT
     if error.charged == "no":
         unsent = isinstance(error, Unreachable | ClientClosed)
@@ -208,12 +243,12 @@ def settled(entry: Entry, error: UdioError) -> Entry:
 
 
 def doubted(entry: Entry, evidence: str) -> Entry:
-    """Take in that its owner died, or was closed, while it was on the wire."""
+    """Keep that its owner died or was closed while it was on the wire."""
     return _moved(entry, State.IN_DOUBT, evidence=evidence)
 
 
 def with_evidence(entry: Entry, evidence: str) -> Entry:
-    """Say more about a doubt."""
+    """Keep what else was seen about a doubt."""
     return attrs.evolve(entry, evidence=evidence)
 
 
@@ -221,9 +256,10 @@ def with_evidence(entry: Entry, evidence: str) -> Entry:
 
 
 def heard(entry: Entry, news: CallbackNews) -> Entry:
-    """Take in what a callback says of a job that has no id yet. It never moves backwards.
+    """Keep what a callback says of a job that has no id yet.
 
-    Where its owner has given the id, the provider knows better.
+    It never moves backwards. Where its owner has given the id and the callback names another, the
+    provider's word counts.
     """
     if entry.told and entry.state.is_paid:
         if news.task_id in (None, entry.task_id):
@@ -272,12 +308,12 @@ def healed(entry: Entry) -> Entry:
 
 
 def ended(entry: Entry, songs: tuple[Song, ...], *, took: float | None) -> Entry:
-    """Take in the songs of a task that is complete."""
+    """Keep the songs of a task that is complete."""
     return _moved(entry, State.READY, songs=without_raw(songs), took=took, error="", evidence="")
 
 
 def failed(entry: Entry, error: GenerationFailed) -> Entry:
-    """Take in that a task has failed; what arrived all the same is still to be delivered."""
+    """Keep that a task has failed; songs that arrived are still delivered."""
     arrived = any(song.audio_is_final for song in error.songs)
     return _moved(
         entry,
@@ -289,7 +325,7 @@ def failed(entry: Entry, error: GenerationFailed) -> Entry:
 
 
 def delivered(entry: Entry, song_ids: Collection[str] | None = None) -> Entry:
-    """Take in that its owner has these songs; None means all of them."""
+    """Keep that its owner has these songs; None means all of them."""
     wanted = [song.id for song in entry.songs if song.audio_is_final and song.error is None]
     saved = wanted if song_ids is None else [*entry.saved, *song_ids]
     if set(wanted) <= set(saved):
@@ -298,7 +334,7 @@ def delivered(entry: Entry, song_ids: Collection[str] | None = None) -> Entry:
 
 
 def undelivered(entry: Entry, why: str) -> Entry:
-    """Take in why its songs could not be saved."""
+    """Keep why its songs could not be saved."""
     return attrs.evolve(entry, undelivered=why)
 
 
@@ -308,7 +344,7 @@ def undelivered(entry: Entry, why: str) -> Entry:
 def resolved(
     entry: Entry, *, task_id: str | None = None, resubmit: bool = False, abandon: bool = False
 ) -> Entry:
-    """Take in what its owner says of a doubt, or says anew of one that he has ended.
+    """Keep how its owner ends a doubt, or corrects an end that he gave.
 
     Raises:
         InvalidRequest: there is no doubt about it, or not exactly one answer is given.
@@ -352,13 +388,16 @@ def forgotten(entry: Entry) -> Entry:
 
 
 def remembered_error(entry: Entry) -> UdioError | None:
-    """Return the error that a job ended with, or waits with; None where there is none."""
+    """Return the error that a job ended with, or None.
+
+    For a job in doubt it is the doubt.
+    """
     error: UdioError
     if entry.error and (entry.state is State.FAILED or entry.state.has_songs):
         kind = getattr(_errors, entry.error, GenerationFailed)
         error = kind(entry.evidence, songs=entry.songs)
     elif entry.state is State.ABANDONED:
-        error = SubmitInDoubt(f"job {entry.key} was in doubt, and you have let it go")
+        error = SubmitInDoubt(f"job {entry.key} was in doubt, and you have given it up")
     elif entry.state is State.IN_DOUBT:
         error = SubmitInDoubt(
             f"job {entry.key} may have been taken by {entry.provider}: {entry.evidence}; "
@@ -372,5 +411,5 @@ def remembered_error(entry: Entry) -> UdioError | None:
 
 
 def without_raw(songs: tuple[Song, ...]) -> tuple[Song, ...]:
-    """Leave out the provider's own words, which no journal keeps."""
+    """Leave out the provider's whole answers, which no journal keeps."""
     return tuple(attrs.evolve(song, raw={}) for song in songs)

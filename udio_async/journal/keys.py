@@ -1,4 +1,9 @@
-"""What a job is called: the same request has the same key, in every run. Pure."""
+"""The names of jobs: the same in every run.
+
+All here are pure functions and counters: no clock, no file. A key is `digest-number` in a batch,
+where the number tells equal requests apart, and `digest-run-number` for a single request without a
+name of its own.
+"""
 
 import hashlib
 import json
@@ -13,22 +18,23 @@ from .._errors import InvalidRequest
 from .._records import SongRequest
 
 _DELIVERY = frozenset({"callback_url", "disable_callback", "webhook_url", "webhook_secret"})
-"""Options and raw fields that say where the answer goes, not which song is asked for."""
+"""Options and raw fields that say where the answer goes, not what is asked for."""
 _FRESH = re.compile(r"[0-9a-f]{24}-[0-9a-f]{32}-\d+", re.ASCII)
 _OF_BATCH = re.compile(r"[0-9a-f]{24}-\d+", re.ASCII)
 
 
 class BatchKeys:
-    """Names the jobs of a batch: equal requests are told apart by which of them it is.
+    """Names the jobs of a batch.
 
-    So the same batch, run again, has the same keys, whatever came in between.
+    Equal requests are told apart by which of them it is. So the same batch, run again, has the same
+    keys, whatever came in between.
     """
 
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
     def name(self, request: SongRequest) -> str:
-        """Return the key of the next job of the batch."""
+        """Return the key of the batch's next job, its own if it has one."""
         if request.key is not None:
             return request.key
         digest = request_digest(canonical(request))
@@ -37,7 +43,7 @@ class BatchKeys:
 
 
 class FreshKeys:
-    """Names jobs that are new with each call, and knows a name that it has given."""
+    """Names jobs that are new with each call."""
 
     def __init__(self) -> None:
         self._run = uuid4().hex
@@ -51,22 +57,24 @@ class FreshKeys:
         return f"{request_digest(canonical(request))}-{self._run}-{self._given}"
 
     def gave(self, key: str) -> bool:
-        """Whether it has given this name."""
+        """Return whether this object made this name."""
         return is_fresh(key) and key.split("-")[1] == self._run
 
 
 def is_fresh(key: str) -> bool:
-    """Whether this is the name of a job that its owner gave no name."""
+    """Return whether this names a job that its owner gave no name."""
     return _FRESH.fullmatch(key) is not None
 
 
 def is_of_batch(key: str) -> bool:
-    """Whether this is the name of a job in a batch, made of what it asks for."""
+    """Return whether this names a job in a batch, by what it asks for."""
     return _OF_BATCH.fullmatch(key) is not None
 
 
 def canonical(request: SongRequest) -> dict[str, Any]:
-    """Return what is asked for as it comes back from a journal: no tuples, names are text.
+    """Return the request as it comes back from a journal.
+
+    That is plain JSON: no tuples, and all names are text.
 
     Raises:
         InvalidRequest: it cannot be written as JSON.
@@ -79,18 +87,24 @@ def canonical(request: SongRequest) -> dict[str, Any]:
 
 
 def request_digest(asked: Mapping[str, Any]) -> str:
-    """Return a fingerprint of what is asked for, the same in every run."""
+    """Return a fingerprint of what is asked for, the same in every run.
+
+    It is 24 hexadecimal digits. `asked` is what `canonical` returned.
+    """
     text = json.dumps(_identity(asked), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two requests ask for the same song."""
+    """Return whether two requests ask for the same songs.
+
+    Where the answer is to go, and how line ends and blanks are written, makes no difference.
+    """
     return bool(_identity(one) == _identity(other))
 
 
 def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say in which fields two requests differ."""
+    """Return in which fields two requests differ, for a message."""
     before, after = _identity(then), _identity(now)
     return "; ".join(
         f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
@@ -100,9 +114,10 @@ def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _identity(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes it this song: texts in one spelling, without where the answer goes.
+    """Return what a job's name is made of.
 
-    An address or a secret may change, and another program may save the file of ideas again.
+    Texts are in one spelling, and the fields that say where the answer goes are left out: an
+    address or a secret may change, and another program may save the file of ideas again.
     """
     wanted = {name: _spelled(value) for name, value in asked.items()}
     for part in ("options", "extra"):
@@ -117,6 +132,7 @@ def _identity(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return a JSON value with all its texts in one spelling."""
     if isinstance(value, str):
         return normalised(value)
     if isinstance(value, dict):
@@ -125,7 +141,10 @@ def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def normalised(text: str) -> str:
-    """Return a text as it counts: Unicode NFC, lines end in LF, no blanks at the ends of lines."""
+    """Return a text in one spelling.
+
+    That is Unicode NFC, lines that end in LF, and no blanks at the ends of lines or of the text.
+    """
     if text.isascii() and "\r" not in text and "\n" not in text:
         return text.strip()
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")

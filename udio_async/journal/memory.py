@@ -1,4 +1,8 @@
-"""A journal that forgets with its client: the default, when nothing is to be written to disk."""
+"""A journal in memory, which forgets with its client.
+
+It is the default, for programs that write nothing to disk. What it keeps of a job, and for how
+long, is told by the class.
+"""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
@@ -16,14 +20,17 @@ MAX_ENDED = 10_000
 class MemoryJournal:
     """Remembers jobs as long as the client is open.
 
-    It keeps what is unfinished or not delivered yet, and the latest jobs that have a name.
+    It keeps all jobs that are unfinished or not delivered yet, and of the others the latest
+    `MAX_ENDED` that have a name of their owner's. So it is about as large as the number of songs in
+    the making.
 
-    So its size is that of the songs in flight. A job without a name is forgotten at its end, as
-    nobody can ask for it again; only one whose doubt its owner has ended is kept, as he may submit
-    it again, or correct that. A named one never becomes a new request, even when its songs are
-    forgotten.
+    A job without a name is forgotten at its end: nobody can ask for it again. Kept is only one that
+    was in doubt and that its owner has resolved, because he may submit it again or correct that. A
+    named job never becomes a new request: once it is forgotten, its key is refused.
 
         Client(provider, journal=MemoryJournal())  # as without `journal`
+
+    Give each client one of its own. There is nothing to close.
     """
 
     durable = False
@@ -43,7 +50,11 @@ class MemoryJournal:
         *,
         confirm: Confirm | None = None,  # noqa: ARG002
     ) -> AsyncGenerator[None]:
-        """Start empty."""
+        """Start empty, and forget all when the client closes.
+
+        Raises:
+            JournalError: another client has it open.
+        """
         if self._is_open:
             raise JournalError("this MemoryJournal is another client's; give each client its own")
         self._is_open = True
@@ -62,7 +73,11 @@ class MemoryJournal:
         return known
 
     async def put(self, entry: Entry, *, expected: State) -> None:
-        """Replace an entry, and forget it once nothing can come of it any more."""
+        """Replace an entry, and forget it once nothing can come of it any more.
+
+        Raises:
+            JournalError: it is unknown or in another state; nothing was changed.
+        """
         known = self._entries.get(entry.key)
         if known is None or known.state is not expected:
             raise JournalError(
@@ -85,7 +100,11 @@ class MemoryJournal:
                 self._spent.add(oldest)
 
     async def get(self, key: str) -> Entry | None:
-        """Return an entry that is kept."""
+        """Return an entry that is kept, or None.
+
+        Raises:
+            InvalidRequest: the job is over and was forgotten; use another key.
+        """
         if key in self._spent:
             raise InvalidRequest(
                 f"job {key!r} is over, and a MemoryJournal keeps only the last {MAX_ENDED}; give "
@@ -95,7 +114,7 @@ class MemoryJournal:
         return self._entries.get(key)
 
     async def of_task(self, task_id: str) -> Entry | None:
-        """Return the entry that has this task as its own."""
+        """Return the entry that this task belongs to, or None."""
         for entry in self._entries.values():
             if entry.task_id == task_id and entry.state.is_paid:
                 return entry
@@ -104,7 +123,7 @@ class MemoryJournal:
     async def entries(
         self, states: Collection[State], *, newest: int | None = None
     ) -> AsyncIterator[Entry]:
-        """Iterate over the entries in these states that are kept."""
+        """Iterate over the entries in these states, oldest first."""
         found = [key for key, entry in self._entries.items() if entry.state in states]
         for key in found if newest is None else found[-newest:]:
             entry = self._entries.get(key)
@@ -120,12 +139,12 @@ class MemoryJournal:
         self._notes[name] = value
 
     async def noted(self, name: str) -> str | None:
-        """Return the fact of that name."""
+        """Return the fact of that name, or None."""
         return self._notes.get(name)
 
 
 def _is_over(state: State) -> bool:
-    """Whether a client that forgets has nothing more to do for such a job."""
+    """Return whether a client that forgets is done with such a job."""
     return state not in (
         State.PLANNED,
         State.SENDING,

@@ -1,4 +1,8 @@
-"""A journal as it stands, for whoever has no client open: a copy, as its owner holds the file."""
+"""Copies of journals, for reading one without a client.
+
+A journal's file has one owner, which locks it. Who only wants to read gets a copy as the file
+stands, also while its owner writes.
+"""
 
 import os
 import shutil
@@ -27,26 +31,29 @@ class Held:
         self._lock = threading.Lock()
 
     def add(self, path: Path, owner: object) -> None:
-        """Remember the owner, unless there is another one."""
+        """Remember the owner of a file, unless it has another one."""
         with self._lock:
             self._owners.setdefault(os.path.realpath(path), owner)
 
     def remove(self, path: Path, owner: object) -> None:
-        """Forget the owner."""
+        """Forget the owner of a file, if it is this one."""
         with self._lock:
             if self._owners.get(os.path.realpath(path)) is owner:
                 del self._owners[os.path.realpath(path)]
 
     def owner(self, path: Path) -> object | None:
-        """Return who holds it."""
+        """Return who holds this file in this process, or None."""
         return self._owners.get(os.path.realpath(path))
 
     @contextmanager
     def copied(self, path: Path) -> Iterator[Path]:
-        """Copy a journal that nobody here holds, also while another process writes it.
+        """Copy a journal that no client of this process holds.
+
+        Another process may be writing it. The copy is in a temporary folder and is deleted when the
+        context is left.
 
         Raises:
-            JournalError: there is none, or it cannot be read.
+            JournalError: there is none, it cannot be read, or it changes too fast to be copied.
         """
         with tempfile.TemporaryDirectory(prefix="udio-async-") as folder:
             copy = Path(folder, "journal.db")
@@ -63,7 +70,14 @@ class Held:
 
 
 def _copy(path: Path, copy: Path) -> None:
-    """Copy the file and then its log: what reached the file meanwhile is in the log as well."""
+    """Copy the file and then its log.
+
+    What reached the file meanwhile is in the log as well. If the log was begun anew in between, the
+    copy would lack what was in it: then all is copied again, up to `_TRIES` times.
+
+    Raises:
+        JournalError: it changed each time.
+    """
     log, log_copy = (file.with_name(f"{file.name}-wal") for file in (path, copy))
     for _ in range(_TRIES):
         before = _head(log)
@@ -77,6 +91,7 @@ def _copy(path: Path, copy: Path) -> None:
 
 
 def _head(log: Path) -> bytes:
+    """Return the beginning of a log, or nothing if there is none."""
     try:
         with log.open("rb") as file:
             return file.read(_HEADER)

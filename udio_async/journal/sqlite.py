@@ -1,6 +1,6 @@
 """A journal in one SQLite file, written by a thread of its own.
 
-Everything that waits while one commit is being made durable goes into the next one, so ten
+Changes that wait while one commit is being made durable go into the next one together, so ten
 thousand songs share a few hundred commits, and the event loop never waits for the disk.
 """
 
@@ -32,17 +32,21 @@ T = TypeVar("T")
 class SqliteJournal:
     """Remembers in the file at `path`, through crashes and power cuts.
 
-    It is written by the client that has it open, and read by anybody: while no client of this
-    process has it, `get`, `of_task`, `entries`, `count` and `noted` read a copy of the file as it
-    stands, also while another process writes it.
-
-    `threaded=False` writes in the event loop itself: only for virtual clocks, which do not wait
-    for threads.
+    The client that has it open writes it, and no other; that client closes it, too. Anybody may
+    read it: while no client of this process has it, `get`, `of_task`, `entries`, `count` and
+    `noted` read a copy of the file as it stands, also while another process writes it.
 
         journal = SqliteJournal("songs.db")
         async with Client(provider, journal=journal) as client:
             await client.generate(SongRequest(description="rain", key="rain-1"))
         print(await journal.get("rain-1"))
+
+    Args:
+        path: the file; it is made if it is missing, readable by its owner only. Keep it on a disk
+            of this machine: on network drives SQLite's locks may not hold
+            (https://sqlite.org/howtocorrupt.html, 2.1).
+        threaded: False writes in the event loop itself, for virtual clocks, which do not wait for
+            threads.
     """
 
     durable = True
@@ -54,7 +58,13 @@ class SqliteJournal:
 
     @asynccontextmanager
     async def open(self, account: str, *, confirm: Confirm | None = None) -> AsyncGenerator[None]:
-        """Open the file, or make it, readable by its owner only."""
+        """Open the file, or make it, for one account.
+
+        Raises:
+            AnotherAccount: it was made with another provider or key. `hand_over` gives it to a new
+                key of the same account.
+            JournalError: another client or process has it open, or it cannot be trusted.
+        """
         writer = WriterThread(self.path) if self._threaded else InlineWriter(self.path)
         held.add(self.path, writer)
         try:
@@ -80,25 +90,49 @@ class SqliteJournal:
             self._writer = None
 
     async def add(self, entry: Entry) -> Entry | None:
-        """Keep a new entry; return the one whose key it has, if there is one."""
+        """Keep a new entry, or return the one that has its key.
+
+        Raises:
+            JournalError: it cannot be kept.
+            ClientClosed: no client has it open.
+        """
         return await self._write(lambda store: store.add(entry))
 
     async def put(self, entry: Entry, *, expected: State) -> None:
-        """Replace the entry of this key, if it is in the expected state."""
+        """Replace the entry of this key, if it is in the expected state.
+
+        Raises:
+            JournalError: it is in another state, or the change cannot be kept.
+            ClientClosed: no client has it open.
+        """
         await self._write(lambda store: store.put(entry, expected))
 
     async def get(self, key: str) -> Entry | None:
-        """Return the entry of this key."""
+        """Return the entry of this key, or None.
+
+        Raises:
+            JournalError: there is no such file, or it cannot be read.
+        """
         return await self._read(lambda store: store.get(key))
 
     async def of_task(self, task_id: str) -> Entry | None:
-        """Return the entry that has this task as its own."""
+        """Return the entry that this task belongs to, or None."""
         return await self._read(lambda store: store.of_task(task_id))
 
     async def entries(
         self, states: Collection[State], *, newest: int | None = None
     ) -> AsyncIterator[Entry]:
-        """Iterate over the entries in these states, oldest first; only over the newest so many."""
+        """Iterate over the entries in these states, oldest first.
+
+        With a client open they are read `PAGE` at a time; without one, all at once from one copy.
+
+        Args:
+            states: which to return.
+            newest: only the newest so many, in the same order.
+
+        Raises:
+            JournalError: there is no such file, or it cannot be read.
+        """
         after = 0
         if newest is not None:
             after = await self._read(lambda store: store.place_before(states, newest))
@@ -120,11 +154,12 @@ class SqliteJournal:
         await self._write(lambda store: store.note(name, value))
 
     async def noted(self, name: str) -> str | None:
-        """Return the fact of that name."""
+        """Return the fact of that name, or None."""
         return await self._read(lambda store: store.noted(name))
 
     @property
     def _owner(self) -> WriterThread | InlineWriter | None:
+        """The writer that has this file open in this process, if there is one."""
         owner = self._writer or held.owner(self.path)
         if not isinstance(owner, (WriterThread, InlineWriter)) or owner.stopped:
             return None
@@ -136,6 +171,7 @@ class SqliteJournal:
         return await self._writer.do(work)
 
     async def _read(self, work: Callable[[SqliteFile], T]) -> T:
+        """Ask the thread that has the file open, or read a copy of the file."""
         owner = self._owner
         if owner is not None:
             return await owner.do(work)

@@ -1,4 +1,9 @@
-"""The SQLite file of a journal: its tables, and what is asked of them."""
+"""The SQLite file of a journal: its tables, and every query.
+
+The file is opened exclusively, in WAL mode with full synchronisation: a commit that returned has
+survived a power cut, as far as the disk keeps its word. Another version's file is brought up to
+date, or refused.
+"""
 
 import hashlib
 import hmac
@@ -63,7 +68,14 @@ _converter = make_converter()
 
 
 class SqliteFile:
-    """The file itself, used by one thread; in errors it is `shown` as another."""
+    """The open file; one thread uses it, and closes it with `close`.
+
+    In errors it goes by the name `shown`: a reader works on a copy.
+
+    Raises:
+        JournalError: it is held by another process, is no journal, is of a newer version, or is
+            damaged.
+    """
 
     def __init__(self, path: Path, *, shown: Path | None = None) -> None:
         self._path, self._shown = path, shown or path
@@ -80,6 +92,7 @@ class SqliteFile:
             raise self._unusable(error) from error
 
     def _connect(self) -> sqlite3.Connection:
+        """Open the file; make it first if it is missing."""
         # Made here, because SQLite would make it readable by others. One that exists is not opened:
         # closing it would let go of the lease that another client of this process may hold.
         with suppress(FileExistsError):
@@ -88,6 +101,7 @@ class SqliteFile:
         return sqlite3.connect(self._path, isolation_level=None, timeout=0)
 
     def _prepare(self) -> None:
+        """Take the lease of the file, and set how durable it is."""
         # Held until the connection closes or the process dies: the lease of one owner.
         self._pragma("locking_mode = exclusive", expect="exclusive")
         self._pragma("trusted_schema = off")
@@ -104,11 +118,13 @@ class SqliteFile:
         self._db.execute("commit")
 
     def _pragma(self, text: str, *, expect: object = None) -> None:
+        """Set or ask something of SQLite, and check what came of it."""
         row = self._db.execute(f"pragma {text}").fetchone()
         if expect is not None and (row is None or row[0] != expect):
             raise JournalError(f"{self._shown}: pragma {text} gave {row}, not {expect!r}")
 
     def _check_version(self) -> None:
+        """Make the tables in a new file; refuse one that is not ours."""
         application = self._db.execute("pragma application_id").fetchone()[0]
         version = self._db.execute("pragma user_version").fetchone()[0]
         if not application and not self._db.execute("select 1 from sqlite_master").fetchone():
@@ -125,12 +141,16 @@ class SqliteFile:
             self._update()
 
     def _create(self) -> None:
+        """Make the tables, and a salt for the mark of the account."""
         self._run(_SCHEMA)
         self._db.execute("insert into meta values ('salt', ?)", (secrets.token_bytes(16),))
         self._db.execute(f"pragma application_id = {_APPLICATION}")
 
     def _update(self) -> None:
-        """Bring a journal of the first version up to date."""
+        """Bring a journal of the first version up to date.
+
+        A job of a batch gets, as its alias, the key that the batch would make for it today.
+        """
         self._run(_FROM_VERSION_1)
         taken: Counter[str] = Counter()
         rows = self._db.execute("select number, key, entry from jobs order by number").fetchall()
@@ -149,17 +169,23 @@ class SqliteFile:
         self._db.execute(f"pragma user_version = {_VERSION}")
 
     def _mark(self, account: str) -> tuple[bytes | None, bytes]:
-        """Return the mark of the journal's account, and the one that this account would have."""
+        """Return the mark of the journal's account, and this account's own.
+
+        The first is None while the journal belongs to nobody. A mark is a salted hash.
+        """
         meta = dict(self._db.execute("select name, value from meta").fetchall())
         return meta.get("account"), hashlib.sha256(meta["salt"] + account.encode()).digest()
 
     def is_of(self, account: str) -> bool:
-        """Whether it is this account's, or nobody's yet."""
+        """Return whether it is this account's, or nobody's yet."""
         known, mark = self._mark(account)
         return known is None or hmac.compare_digest(known, mark)
 
     def take_over(self, account: str) -> None:
-        """Make it this account's, and doubt what was being sent when its owner died."""
+        """Make it this account's, and doubt what was on the wire.
+
+        What is `sending` now was so when its last owner died.
+        """
         known, mark = self._mark(account)
         if known != mark:
             self._db.execute("insert or replace into meta values ('account', ?)", (mark,))
@@ -167,6 +193,7 @@ class SqliteFile:
             self.put(doubted(entry, _DIED), State.SENDING)
 
     def add(self, entry: Entry) -> Entry | None:
+        """Insert an entry; return the known one instead if there is one."""
         known = self.get(entry.key)
         if known is None:
             self._db.execute(
@@ -176,6 +203,11 @@ class SqliteFile:
         return known
 
     def put(self, entry: Entry, expected: State) -> None:
+        """Replace an entry that is in the expected state.
+
+        Raises:
+            JournalError: it is in another one; nothing was changed.
+        """
         changed = self._db.execute(
             "update jobs set state = ?, task_id = ?, entry = ? where key = ? and state = ?",
             (entry.state, entry.task_id, _converter.dumps(entry), entry.key, expected),
@@ -189,6 +221,7 @@ class SqliteFile:
             )
 
     def get(self, key: str) -> Entry | None:
+        """Return the entry with this key or alias, or None."""
         row = self._db.execute(
             "select entry from jobs where key = ? union all"
             " select entry from jobs where alias = ? limit 1",
@@ -197,6 +230,7 @@ class SqliteFile:
         return _converter.loads(row[0], Entry) if row else None
 
     def of_task(self, task_id: str) -> Entry | None:
+        """Return the entry that was accepted as this task, or None."""
         rows = self._db.execute("select entry from jobs where task_id = ?", (task_id,)).fetchall()
         entries = (_converter.loads(text, Entry) for (text,) in rows)
         return next((entry for entry in entries if entry.state.is_paid), None)
@@ -204,6 +238,10 @@ class SqliteFile:
     def page(
         self, states: Collection[State], after: int, *, limit: int = PAGE
     ) -> list[tuple[int, Entry]]:
+        """Return up to `limit` entries after a number, each with its own.
+
+        A negative limit means all.
+        """
         marks = ", ".join("?" * len(states))
         rows = self._db.execute(
             f"select number, entry from jobs where state in ({marks})"  # noqa: S608  # question marks
@@ -213,7 +251,10 @@ class SqliteFile:
         return [(number, _converter.loads(text, Entry)) for number, text in rows]
 
     def place_before(self, states: Collection[State], newest: int) -> int:
-        """Return the number after which so many entries in these states come."""
+        """Return the number after which so many entries in these states come.
+
+        0 if there are not that many.
+        """
         marks = ", ".join("?" * len(states))
         row = self._db.execute(
             f"select number from jobs where state in ({marks})"  # noqa: S608  # question marks
@@ -234,7 +275,13 @@ class SqliteFile:
         return row[0] if row else None
 
     def commit(self, orders: "Sequence[Order[Any]]") -> None:
-        """Run the orders as one transaction, durable when this returns."""
+        """Run the orders as one transaction, durable when this returns.
+
+        An order that is refused changes nothing, and the others go on.
+
+        Raises:
+            JournalError: the transaction failed, and nothing of it was kept.
+        """
         try:
             self._db.execute("begin immediate")
             for order in orders:
@@ -246,6 +293,7 @@ class SqliteFile:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> JournalError:
+        """Return the error for a file that cannot be used, and why."""
         reason = str(error) or type(error).__name__
         if "locked" in reason:
             return JournalError(
@@ -258,7 +306,10 @@ class SqliteFile:
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a new file's name durable; SQLite does it only for its own log."""
+    """Make a new file's name durable.
+
+    SQLite does that only for its own log. Windows has no such call.
+    """
     if sys.platform != "win32":
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -269,7 +320,7 @@ def _sync_directory(directory: Path) -> None:
 
 @attrs.define(eq=False)
 class Order(Generic[T]):
-    """One thing to do with the store, and its result for whoever waits in the event loop."""
+    """One piece of work for the file, and its result for whoever waits."""
 
     work: Callable[[SqliteFile], T]
     done: anyio.Event
@@ -279,6 +330,7 @@ class Order(Generic[T]):
     error: JournalError | None = None
 
     def run(self, store: SqliteFile) -> None:
+        """Do the work, and keep its result or its error."""
         try:
             self.result = self.work(store)
         except JournalError as error:  # it has changed nothing; the others of its group go on
@@ -286,7 +338,11 @@ class Order(Generic[T]):
 
 
 def look(path: Path, work: Callable[[SqliteFile], T]) -> T:
-    """Read a journal that nobody here holds."""
+    """Read a copy of a journal that no client of this process has open.
+
+    Raises:
+        JournalError: there is none, or it cannot be read.
+    """
     with held.copied(path) as copy:
         store = SqliteFile(copy, shown=path)
         try:

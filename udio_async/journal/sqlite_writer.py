@@ -1,4 +1,8 @@
-"""Who writes to a journal's file: a thread of its own, or the event loop itself."""
+"""The writers of a journal's file: a thread, or the event loop itself.
+
+Both have `start`, `do` and `stop`. After one failed commit all further work is refused: what a
+failed sync has lost, a second one does not bring back.
+"""
 
 import queue
 import threading
@@ -24,7 +28,10 @@ _GROUP = 64
 
 
 class InlineWriter:
-    """Does the work at once, in the event loop."""
+    """Does the work at once, in the event loop.
+
+    For virtual clocks, which do not wait for threads. It blocks the loop for each commit.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -55,7 +62,11 @@ class InlineWriter:
 
 
 class WriterThread:
-    """Takes orders from the event loop to the thread that writes, and the results back."""
+    """Hands work to the thread that writes, and results back.
+
+    The thread is its own: `start` begins it, `stop` waits for its end. What was ordered before
+    `stop` is still written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -64,6 +75,11 @@ class WriterThread:
         self.stopped = False
 
     async def start(self) -> None:
+        """Begin the thread, and wait until it has opened the file.
+
+        Raises:
+            JournalError: the file cannot be used; the thread has ended.
+        """
         self._opened = Order(lambda _: None, anyio.Event(), current_token())
         self._closed = anyio.Event()
         self._thread = threading.Thread(
@@ -81,6 +97,14 @@ class WriterThread:
             raise self._opened.error
 
     async def do(self, work: Callable[[SqliteFile], T]) -> T:
+        """Do this in the next transaction, and return its result.
+
+        The work is done even if the caller is cancelled while waiting.
+
+        Raises:
+            ClientClosed: it was stopped before.
+            JournalError: it cannot be kept, or an earlier change could not.
+        """
         if self.stopped:
             raise closed_error(self._path)
         if self._broken:
@@ -93,13 +117,14 @@ class WriterThread:
         return order.result  # type: ignore[return-value]  # set, as there is no error
 
     async def stop(self) -> None:
+        """Write what was ordered, close the file and end the thread."""
         self.stopped = True
         self._orders.put(None)
         await wait_shielded(self._closed)
         self._thread.join()
 
     def _serve(self, token: EventLoopToken) -> None:
-        """The thread: open, write group after group, close."""
+        """Open the file, write group after group, close it: the thread's work."""
         try:
             store = SqliteFile(self._path)
         except JournalError as error:
@@ -117,7 +142,10 @@ class WriterThread:
         run_in_loop(self._closed.set, token=token)
 
     def _next_group(self) -> list[Order[Any]]:
-        """Wait for an order, and take with it what has come in meanwhile. Empty: stop."""
+        """Wait for an order, and take all others that have come meanwhile.
+
+        At most `_GROUP` of them. An empty list means: stop.
+        """
         orders = []
         order = self._orders.get()
         while order is not None:
@@ -133,7 +161,10 @@ class WriterThread:
         return orders
 
     def _write(self, store: SqliteFile, orders: list[Order[Any]]) -> None:
-        """Write a group; after a failure nothing is believed any more, a repeated sync least."""
+        """Write a group as one transaction.
+
+        After a failure nothing more is written.
+        """
         try:
             if self._broken:
                 raise self._broken
@@ -150,16 +181,18 @@ def _announce(orders: list[Order[Any]]) -> None:
 
 
 def _announce_there(order: Order[Any]) -> None:
+    """Wake a waiter in another event loop, which may have ended."""
     with suppress(RuntimeError):  # that loop has ended meanwhile
         run_in_loop(order.done.set, token=order.token)
 
 
 def closed_error(path: Path) -> ClientClosed:
+    """Return the error for a change that no client is open for."""
     return ClientClosed(f"the journal {path} is not open; open a client with it to write to it")
 
 
 def _again(error: JournalError) -> JournalError:
-    """Copy an error, so that each waiter may add what it knows to its own."""
+    """Copy an error, so that each waiter may add its own facts."""
     copy = JournalError(str(error), job_key=error.job_key, task_id=error.task_id)
     copy.__cause__ = error.__cause__
     return copy

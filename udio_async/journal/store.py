@@ -1,7 +1,9 @@
-"""A client's jobs in its journal: each change is written down before it counts.
+"""A client's jobs in its journal: written down before they count.
 
 The intent is kept before a paid request leaves, the provider's id before the caller hears of it.
-What a job's states are, and which may follow which, is `jobs.py`.
+The states of a job, and which may follow which, are in `jobs.py`.
+
+Once the journal could not keep what became of a job, nothing more is submitted by this client.
 """
 
 import logging
@@ -34,7 +36,11 @@ class Heard:
 
 
 class JobStore:
-    """Keeps a client's jobs."""
+    """Keeps a client's jobs; one for each open client.
+
+    It owns no journal: the session opens and closes that. `tasks` is the session's task group, in
+    which the ends of jobs are written in the background.
+    """
 
     def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
         self._journal = journal
@@ -78,10 +84,11 @@ class JobStore:
     # Submitting
 
     async def recall(self, request: SongRequest, key: str) -> Entry | None:
-        """Return what is known of this job.
+        """Return what is known of this job, or None.
 
         Raises:
-            InvalidRequest: the key stands for another request, or for one that is forgotten.
+            InvalidRequest: the key stands for another request (the message says how they differ),
+                or for one that is forgotten.
         """
         entry = await self._journal.get(key)
         if entry is None:
@@ -96,9 +103,14 @@ class JobStore:
         return entry
 
     async def intend(self, request: SongRequest, key: str, known: Entry | None) -> Entry:
-        """Keep the intent to submit; what leaves afterwards is never forgotten.
+        """Keep the intent to submit; afterwards the request may leave.
 
         An earlier attempt that may have been paid is kept as a job of its own.
+
+        Args:
+            request: what is asked for.
+            key: the job's name.
+            known: what `recall` returned for it.
 
         Raises:
             JournalError: it cannot be kept. Nothing may be sent.
@@ -118,10 +130,11 @@ class JobStore:
         return entry
 
     async def accept(self, entry: Entry, task_id: str) -> Entry:
-        """Keep the provider's id.
+        """Keep the provider's id of a job that was accepted.
 
         Raises:
-            JournalError: it is not kept, so the error carries the id, and nothing more is sent.
+            JournalError: it is not kept. The error carries the id, and nothing more is sent by this
+                client.
         """
         logger.info("%s accepted job %s as task %s", self._provider, entry.key, task_id)
         accepted = jobs.accepted(entry, task_id)
@@ -140,9 +153,10 @@ class JobStore:
         return accepted
 
     async def settle(self, entry: Entry, error: UdioError) -> Entry:
-        """Keep why a submit brought no id, unless a callback has answered it meanwhile.
+        """Keep why a submit brought no id.
 
-        A journal that cannot keep it changes nothing about what is true of the money.
+        A callback that has answered it meanwhile counts more. If the journal cannot keep it,
+        nothing is raised: the caller's own error is the news, and nothing more is submitted.
         """
         async with self._hearing:
             settled = jobs.settled(entry, error)
@@ -155,7 +169,10 @@ class JobStore:
             return settled
 
     async def doubt(self, entry: Entry, evidence: str) -> None:
-        """Keep that a request was left alone on the wire, unless a callback has answered it."""
+        """Keep that nobody waits any more for a request on the wire.
+
+        A callback that has answered it meanwhile counts more. Nothing is raised.
+        """
         async with self._hearing:
             try:
                 known = await self._without_others_task(await self._journal.get(entry.key) or entry)
@@ -165,7 +182,10 @@ class JobStore:
                 self._break(failure, entry)
 
     async def add_evidence(self, key: str, evidence: str) -> None:
-        """Keep more about a doubt, unless it was ended meanwhile."""
+        """Add evidence to a doubt, unless it was ended meanwhile.
+
+        Nothing is raised: evidence is welcome, and never worth a failure.
+        """
         try:
             entry = await self._journal.get(key)
             if entry is not None and entry.state is State.IN_DOUBT:
@@ -174,21 +194,33 @@ class JobStore:
             logger.debug("no more evidence for job %s: %s", key, failure)
 
     def _break(self, error: JournalError, entry: Entry) -> None:
-        """Trust the journal no more: what it could not keep, it would not know later."""
+        """Submit nothing more.
+
+        What the journal could not keep, it would not know later.
+        """
         self._broken = self._broken or error
         logger.error("job %s: the journal could not keep what became of it: %s", entry.key, error)
 
     # Callbacks
 
     async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> Heard | None:
-        """Keep what a callback says of an attempt of a job; what is settled is not changed by it.
+        """Keep what a callback says of an attempt of a job.
 
-        The id of the task, or songs without one, end a doubt; songs that have all failed end the
-        job with the task. While its request is on the wire, what was said waits for the answer.
-        What is said of an earlier attempt makes that a job of its own.
+        What is settled is not changed by it. The id of the task, or songs without one, end a doubt;
+        songs that have all failed end the job with the task. While its request is on the wire, what
+        was said waits for the answer. What is said of an earlier attempt makes that a job of its
+        own.
+
+        Args:
+            key: the job's name.
+            attempt: which submit of it, counted from 1; None if that is not known.
+            news: what the callback says.
+
+        Returns:
+            What the job is now; None if there is no such job any more.
 
         Raises:
-            JournalError: it cannot be kept.
+            JournalError: it cannot be kept; the provider should call again.
         """
         async with self._hearing:
             entry = await self._of_attempt(key, attempt)
@@ -209,14 +241,20 @@ class JobStore:
             return None if entry is None else Heard(entry)
 
     async def heal_all(self) -> None:
-        """End the doubts whose answer came by callback while they were on the wire."""
+        """End the doubts that a callback answered before they were doubts.
+
+        Called when a journal is opened: the process may have died in between.
+        """
         async for entry in self._journal.entries([State.IN_DOUBT]):
             healed = jobs.healed(await self._without_others_task(entry))
             if healed != entry:
                 await self._journal.put(healed, expected=entry.state)
 
     async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
-        """Return the entry of an attempt: an earlier one has an entry of its own."""
+        """Return the entry of an attempt.
+
+        An earlier one has an entry of its own.
+        """
         entry = await self._journal.get(key)
         if entry is None and attempt is not None:  # forgotten since
             return await self._journal.get(jobs.attempt_key(key, attempt))
@@ -226,11 +264,13 @@ class JobStore:
         return await self._journal.add(earlier) or earlier
 
     async def _without_others_task(self, entry: Entry) -> Entry:
+        """Take back a task id that belongs to another job."""
         if entry.task_id is None or not await self._others_task(entry, entry.task_id):
             return entry
         return jobs.without_task(entry)
 
     async def _others_task(self, entry: Entry, task_id: str) -> bool:
+        """Return whether this task belongs to another job."""
         owner = await self._journal.of_task(task_id)
         if owner is None or owner.key == entry.key:
             return False
@@ -261,6 +301,7 @@ class JobStore:
         self._tasks.start_soon(self._put_end, ended)
 
     async def _put_end(self, ended: Entry) -> None:
+        """Write the end of a job, then let those go on who wait for it."""
         try:
             await self._journal.put(ended, expected=State.ACCEPTED)
         except JournalError as error:
@@ -270,7 +311,10 @@ class JobStore:
             self._ending.pop(ended.key).set()
 
     async def _is_known(self, ended: Entry) -> bool:
-        """Whether another wait for the same job has kept its end before: the first one counts."""
+        """Return whether the end was kept before, by another wait for it.
+
+        The first one counts.
+        """
         try:
             known = await self._journal.get(ended.key)
         except UdioError:
@@ -289,18 +333,27 @@ class JobStore:
         return None if entry is None else entry.key
 
     async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
-        """Keep that the owner of a job has these songs of it, or all.
+        """Keep that the owner of a job has its songs.
+
+        Args:
+            key: the job's name; one that is not ready is left as it is.
+            song_ids: those that he has now; None means all.
 
         Raises:
-            JournalError: it cannot be kept.
+            JournalError: it cannot be kept; the songs will be handed out once more.
         """
         await self._change(key, lambda entry: jobs.delivered(entry, song_ids))
 
     async def note_undelivered(self, key: str, why: str) -> None:
-        """Keep why the songs of a job could not be saved."""
+        """Keep why the songs of a job could not be saved.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
         await self._change(key, lambda entry: jobs.undelivered(entry, why))
 
     async def _change(self, key: str, change: "jobs.Change") -> None:
+        """Change a job that is ready, once its end has been written."""
         while (ending := self._ending.get(key)) is not None:
             await ending.wait()
         entry = await self._journal.get(key)
@@ -314,7 +367,7 @@ class JobStore:
         """Return the entry of a key that its owner gives.
 
         Raises:
-            InvalidRequest: there is none.
+            InvalidRequest: there is none; `client.jobs()` lists them.
         """
         entry = await self._journal.get(key)
         if entry is None:
@@ -324,10 +377,14 @@ class JobStore:
         return entry
 
     async def resolve(self, key: str, **answer: object) -> Entry:
-        """Keep what its owner says of a doubt, and return what it is now.
+        """Keep how its owner ends a doubt; return the job as it is now.
+
+        `answer` is one of `task_id`, `resubmit` and `abandon`, as in `Client.resolve`.
 
         Raises:
-            InvalidRequest: no doubt about it, or not exactly one answer.
+            InvalidRequest: there is no doubt about it, not exactly one answer, or a task that
+                belongs to another job.
+            JournalError: it cannot be kept.
         """
         entry = await self.known(key)
         resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
@@ -347,6 +404,7 @@ class JobStore:
 
         Raises:
             InvalidRequest: it was taken, or may have been.
+            JournalError: it cannot be kept.
         """
         entry = await self.known(key)
         await self._journal.put(jobs.forgotten(entry), expected=entry.state)

@@ -1,4 +1,10 @@
-"""The services that make songs, behind one protocol."""
+"""The services that make songs, behind one protocol.
+
+One module per service: `udioapi_v1`, `udioapi_v2`, `apiframe`. What they share is in `base` (the
+protocol and its checks), `replies` (reading an answer), `rules` and `verdicts` (what an answer
+means for the money) and `words` (the names of states). An adapter keeps no connection and no state:
+it may be used by several clients, on several event loops.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, overload
@@ -55,7 +61,10 @@ def provider_named(name: Literal["apiframe"]) -> type[Apiframe]: ...
 @overload
 def provider_named(name: str) -> AnyProvider: ...
 def provider_named(name: str) -> AnyProvider:
-    """Return the class of a provider.
+    """Return the class of a provider, found by name.
+
+    `name` is "udioapi-v1", "udioapi-v2" or "apiframe". What comes back is the class: call it to get
+    a provider, with `api_key=...` or with the key in the environment.
 
     Raises:
         InvalidRequest: there is none of that name; the message lists those there are.
@@ -68,12 +77,18 @@ def provider_named(name: str) -> AnyProvider:
 
 
 def request_of(entry: Entry, *, provider: Provider | None = None) -> SongRequest:
-    """Return the request of a job in a journal, with its key: submitted, it continues that job.
+    """Return the request of a job in a journal, with its key.
 
-    No client is needed. `provider` is for jobs of one that is not of this library.
+    Submitted once more, it continues that job and pays for nothing. No client and no API key is
+    needed.
+
+    Args:
+        entry: what a journal gave, by `get` or in a list.
+        provider: the job's provider, if it is none of this library.
 
     Raises:
-        InvalidRequest: there is no such provider, or the job is of a version that knows more.
+        InvalidRequest: there is no such provider, or the job was written by a version that knows
+            more.
     """
     if provider is None:
         provider = provider_named(entry.provider)(api_key="asked-for-its-traits-only")

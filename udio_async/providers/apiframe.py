@@ -1,7 +1,8 @@
 """apiframe udio-imagine, v1 of their API (page "Imagine" of the Udio API).
 
 The key goes bare into `Authorization`. Results come by `/fetch`, for several tasks at once by
-`/fetch-many`, or by webhook; all three show the same object.
+`/fetch-many`, or by webhook; all three show the same object. v1 and v2 of apiframe are separate
+products: a key for one is none for the other.
 """
 
 import hmac
@@ -51,10 +52,15 @@ SECRET_HEADER = "x-webhook-secret"  # noqa: S105  # a name, no secret
 
 @attrs.frozen(kw_only=True)
 class ApiframeOptions(ProviderOptions):
-    """What only apiframe knows. None leaves a field out, so that the server decides.
+    """Options that only apiframe knows.
+
+    None leaves a field out, so that the server decides. From the page "Imagine" of the Udio API.
+
+        options = ApiframeOptions(prompt_strength=0.8, lyrics_placement_start=5.0)
+        request = SongRequest(description="a waltz", lyrics="La la", options=options)
 
     Raises:
-        InvalidRequest: a value outside the documented range.
+        InvalidRequest: a value outside the documented range, or lyrics that end before they start.
     """
 
     bypass_prompt_optimization: bool | None = attrs.field(default=None, validator=switch)
@@ -108,7 +114,7 @@ APIFRAME_TRAITS = Traits(
 
 @attrs.frozen(kw_only=True)
 class WireAccount:
-    """The account page."""
+    """The answer of `/account`; only credits and plan are used."""
 
     credits: Number = None
     plan: OptionalText = None
@@ -124,10 +130,10 @@ converter = make_converter()
 
 
 def build_body(request: SongRequest, callback: CallbackAddress | None = None) -> dict[str, Any]:
-    """Return the body of a submit: the page's fields, with `extra` over them.
+    """Return the JSON body of a submit, by the page "Imagine".
 
-    With lyrics and no description the style is the prompt: the page says of `prompt` that with
-    lyrics "this field can be used as tags".
+    `extra` lies over the page's fields. With lyrics and no description the style is the prompt: the
+    page says of `prompt` that with lyrics "this field can be used as tags".
     """
     described = request.description is not None
     options = request.options
@@ -146,13 +152,18 @@ def build_body(request: SongRequest, callback: CallbackAddress | None = None) ->
 
 
 def _webhook(callback: CallbackAddress | None) -> dict[str, str | None]:
+    """Return the two fields of a webhook: its address and its secret."""
     if callback is None:
         return {}
     return {"webhook_url": callback.url, "webhook_secret": callback.secret}
 
 
 def read_credits(payload: object, *, converter: cattrs.Converter = converter) -> Credits:
-    """Read the account page: `{"email": …, "credits": 12.5, "plan": …}`."""
+    """Read the answer of `/account`: `{"email": …, "credits": 12.5, "plan": …}`.
+
+    Raises:
+        BadAnswer: it names no credits, or is no object.
+    """
     account = structure(converter, payload, WireAccount, about="apiframe account")
     if account.credits is None or not isinstance(payload, Mapping):
         raise BadAnswer("the answer names no credits")
@@ -160,7 +171,13 @@ def read_credits(payload: object, *, converter: cattrs.Converter = converter) ->
 
 
 def check_prompt(request: SongRequest) -> None:
-    """Refuse lyrics without any word about the music: apiframe's `prompt` would be missing."""
+    """Refuse lyrics without any word about the music.
+
+    apiframe's `prompt`, which is required, would be missing.
+
+    Raises:
+        InvalidRequest: neither a description nor a style is there.
+    """
     if "prompt" not in build_body(request):
         raise InvalidRequest(
             "apiframe needs to know what the music is like; give a description or a style"
@@ -171,7 +188,11 @@ def check_prompt(request: SongRequest) -> None:
 
 
 def apiframe_key(value: str | ApiKey | None) -> ApiKey:
-    """Convert the `api_key`; None takes it from the environment."""
+    """Return the key of the adapter; None takes `APIFRAME_API_KEY`.
+
+    Raises:
+        AuthenticationFailed: there is none, or it cannot be a key.
+    """
     return key_from(value, APIFRAME_KEY)
 
 
@@ -179,9 +200,20 @@ def apiframe_key(value: str | ApiKey | None) -> ApiKey:
 class Apiframe:
     """apiframe's udio-imagine, at https://api.apiframe.pro or another of their hosts.
 
-    The key comes from `APIFRAME_API_KEY` when left out.
+    A request costs credits when it is taken, and usually gives two songs. Up to 20 tasks are looked
+    at with one call. The document is the page "Imagine" of the Udio API.
 
         Client(Apiframe(api_key="..."))
+
+    Args:
+        api_key: left out, it comes from the environment variable `APIFRAME_API_KEY`.
+        base_url: the server, https unless it is on this machine.
+        scheme: the word before the key; none by the documents.
+        traits: what it can do; the sandbox puts in its own.
+
+    Raises:
+        AuthenticationFailed: there is no key, or it cannot be one.
+        InvalidRequest: the address is none that a key may be sent to.
     """
 
     name = "apiframe"
@@ -197,7 +229,12 @@ class Apiframe:
         self.account()  # refuses a base URL that the key must not go to
 
     def check(self, request: SongRequest) -> None:
-        """Refuse what apiframe would refuse or cannot express. Sends nothing."""
+        """Refuse what apiframe would refuse or cannot express. Sends nothing.
+
+        Raises:
+            InvalidRequest: no word about the music, or a webhook address that cannot be reached.
+            UnsupportedOption: a field or options that apiframe does not have.
+        """
         check_fields(request, self.traits, provider=self.name)
         if isinstance(request.options, ApiframeOptions) and request.options.webhook_url:
             self._check_address(request.options.webhook_url)
@@ -206,7 +243,11 @@ class Apiframe:
     async def submit(
         self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
     ) -> str:
-        """Ask for the song, once, and return the task's id."""
+        """Ask for the request's songs, once, and return the task's id.
+
+        What may be raised is in `Provider.submit`; `SubmitInDoubt` must not be answered by sending
+        it again.
+        """
         self.check(request)
         if callback is not None:
             self._check_address(callback.url)
@@ -214,13 +255,16 @@ class Apiframe:
         return await send_submit(http, call, self.rules, provider=self.name)
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
-        """Look at up to 20 tasks with one request."""
+        """Look at up to 20 tasks with one call.
+
+        One id goes to `/fetch`, because `/fetch-many` takes 2 to 20. Free, and safe to repeat.
+        """
         if len(task_ids) == 1:
             return [await self._fetch_one(http, task_ids[0])]
         return await self._fetch_many(http, task_ids) if task_ids else []
 
     async def credits(self, http: Http) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in credits, and its plan."""
         call = attrs.evolve(self._call(ACCOUNT), method="GET")
         with about(self.name):
             reply = await ask(http, call)
@@ -229,7 +273,14 @@ class Apiframe:
     def read_callback(
         self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
     ) -> CallbackNews:
-        """Read a webhook: the task as `/fetch` shows it, with our secret in a header."""
+        """Read a webhook: the task as `/fetch` shows it.
+
+        Our secret has to be in the header `x-webhook-secret`; it is compared before the body is
+        read.
+
+        Raises:
+            CallbackRejected: the secret is wrong (`forged` is true), or the body is no task.
+        """
         shown = headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(shown.encode(), (address.secret or "").encode()):
             raise CallbackRejected(
@@ -238,7 +289,7 @@ class Apiframe:
         return read_webhook(body, base=self.base_url)
 
     def account(self) -> Account:
-        """Return where the key goes, and how."""
+        """Return the address of the service and the key, sent bare."""
         return Account(base_url=self.base_url, key=self.api_key, scheme=self.scheme)
 
     async def _fetch_one(self, http: Http, task_id: str) -> Task:
@@ -256,5 +307,8 @@ class Apiframe:
         return Call(account=self.account(), method="POST", path=path, json=body)
 
     def _check_address(self, url: str) -> None:
-        """A provider on this machine, such as the sandbox, can call back to it."""
+        """Refuse an address that apiframe could not call.
+
+        A provider on this machine, such as the sandbox, can call a private one.
+        """
         check_callback_url(url, allow_private=is_private_url(self.base_url))

@@ -1,4 +1,8 @@
-"""What apiframe says about a task: `/fetch`, `/fetch-many` and webhooks show the same object."""
+"""Answers of apiframe about a task: songs, stages, failures.
+
+`/fetch`, `/fetch-many` and webhooks show the same object (docs.apiframe.ai, v1). All here are pure
+functions of what came: they send nothing.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,7 +58,7 @@ FAILURES: FailureTable = (
 
 @attrs.frozen(kw_only=True)
 class WireSong:
-    """One song of a task."""
+    """One song of a task as apiframe shows it; `duration` is in seconds."""
 
     song_id: OptionalId = None
     lyrics: OptionalText = None  # may be there before the audio
@@ -67,7 +71,10 @@ class WireSong:
 
 @attrs.frozen(kw_only=True)
 class WireTask:
-    """A task as `/fetch`, `/fetch-many` and webhooks show it."""
+    """A task as `/fetch`, `/fetch-many` and webhooks show it.
+
+    Names are those on the wire. Every field may be missing; `percentage` is 0 to 100.
+    """
 
     task_id: OptionalId = None
     task_type: OptionalText = None
@@ -93,7 +100,12 @@ def read_task(
 ) -> Task:
     """Read a task, as `/fetch`, `/fetch-many` and webhooks show it.
 
-    `base` is the provider's address, for links that are a path below it.
+    Args:
+        payload: the JSON as it came.
+        task_id: the task that was asked about.
+        provider: its name, for messages and records.
+        base: the provider's address, for links that are a path below it.
+        converter: the tests' one refuses fields that nobody documented.
 
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
@@ -129,7 +141,7 @@ def read_task(
 
 
 def _with_links(song: WireSong, base: str) -> WireSong:
-    """Leave out links that lead nowhere."""
+    """Leave out links that lead nowhere; complete those below `base`."""
     return attrs.evolve(
         song,
         audio_url=song.audio_url and as_link(song.audio_url, base),
@@ -138,14 +150,26 @@ def _with_links(song: WireSong, base: str) -> WireSong:
 
 
 def _without_messages(payload: object) -> dict[str, Any]:
-    """Leave out the words of an error, which come as text, as an object or as a list."""
+    """Leave out an error's words, which come as text, object or list.
+
+    Raises:
+        BadAnswer: it is no object.
+    """
     if not isinstance(payload, Mapping):
         raise BadAnswer("the answer is no task, which would be an object")
     return {name: payload[name] for name in payload if name not in ("message", "error", "errors")}
 
 
 def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
-    """Return the stage of a task, and whether it says "finished" without all of its audio."""
+    """Return the stage of a task, and whether it still has to settle.
+
+    To settle means: it says "finished", or every song has a file, but not all is as it should be at
+    the end. The client then looks on for `Traits.settle` seconds and takes it as it is.
+
+    Args:
+        word: the task's own word, as `plain` spells it.
+        songs: its songs, without duplicates.
+    """
     stage = STAGES.get(word, Stage.PROCESSING if word else Stage.QUEUED)
     if stage is Stage.FAILED:
         return stage, False
@@ -165,7 +189,11 @@ def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
 
 
 def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
-    """Translate one song of a task."""
+    """Translate one song of a task into a `Song`.
+
+    `raw` is the song as it came and is kept in it. A song without an id gets one from its task and
+    its `index`, which counts from 0.
+    """
     stage = _song_stage(song, task)
     lost = Failure(message=f"the task is {task.status}, and this song has no audio")
     return Song(
@@ -187,6 +215,7 @@ def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task)
 
 
 def _song_stage(song: WireSong, task: Task) -> Stage:
+    """Return one song's stage, by its audio and by its task's stage."""
     if song.audio_url:
         done = task.settling or task.stage.is_final
         return Stage.COMPLETE if done else Stage.FIRST_AUDIO
@@ -196,6 +225,7 @@ def _song_stage(song: WireSong, task: Task) -> Stage:
 
 
 def _task_failure(payload: object) -> Failure:
+    """Return why a task failed, in the provider's words if it has any."""
     word = payload.get("status") if isinstance(payload, Mapping) else None
     return explain(message_in(payload) or f"the provider says {word!r} and no more", FAILURES)
 
@@ -203,8 +233,12 @@ def _task_failure(payload: object) -> Failure:
 def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
     """Read what is posted to a webhook: the task, with its id.
 
+    Args:
+        body: the bytes as they came; the secret has been checked before.
+        base: the provider's address, for links that are a path below it.
+
     Raises:
-        CallbackRejected: it is none.
+        CallbackRejected: it is no task, or names none.
     """
     try:
         payload = loads(body)
@@ -218,10 +252,14 @@ def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
 
 
 def read_many(payload: object, task_ids: Sequence[str], *, base: str = "") -> list[Task]:
-    """Read `/fetch-many`: `{"tasks": [...]}`, or the bare list that has been seen as well.
+    """Read the answer of `/fetch-many`: `{"tasks": [...]}`.
 
-    Tasks are matched by id and never by place. An id may be missing, and so it is in the result;
-    a task that nobody asked about is dropped.
+    A bare list, which has been seen as well, will do. Tasks are matched by id and never by place.
+    An id may be missing there, and so it is in the result; a task that nobody asked about is
+    dropped.
+
+    Raises:
+        BadAnswer: there is no list, or one of the tasks cannot be read.
     """
     entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
     if not isinstance(entries, list):

@@ -1,4 +1,9 @@
-"""What a provider is: three calls, and what may be said to it."""
+"""The protocol of a provider, and checks that all share.
+
+A provider turns a `SongRequest` into one HTTP call and answers into `Task` and `Song`. It decides
+nothing about waiting, repeating or money that is spent: the client does, from the error's class and
+from `Traits`.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +30,14 @@ CallbackKind = Literal["none", "songs", "task"]
 
 @attrs.frozen(kw_only=True)
 class Traits:
-    """What sets one provider apart from another, as data."""
+    """Facts that set one provider apart from another.
+
+    The client reads them to decide what it may send and how often it looks. All durations are
+    seconds. A copy with other numbers serves a white-label host that differs:
+
+        traits = attrs.evolve(UdioApiV2(api_key="...").traits, min_interval=10.0)
+        provider = UdioApiV2(api_key="...", traits=traits)
+    """
 
     fields: frozenset[str]
     """The fields of `SongRequest` that it can express."""
@@ -41,7 +53,7 @@ class Traits:
     min_interval: float = 5.0
     """Seconds between two looks at one task: the provider's documented advice."""
     typical_duration: float = 60.0
-    """Seconds that a song usually takes: where to look first, until we have learned better."""
+    """Seconds that a song usually takes: a first guess, until finished songs have shown more."""
     settle: float = 30.0
     """Seconds that a task may say "done" without its audio before it is taken as it is."""
     credits_per_song: float | None = None
@@ -53,7 +65,11 @@ class Traits:
     durations above are its own, so they are divided already."""
 
     def hastened(self, speed: float) -> Self:
-        """Return the traits of the same service as a sandbox of this speed."""
+        """Return the traits of this service run `speed` times as fast.
+
+        The sandbox uses it: its songs take seconds where the real ones take a minute, so looks and
+        waits shrink alike. Applied twice, the last speed counts.
+        """
         factor = speed / self.speed
         return attrs.evolve(
             self,
@@ -68,71 +84,121 @@ class Traits:
 class Provider(Protocol):
     """A song generation service.
 
-    An implementation is a frozen value that holds no connection, so one may serve several
-    clients and event loops; the HTTP seam is handed in at each call.
+    An implementation is a frozen value that holds no connection, so that one may serve several
+    clients and event loops: the HTTP client is handed in at each call. Every method may be called
+    at the same time as any other. Only `submit` costs anything.
+
+    The tests that every provider has to pass are in `udio_async.testing`; how to write one is in
+    docs/adding-a-provider.md.
     """
 
     @property
     def name(self) -> str:
-        """The name that journals, the CLI and errors use: "udioapi-v2"."""
+        """The name that journals, errors and the CLI use: "udioapi-v2".
+
+        It must never change: journals find their jobs by it.
+        """
         ...
 
     @property
     def traits(self) -> Traits:
-        """What it can do."""
+        """What this provider can do, and how often to look."""
         ...
 
     def account(self) -> Account:
-        """Where it lives, and who is asking."""
+        """Return the address of the service and the key."""
         ...
 
     def check(self, request: SongRequest) -> None:
-        """Refuse what this provider would refuse or could not express. Sends nothing.
+        """Refuse a request that this provider would refuse or cannot express.
+
+        It sends nothing and costs nothing. The client calls it before it keeps a request or pays
+        for it; what passes here may still be refused by the provider.
 
         Raises:
-            InvalidRequest: a documented rule is broken.
-            UnsupportedOption: the provider has no such feature.
+            InvalidRequest: a documented rule is broken; change the request.
+            UnsupportedOption: the provider has no such feature; leave it out, or use another
+                provider.
         """
         ...
 
     async def submit(
         self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
     ) -> str:
-        """Ask for the song, once, and return the task's id.
+        """Ask for the request's songs, once, and return the task's id.
+
+        This is the one call that costs credits. It must send at most one HTTP request and must
+        never repeat it. The client calls it in a task of its own, after the intent is in the
+        journal.
+
+        Args:
+            http: what sends the call.
+            request: what is asked for; it has passed `check`.
+            callback: where the provider is to report, if the client takes callbacks.
+
+        Returns:
+            The id as the provider wrote it. It is opaque: a number becomes its digits.
 
         Raises:
-            RequestError, AccountError, ProviderUnavailable: nothing was taken.
-            SubmitInDoubt: it may have been taken.
+            RequestError, AccountError, ProviderUnavailable: nothing was taken, nothing was paid.
+            SubmitInDoubt: it may have been taken and paid for. It must not be sent again before
+                somebody has looked at the account.
         """
         ...
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
-        """Look at up to `traits.max_ids_per_look` tasks. Safe to repeat; ids may be missing.
+        """Look at up to `traits.max_ids_per_look` tasks.
+
+        Free, and safe to repeat.
+
+        Returns:
+            One `Task` for each id that the provider showed, in any order. Ids that it does not show
+            are missing.
 
         Raises:
-            ProviderUnavailable: this look failed, which says nothing about the songs.
+            ProviderUnavailable: this look failed, which says nothing about the songs; look again.
             AccountError: no look will succeed until the key is mended.
             RequestRefused: the provider does not know the task, or one of them.
         """
         ...
 
     async def credits(self, http: Http) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in the provider's credits.
+
+        Free, and safe to repeat.
+
+        Raises:
+            ProviderUnavailable: no usable answer came; ask again.
+            AccountError: the key is wrong or may not ask.
+        """
         ...
 
     def read_callback(
         self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
     ) -> CallbackNews:
-        """Read what was posted to this address. Header names are in lower case. Sends nothing.
+        """Read what was posted to an address that the client gave out.
+
+        It sends nothing and trusts nothing: the address is known to be the client's, the body may
+        come from anybody.
+
+        Args:
+            headers: names in lower case, with the last value of each.
+            body: the bytes as they came, without gzip.
+            address: the address that was called, with its secret.
 
         Raises:
-            CallbackRejected: it does not show the address's secret, or cannot be read.
+            CallbackRejected: it does not show the address's secret (`forged` is true), or cannot be
+                read.
         """
         ...
 
 
 def account_of(provider: Provider) -> str:
-    """Return what a journal knows an account by; it tells nothing of the key."""
+    """Return the name under which a journal keeps an account.
+
+    It is the provider's name and a fingerprint of the key, which tells nothing of the key itself.
+    The same key gives the same name in every run.
+    """
     return f"{provider.name} {provider.account().key.fingerprint()}"
 
 
@@ -140,16 +206,23 @@ def account_of(provider: Provider) -> str:
 
 
 def names_own_callback(request: SongRequest) -> bool:
-    """Return whether the request itself says where the provider has to report."""
+    """Return whether the request says itself where results are to be posted.
+
+    The client then gives it no address of its own. Looked for are `callback_url` and `webhook_url`,
+    in the options and in `extra`.
+    """
     names = ("callback_url", "webhook_url")
     return any(getattr(request.options, name, None) or name in request.extra for name in names)
 
 
 def key_from(value: str | ApiKey | None, variable: str) -> ApiKey:
-    """Return the key that was given, or the one in the environment variable.
+    """Return the key that was given, or the one in the environment.
+
+    `variable` is the environment variable's name, say "UDIOAPI_API_KEY". It is read only when
+    `value` is None.
 
     Raises:
-        AuthenticationFailed: there is neither, or it cannot be a key.
+        AuthenticationFailed: there is neither, or it cannot be a key, say because it holds a space.
     """
     if isinstance(value, ApiKey):
         return value
@@ -157,11 +230,14 @@ def key_from(value: str | ApiKey | None, variable: str) -> ApiKey:
 
 
 def check_fields(request: SongRequest, traits: Traits, *, provider: str) -> None:
-    """Refuse what this provider cannot express, so that nothing is dropped in silence.
+    """Refuse fields that this provider has no place for.
+
+    Otherwise they would be dropped without a word, and the songs would not be what was asked for.
+    Fields left at None or false count as not given.
 
     Raises:
-        UnsupportedOption: a field, or options of another provider.
-        InvalidRequest: `extra` that cannot be sent as JSON.
+        UnsupportedOption: a field is not in `traits.fields`, or the options are another provider's.
+        InvalidRequest: `extra` cannot be sent as JSON.
     """
     names = (field.name for field in attrs.fields(SongRequest))
     given = [name for name in names if name not in _EVERYWHERE and getattr(request, name)]
@@ -184,6 +260,7 @@ _EVERYWHERE = frozenset({"options", "extra", "model", "key"})
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
+    """Refuse what JSON cannot say: NaN, sets, circles."""
     try:
         json.dumps(dict(extra), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -193,7 +270,13 @@ def _check_extra(extra: Mapping[str, Any]) -> None:
 def check_options(
     options: ProviderOptions | None, unknown: Collection[str], *, provider: str, remedy: str
 ) -> None:
-    """Refuse options that are set although this provider does not know them."""
+    """Refuse options that are set although the endpoint has no such field.
+
+    `unknown` names those options; `remedy` ends the message, and says what to use instead.
+
+    Raises:
+        UnsupportedOption: at least one of them is set; the message names all of them.
+    """
     given = [name for name in sorted(unknown) if getattr(options, name, None) is not None]
     if given:
         raise UnsupportedOption(

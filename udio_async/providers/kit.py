@@ -1,4 +1,4 @@
-"""Everything that an adapter imports, for a provider in a package of its own.
+"""All that an adapter imports, for a package of its own.
 
 An adapter is handed an `Http`, sends it a `Call` and gets a `Reply`:
 

@@ -1,4 +1,9 @@
-"""Looking at a reply once: its status, its JSON, its words and its id."""
+"""Reading a reply once: its status, JSON, message and id.
+
+Nothing here decides what a reply means: that is for `rules.py` and `verdicts.py`. Nothing here
+fails because of what a server wrote, however odd. Searches in a body stop after a fixed number of
+bytes and levels.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +27,10 @@ SEARCHED = 64 * 1024
 
 @contextmanager
 def about(provider: str, task_id: str | None = None) -> Iterator[None]:
-    """Put the names of the provider and the task on every error that passes."""
+    """Add the provider's and the task's name to each error that passes.
+
+    Names that an error has already are left as they are.
+    """
     try:
         yield
     except UdioError as error:
@@ -32,10 +40,13 @@ def about(provider: str, task_id: str | None = None) -> Iterator[None]:
 
 
 async def ask(http: Http, call: Call) -> Reply:
-    """Send a call, and cross out the key where the reply repeats it.
+    """Send a call, and blank out the key where the reply repeats it.
 
-    A feed echoes the request, an error may quote the header: what is stored or shown later
-    must not hold the key.
+    A feed echoes the request, and an error may quote the header: what is stored or shown later must
+    not hold the key. Keys shorter than `SHORTEST_KEY` are stand-ins, and left.
+
+    Raises:
+        ProviderUnavailable: no answer came; `charged` says whether the request may have been read.
     """
     reply = await http.send(call)
     key = call.account.key.reveal().encode()
@@ -48,7 +59,10 @@ async def ask(http: Http, call: Call) -> Reply:
 
 @attrs.frozen(kw_only=True)
 class ReadReply:
-    """A reply, looked at once: what the rules ask about."""
+    """A reply that has been read: all that the rules ask about.
+
+    The `reply` itself stays as it came, for evidence and headers.
+    """
 
     reply: Reply
     payload: Any
@@ -67,7 +81,11 @@ class ReadReply:
 
     @classmethod
     def from_reply(cls, reply: Reply) -> "ReadReply":
-        """Look at a reply. Nothing is raised, whatever it holds."""
+        """Read a reply. Nothing is raised, whatever it holds.
+
+        udioapi also answers HTTP 200 with an error in the body: `{"code": 401}`. Then the body's
+        number counts, if it is a 4xx; any other is taken as a 500, which proves nothing.
+        """
         try:
             payload, is_json = loads(reply.body), reply.cut is None
         except BadAnswer:
@@ -89,7 +107,10 @@ class ReadReply:
 
     @property
     def message(self) -> str:
-        """What the provider said, or what its body looks like; of a redirect, its target."""
+        """The provider's words, or what its body looks like.
+
+        For a redirect it also says where it leads, without the query.
+        """
         target = self.reply.headers.get("location", "") if 300 <= self.status < 400 else ""
         leads = f"it leads to {excerpt(without_query(target))}" if target else ""
         said = message_in(self.payload) or ("" if leads else describe(self.reply.body))
@@ -97,7 +118,10 @@ class ReadReply:
 
 
 def _code_in(payload: object) -> int | None:
-    """Return the body's own status: udioapi also answers HTTP 200 with `"code": 401`."""
+    """Return the status in the body: udioapi answers HTTP 200 with `"code": 401`.
+
+    A number as text counts as well. None where the body has no such number.
+    """
     code = payload.get("code") if isinstance(payload, dict) else None
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code[:9])
@@ -105,15 +129,16 @@ def _code_in(payload: object) -> int | None:
 
 
 def message_in(payload: object) -> str:
-    """Find the provider's words in any of the shapes in use, and return one line of them.
+    """Return the provider's words in one line, or "" where there are none.
 
-    udioapi has `message`, on one page `msg`; apiframe has `errors[].msg`, and elsewhere
-    `message`, `error` as text or `error.message`.
+    They are found in any of the shapes in use: udioapi has `message`, on one page `msg`; apiframe
+    has `errors[].msg`, and elsewhere `message`, `error` as text or `error.message`.
     """
     return excerpt(_said_in(payload))
 
 
 def _said_in(payload: object) -> str:
+    """Return the first words found, in the body or in its `data`."""
     if not isinstance(payload, Mapping):
         return ""
     names = ("errors", "message", "msg", "error", "detail", "reason", "error_message")
@@ -122,6 +147,7 @@ def _said_in(payload: object) -> str:
 
 
 def _words(value: object) -> str:
+    """Return the text of one error, or of the first five in a list."""
     if isinstance(value, list):
         return "; ".join(filter(None, map(_words, value[:5])))
     if isinstance(value, Mapping):
@@ -134,7 +160,11 @@ ID_PATHS = ("workId", "work_id", "data.task_id", "data.taskId", "task_id")
 
 
 def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
-    """Return the task's id from the first of these places. It is opaque, and kept as it is."""
+    """Return the task's id from the first of these places that has one.
+
+    A path is names joined by dots: "data.task_id". The id is opaque and kept as it is; a number
+    becomes its digits. None where there is no id.
+    """
     for path in paths:
         value = payload
         for name in path.split("."):
@@ -145,7 +175,11 @@ def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
 
 
 def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
-    """Look for an id in a body that is cut or no JSON: an id is worth more than good manners."""
+    """Look for an id in a body that was cut or is no JSON.
+
+    The task behind an id is paid for, so it is worth a search in broken text. A number counts only
+    when something follows it: a cut may have left half of it.
+    """
     names = "|".join(re.escape(path.rpartition(".")[2]) for path in paths)
     # A number has to be followed by something: a cut may have left half of it.
     pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
@@ -161,7 +195,11 @@ _NAMED = 4
 
 
 def song_ids(payload: object, depth: int = _DEPTH) -> list[str]:
-    """Return the ids of what an answer lists: of songs, where there is no task's."""
+    """Return the ids of songs in an answer that has no task's id.
+
+    At most `_NAMED` of them, from lists up to `_DEPTH` levels down: they are shown as evidence, to
+    somebody who compares them with the provider's own list.
+    """
     listed = isinstance(payload, list)
     values: Iterable[object] = payload if isinstance(payload, list) else ()
     if isinstance(payload, Mapping):
@@ -178,9 +216,14 @@ def song_ids(payload: object, depth: int = _DEPTH) -> list[str]:
 
 
 def distinct_songs(songs: Sequence[tuple[str | None, bool]]) -> list[int]:
-    """Return which entries are songs of their own, given each one's id and whether it has a file.
+    """Return the places of entries that are songs of their own.
 
-    One that is listed twice is one song: the entry with a file counts.
+    Args:
+        songs: of each entry, the song's id (None if it has none) and whether it has a file.
+
+    Returns:
+        Places in `songs`. Of a song that is listed twice the entry with a file counts; one without
+        an id is a song of its own.
     """
     places: dict[object, int] = {}
     for place, (song_id, has_file) in enumerate(songs):
@@ -195,7 +238,11 @@ FailureTable = tuple[tuple[str, FailureKind, str], ...]
 
 
 def explain(message: str, table: FailureTable) -> Failure:
-    """Return a failure with its kind and advice; words that nobody documented are UNKNOWN."""
+    """Return a failure with its kind and advice.
+
+    `table` is searched in order for words in the message, without regard to case. A message with
+    none of them is of kind UNKNOWN, without advice.
+    """
     lowered = message.lower()
     for words, kind, advice in table:
         if words in lowered:

@@ -1,7 +1,11 @@
-"""What a reply means, as data: one table for all providers, read from the top.
+"""What a reply means, as tables that are read from the top.
 
-A row names the error that is raised, and that error's class says what it means for the money.
-The code matches the rows, the tests walk them, and `docs/verdicts.md` is printed from them.
+Each row names the error that is raised; the error's class says what that means for the money. The
+first row that matches decides. The same rows are matched by the code, walked by the tests and
+printed into `docs/verdicts.md`.
+
+Where a row could be read both ways, it says "in doubt": to be asked once too often costs a look at
+the account, to send again what was taken costs credits.
 """
 
 import re
@@ -25,9 +29,10 @@ from .replies import ReadReply
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """One row of a table. Every condition that is given has to hold.
+    """One row of a table: conditions, and the error they lead to.
 
-    A provider of yours puts its own rows before `SHARED_RULES`:
+    All conditions that are given have to hold; one that is left out holds always. A provider of
+    yours puts its own rows before `SHARED_RULES`:
 
         BUSY = Rule(seen="460", error=RateLimited, advice="Wait.", statuses=frozenset({460}))
     """
@@ -50,7 +55,7 @@ class Rule:
     """Whether the answer has to carry a `Retry-After` header."""
 
     def matches(self, reply: ReadReply) -> bool:
-        """Whether this row is the one for the reply."""
+        """Return whether all conditions of this row hold for the reply."""
         return (
             (not self.statuses or reply.status in self.statuses)
             and (self.json is None or self.json == reply.is_json)

@@ -1,7 +1,9 @@
-"""What v1 and v2 of udioapi.pro share in asking: options, limits, bodies, calls.
+"""Requests that v1 and v2 of udioapi.pro share: options, limits, calls.
 
-The documents are four pages of udioapi.pro: "generate with callback" and "generate, legacy" for
-v1, "v2 generate" and "v2 feed" for v2. What they answer is read by `udioapi_feed.py`.
+The documents are four pages of udioapi.pro: "generate with callback" and "generate, legacy" for v1,
+"v2 generate" and "v2 feed" for v2; the credits have a page of their own, "query credits". Answers
+are read by `udioapi_feed.py`, and each version has its endpoints and its class in a file of its
+own.
 """
 
 from collections.abc import Mapping
@@ -34,15 +36,20 @@ CHIRP_MODELS = ("chirp-v3-5", "chirp-v4-0", "chirp-v4-5", "chirp-v4-5-plus", "ch
 
 
 def _cluster(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse any cluster but the two that the legacy page names."""
     if value not in (None, "default", "second"):
         raise InvalidRequest(f"{field.name} is {value!r}; known: 'default', 'second'")
 
 
 @attrs.frozen(kw_only=True)
 class UdioApiOptions(ProviderOptions):
-    """What only udioapi.pro knows. None leaves a field out, so that the server decides.
+    """Options that only udioapi.pro knows.
 
-    Which of them exist depends on the endpoint: the others raise `UnsupportedOption`.
+    None leaves a field out, so that the server decides. Which of them exist depends on the
+    endpoint: the others raise `UnsupportedOption` when the request is checked.
+
+        options = UdioApiOptions(style_weight=0.75, weirdness_constraint=0.2)
+        request = SongRequest(lyrics="La la", style="folk", options=options)
 
     Raises:
         InvalidRequest: a value outside the documented range.
@@ -81,7 +88,13 @@ LIMITS: Mapping[str, Limits] = {
 
 
 def check_lengths(request: SongRequest, *, model: str) -> None:
-    """Refuse text that is longer than the model takes, counted in characters."""
+    """Refuse text that is longer than the model takes.
+
+    Counted in characters, by `LIMITS`; a model that is not in there is not checked.
+
+    Raises:
+        InvalidRequest: the message names the field, its length and the limit.
+    """
     for name, limit in LIMITS.get(model, {}).items():
         length = len(getattr(request, name) or "")
         if length > limit:
@@ -96,9 +109,14 @@ _CUSTOM_ONLY = ("style", "title", "negative_tags")
 
 
 def check_mode(request: SongRequest, *, provider: str) -> None:
-    """Refuse a mixture of the two modes, which the body cannot say.
+    """Refuse a request that mixes the two modes of udioapi.
 
-    The mode is no field: `gpt_description_prompt` selects inspiration mode, `prompt` custom.
+    The body has no field for the mode: `gpt_description_prompt` selects inspiration mode, `prompt`
+    (the lyrics) custom mode. So a description and lyrics together say nothing clear.
+
+    Raises:
+        InvalidRequest: description and lyrics together.
+        UnsupportedOption: style, title or negative tags, which need lyrics, with a description.
     """
     if request.description is None:
         return
@@ -116,9 +134,10 @@ def check_mode(request: SongRequest, *, provider: str) -> None:
 
 
 def build_chirp_body(request: SongRequest, *, default_model: str) -> dict[str, Any]:
-    """Return the body that the callback page of v1 and the v2 page share.
+    """Return the JSON body that v1 (callback) and v2 share.
 
-    `model` is always sent, because the server's default has moved between pages.
+    `model` is always sent, because the server's default has moved between pages. Fields that are
+    None are left out. `extra` is not in it: the caller puts that over it.
     """
     options = options_of(request)
     body = {
@@ -138,12 +157,20 @@ def build_chirp_body(request: SongRequest, *, default_model: str) -> dict[str, A
 
 
 def options_of(request: SongRequest) -> UdioApiOptions:
-    """Return the request's options, or those that say nothing."""
+    """Return the request's options, or options with nothing set."""
     return request.options if isinstance(request.options, UdioApiOptions) else UdioApiOptions()
 
 
 def check_callback(request: SongRequest, *, allow_private: bool) -> None:
-    """Refuse a callback address in the options that the provider could not reach."""
+    """Refuse a callback address in the options that udioapi could not reach.
+
+    Args:
+        request: its `UdioApiOptions.callback_url` is looked at, if it has one.
+        allow_private: true for a server on this machine, which can reach private addresses.
+
+    Raises:
+        InvalidRequest: it is not https, or not on a public host.
+    """
     url = options_of(request).callback_url
     if url is not None:
         check_callback_url(url, allow_private=allow_private)
@@ -175,15 +202,31 @@ UDIOAPI_RULES = (
 
 
 def udioapi_key(value: str | ApiKey | None) -> ApiKey:
-    """Convert the `api_key` of an adapter; None takes it from the environment."""
+    """Return the key of an adapter; None takes `UDIOAPI_API_KEY`.
+
+    Raises:
+        AuthenticationFailed: there is none, or it cannot be a key.
+    """
     return key_from(value, UDIOAPI_KEY)
 
 
 async def look(http: Http, account: Account, path: str, task_id: str, *, provider: str) -> Task:
     """Ask a feed about one task.
 
-    The legacy page documents GET, and its own sample posts: a server that refuses GET is asked
-    again by POST, with the id in the query as in that sample.
+    Free, and safe to repeat. The legacy page documents GET, and its own sample posts: a server that
+    refuses GET with 405 is asked again by POST, with the id in the query as in that sample.
+
+    Args:
+        http: what sends it.
+        account: address and key.
+        path: the feed of this version.
+        task_id: the id that the submit returned.
+        provider: its name, for messages and records.
+
+    Raises:
+        ProviderUnavailable: this look failed, or its answer made no sense; look again.
+        AccountError: the key is wrong, or the credits are used up.
+        RequestRefused: the feed does not know the task.
     """
     call = Call(account=account, method="GET", path=path, query={"workId": task_id})
     with about(provider, task_id):
@@ -195,9 +238,10 @@ async def look(http: Http, account: Account, path: str, task_id: str, *, provide
 
 
 def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
-    """Return the feed's JSON, also where it shows audio or a failed task under an error code.
+    """Return the feed's JSON, also where an error code comes with news.
 
-    Any other error code is about the look, and says nothing about the task.
+    Servers send audio, or a failed task, under an error code: then the news counts. Any other error
+    code is about the look, and says nothing about the task.
     """
     read = ReadReply.from_reply(reply)
     try:
@@ -211,7 +255,7 @@ def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
 
 @attrs.frozen(kw_only=True)
 class Balance:
-    """The data of the credits page."""
+    """The `data` of the page "query credits", in credits."""
 
     credits: Number = None
     used_credits: Number = None
@@ -226,7 +270,13 @@ def read_credits(
     provider: str,
     converter: cattrs.Converter = converter,
 ) -> Credits:
-    """Read the credits page: `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`."""
+    """Read the answer of the page "query credits".
+
+    Its shape is `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`.
+
+    Raises:
+        BadAnswer: it has another shape, or names no credits.
+    """
     data = payload.get("data") if isinstance(payload, Mapping) else None
     balance = structure(converter, data, Balance, about=f"{provider} credits")
     if balance.credits is None:
@@ -237,7 +287,14 @@ def read_credits(
 
 
 async def ask_credits(http: Http, account: Account, *, provider: str) -> Credits:
-    """Ask what the account has left."""
+    """Ask what the account has left, in credits.
+
+    Free, and safe to repeat. v1 and v2 use the same endpoint: v1 has no page of its own for it.
+
+    Raises:
+        ProviderUnavailable: no usable answer came.
+        AccountError: the key is wrong.
+    """
     with about(provider):
         reply = await ask(http, Call(account=account, method="GET", path=CREDITS_PATH))
         return read_credits(read_look(reply, provider=provider), provider=provider)

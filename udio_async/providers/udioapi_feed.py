@@ -1,7 +1,10 @@
-"""What udioapi.pro says about a task: envelopes, songs, stages and failures of v1 and v2.
+"""Answers of udioapi.pro about a task: songs, stages, failures.
 
-v1 shows a task flat (page "feed"), v2 in an envelope (page "v2 feed"), a callback as a bare list
-of songs (page "generate with callback"). The songs are the same in all three.
+v1 shows a task flat (page "feed"), v2 in an envelope (page "v2 feed"), a callback as a bare list of
+songs (page "generate with callback"). The songs are the same in all three.
+
+All here are pure functions of what came: they send nothing. Odd or missing fields are left out and
+never lose a song.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +34,10 @@ from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 @attrs.frozen(kw_only=True)
 class Item:
-    """One song as udioapi shows it, in a feed as in a callback."""
+    """One song as udioapi shows it, in a feed as in a callback.
+
+    Names are those on the wire. Every field may be missing; `duration` is in seconds.
+    """
 
     id: OptionalId = None
     audio_url: OptionalText = None
@@ -52,19 +58,19 @@ class Item:
 
     @property
     def failure(self) -> str | None:
-        """What went wrong with it. A failed item may still say status "text"."""
+        """What went wrong with it, or None. A failed item may still say "text"."""
         said = (self.fail_message or "").strip() or (self.error_message or "").strip()
         return said or (self.status if plain(self.status) in ENDED_BADLY else None)
 
     @property
     def has_file(self) -> bool:
-        """Return whether there is a link to a file, and not only to a live stream."""
+        """Whether its link leads to a file, and not to a live stream."""
         return self.audio_url is not None and not is_stream(self.audio_url, STREAM_HOSTS)
 
 
 @attrs.frozen(kw_only=True)
 class Feed:
-    """What the feed says about a task, once the envelope is off."""
+    """What the feed says about a task, without its envelope."""
 
     type: OptionalText = None
     response_data: list[Item] | None = None
@@ -86,28 +92,39 @@ ALL_DONE = "all generated successfully"
 
 
 def is_failed(payload: object) -> bool:
-    """Return whether an enveloped feed says in so many words that its task failed."""
+    """Return whether a feed in an envelope says that its task failed.
+
+    It does when `data.type` is one of the words of `ENDED_BADLY`.
+    """
     data = payload.get("data") if isinstance(payload, Mapping) else None
     word = data.get("type") if isinstance(data, Mapping) else None
     return isinstance(word, str) and plain(word) in ENDED_BADLY
 
 
 def task_word(feed: Feed) -> str:
-    """Return the task's own word; a callback has none, so the one that all songs share."""
+    """Return the provider's word for the state of the task.
+
+    A callback has none: then it is the word that all its songs share, or "".
+    """
     words = {item.status for item in feed.response_data or ()}
     return feed.type or (words.pop() if len(words) == 1 else None) or ""
 
 
 def _words_of(feed: Feed) -> list[str | None]:
-    """Return all the words for a state in a feed."""
+    """Return all words for a state in a feed: the task's and its songs'."""
     return [feed.type, *(item.status for item in feed.response_data or ())]
 
 
 def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
-    """Return the stage of a task, and whether it says "done" without showing it.
+    """Return the stage of a task, and whether it still has to settle.
 
-    `word` is the task's own, in lower case. The order matters: the documents' own samples say
-    SUCCESS over songs that are still "text", and "first" over songs that are complete.
+    To settle means: it says "done" and does not show all its audio yet. The order of the checks
+    matters: the documents' own samples say SUCCESS over songs that are still "text", and "first"
+    over songs that are complete.
+
+    Args:
+        word: the task's own word, as `plain` spells it.
+        items: its songs, without duplicates.
     """
     alive = [item for item in items if not item.failure]
     if word in ENDED_BADLY or (items and not alive):
@@ -123,6 +140,7 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
 
 
 def _is_complete(word: str, alive: Sequence[Item]) -> bool:
+    """Return whether every song that lives has its final audio."""
     if word == "complete":
         return True
     if word in ENDED_WELL and all(_lower(item.status) == "complete" for item in alive):
@@ -136,11 +154,12 @@ def _is_complete(word: str, alive: Sequence[Item]) -> bool:
 
 
 def _says_done(alive: Sequence[Item]) -> bool:
+    """Return whether the message of every song says that all is made."""
     return bool(alive) and all(ALL_DONE in _lower(item.extra_message) for item in alive)
 
 
 def _stage_by_songs(word: str, alive: Sequence[Item]) -> Stage | None:
-    """Return what the songs themselves show, or None where they show nothing."""
+    """Return the stage that the songs themselves show, or None."""
     words = {word, *(_lower(item.status) for item in alive)}
     done = word in ENDED_WELL
     if "first" in words or any(item.has_file or (done and item.audio_url) for item in alive):
@@ -151,7 +170,10 @@ def _stage_by_songs(word: str, alive: Sequence[Item]) -> Stage | None:
 
 
 def _stage_by_word(word: str, *, has_items: bool) -> Stage:
-    """Return the stage where no song shows anything. An unknown word means: still running."""
+    """Return the stage by the task's word, where no song shows anything.
+
+    An unknown word means: still running.
+    """
     if word in WAITING or not word or not (has_items or word in RUNNING):
         return Stage.QUEUED
     return Stage.PROCESSING
@@ -195,6 +217,9 @@ def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is
 
     v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare list of
     items; servers have been seen to answer on one path in the shape of the other.
+
+    Raises:
+        BadAnswer: it is neither an object nor a list.
     """
     if isinstance(payload, list):
         return {"response_data": payload}
@@ -216,9 +241,16 @@ def read_task(
     base: str = "",
     converter: cattrs.Converter = converter,
 ) -> Task:
-    """Read a feed's answer, or a callback's list of songs, in any of their shapes.
+    """Read a feed's answer, or a callback's list of songs.
 
-    `base` is the provider's address, for links that are a path below it.
+    Any of their shapes will do: see `open_envelope`.
+
+    Args:
+        payload: the JSON as it came.
+        task_id: the task that was asked about.
+        provider: its name, for messages and records.
+        base: the provider's address, for links that are a path below it.
+        converter: the tests' one refuses fields that nobody documented.
 
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
@@ -254,7 +286,7 @@ def read_task(
 
 
 def _with_links(item: Item, base: str) -> Item:
-    """Leave out links that lead nowhere."""
+    """Leave out links that lead nowhere; complete those below `base`."""
     return attrs.evolve(
         item,
         audio_url=item.audio_url and as_link(item.audio_url, base),
@@ -264,7 +296,7 @@ def _with_links(item: Item, base: str) -> Item:
 
 
 def shows_audio(payload: object) -> bool:
-    """Whether an answer holds a song with a link to it."""
+    """Return whether an answer holds a song with a link to it."""
     try:
         songs = objects_in(open_envelope(payload).get("response_data"), "response_data")
     except BadAnswer:
@@ -274,10 +306,15 @@ def shows_audio(payload: object) -> bool:
 
 
 def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews:
-    """Read a callback: a bare list of songs, without the id of their task.
+    """Read a callback: a bare list of songs, without their task's id.
+
+    Args:
+        body: the bytes as they came.
+        provider: its name, for messages and records.
+        base: the provider's address, for links that are a path below it.
 
     Raises:
-        CallbackRejected: it is no such list.
+        CallbackRejected: it is no such list, or it names no songs and no failure.
     """
     try:
         payload = loads(body)
@@ -291,6 +328,7 @@ def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews
 
 
 def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure:
+    """Return why a task failed, in the first words that say so."""
     said = [feed.fail_message, feed.error_message, *(item.failure for item in items)]
     message = next(filter(None, said), None) or message_in(payload)
     if not message or message.lower() == "success":
@@ -299,7 +337,11 @@ def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure
 
 
 def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
-    """Translate one item of a task."""
+    """Translate one item of a task into a `Song`.
+
+    `raw` is the item as it came and is kept in the song. A song without an id gets one from its
+    task and its `index`, which counts from 0.
+    """
     stage = _song_stage(item, task)
     failure = item.failure
     if stage is Stage.FAILED and failure is None:
@@ -325,7 +367,10 @@ def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> 
 
 
 def _song_stage(item: Item, task: Task) -> Stage:
-    """Return one song's stage: readiness is per song and by its audio, not by its status."""
+    """Return one song's stage, by its audio and not by its status.
+
+    Songs of a task become ready one by one.
+    """
     if item.failure:
         return Stage.FAILED
     if task.stage.is_final and not item.audio_url:

@@ -3,6 +3,9 @@
 "callback" is the newer page ("generate with callback"): Bearer key, a callback is required, the
 mode follows from the prompt field. "legacy" is the older one ("generate" and "feed"): the key is
 also in the body, a callback is optional, and `custom_mode` says the mode.
+
+Which one a server follows cannot be asked; the user says it. What is shared with v2 is in
+`udioapi.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -97,7 +100,10 @@ REQUIRED: dict[tuple[bool, bool], tuple[str, ...]] = {
 
 
 def build_body(request: SongRequest, callback: CallbackAddress | None = None) -> dict[str, Any]:
-    """Return the body of a submit by the newer page, with `extra` over its fields."""
+    """Return the JSON body of a submit, by "generate with callback".
+
+    `extra` lies over the page's fields, so it can replace or add any.
+    """
     body = build_chirp_body(request, default_model=UDIOAPI_V1_TRAITS.default_model)
     return {**body, **_callback_field(request, callback), **request.extra}
 
@@ -105,9 +111,10 @@ def build_body(request: SongRequest, callback: CallbackAddress | None = None) ->
 def build_legacy_body(
     request: SongRequest, callback: CallbackAddress | None = None
 ) -> dict[str, Any]:
-    """Return the body of a submit by the legacy page, with `extra` over its fields.
+    """Return the JSON body of a submit, by the legacy page.
 
-    The key, which this page wants as `token`, is put in by the HTTP layer.
+    `extra` lies over its fields. The key, which this page wants as `token`, is not in it: the HTTP
+    layer adds it as the request leaves, so that no log or journal sees it.
     """
     options = options_of(request)
     custom = is_custom(request)
@@ -132,7 +139,10 @@ def build_legacy_body(
 
 
 def is_custom(request: SongRequest) -> bool:
-    """Return whether a legacy request is in custom mode: by the option, else by the lyrics."""
+    """Return whether a legacy request is in custom mode.
+
+    The option `custom_mode` decides; left out, there is custom mode when there are lyrics.
+    """
     chosen = options_of(request).custom_mode
     return request.lyrics is not None if chosen is None else chosen
 
@@ -142,7 +152,8 @@ def check_legacy(request: SongRequest) -> None:
 
     Raises:
         UnsupportedOption: custom mode with a udio model.
-        InvalidRequest: description and lyrics together, or a field that the mode needs.
+        InvalidRequest: description and lyrics together, or a field missing that the mode needs
+            (`REQUIRED`).
     """
     if request.description is not None and request.lyrics is not None:
         raise InvalidRequest(
@@ -166,6 +177,7 @@ def check_legacy(request: SongRequest) -> None:
 
 
 def _legacy_model(request: SongRequest) -> str:
+    """Return the model that is sent: the request's, or the page's default."""
     return request.model or UDIOAPI_V1_LEGACY_TRAITS.default_model
 
 
@@ -174,13 +186,16 @@ def _is_udio(request: SongRequest) -> bool:
 
 
 def _callback_field(request: SongRequest, callback: CallbackAddress | None) -> dict[str, str]:
-    """Return the address to report to; the request's own comes before the client's."""
+    """Return the body's `callback_url`, or nothing where there is none.
+
+    The request's own address comes before the client's.
+    """
     url = options_of(request).callback_url or (callback.url if callback else None)
     return {} if url is None else {"callback_url": url}
 
 
 def check_has_callback(body: Mapping[str, Any]) -> None:
-    """Refuse a body of the newer page without the address that it requires.
+    """Refuse a body of the newer page without the address it requires.
 
     Raises:
         InvalidRequest: there is none; the server would answer 400.
@@ -205,11 +220,21 @@ def _traits_of(provider: "UdioApiV1") -> Traits:
 class UdioApiV1:
     """udioapi.pro v1, at https://udioapi.pro or a white-label host.
 
-    `generation` says which of its two pages the server follows. The key comes from
-    `UDIOAPI_API_KEY` when left out.
+    A request costs credits when it is taken, and usually gives two songs. The documents are the
+    pages "generate with callback", and "generate" and "feed" for the legacy generation.
 
         Client(UdioApiV1(api_key="..."))
         Client(UdioApiV1(api_key="...", generation="legacy"))
+
+    Args:
+        api_key: left out, it comes from the environment variable `UDIOAPI_API_KEY`.
+        base_url: the server, https unless it is on this machine.
+        generation: which of its two pages the server follows, "callback" or "legacy".
+        traits: what it can do; left out, they follow from the generation.
+
+    Raises:
+        AuthenticationFailed: there is no key, or it cannot be one.
+        InvalidRequest: another generation, or an address that no key may be sent to.
     """
 
     name = "udioapi-v1"
@@ -224,7 +249,15 @@ class UdioApiV1:
         self.account()  # refuses a base URL that the key must not go to
 
     def check(self, request: SongRequest) -> None:
-        """Refuse what this generation would refuse or cannot express. Sends nothing."""
+        """Refuse what this generation would refuse or cannot express.
+
+        It sends nothing. A missing callback address is found by `submit`: the client may still add
+        its own.
+
+        Raises:
+            InvalidRequest: a documented rule is broken.
+            UnsupportedOption: a field or an option that this generation does not have.
+        """
         check_fields(request, self.traits, provider=self.name)
         legacy = self.generation == "legacy"
         check_options(
@@ -243,7 +276,15 @@ class UdioApiV1:
     async def submit(
         self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
     ) -> str:
-        """Ask for the song, once, and return the task's id."""
+        """Ask for the request's songs, once, and return the task's id.
+
+        What may be raised besides is in `Provider.submit`; `SubmitInDoubt` must not be answered by
+        sending it again.
+
+        Raises:
+            InvalidRequest: the newer page needs a callback address, and there is none. Nothing was
+                sent.
+        """
         self.check(request)
         if callback is not None:
             check_callback_url(callback.url, allow_private=self._allow_private)
@@ -256,14 +297,18 @@ class UdioApiV1:
         return await send_submit(http, call, self.rules, provider=self.name)
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
-        """Look at the tasks, one after the other: the feed knows one id at a time."""
+        """Look at the tasks, one after the other.
+
+        The feed knows one id at a time. Free, and safe to repeat. The key goes into the header
+        only.
+        """
         account = attrs.evolve(self.account(), body_field=None)
         return [
             await look(http, account, FEED, task_id, provider=self.name) for task_id in task_ids
         ]
 
     async def credits(self, http: Http) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in credits."""
         account = attrs.evolve(self.account(), body_field=None)
         return await ask_credits(http, account, provider=self.name)
 
@@ -273,11 +318,21 @@ class UdioApiV1:
         body: bytes,
         address: CallbackAddress,  # noqa: ARG002
     ) -> CallbackNews:
-        """Read a callback: the songs, without the id of their task."""
+        """Read a callback: the songs, without the id of their task.
+
+        udioapi signs nothing. That it came to an address which only the provider was told is the
+        proof.
+
+        Raises:
+            CallbackRejected: it is no list of songs.
+        """
         return read_callback(body, provider=self.name, base=self.base_url)
 
     def account(self) -> Account:
-        """Both generations take the Bearer key; only the legacy page also wants it as `token`."""
+        """Return the address of the service and the key.
+
+        Both generations take it as Bearer; the legacy page also wants it in the body, as `token`.
+        """
         return Account(
             base_url=self.base_url,
             key=self.api_key,
@@ -286,5 +341,8 @@ class UdioApiV1:
 
     @property
     def _allow_private(self) -> bool:
-        """A provider on this machine, such as the sandbox, can call back to it."""
+        """Whether the server is on a private address, and may call one.
+
+        That is so for the sandbox, on this machine.
+        """
         return is_private_url(self.base_url)

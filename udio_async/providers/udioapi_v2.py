@@ -1,4 +1,7 @@
-"""udioapi.pro v2: Bearer key, no callback, results by feed (pages "v2 generate", "v2 feed")."""
+"""udioapi.pro v2: Bearer key, no callback, results by feed.
+
+The documents are the pages "v2 generate" and "v2 feed". What it shares with v1 is in `udioapi.py`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -63,7 +66,10 @@ V1_ONLY = frozenset({"callback_url", "cluster", "custom_mode", "disable_callback
 
 
 def build_body(request: SongRequest) -> dict[str, Any]:
-    """Return the body of a submit: the v2 page's fields, with `extra` over them."""
+    """Return the JSON body of a submit, by the page "v2 generate".
+
+    `extra` lies over the page's fields, so it can replace or add any.
+    """
     body = build_chirp_body(request, default_model=UDIOAPI_V2_TRAITS.default_model)
     return {**body, **request.extra}
 
@@ -72,9 +78,19 @@ def build_body(request: SongRequest) -> dict[str, Any]:
 class UdioApiV2:
     """udioapi.pro v2, at https://udioapi.pro or a white-label host.
 
-    The key comes from `UDIOAPI_API_KEY` when left out.
+    A request costs credits when it is taken, and usually gives two songs. There are no callbacks:
+    the client looks. The documents are the pages "v2 generate" and "v2 feed".
 
         Client(UdioApiV2(api_key="..."))
+
+    Args:
+        api_key: left out, it comes from the environment variable `UDIOAPI_API_KEY`.
+        base_url: the server, https unless it is on this machine.
+        traits: what it can do; the sandbox puts in its own.
+
+    Raises:
+        AuthenticationFailed: there is no key, or it cannot be one.
+        InvalidRequest: the address is none that a key may be sent to.
     """
 
     name = "udioapi-v2"
@@ -88,7 +104,12 @@ class UdioApiV2:
         self.account()  # refuses a base URL that the key must not go to
 
     def check(self, request: SongRequest) -> None:
-        """Refuse what v2 would refuse or cannot express. Sends nothing."""
+        """Refuse what v2 would refuse or cannot express. Sends nothing.
+
+        Raises:
+            InvalidRequest: a text is too long, or description and lyrics come together.
+            UnsupportedOption: a field or an option that v2 does not have.
+        """
         check_fields(request, self.traits, provider=self.name)
         check_options(
             request.options,
@@ -102,7 +123,11 @@ class UdioApiV2:
     async def submit(
         self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
     ) -> str:
-        """Ask for the song, once, and return the task's id."""
+        """Ask for the request's songs, once, and return the task's id.
+
+        What may be raised is in `Provider.submit`; `SubmitInDoubt` must not be answered by sending
+        it again.
+        """
         self.check(request)
         if callback is not None:
             raise UnsupportedOption(
@@ -117,23 +142,30 @@ class UdioApiV2:
         return await send_submit(http, call, self.rules, provider=self.name)
 
     async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
-        """Look at the tasks, one after the other: the feed knows one id at a time."""
+        """Look at the tasks, one after the other.
+
+        The feed knows one id at a time. Free, and safe to repeat.
+        """
         return [
             await look(http, self.account(), FEED, task_id, provider=self.name)
             for task_id in task_ids
         ]
 
     async def credits(self, http: Http) -> Credits:
-        """Return what the account has left."""
+        """Return what the account has left, in credits."""
         return await ask_credits(http, self.account(), provider=self.name)
 
     def read_callback(
         self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
     ) -> CallbackNews:
-        """Refuse it: v2 documents no callback."""
+        """Refuse it: v2 documents no callback.
+
+        Raises:
+            CallbackRejected: always.
+        """
         del headers, body, address
         raise CallbackRejected(f"{self.name} documents no callback", provider=self.name)
 
     def account(self) -> Account:
-        """Return where the key goes, and how."""
+        """Return the address of the service and the key, sent as Bearer."""
         return Account(base_url=self.base_url, key=self.api_key)

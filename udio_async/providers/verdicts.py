@@ -1,7 +1,8 @@
-"""Sending a paid call and a look, and turning what comes back into an id, JSON or an error.
+"""Sending a paid call or a look, and judging what comes back.
 
-A submit costs credits and no provider here knows idempotency keys, so every reply gets exactly
-one verdict, by the first matching row of `rules.py`.
+A submit costs credits and no provider here knows idempotency keys. So it is sent once, and its
+reply gets exactly one verdict: an id, or the error of the first row of `rules.py` that matches. A
+look is free: whatever goes wrong with it says nothing about the songs.
 """
 
 import time
@@ -32,7 +33,10 @@ SUBMIT_TIMEOUT = 120.0
 
 @attrs.frozen(kw_only=True)
 class Ruling:
-    """The verdict on one reply: an id, or the row that matched."""
+    """The verdict on one reply: an id, or the row that matched.
+
+    With an id the rule is `HAS_ID`, which has no error.
+    """
 
     reply: ReadReply
     rule: Rule
@@ -40,11 +44,11 @@ class Ruling:
 
 
 def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> Ruling:
-    """Return the verdict on the reply to a submit.
+    """Return the verdict on the reply to a submit; nothing is raised.
 
-    An id at any known place (or at `id_at`) means accepted, whatever the status: the documents
-    show a 500 that carries one. Otherwise the first matching row decides, and without one it is
-    in doubt.
+    An id at any known place (or at `id_at`) means accepted, whatever the status: the documents show
+    a 500 that carries one. It is searched for even in a body that was cut. Otherwise the first
+    matching row decides, and without one it is in doubt.
     """
     read = ReadReply.from_reply(reply)
     paths = ID_PATHS if id_at is None else (id_at, *ID_PATHS)
@@ -60,11 +64,17 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
 def accepted_id(
     reply: Reply, rules: Iterable[Rule], *, provider: str, id_at: str | None = None
 ) -> str:
-    """Return the id of an accepted submit.
+    """Return the id of an accepted submit, or raise what its answer means.
+
+    Args:
+        reply: the answer as it came.
+        rules: the provider's rows, the first that matches decides.
+        provider: its name, for messages.
+        id_at: a further place of the id, as in `send_submit`.
 
     Raises:
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
-        SubmitInDoubt: it may have been.
+        SubmitInDoubt: it may have been taken; `evidence` quotes the answer.
     """
     ruling = judge(reply, rules, id_at=id_at)
     if ruling.task_id is not None:
@@ -78,14 +88,22 @@ def accepted_id(
 async def send_submit(
     http: Http, call: Call, rules: Iterable[Rule], *, provider: str, id_at: str | None = None
 ) -> str:
-    """Send one paid call, once, on a connection of its own, and return the task's id.
+    """Send one paid call, once, and return the task's id.
 
-    `id_at` is where your provider has the id, if that is none of the usual places: "id", or
-    "data.job.id" for one inside other objects.
+    It goes on a connection of its own, because one that was used before may close under it, and
+    nobody could tell whether the request was read. The answer may take `SUBMIT_TIMEOUT` seconds.
+
+    Args:
+        http: what sends it.
+        call: the request; `fresh` and `timeout` are set here.
+        rules: the provider's rows, ending with `SHARED_RULES`.
+        provider: its name, for messages.
+        id_at: where your provider has the id, if that is none of the usual places: "id", or
+            "data.job.id" for one inside other objects.
 
     Raises:
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
-        SubmitInDoubt: it left, and no readable answer came back.
+        SubmitInDoubt: it left, and no readable answer came back. Do not send it again.
     """
     with about(provider):
         try:
@@ -101,7 +119,10 @@ async def send_submit(
 
 
 def make_error(rule: Rule, message: str, *, read: ReadReply) -> UdioError:
-    """Build the error that a row names, with what this reply adds to it."""
+    """Build the error that a row names, with what this reply adds.
+
+    That is the wait that was asked for (`retry_after`, seconds), or the evidence of a doubt.
+    """
     assert rule.error is not None
     if issubclass(rule.error, Unreachable):
         return rule.error(message, sent=False)
@@ -114,13 +135,20 @@ def make_error(rule: Rule, message: str, *, read: ReadReply) -> UdioError:
 
 
 def _asked_wait(reply: Reply) -> float | None:
-    """Return the seconds that the provider asked for, if it did; some gateways say it in ms."""
+    """Return the seconds to wait that the provider asked for, or None.
+
+    Some gateways say it in milliseconds, in a header of their own.
+    """
     in_ms = reply.headers.get("retry-after-ms")
     asked = f"{in_ms}ms" if in_ms else reply.headers.get("retry-after")
     return parse_retry_after(asked, now=time.time())
 
 
 def _evidence(read: ReadReply) -> str:
+    """Return one line about the answer, for whoever settles the doubt.
+
+    It holds the status, whether the body was whole, its beginning, and the ids of songs in it.
+    """
     reply = read.reply
     phase = f"answer cut ({reply.cut})" if reply.cut else "whole answer"
     names = song_ids(read.payload)
@@ -131,20 +159,27 @@ def _evidence(read: ReadReply) -> str:
 def read_look(reply: Reply, *, provider: str, task_id: str | None = None) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the JSON of a reply to a call that is free to repeat.
 
+    Args:
+        reply: the answer as it came.
+        provider: its name, for messages.
+        task_id: the task that was asked about, for messages.
+
     Raises:
-        AccountError: the key or the credits.
-        RateLimited: with the wait that was asked for.
+        AccountError: the key is wrong, or the credits are used up.
+        RateLimited: it is too early; `retry_after` is the wait in seconds, if one was asked for.
         RequestRefused: the provider does not know the task.
-        BadAnswer: anything else, which says nothing about the song.
+        BadAnswer: anything else, which says nothing about the songs; look again.
     """
     return payload_of(ReadReply.from_reply(reply), provider=provider, task_id=task_id)
 
 
 def payload_of(read: ReadReply, *, provider: str, task_id: str | None = None) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the JSON of a reply that was looked at, as `read_look` does.
+    """Return the JSON of a reply that has been read already.
+
+    For adapters that look into the reply before they decide; otherwise use `read_look`.
 
     Raises:
-        AccountError, RateLimited, RequestRefused, BadAnswer: as there.
+        AccountError, RateLimited, RequestRefused, BadAnswer: as in `read_look`.
     """
     if read.is_json and (200 <= read.status < 300 or read.has_odd_code):
         return read.payload

@@ -1,7 +1,7 @@
-"""From bytes to records: JSON with caps, strict types, and errors that a person can read.
+"""From bytes to records: bounded JSON, strict types, readable errors.
 
-A record is read strictly first. Where that fails, each odd field is left out, with one line in
-the log, and the rest is read: a title that is a number must not cost a song that is paid for.
+A record is read strictly first. Where that fails, each odd field is left out, with one line in the
+log, and the rest is read: a title that is a number must not cost a song that is paid for.
 """
 
 import json
@@ -83,7 +83,10 @@ def loads(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def excerpt(body: bytes | str) -> str:
-    """Return at most the first 80 characters, on one line and printable."""
+    """Return the beginning of a text, on one line and printable.
+
+    At most `EXCERPT` characters; a longer one ends in "…".
+    """
     text = body[: EXCERPT * 4].decode(errors="replace") if isinstance(body, bytes) else body
     line = " ".join(text[: EXCERPT * 4].split())
     line = "".join(char if char.isprintable() else "\ufffd" for char in line)
@@ -91,7 +94,7 @@ def excerpt(body: bytes | str) -> str:
 
 
 def describe(body: bytes) -> str:
-    """Name what a body looks like, for an error message."""
+    """Return what a body looks like, for an error message."""
     if not body.strip():
         return "it is empty"
     shown = excerpt(body)
@@ -101,20 +104,25 @@ def describe(body: bytes) -> str:
 
 
 def _integer(digits: str) -> int | None:
+    """Read a whole number; None for one that is too long."""
     return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
 def _finite(digits: str) -> float | None:
+    """Read a number; None for one that is infinite."""
     number = float(digits)  # 1e400 is valid JSON and becomes infinite
     return number if math.isfinite(number) else None
 
 
 def _no_number(_word: str) -> None:
-    """Read NaN and Infinity."""
+    """Read NaN and Infinity as None."""
 
 
 def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the value without lone surrogates, which neither SQLite nor a file name can hold."""
+    """Return a value without lone surrogates.
+
+    Neither SQLite nor a file name can hold them.
+    """
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     if not isinstance(value, dict | list):
@@ -130,11 +138,13 @@ def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def make_converter(*, strict: bool = False) -> cattrs.Converter:
-    """Build a converter that never coerces in silence.
+    """Build a converter that changes no value into another type.
 
-    A plain cattrs converter turns null into "None" and "false" into true. With `strict`, a key
-    that the model does not know is an error as well: tests over recordings use it, so that a
-    new field is a red test and not an outage.
+    A plain cattrs converter turns null into "None" and "false" into true.
+
+    Args:
+        strict: a key that the model does not know is an error as well. Tests over recordings use
+            it, so that a new field is a red test and not an outage.
     """
     converter = cattrs.Converter(forbid_extra_keys=strict)
     # All of this comes before any model: cattrs bakes the hooks into its classes.
@@ -149,9 +159,15 @@ def make_converter(*, strict: bool = False) -> cattrs.Converter:
 
 
 def structure(converter: cattrs.Converter, payload: object, kind: type[T], *, about: str) -> T:
-    """Make a record of a plain value; what is odd in it is left out, and told to the log.
+    """Make a record of a plain value.
 
-    `about` names the task or the page for the log.
+    A field of an odd type gets its default, and the log one line about it.
+
+    Args:
+        converter: made by `make_converter`.
+        payload: the JSON value.
+        kind: the class of the record.
+        about: the task or the page, for the log.
 
     Raises:
         BadAnswer: it is no object, or what has to be there is not; the message says what.
@@ -176,6 +192,7 @@ def structure(converter: cattrs.Converter, payload: object, kind: type[T], *, ab
 
 
 def _fault(error: BaseException, _kind: type | None) -> str:
+    """Return what is wrong with a field, for a message."""
     return "a field is missing" if isinstance(error, KeyError) else str(error)
 
 
@@ -183,7 +200,10 @@ Odd = list[tuple[str, str]]
 
 
 def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return a value with None in place of what `error` finds at fault, and list that in `odd`."""
+    """Return a value with None in place of all that `error` is about.
+
+    Each such place is added to `odd`, with what is wrong there.
+    """
     if isinstance(error, ClassValidationError) and isinstance(value, Mapping):
         fields = dict(value)
         for flaw, note in error.group_exceptions()[0]:
@@ -203,11 +223,14 @@ def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:
 
 @lru_cache(maxsize=4096)  # a task is looked at many times, and told about once
 def _log_odd(where: str, flaw: str) -> None:
+    """Log one odd field; a task is looked at many times, and told about once."""
     logger.warning("%s is left out: %s", where, excerpt(flaw))
 
 
 def objects_in(value: object, where: str) -> list[Mapping[str, Any]]:
-    """Return the objects of a list, at most 100; anything else in it is left out.
+    """Return the objects of a list, at most `MAX_ENTRIES`.
+
+    Anything else in it is left out, with one line in the log. None counts as an empty list.
 
     Raises:
         BadAnswer: it is no list.
@@ -225,7 +248,7 @@ def objects_in(value: object, where: str) -> list[Mapping[str, Any]]:
 
 
 def _name(value: object) -> str:
-    """Name a JSON value for a message, without printing all of it."""
+    """Return what a JSON value is, for a message, without printing all of it."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
@@ -234,16 +257,19 @@ def _name(value: object) -> str:
 
 
 def _expected(what: str, value: object) -> TypeError:
+    """Return the error for a value of another type."""
     return TypeError(f"expected {what}, found {_name(value)}")
 
 
 def _exact_text(value: object, _kind: object) -> str:
+    """Take text only."""
     if type(value) is not str:
         raise _expected("text", value)
     return value
 
 
 def _id(value: object, kind: object) -> str | None:
+    """Take an id: text or a whole number; "" and blanks are none."""
     if type(value) is int:
         return str(value)
     text = _optional_text(value, kind)
@@ -251,18 +277,21 @@ def _id(value: object, kind: object) -> str | None:
 
 
 def _exact_integer(value: object, _kind: object) -> int:
+    """Take whole numbers only."""
     if type(value) is not int:  # True is an int to Python, and must not become 1
         raise _expected("an integer", value)
     return value
 
 
 def _exact_bool(value: object, _kind: object) -> bool:
+    """Take true and false only."""
     if type(value) is not bool:
         raise _expected("true or false", value)
     return value
 
 
 def _exact_float(value: object, _kind: object) -> float:
+    """Take numbers only."""
     if type(value) is not float and type(value) is not int:
         raise _expected("a number", value)
     return float(value)
@@ -273,7 +302,10 @@ def _is_list(kind: object) -> bool:
 
 
 def _exact_list(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], list[Any]]:  # noqa: ANN401  # a type
-    """Structure a list from a list only: cattrs itself also takes text and the keys of objects."""
+    """Build a hook that takes lists only.
+
+    cattrs itself also takes text and the keys of objects.
+    """
     structure_list = list_structure_factory(kind, converter)
 
     def hook(value: object, kind: type) -> list[Any]:
@@ -286,10 +318,12 @@ def _exact_list(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
 
 
 def _optional_text(value: object, kind: object) -> str | None:
+    """Take text; "" and null mean None."""
     return None if value is None or value == "" else _exact_text(value, kind)
 
 
 def _number(value: object, kind: object) -> float | None:
+    """Take a number, or one that is written as text."""
     if not isinstance(value, str):
         return None if value is None else _exact_float(value, kind)
     try:
@@ -302,6 +336,7 @@ _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)", re.ASCII)
 
 
 def _seconds(value: object, kind: object) -> float | None:
+    """Take a duration: a number of seconds, or "2:36"."""
     if isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
         hours, minutes, seconds = clock.groups(default="0")
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
@@ -312,7 +347,7 @@ def _seconds(value: object, kind: object) -> float | None:
 
 
 def _instant(value: object, _kind: object) -> datetime | None:
-    """Read a time, or None: a date that nobody can read must not cost a song."""
+    """Read a time, or None: an unreadable date must not cost a song."""
     try:
         if isinstance(value, str) and not value.strip().isdigit():
             moment = datetime.fromisoformat(value.strip())

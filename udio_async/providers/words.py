@@ -1,4 +1,9 @@
-"""Words for the state of a task, whatever the provider: written in any case, with any joint."""
+"""Words for the state of a task, as providers write them.
+
+Services change such words without notice, so the lists hold more than any page documents. Compare
+with `plain(word)`: providers write the same word in any case, with blanks, hyphens or underscores.
+A word that is on no list is no error: the task is taken to be still running, and the word is kept.
+"""
 
 import re
 
@@ -86,5 +91,8 @@ KNOWN = ENDED_BADLY | ENDED_WELL | WAITING | RUNNING | {""}
 
 
 def plain(word: str | None) -> str:
-    """Return a word as it stands above: "Timed-Out " is "timed_out"."""
+    """Return a word as the lists above spell it.
+
+    "Timed-Out " becomes "timed_out", and None becomes "".
+    """
     return re.sub(r"[\s-]+", "_", (word or "").strip().lower())

@@ -6,6 +6,10 @@
 
 It needs the extra `sandbox`: `pip install "udio-async[sandbox]"`. `help(Fault)` lists what can go
 wrong on demand.
+
+It is a real HTTP server on loopback, so a client meets sockets, time-outs and cut answers as
+outside. Songs are real audio files, and made-up tunes. What it answers follows the services' own
+pages, which each module names.
 """
 
 from ._faults import Fault

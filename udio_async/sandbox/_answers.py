@@ -1,4 +1,4 @@
-"""What the HTTP interfaces share: how errors are worded, and which answers a fault spoils."""
+"""Answers that the services share: errors, faults, encodings."""
 
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +20,7 @@ _BAD_GATEWAY = (
 
 
 class Dialect(Protocol):
-    """How one service words its answers."""
+    """The way in which one service words its answers."""
 
     refusal: str
     """What it says of a request that it does not take."""
@@ -34,7 +34,7 @@ class Dialect(Protocol):
         ...
 
     def no_credit(self, status: int) -> Response:
-        """Say under this HTTP status that the account is empty."""
+        """Refuse a request because the account is empty, under this HTTP status."""
         ...
 
 
@@ -59,6 +59,7 @@ def bad_gateway() -> Response:
 
 
 def _rate_limited(dialect: Dialect, _: str) -> Response:
+    """Refuse for a second, with a `Retry-After`."""
     response = dialect.error(429, "Rate limit exceeded")
     response.headers["Retry-After"] = "1"
     return response
@@ -95,7 +96,10 @@ _BROKEN_LOOKS: Mapping[str, tuple[int, str]] = {
 
 
 def answer_broken_look(dialect: Dialect, task: MadeTask) -> Response | None:
-    """Count a look at a task; return the answer if this one fails."""
+    """Count a look at a task; return its answer if it has to fail.
+
+    None if it is answered as usual.
+    """
     task.looks += 1
     if task.looks > BROKEN_LOOKS_PER_TASK:
         return None
@@ -109,7 +113,7 @@ def answer_broken_look(dialect: Dialect, task: MadeTask) -> Response | None:
 
 
 def gzipped(data: bytes) -> bytes:
-    """Compress, the same bytes each time."""
+    """Compress bytes; the same bytes give the same result each time."""
     return gzip.compress(data, mtime=0)
 
 
@@ -123,7 +127,7 @@ _ENCODINGS: Mapping[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 
 def encode(response: Response, kind: str) -> Response:
-    """Encode a whole answer as a fault has it; without one, it stays as it is."""
+    """Encode an answer as the fault `kind` wants it; others stay as they are."""
     if kind in _ENCODINGS:
         name, change = _ENCODINGS[kind]
         response.body = change(bytes(response.body))
@@ -133,6 +137,6 @@ def encode(response: Response, kind: str) -> Response:
 
 
 def encoded_answer(response: Response, *tasks: MadeTask) -> Response:
-    """Encode what is answered about some tasks, if one of them has such a fault."""
+    """Encode an answer about tasks, if one of them has such a fault."""
     kinds = [task.kind for task in tasks if task.kind.endswith("_answers")]
     return encode(response, kinds[0]) if kinds else response

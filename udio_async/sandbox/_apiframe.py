@@ -1,4 +1,8 @@
-"""apiframe's udio-imagine and fetch, as its pages describe them."""
+"""apiframe's udio-imagine and fetch, as its pages describe them.
+
+The pages are docs.apiframe.ai, v1: "Imagine" of the Udio API, and the endpoints that all their
+tasks share.
+"""
 
 import attrs
 from starlette.requests import Request
@@ -28,7 +32,7 @@ _FAILURES = {
 
 
 class ApiframeDialect:
-    """How apiframe words its answers."""
+    """The way in which apiframe words its answers."""
 
     refusal = "invalid param: prompt"
 
@@ -42,7 +46,7 @@ class ApiframeDialect:
         return JSONResponse({} if silent else {"errors": [{"msg": message}]}, status)
 
     def no_credit(self, status: int) -> Response:
-        """Say that the account is empty; no page shows how."""
+        """Refuse because the account is empty; no page shows how."""
         return JSONResponse({"code": 402, "errors": [{"msg": "Insufficient credits"}]}, status)
 
 
@@ -51,7 +55,7 @@ _dialect = ApiframeDialect()
 
 @attrs.frozen
 class Apiframe:
-    """The endpoints."""
+    """The endpoints of apiframe."""
 
     handler: SubmitHandler
 
@@ -71,14 +75,14 @@ class Apiframe:
         ]
 
     async def imagine(self, request: Request) -> Response:
-        """Take a song request."""
+        """Take a request, by the page "Imagine"."""
         order, origin = read_order(await self._read(request)), str(request.base_url)
         return await self.handler.take(
             _dialect, order, lambda task, now: describe_task(task, now, origin)
         )
 
     async def fetch(self, request: Request) -> Response:
-        """Tell how one task is."""
+        """Answer how one task is."""
         task = self.world.find(text(await self._read(request), "task_id"), PROVIDER)
         if task is None:
             raise RefusedError(404, "Task not found")
@@ -86,7 +90,7 @@ class Apiframe:
         return encoded_answer(broken or JSONResponse(self._describe(task, request)), task)
 
     async def fetch_many(self, request: Request) -> Response:
-        """Tell how 2 to 20 tasks are; unknown ids are left out."""
+        """Answer how 2 to 20 tasks are; unknown ids are left out."""
         task_ids = _read_ids(await self._read(request))
         found = (self.world.find(task_id, PROVIDER) for task_id in task_ids)
         tasks = [task for task in found if task is not None]
@@ -99,7 +103,7 @@ class Apiframe:
         return encoded_answer(answer, *tasks)
 
     async def account(self, request: Request) -> Response:
-        """Tell what the account has left."""
+        """Answer what the account has left."""
         self._check_key(request)
         return JSONResponse(
             {
@@ -115,6 +119,7 @@ class Apiframe:
         return await read_json(request)
 
     def _check_key(self, request: Request) -> None:
+        """Refuse a request without the key, bare or as Bearer."""
         # The page sends the bare key, the vendor's Node client "Bearer <key>".
         header = request.headers.get("authorization", "")
         if header.removeprefix("Bearer ").strip() != self.world.api_key:
@@ -152,6 +157,7 @@ def read_order(body: JsonObject) -> Order:
 
 
 def _read_ids(body: JsonObject) -> list[str]:
+    """Return the ids that are asked about."""
     task_ids = body.get("task_ids")
     if not isinstance(task_ids, list) or not all(isinstance(item, str) for item in task_ids):
         raise RefusedError(400, "task_ids must be a list of strings")
@@ -176,6 +182,7 @@ def describe_task(task: MadeTask, now: float, origin: str) -> JsonObject:
 
 
 def _word(task: MadeTask, now: float) -> str:
+    """Return the word for the state of a task."""
     done, phase = task.progress(now), task.phase(now)
     if phase in task.course.words:
         return task.course.words[phase]
@@ -187,7 +194,10 @@ def _word(task: MadeTask, now: float) -> str:
 
 
 def _describe_song(task: MadeTask, song: MadeSong, now: float, origin: str) -> dict[str, object]:
-    """Lyrics and image come before the audio, which stays null until all is finished."""
+    """Return a song as apiframe shows it.
+
+    Lyrics and image come before the audio, which stays null until all is finished.
+    """
     ready = task.is_made(now) and not task.is_lost(song)
     return {
         "lyrics": song.lyrics,

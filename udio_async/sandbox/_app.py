@@ -1,4 +1,4 @@
-"""The ASGI application: every service at one origin, and the sandbox's own two pages."""
+"""The ASGI application: all services at one origin, and two own pages."""
 
 import attrs
 from starlette.applications import Starlette
@@ -35,7 +35,7 @@ callbacks    GET  /_sandbox/deliveries  what was posted to addresses on this mac
 
 
 def make_app(handler: SubmitHandler) -> Starlette:
-    """Build the application over what takes the submits."""
+    """Build the application on top of the handler for submits."""
     world = handler.world
 
     async def welcome(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A short tune for each song, as a real MP3 file, with nothing but arithmetic and LAME."""
+"""A short tune for each song, as an MP3 file by LAME."""
 
 import array
 import math
@@ -49,7 +49,7 @@ class Tune:
 
     @property
     def duration(self) -> float:
-        """Seconds that the MP3 lasts: whole frames, the encoder's own two included."""
+        """Seconds that the MP3 plays: whole frames, with the encoder's own two."""
         return (math.ceil(self.samples / _FRAME) + _EXTRA_FRAMES) * _FRAME / RATE
 
 
@@ -88,7 +88,7 @@ def play(song_id: str) -> "array.array[int]":
 def _compose_melody(
     dice: random.Random, key: int, chords: tuple[tuple[int, int, int], ...]
 ) -> tuple[int, ...]:
-    """Wander over a pentatonic scale by small steps: that is hard to make ugly."""
+    """Go over a pentatonic scale in small steps, which never sounds bad."""
     scale = _PENTATONIC[chords[0][1]]
     place, notes = dice.randrange(2, 6), []
     for _ in range((len(chords) - 1) * _NOTES_PER_CHORD):
@@ -98,6 +98,7 @@ def _compose_melody(
 
 
 def _play(tune: Tune) -> "array.array[int]":
+    """Mix all voices of a tune."""
     samples = array.array("h")
     fade_chord = _fade(tune.note_length * _NOTES_PER_CHORD, 1.5)
     fade_note = _fade(tune.note_length, 3.0) * _NOTES_PER_CHORD
@@ -120,7 +121,10 @@ def _tone(timbre: tuple[float, ...], note: int, length: int) -> list[float]:
 
 @lru_cache(maxsize=512)
 def _wave(timbre: tuple[float, ...], note: int) -> list[float]:
-    """Return some whole periods of a tone, to be repeated; several, so that it is in tune."""
+    """Return some whole periods of a tone, to be repeated.
+
+    They are several, so that it is in tune.
+    """
     period = RATE / (440.0 * 2 ** ((note - 69) / 12))
     periods = max(1, int(1_000 / period))
     length = round(periods * period)
@@ -133,7 +137,10 @@ def _wave(timbre: tuple[float, ...], note: int) -> list[float]:
 
 @lru_cache(maxsize=64)
 def _fade(length: int, speed: float) -> list[float]:
-    """Return a plucked note's loudness: up at once, then away, without a click at the end."""
+    """Return the loudness of a plucked note over its time.
+
+    Up at once, then away, without a click at the end.
+    """
     rise, fall = RATE // 200, RATE // 50
     return [
         min(i / rise, 1.0, (length - 1 - i) / fall) * math.exp(-speed * i / length)

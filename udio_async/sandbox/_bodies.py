@@ -1,4 +1,4 @@
-"""Reading what a service is sent: a JSON object, and the fields of it that its page describes."""
+"""Bodies that a service is sent: a JSON object and its fields."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from .._validators import is_number
 
 @attrs.frozen
 class RefusedError(Exception):
-    """A request that gets an error: its key is bad, or the documentation rules it out."""
+    """A request that gets an error: by its key, or by the documentation."""
 
     status: int
     message: str = ""

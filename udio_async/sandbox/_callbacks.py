@@ -1,4 +1,4 @@
-"""The sandbox calls back: each stage of a task is posted to the address its submit named.
+"""Callbacks: each stage of a task, posted to the address of its submit.
 
 Only addresses on this machine are called. No document says whether a failed delivery is tried
 again; here one that is answered with an error is, once.
@@ -52,6 +52,8 @@ class Delivery:
 
 @attrs.frozen(kw_only=True)
 class _Letter:
+    """One callback that is about to be posted."""
+
     url: str
     secret: str | None
     body: bytes
@@ -70,11 +72,14 @@ class Caller:
     )
 
     def start(self, tasks: TaskGroup) -> None:
-        """Call back from now on."""
+        """Begin to call back, in these tasks."""
         self._tasks = tasks
 
     def follow(self, task: MadeTask, now: float, describe: Describe) -> None:
-        """Report on a task that was accepted just now, if its submit said where to."""
+        """Report on a task that was accepted just now.
+
+        Nothing happens if its submit named no address.
+        """
         address = _address_of(task)
         if self._tasks is not None and address is not None:
             self._tasks.start_soon(self._report, task, now, address, describe)
@@ -82,6 +87,7 @@ class Caller:
     async def _report(
         self, task: MadeTask, now: float, address: tuple[str, str | None], describe: Describe
     ) -> None:
+        """Post each stage of a task when it is due."""
         url, secret = address
         begin = anyio.current_time() - (now - task.born)
         async with anyio.create_task_group() as letters:
@@ -99,6 +105,7 @@ class Caller:
                     await anyio.sleep(0.05)  # so that they arrive in this order
 
     async def _deliver(self, task: MadeTask, letter: _Letter) -> None:
+        """Post one callback, once more if it is answered with an error."""
         status = await self._post(letter)
         if status is not None and not 200 <= status < 300 and not letter.forged:
             self._note(task, letter, status)
@@ -107,6 +114,7 @@ class Caller:
         self._note(task, letter, status)
 
     async def _post(self, letter: _Letter) -> int | None:
+        """Return the status of the answer; None if there was none."""
         try:
             parts = urlsplit(letter.url)
             if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
@@ -135,7 +143,10 @@ class Caller:
 
 
 def _address_of(task: MadeTask) -> tuple[str, str | None] | None:
-    """Return where a submit wants to be called, and the secret to show there."""
+    """Return the address that a submit named, and the secret to show there.
+
+    None if it named no address, or wants no callback.
+    """
     asked: Mapping[str, object] = task.order.request
     match task.order.provider:
         case "udioapi-v1":
@@ -152,7 +163,7 @@ def _address_of(task: MadeTask) -> tuple[str, str | None] | None:
 
 
 def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
-    """Iterate over the callbacks: seconds after the submit, and the phase that each tells of."""
+    """Return the callbacks: seconds after the submit, and the phase of each."""
     entered = [(task.enters_after(phase), phase) for phase in _STAGES]
     due = sorted((after, phase) for after, phase in entered if after is not None)
     if not due:  # it stays where nothing is told
@@ -169,7 +180,7 @@ def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
 
 
 def _spoiled(letter: _Letter, kind: str) -> _Letter:
-    """Change what is posted as the fault of its task has it."""
+    """Return a callback as the fault of its task wants it."""
     if kind == "gzipped_callback":
         return attrs.evolve(letter, body=gzipped(letter.body), gzipped=True)
     if kind == "slash_callback":
@@ -179,7 +190,7 @@ def _spoiled(letter: _Letter, kind: str) -> _Letter:
 
 
 def _forgeries(letter: _Letter) -> Iterator[_Letter]:
-    """Iterate over what somebody would send who has seen such callbacks, but not this address."""
+    """Return what a stranger would post who knows callbacks, not the address."""
     last = "0" if letter.url[-1] != "0" else "1"
     yield attrs.evolve(letter, url=letter.url[:-1] + last, forged=True)
     if letter.secret is not None:
@@ -209,6 +220,7 @@ async def _post(parts: SplitResult, letter: _Letter) -> int:
 
 
 async def _read_status(line: h11.Connection, stream: SocketStream) -> int:
+    """Return the status of the answer that comes in."""
     while True:
         event = line.next_event()
         if event is h11.NEED_DATA:

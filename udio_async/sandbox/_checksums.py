@@ -1,10 +1,10 @@
-"""The checksums that sound files carry; the standard library has none of them."""
+"""Checksums of sound files, which the standard library lacks."""
 
 from functools import lru_cache
 
 
 def crc(data: bytes, polynomial: int, bits: int) -> int:
-    """Return the checksum of some bytes, the highest bit first and begun at 0."""
+    """Return the checksum of some bytes, the highest bit first, begun at 0."""
     table, rest, mask = _table(polynomial, bits), 0, (1 << bits) - 1
     for byte in data:
         rest = (rest << 8 & mask) ^ table[(rest >> (bits - 8)) ^ byte]

@@ -1,4 +1,4 @@
-"""A little cover for each song: a sun and a row of equaliser bars on an evening sky."""
+"""Covers: a sun and a row of equaliser bars on an evening sky."""
 
 import colorsys
 import math
@@ -47,6 +47,7 @@ def _color(hue: float, saturation: float, value: float) -> bytes:
 
 
 def _as_png(rows: bytes) -> bytes:
+    """Return rows of pixels as a PNG file."""
     header = struct.pack(">IIBBBBB", SIZE, SIZE, 8, 2, 0, 0, 0)  # 8 bits each of red, green, blue
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)

@@ -1,4 +1,4 @@
-"""What may be wrong with the answer to a download."""
+"""Downloads, and what may be wrong with the answer to one."""
 
 import hashlib
 import re
@@ -34,7 +34,7 @@ class Download:
 
 
 def answer_download(download: Download) -> Response:
-    """Answer with the file, or with what the fault of its task makes of that."""
+    """Answer with the file, or as the fault of its task wants it."""
     spoil = _TROUBLES.get(download.task.kind)
     spoiled = spoil(download) if spoil else None
     return spoiled or serve_bytes(download.request, download.sound.data, download.sound.media_type)
@@ -55,7 +55,10 @@ def serve_bytes(request: Request, data: bytes, media_type: str) -> Response:
 
 
 def _resolve_range(first: str, last: str, size: int) -> range:
-    """Return the bytes that "first-last" means (RFC 9110, section 14.1.2); empty if none are."""
+    """Return the bytes that "first-last" means (RFC 9110, section 14.1.2).
+
+    The range is empty if there are none.
+    """
     if first:
         return range(int(first), min(int(last) + 1, size) if last else size)
     return range(max(size - int(last), 0), size) if last else range(0)
@@ -107,7 +110,10 @@ def _encoded(download: Download) -> Response:
 
 
 def _whole_as_part(download: Download) -> Response:
-    """In turn: 206 that says which part, 206 that does not, and 203 as through a proxy."""
+    """Answer with the whole file, in turn as one of three.
+
+    They are 206 that says which part, 206 that does not, and 203 as through a proxy.
+    """
     sound, way = download.sound, download.song.number % 3
     last = len(sound.data) - 1
     headers = {"Content-Range": f"bytes 0-{last}/{last + 1}"} if way == 0 else {}
@@ -128,14 +134,17 @@ _TROUBLES: Mapping[str, Callable[[Download], Response | None]] = {
 
 
 class _CutResponse(Response):
-    """Sends half of an answer, and hangs up."""
+    """Half of an answer, after which the server hangs up."""
 
     def __init__(self, whole: Response) -> None:
         super().__init__(whole.body, whole.status_code)
         self.raw_headers = whole.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Break off half way; where the server cannot hang up, end there."""
+        """Send half of the body, and hang up.
+
+        A server that cannot hang up ends the answer there.
+        """
         start = {"status": self.status_code, "headers": self.raw_headers}
         half = bytes(self.body)[: len(self.body) // 2]
         await send({"type": "http.response.start", **start})

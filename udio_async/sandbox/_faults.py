@@ -1,4 +1,4 @@
-"""What goes wrong, chosen beforehand, and with which submits."""
+"""Faults: what goes wrong, chosen beforehand, and with which submits."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,20 @@ __all__ = ["KINDS", "Fault", "FaultPlan"]
 
 
 def _known_kind(_: object, __: object, kind: str) -> None:
+    """Refuse a kind that is not in the list."""
     if not is_known(kind):
         known = ", ".join(sorted(each.written for each in ALL.values()))
         raise ValueError(f"No such fault {kind!r}; known: {known}")
 
 
 def _known_provider(_: object, __: object, provider: str) -> None:
+    """Refuse a provider that is not here."""
     if provider and provider not in PROVIDERS:
         raise ValueError(f"No such provider {provider!r}; known: {', '.join(PROVIDERS)}")
 
 
 def _positive(_: object, field: "attrs.Attribute[int]", number: int) -> None:
+    """Refuse anything below 1."""
     if number < 1:
         raise ValueError(f"{field.name} must be 1 or more, not {number}")
 
@@ -29,10 +32,12 @@ def _positive(_: object, field: "attrs.Attribute[int]", number: int) -> None:
 class Fault:
     """One thing that goes wrong in the sandbox, and with which submits.
 
-    Only a submit with a good key and a valid body counts, and only where the fault can happen.
-    When several faults want the same submit, the first one in the sandbox's list gets it, and the
-    next one takes the next submit that it counts. So `every=20` hits one submit in twenty, also
-    for each of several faults.
+        Sandbox(faults=[Fault("stuck", every=20), Fault("html_502", match="rain")])
+
+    Only a submit with a good key and a valid body counts, and only where the fault can happen. If
+    several faults want the same submit, the first one in the sandbox's list gets it, and the next
+    one gets the next submit that it counts. So with `every=20` each of several faults hits one
+    submit in twenty.
 
     Raises:
         ValueError: there is no such fault, or it would never happen.
@@ -56,7 +61,7 @@ class Fault:
             raise ValueError(f"{self.kind} never happens at {self.provider}")
 
     def wants(self, provider: str, prompt: str) -> bool:
-        """Whether a submit is one of those that this fault counts."""
+        """Return whether a submit is one of those that this fault counts."""
         possible = provider in ALL[kind_of(self.kind)].providers
         return possible and self.provider in {"", provider} and self.match in prompt
 
@@ -66,7 +71,7 @@ Fault.__doc__ = f"{Fault.__doc__}\n\nEvery `kind` there is:\n\n{listed()}\n"
 
 @attrs.define
 class FaultPlan:
-    """Deals the faults out to submits, in order."""
+    """Deals the faults out to submits, in their order."""
 
     faults: Sequence[Fault]
     _seen: list[int] = attrs.field(init=False)
@@ -92,7 +97,7 @@ class FaultPlan:
         return ""
 
     def _count(self, i: int) -> None:
-        """Count a submit; the turn of a fault stays until a submit is free for it."""
+        """Count a submit; a fault that is due waits for the next free submit."""
         fault = self.faults[i]
         self._seen[i] += 1
         if self._seen[i] % fault.every == 0:

@@ -1,4 +1,4 @@
-"""FLAC without compression: what its format asks for at least (RFC 9639), for 16 bits and mono."""
+"""FLAC without compression: 16 bits, mono (RFC 9639)."""
 
 import array
 import hashlib
@@ -23,7 +23,10 @@ def make_flac(samples: "array.array[int]", rate: int) -> bytes:
 
 
 def _stream_info(samples: "array.array[int]", rate: int) -> bytes:
-    """The one block that has to be there: frame sizes, rate, channels, bits, length, checksum."""
+    """Return the block that every file has to have.
+
+    It holds frame sizes, rate, channels, bits, length and checksum.
+    """
     bits = rate << 44 | 0 << 41 | 15 << 36 | len(samples)
     digest = hashlib.md5(_ordered(samples, "little"), usedforsecurity=False).digest()
     sizes = _SAMPLES.to_bytes(2) * 2 + bytes(6)  # the bytes of a frame are not told
@@ -32,6 +35,7 @@ def _stream_info(samples: "array.array[int]", rate: int) -> bytes:
 
 
 def _frame(number: int, samples: "array.array[int]") -> bytes:
+    """Return one frame of samples as they are."""
     # 0x70: the number of samples, less one, comes in two bytes; 0x00: the rate is told above;
     # 0x08: mono and 16 bits. The frame's number is written as UTF-8 writes a character.
     head = b"\xff\xf8\x70\x08" + chr(number).encode() + (len(samples) - 1).to_bytes(2)
@@ -41,6 +45,7 @@ def _frame(number: int, samples: "array.array[int]") -> bytes:
 
 
 def _ordered(samples: "array.array[int]", order: str) -> bytes:
+    """Return samples in this order of bytes."""
     if sys.byteorder == order:
         return samples.tobytes()
     swapped = samples[:]

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as data: the one list of all faults.
+"""Faults as data: the one list of everything that can go wrong.
 
 `help(Fault)`, `udio-async sandbox --help` and `docs/sandbox.md` are printed from it.
 """
@@ -71,7 +71,7 @@ GROUPS = (
         "Charged, and the answer is bad",
         (
             Kind("http_500_with_id", "500 that names the task", providers=_UDIOAPI),
-            Kind("charged_502", "502 with a gateway's HTML page, but the song was taken"),
+            Kind("charged_502", "502 with a gateway's HTML page, but the request was taken"),
             Kind("slow_submit", "the answer comes a second late"),
             Kind("encoded_answers", "the answer and all looks are gzipped, asked for or not"),
             Kind(
@@ -161,7 +161,7 @@ GROUPS = (
         (
             Kind(
                 "late_callback",
-                "all come after the end, half of the song's time late",
+                "all come after the end, late by half of the time that the song took",
                 providers=_CALL_BACK,
             ),
             Kind("doubled_callback", "each comes twice, at the same time", providers=_CALL_BACK),
@@ -174,8 +174,8 @@ GROUPS = (
             Kind("skipped_callbacks", "only the last one comes", providers=_CALL_BACK),
             Kind(
                 "forged_callback",
-                "before each true one come forged ones: to a wrong address, and with a wrong "
-                "secret and without one where there is one",
+                "before each true one come forged ones: to a wrong address and, where there is a "
+                "secret, with a wrong one and without one",
                 providers=_CALL_BACK,
             ),
             Kind("gzipped_callback", "the bodies are gzipped, and say so", providers=_CALL_BACK),
@@ -204,7 +204,7 @@ def detail_of(fault: str) -> str:
 
 
 def is_known(fault: str) -> bool:
-    """Whether there is such a fault."""
+    """Return whether there is such a fault, with such a detail."""
     name, colon, detail = fault.partition(":")
     kind = ALL.get(name)
     if kind is None or bool(colon) != bool(kind.detail):

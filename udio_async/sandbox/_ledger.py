@@ -1,4 +1,4 @@
-"""What every submit was answered, and what it cost."""
+"""The ledger: the answer to every submit, and its price."""
 
 import time
 
@@ -33,7 +33,10 @@ class Submit:
 
 @attrs.define
 class Ledger:
-    """Remembers every submit. One thread writes it, the server's; it may be read from any."""
+    """Remembers every submit.
+
+    Only the server's thread writes it; it may be read from any.
+    """
 
     _submits: list[Submit] = attrs.field(factory=list, init=False)
 

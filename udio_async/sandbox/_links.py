@@ -1,4 +1,4 @@
-"""Where the files of songs are."""
+"""Links to the files of songs."""
 
 from ._tasks import MadeSong, MadeTask
 

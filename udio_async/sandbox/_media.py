@@ -1,4 +1,4 @@
-"""Audio and covers over HTTP, and the partial stream of a song that is not finished."""
+"""Audio and covers over HTTP, and streams of unfinished songs."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ _STREAM_CHUNK = 4096
 
 @attrs.frozen
 class Media:
-    """The files of songs. They need no key, as at the real services."""
+    """The files of songs. No key is needed, as at the real services."""
 
     world: World
 
@@ -53,7 +53,10 @@ class Media:
         return serve_bytes(request, await run_in_threadpool(make_cover, song.id), "image/png")
 
     async def stream(self, request: Request) -> Response:
-        """Serve what there is of a song: no length, no ranges, half the tune until it is whole."""
+        """Serve what there is of a song, without a length and without ranges.
+
+        That is half the tune until it is whole.
+        """
         now = self.world.clock()
         task, song = self.world.find_song(request.query_params.get("item_id", "")) or (None, None)
         if task is None or song is None or task.is_lost(song):

@@ -1,4 +1,4 @@
-"""Lists of songs that say something odd: each takes one as its service words it, and spoils it."""
+"""Odd lists of songs: each fault takes the true one and spoils it."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,12 +15,16 @@ def _same_song_twice(songs: Songs, _: MadeTask) -> Songs:
 
 
 def _placeholder(songs: Songs, task: MadeTask) -> Songs:
-    """The same name for both songs; the next task has the next one."""
+    """Give the songs of a task one of the names of no file.
+
+    The next task gets the next name.
+    """
     name = NO_NAMES[task.songs[0].number // len(task.songs) % len(NO_NAMES)]
     return [{**song, "audio_url": _renamed(song["audio_url"], name)} for song in songs]
 
 
 def _renamed(link: object, name: str) -> object:
+    """Return a link to another name; what is no link to a file stays."""
     is_final = isinstance(link, str) and "/media/" in link
     return f"{str(link).rpartition('/')[0]}/{name}" if is_final else link
 
@@ -34,7 +38,7 @@ def _more(seconds: object) -> object:
 
 
 def _odd_fields(songs: Songs, task: MadeTask) -> Songs:
-    """Not the three that decide: the id, the status and the link."""
+    """Spoil all fields but the three that decide: id, status and link."""
     return [
         {
             **song,
@@ -64,6 +68,9 @@ _ODDITIES: Mapping[str, Callable[[Songs, MadeTask], Songs]] = {
 
 
 def as_told(songs: Songs, task: MadeTask) -> Songs:
-    """Return the songs of a task as they are told: as they are, unless its fault is an oddity."""
+    """Return the songs of a task as they are told.
+
+    That is the truth, unless its fault is one of these.
+    """
     spoil = _ODDITIES.get(task.kind)
     return spoil(songs, task) if spoil and songs else songs

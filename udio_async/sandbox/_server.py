@@ -1,4 +1,4 @@
-"""The sandbox as a running server: in a thread of its own, or in the foreground."""
+"""The sandbox as a running server: in a thread, or in the foreground."""
 
 import socket
 import threading
@@ -118,14 +118,17 @@ class Sandbox:
 
     @property
     def submits(self) -> tuple[Submit, ...]:
-        """Every submit so far, oldest first: what it was answered and cost, and its fault.
+        """Every submit so far, oldest first, taken or not.
 
-        One that was refused, whatever for, is here and not in `ledger`.
+        Each has its answer, its price and its fault. One that was refused, whatever for, is here
+        and not in `ledger`.
         """
         return self._handler.ledger.submits
 
     def sound_of(self, song_id: str) -> Sound:
-        """Return the file of a song as every good download has it, whatever its fault.
+        """Return the file of a song, as every good download has it.
+
+        The fault of its task makes no difference to it.
 
         Raises:
             KeyError: no such song was ordered.
@@ -137,24 +140,39 @@ class Sandbox:
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
-        """The latest callbacks that were posted, oldest first; 10,000 at most.
+        """The latest callbacks that were posted, oldest first.
 
-        Only addresses on this machine are called.
+        10,000 at most. Only addresses on this machine are called.
         """
         return tuple(self._handler.caller.deliveries)
 
     def udioapi_v1(self, **options: Any) -> UdioApiV1:  # noqa: ANN401 - checked by the class
-        """Return the v1 provider of this sandbox; the older generation, which needs no callback."""
+        """Return the v1 provider of this sandbox.
+
+        It is the older generation ("legacy"), which needs no callback. `options` are those of
+        `UdioApiV1`.
+
+        Raises:
+            RuntimeError: the sandbox was never entered, so it has no address.
+        """
         return self._quicken(
             UdioApiV1(**self._access({"generation": "legacy", **options})), options
         )
 
     def udioapi_v2(self, **options: Any) -> UdioApiV2:  # noqa: ANN401 - checked by the class
-        """Return the v2 provider of this sandbox."""
+        """Return the v2 provider of this sandbox. `options` as in `UdioApiV2`.
+
+        Raises:
+            RuntimeError: the sandbox was never entered, so it has no address.
+        """
         return self._quicken(UdioApiV2(**self._access(options)), options)
 
     def apiframe(self, **options: Any) -> Apiframe:  # noqa: ANN401 - checked by the class
-        """Return the apiframe provider of this sandbox."""
+        """Return the apiframe provider of this sandbox. `options` as in `Apiframe`.
+
+        Raises:
+            RuntimeError: the sandbox was never entered, so it has no address.
+        """
         return self._quicken(Apiframe(**self._access(options)), options)
 
     def run(self, on_ready: Callable[[str], object] | None = None) -> None:
@@ -162,16 +180,22 @@ class Sandbox:
 
         Args:
             on_ready: is called with `base_url` once the server answers.
+
+        Raises:
+            OSError: the address or the port cannot be had.
         """
         with self._listen() as listener:
             server = self._make_server(lambda: on_ready and on_ready(self.base_url))
             server.run([listener])
 
     async def open(self) -> Self:
-        """Start the server where `async with` does not fit: a notebook, a start-up hook.
+        """Start the server where `async with` does not fit.
+
+        That is in a notebook, or in the start-up hook of an application. `aclose` stops it.
 
         Raises:
-            RuntimeError: it is running, or did not start.
+            RuntimeError: it is open already, or did not start.
+            OSError: the address or the port cannot be had.
         """
         if self._running is not None:
             raise RuntimeError("The sandbox is open already; `aclose` it first, or make another")
@@ -193,7 +217,10 @@ class Sandbox:
         return self
 
     async def aclose(self) -> None:
-        """Stop the server; one that is stopped stays so. Any task and event loop may do it."""
+        """Stop the server; a second call does nothing.
+
+        Any task and event loop may do it. `ledger`, `submits` and `deliveries` stay readable.
+        """
         running, self._running = self._running, None
         if running is not None:
             running.server.should_exit = True
@@ -210,6 +237,7 @@ class Sandbox:
         await self.aclose()
 
     def _make_server(self, on_started: Callable[[], object]) -> "_Server":
+        """Build the server, with what it calls once it is up."""
         config = uvicorn.Config(
             make_app(self._handler),
             http=_Protocol,
@@ -226,7 +254,7 @@ class Sandbox:
         return _Server(config, self._handler.caller, on_started)
 
     def _listen(self) -> socket.socket:
-        """Bind here and not in the server, so that the port is known before it runs."""
+        """Bind the port, so that it is known before the server runs."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
         # asyncio sets it only for sockets that name their protocol; else each answer waits 40 ms.
@@ -239,7 +267,10 @@ class Sandbox:
         return {"api_key": self.api_key, "base_url": self.base_url, **options}
 
     def _quicken(self, provider: P, options: dict[str, Any]) -> P:
-        """Make a provider look as much oftener as songs are faster, unless told otherwise."""
+        """Make a provider look as much more often as songs are made faster.
+
+        Traits that the caller gave stay as they are.
+        """
         if "traits" in options:
             return provider
         traits = attrs.evolve(
@@ -255,7 +286,14 @@ def serve(
     on_ready: Callable[[str], object] | None = None,
     **settings: Any,  # noqa: ANN401 - checked by the class
 ) -> None:
-    """Run a sandbox in the foreground until SIGINT or SIGTERM; `Sandbox` tells the settings."""
+    """Run a sandbox in the foreground until SIGINT or SIGTERM.
+
+    `settings` are those of `Sandbox`.
+
+    Raises:
+        ValueError: a setting that cannot be.
+        OSError: the address or the port cannot be had.
+    """
     Sandbox(host=host, port=port, **settings).run(on_ready)
 
 
@@ -269,7 +307,7 @@ class _Running:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, telling when it is up, and taking a signal as a wish and not as a crash."""
+    """uvicorn, which tells when it is up, and ends quietly on a signal."""
 
     def __init__(
         self, config: uvicorn.Config, caller: Caller, on_started: Callable[[], object]
@@ -279,6 +317,7 @@ class _Server(uvicorn.Server):
         self._on_started = on_started
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and post callbacks beside it for as long."""
         async with anyio.create_task_group() as tasks:
             self._caller.start(tasks)
             await super().serve(sockets)
@@ -289,13 +328,20 @@ class _Server(uvicorn.Server):
         self._on_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
+        """End after the first signal, at once after the second.
+
+        uvicorn's own would raise the signal again after a clean stop and so end the process.
+        """
         # uvicorn's own would raise the signal again after a clean stop and so end the process.
         self.force_exit = self.should_exit
         self.should_exit = True
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, which also lets the application hang up: ASGI has no word for that."""
+    """uvicorn's protocol, with a way for the application to hang up.
+
+    ASGI has no word for that.
+    """
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own
         super().connection_made(transport)
@@ -303,6 +349,7 @@ class _Protocol(H11Protocol):
 
 
 def _run(server: _Server, listener: socket.socket, ready: threading.Event) -> None:
+    """Run the server in its thread."""
     try:
         server.run([listener])
     finally:
@@ -310,5 +357,6 @@ def _run(server: _Server, listener: socket.socket, ready: threading.Event) -> No
 
 
 async def _in_thread(wait: Callable[[], object]) -> None:
+    """Wait for something in a thread, however many are busy."""
     # A limiter of its own: the caller may have every thread of the default one busy.
     await anyio.to_thread.run_sync(wait, limiter=anyio.CapacityLimiter(1))

@@ -1,4 +1,4 @@
-"""The file of a song, whatever kind of file it is; the same song is the same bytes each time."""
+"""Files of songs, of whatever kind: the same song is the same bytes."""
 
 import io
 import wave
@@ -30,6 +30,8 @@ class Sound:
 
 @attrs.frozen
 class _Recipe:
+    """How a kind of file is made, and how long it plays."""
+
     media_type: str
     make: Callable[[str], bytes]
     lasts: Callable[[str], float]
@@ -43,7 +45,7 @@ def make_sound(song_id: str, ending: str) -> Sound:
 
 
 def duration_of(song_id: str, ending: str) -> float:
-    """Return the seconds that a song lasts as a file of this kind, without making it."""
+    """Return the seconds of a song's file, without making it."""
     return _RECIPES[ending].lasts(song_id)
 
 
@@ -64,7 +66,10 @@ def _make_flac(song_id: str) -> bytes:
 
 
 def _make_ogg(song_id: str) -> bytes:
-    """Give the tone a stream number of the song's own, so that no two songs are the same file."""
+    """Return the tone with a stream number of the song's own.
+
+    So no two songs are the same file.
+    """
     tone, number = _tone("tone.ogg"), zlib.crc32(song_id.encode()).to_bytes(4, "little")
     pages, place = [], 0
     while place < len(tone):
@@ -79,7 +84,7 @@ def _make_ogg(song_id: str) -> bytes:
 
 
 def _make_m4a(song_id: str) -> bytes:
-    """Put the song's id behind the tone, in a box that players skip."""
+    """Return the tone with the song's id behind it, where players skip it."""
     note = song_id.encode()
     return _tone("tone.m4a") + (8 + len(note)).to_bytes(4) + b"free" + note
 

@@ -1,4 +1,7 @@
-"""Where submits come in: each meets its fault, is charged for, written down and answered."""
+"""Submits as they come in: each gets its fault, its price, its answer.
+
+Every one is in the ledger before it is answered.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,7 +28,7 @@ Describe = Callable[[MadeTask, float], object]
 
 @attrs.frozen(kw_only=True)
 class SubmitHandler:
-    """Takes the submits of all three services, one account for all."""
+    """Takes the submits of all three services, with one account for all."""
 
     world: World = attrs.field(factory=World)
     caller: Caller = attrs.field(factory=Caller)
@@ -34,7 +37,7 @@ class SubmitHandler:
     """The HTTP status under which it is said that the account is empty."""
 
     def taking(self, provider: str, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
-        """Let an endpoint for submits refuse one by an exception, which is written down too."""
+        """Wrap an endpoint so that what it refuses is in the ledger too."""
 
         async def take(request: Request) -> Response:
             try:
@@ -54,7 +57,10 @@ class SubmitHandler:
         return take
 
     async def take(self, dialect: Dialect, order: Order, describe: Describe) -> Response:
-        """Take an order that is in order."""
+        """Take an order that breaks no rule, and answer it.
+
+        It may still be refused: by its fault, or because the account is empty or busy.
+        """
         fault, answer, task = self._decide(dialect, order)
         self.ledger.note(
             Submit(
@@ -76,7 +82,7 @@ class SubmitHandler:
         return encoded_answer(answer, task)
 
     def _decide(self, dialect: Dialect, order: Order) -> tuple[str, Response, MadeTask | None]:
-        """Return the fault of an order, its answer, and its task if it was taken."""
+        """Return an order's fault, its answer, and its task or None."""
         if self.world.is_busy():  # before a fault is dealt: when that is depends on the clock
             return "", dialect.error(429, _TOO_MANY), None
         fault = self.world.plan.deal(order.provider, order.prompt)
@@ -92,7 +98,10 @@ class SubmitHandler:
 
 
 async def _readable(request: Request) -> Mapping[str, object]:
-    """Return the body of a refused submit as far as it can be read, without a key in it."""
+    """Return the body of a refused submit, as far as it can be read.
+
+    A key in it is left out.
+    """
     try:
         body = await read_json(request)
     except RefusedError:

@@ -1,4 +1,7 @@
-"""What is being made: tasks, their songs, and how far they have come by the clock."""
+"""Tasks that are being made, with their songs.
+
+How far they are follows from the clock.
+"""
 
 import enum
 from collections import Counter
@@ -30,7 +33,7 @@ _NEVER = float("inf")
 
 @attrs.frozen(kw_only=True)
 class Course:
-    """How a task goes."""
+    """How a task goes: as usual, or as its fault has it."""
 
     fails_before: Phase | None = None
     """It fails where it would have entered this phase."""
@@ -94,7 +97,10 @@ class MadeSong:
 
 @attrs.define(kw_only=True)
 class MadeTask:
-    """A song request that was accepted, and where it stands by the clock."""
+    """A request that was accepted, and where it stands by the clock.
+
+    Nothing runs for it: how far it is follows from the time at which somebody asks.
+    """
 
     id: str
     order: Order
@@ -141,15 +147,18 @@ class MadeTask:
         return min(max(entered, default=Phase.QUEUED), self.course.says_at_most)
 
     def is_made(self, now: float) -> bool:
-        """Whether its songs have their files, whatever it says."""
+        """Return whether its songs have their files, whatever it says."""
         return self.progress(now) >= 1.0 and self._fails_after == _NEVER
 
     def is_over(self, now: float) -> bool:
-        """Whether nothing is being made any more."""
+        """Return whether nothing is being made any more."""
         return self.is_made(now) or self.phase(now) is Phase.FAILED
 
     def enters_after(self, phase: Phase) -> float | None:
-        """Return the seconds after which it says that it enters a phase; None if it never does."""
+        """Return the seconds after which it says that it enters a phase.
+
+        None if it never does.
+        """
         if phase is Phase.FAILED:
             share = self._fails_after
         else:
@@ -164,10 +173,11 @@ class MadeTask:
         return self.created_at + share * self.length
 
     def is_lost(self, song: MadeSong) -> bool:
-        """Whether this song fails although its task does not."""
+        """Return whether this song fails although its task does not."""
         return self.fault == "one_song" and song is self.songs[-1]
 
     @property
     def _fails_after(self) -> float:
+        """The share of its time after which it fails."""
         phase = self.course.fails_before
         return _NEVER if phase is None else _STARTS[phase]

@@ -1,4 +1,8 @@
-"""udioapi.pro, v1 and v2, as its pages describe them."""
+"""udioapi.pro, v1 and v2, as its pages describe them.
+
+The orders' rules are in `_udioapi_orders`. Where a page contradicts its own sample, the comments
+say which one is followed.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -48,7 +52,7 @@ class UdioApiDialect:
         return JSONResponse({"code": status, "message": message}, status)
 
     def no_credit(self, status: int) -> Response:
-        """Say that the account is empty; under a 200 the body alone says so."""
+        """Refuse because the account is empty; under a 200 only the body says so."""
         code = 402 if status == 200 else status
         return JSONResponse({"code": code, "message": "Insufficient credits"}, status)
 
@@ -81,7 +85,7 @@ class UdioApi:
         ]
 
     async def generate_v1(self, request: Request) -> Response:
-        """Take a song request; a body with a `token` is one of the older page."""
+        """Take a request; a body with a `token` is one of the older page."""
         try:
             body = await read_json(request)
         except RefusedError:
@@ -97,20 +101,20 @@ class UdioApi:
         return await self._submit(request, order)
 
     async def generate_v2(self, request: Request) -> Response:
-        """Take a song request."""
+        """Take a request, by the v2 page."""
         self._check_key(request)
         return await self._submit(request, read_v2_order(await read_json(request)))
 
     async def feed_v1(self, request: Request) -> Response:
-        """Tell how a task is: flat, without an envelope."""
+        """Answer how a task is: flat, without an envelope."""
         return self._look(request, "udioapi-v1", _describe_v1)
 
     async def feed_v2(self, request: Request) -> Response:
-        """Tell how a task is, in an envelope."""
+        """Answer how a task is, in an envelope."""
         return self._look(request, "udioapi-v2", _describe_v2)
 
     async def credits(self, request: Request) -> Response:
-        """Tell what the account has left."""
+        """Answer what the account has left."""
         self._check_key(request)
         data = {"credits": self.world.credits, "used_credits": self.world.used_credits}
         return JSONResponse({"code": 200, "message": "success", "data": data})
@@ -122,6 +126,7 @@ class UdioApi:
         )
 
     def _look(self, request: Request, provider: str, describe: _DescribeTask) -> Response:
+        """Answer a look in the shape that `describe` gives it."""
         # The feed pages show no key, so none is needed; a wrong one is still wrong.
         if _read_key(request) not in {None, self.world.api_key}:
             raise RefusedError(401, _WRONG_KEY)
@@ -136,6 +141,7 @@ class UdioApi:
         return encoded_answer(broken or JSONResponse(shown), task)
 
     def _check_key(self, request: Request) -> None:
+        """Refuse a request without the key, or with a wrong one."""
         key = _read_key(request)
         if key != self.world.api_key:
             raise RefusedError(401, _NO_KEY if key is None else _WRONG_KEY)
@@ -167,6 +173,7 @@ def _describe_v2(task: MadeTask, now: float, origin: str) -> JsonObject:
 
 
 def _word(task: MadeTask, phase: Phase, usual: Mapping[Phase, str]) -> str:
+    """Return the word for a phase, as its fault or its version has it."""
     return task.course.words.get(phase) or usual.get(phase, "IN_PROGRESS")
 
 
@@ -213,7 +220,10 @@ def _status(task: MadeTask, song: MadeSong, phase: Phase, *, failed: bool) -> st
 
 
 def _audio_url(task: MadeTask, song: MadeSong, now: float, origin: str) -> str:
-    """In stage "first" one song has a link, to a stream that is not whole yet."""
+    """Return the link of a song, "" where it has none yet.
+
+    In stage "first" one song has a link, to a stream that is not whole yet.
+    """
     if task.is_made(now):
         return "" if task.is_lost(song) else audio_link(task, song, origin)
     if task.phase(now) is Phase.FIRST and song is task.songs[0]:

@@ -1,4 +1,4 @@
-"""What udioapi accepts: the rules of its three "generate" pages.
+"""Orders to udioapi: the rules of its three "generate" pages.
 
 One path, `POST /api/generate`, has two generations behind it. The older page ("Music Generation
 API") takes the key as `token` in the body; the newer one ("POST /generate", with callbacks) takes
@@ -18,7 +18,7 @@ TITLE_LIMIT = 80
 
 @attrs.frozen
 class Limits:
-    """How many characters the fields of a model may have; None is not documented."""
+    """Characters that the fields of a model may have; None is not documented."""
 
     description: int | None
     lyrics: int | None
@@ -67,7 +67,7 @@ def read_token_order(body: JsonObject) -> Order:
 
 
 def _needed_with_token(*, custom: bool, instrumental: bool) -> tuple[str, ...]:
-    """The table under "Custom Mode" on the older page."""
+    """Return the fields that have to be there, by the table "Custom Mode"."""
     if not custom:
         return ("prompt",)
     return ("style", "title") if instrumental else ("style", "prompt", "title")
@@ -97,6 +97,7 @@ def read_v2_order(body: JsonObject) -> Order:
 
 
 def _read_order(body: JsonObject, provider: str) -> Order:
+    """Read a body of the newer pages."""
     description, lyrics = text(body, "gpt_description_prompt"), text(body, "prompt")
     if not description and not lyrics:
         raise RefusedError(400, "gpt_description_prompt or prompt is required")
@@ -115,6 +116,7 @@ def _read_order(body: JsonObject, provider: str) -> Order:
 
 
 def _check_common(body: JsonObject, model: str) -> None:
+    """Refuse what both newer pages rule out."""
     one_of(model, "model", MODELS)
     one_of(text(body, "gender"), "gender", ("male", "female"))
     text(body, "tags")
@@ -135,6 +137,7 @@ def _check_length(body: JsonObject, name: str, limit: int | None) -> None:
 
 
 def _require(names: tuple[str, ...], body: JsonObject) -> None:
+    """Refuse a body in which one of these fields is missing."""
     for name in names:
         if not text(body, name):
             raise RefusedError(400, f"{name} is required")

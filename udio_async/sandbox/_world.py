@@ -1,4 +1,8 @@
-"""The state behind the three services: the account, and the tasks it has paid for. No HTTP."""
+"""The state behind the three services: the account and its tasks.
+
+There is no HTTP here. Time comes from a clock that can be replaced, and chance from a seed: the
+same submits in the same order take the same time.
+"""
 
 import random
 import time
@@ -32,7 +36,7 @@ class OutOfCreditsError(Exception):
 class World:
     """Everything that the services remember.
 
-    One thread changes it, the server's.
+    Only the server's thread changes it; others may read.
     """
 
     speed: float = 60.0
@@ -55,7 +59,7 @@ class World:
         self.plan = FaultPlan(tuple(self.faults))
 
     def is_busy(self) -> bool:
-        """Whether as much is being made as the account allows."""
+        """Return whether as much is being made as the account allows."""
         if self.at_once is None:
             return False
         now = self.clock()
@@ -81,18 +85,19 @@ class World:
         return task
 
     def find(self, task_id: str, provider: str) -> MadeTask | None:
-        """Look up a task by its id; each service knows only its own."""
+        """Return a task by its id, or None; each service knows only its own."""
         task = self._tasks.get(task_id)
         return task if task is not None and task.order.provider == provider else None
 
     def find_song(self, song_id: str) -> tuple[MadeTask, MadeSong] | None:
-        """Look up a song by its id, and its task."""
+        """Return a song by its id, with its task, or None."""
         task = self._by_song.get(song_id)
         if task is None:
             return None
         return task, next(song for song in task.songs if song.id == song_id)
 
     def _make_task(self, order: Order, fault: str) -> MadeTask:
+        """Make a task whose time and songs follow from the seed and its number."""
         # Seeded by its number, so that the same submits in the same order take the same time.
         dice = random.Random(f"{self.seed}/{len(self._tasks)}")  # noqa: S311 - to repeat runs
         task_id = _make_task_id(dice, order.provider)
@@ -112,7 +117,7 @@ class World:
         )
 
     def _with_fault(self, song: MadeSong, number: int, kind: str) -> MadeSong:
-        """Number a song among those of its fault, and note what is special about its file."""
+        """Return a song with its number among those of its fault, and its file."""
         song = attrs.evolve(song, number=number)
         if kind == "container":
             return attrs.evolve(song, ending=OTHER_ENDINGS[number % len(OTHER_ENDINGS)])
@@ -129,6 +134,7 @@ def _make_task_id(dice: random.Random, provider: str) -> str:
 
 
 def _make_song(dice: random.Random, order: Order) -> MadeSong:
+    """Make up what the order leaves open."""
     lyrics = order.lyrics or make_lyrics(dice)
     return MadeSong(
         id=_make_uuid(dice),

@@ -1,7 +1,8 @@
-"""Tests for providers and journals, for yours as for ours. Needs pytest and anyio's plugin for it.
+"""Tests that every provider and every journal has to pass, yours too.
 
-`RecordedHttp` stands in for the network and answers from files; `ProviderContract` is what every
-provider has to keep. A test file for a provider is one `ProviderCase` and one class:
+They need pytest and anyio's plugin for it. `RecordedHttp` stands in for the network and answers
+from files; `ProviderContract` is what every provider has to keep. A test file for a provider is one
+`ProviderCase` and one class:
 
     class TestMine(ProviderContract):
         @pytest.fixture
@@ -15,6 +16,8 @@ and the same store:
         @pytest.fixture
         def reopen(self, tmp_path: Path) -> Callable[[], Journal]:
             return lambda: MyJournal(tmp_path / "store")
+
+Both run on asyncio and on trio, as far as your `anyio_backend` fixture says so.
 """
 
 from ._journals import ACCOUNT, JournalContract, listed, make_entry

@@ -1,4 +1,4 @@
-"""What every journal has to keep."""
+"""The contract of a journal: tests that each implementation passes."""
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta, timezone
@@ -49,21 +49,24 @@ _SONGS = (
 
 
 def make_entry(key: str, state: State = State.SENDING, **fields: Any) -> Entry:  # noqa: ANN401  # any field
-    """Return an entry of the contract's provider."""
+    """Return an entry of the contract's provider, with these fields."""
     request = {"description": f"a song for {key}", "extra": {"a": [1, None, {"b": 0.5}]}}
     return Entry(key=key, provider="contract", request=request, state=state, **fields)
 
 
 async def listed(journal: Journal, states: Collection[State], **options: int) -> list[Entry]:
-    """Return the entries in these states, all at once."""
+    """Return the entries in these states as one list.
+
+    `options` are those of `Journal.entries`.
+    """
     return [entry async for entry in journal.entries(states, **options)]
 
 
 class JournalContract:
-    """What every journal keeps. Subclass it and give it a fixture `reopen`.
+    """The promises of a journal, as tests. Subclass it with a fixture `reopen`.
 
-    It returns a function that makes a journal, each time a new one over the same store. What
-    differs for journals that forget with their client goes by their own `durable`.
+    The fixture returns a function that makes a journal, each time a new one over the same store.
+    What differs for journals that forget with their client goes by their own `durable`.
     """
 
     pytestmark = pytest.mark.anyio

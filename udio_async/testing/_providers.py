@@ -1,4 +1,4 @@
-"""What every provider has to keep."""
+"""The contract of a provider: tests over its recorded answers."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -34,7 +34,10 @@ from ._recordings import KEY, RecordedHttp, read_recording
 
 @attrs.frozen
 class _Replayed:
-    """A provider whose submits are answered by a script, for a client."""
+    """A provider whose submits are answered by a script.
+
+    So that a real client can be tested with an adapter and without a network.
+    """
 
     _provider: Provider
     http: RecordedHttp
@@ -76,7 +79,12 @@ class _Replayed:
 
 @attrs.frozen(kw_only=True)
 class ProviderCase:
-    """What the contract has to know about one provider. Recordings go by name."""
+    """What the contract has to know about one provider.
+
+    Recordings go by name, without folder, status and ending: "submit-ok". Names in `accepted`,
+    `refused`, `stages`, `failed_looks` and `credits` declare what their answers mean; the contract
+    compares.
+    """
 
     provider: Provider
     """Made with `KEY`."""
@@ -110,11 +118,15 @@ class ProviderCase:
     """Requests that the provider cannot express."""
 
     def reply(self, name: str) -> Reply:
-        """Read a recording of this provider."""
+        """Read a recording of this provider, by its name."""
         return read_recording(self.recordings, name)
 
     async def submit(self, *replies: Reply | Exception) -> tuple[str, RecordedHttp]:
-        """Submit the case's request over a script of answers."""
+        """Submit the case's request over a script of answers.
+
+        Returns:
+            The id that the adapter read, and the network with the calls it made.
+        """
         http = RecordedHttp(replies)
         return await self.provider.submit(http, self.request, self.callback), http
 
@@ -124,14 +136,17 @@ class ProviderCase:
         return task
 
     async def error_of(self, name: str, *, submit: bool) -> UdioError:
-        """Return the error that a recorded answer leads to."""
+        """Return the error that a recorded answer leads to, from a submit or a look."""
         with pytest.raises(UdioError) as caught:
             await (self.submit(self.reply(name)) if submit else self.look(name))
         return caught.value
 
 
 class ProviderContract:
-    """What every provider keeps. Subclass it and give it a fixture `case`."""
+    """The promises of a provider, as tests. Subclass it with a fixture `case`.
+
+    Nothing is sent: answers come from recordings. Each test says in its docstring what it claims.
+    """
 
     pytestmark = pytest.mark.anyio
 

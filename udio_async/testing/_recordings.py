@@ -1,4 +1,4 @@
-"""Recorded answers, and a stand-in for the network that gives them."""
+"""Recorded answers, and a network that gives them back."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -13,7 +13,9 @@ _TYPES = {".json": "application/json", ".html": "text/html", ".txt": "text/plain
 
 
 def read_recording(folder: Path, name: str) -> Reply:
-    """Read a recorded answer: `folder/NAME.STATUS.json`, or `.html` or `.txt`.
+    """Read a recorded answer: `folder/NAME.STATUS.json`, `.html` or `.txt`.
+
+    The status is that of the file's name, and the media type follows from its ending.
 
     Raises:
         FileNotFoundError: there is none, or more than one.
@@ -27,9 +29,13 @@ def read_recording(folder: Path, name: str) -> Reply:
 
 
 class RecordedHttp:
-    """Answers from a script and remembers the calls, in place of the network.
+    """Answers calls from a script, in place of the network.
 
-    Each call takes the next answer; an exception among them is raised. A call too many fails.
+    Each call takes the next answer; an exception among them is raised. The calls are in `calls`, in
+    their order.
+
+        http = RecordedHttp([read_recording(folder, "submit-ok")])
+        assert await provider.submit(http, request) == "task-1"
     """
 
     def __init__(self, replies: Iterable[Reply | Exception] = ()) -> None:
@@ -37,7 +43,11 @@ class RecordedHttp:
         self.calls: list[Call] = []
 
     async def send(self, call: Call) -> Reply:
-        """Return the next answer of the script."""
+        """Return the next answer of the script.
+
+        Raises:
+            AssertionError: there was one call too many.
+        """
         self.calls.append(call)
         if not self._replies:
             raise AssertionError(f"nobody expected {call.method} {call.path}")
