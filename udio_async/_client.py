@@ -20,7 +20,7 @@ from ._lifetime import Lifetime
 from ._options import AnyJournal, OnDoubt, OnEvent, Options
 from ._polling import PollPolicy
 from ._records import Audit, Credits, Outcome, Song, SongRequest
-from ._session import RESUMED, Session, as_request
+from ._session import RESUMED, Session, as_request, songs_in
 from .callbacks import CallbackHandler, Callbacks, check_public_url
 from .journal import Entry, State
 from .providers import Provider
@@ -325,7 +325,7 @@ class Client:
         if isinstance(songs, str):
             await session.acknowledge(songs)
             return
-        for song in _as_songs(songs):
+        for song in songs_in(songs):
             if song.job_key is None:
                 raise InvalidRequest(f"song {song.id} names no job; give its job's key")
             await session.acknowledge(song.job_key, [song.id])
@@ -413,7 +413,7 @@ class Client:
         """
         if isinstance(songs, Outcome) and songs.error is not None:
             raise songs.error
-        wanted = [song for song in _as_songs(songs) if song.error is None]
+        wanted = [song for song in songs_in(songs) if song.error is None]
         results = await self._session().download(
             wanted, directory=Path(directory), covers=covers, tags=tags, patience=patience
         )
@@ -421,16 +421,3 @@ class Client:
             if isinstance(result, Exception):
                 raise result
         return [result for result in results if isinstance(result, Saved)]
-
-
-def _as_songs(songs: object) -> list[Song]:
-    if isinstance(songs, Outcome):
-        return list(songs.songs)
-    listed = [songs] if isinstance(songs, Song) else songs
-    if isinstance(listed, Iterable):
-        listed = list(listed)
-        if all(isinstance(song, Song) for song in listed):
-            return listed
-    raise InvalidRequest(
-        f"{songs!r} are no songs; give those of `await job.songs()` or of `outcome.songs`"
-    )

@@ -25,7 +25,7 @@ from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
 from ._polling import Poller, TrackedTask
-from ._records import Audit, Credits, Song, SongRequest
+from ._records import Audit, Credits, Outcome, Song, SongRequest
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
 from .journal import Entry, State
@@ -283,3 +283,21 @@ def as_request(request: object) -> SongRequest:
     if isinstance(request, str):
         return SongRequest(description=request)
     raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+
+
+def songs_in(songs: object) -> list[Song]:
+    """Return the songs that are meant by one, several, or an outcome.
+
+    Raises:
+        InvalidRequest: these are no songs.
+    """
+    if isinstance(songs, Outcome):
+        return list(songs.songs)
+    listed = [songs] if isinstance(songs, Song) else songs
+    if isinstance(listed, Iterable):
+        listed = list(listed)
+        if all(isinstance(song, Song) for song in listed):
+            return listed
+    raise InvalidRequest(
+        f"{songs!r} are no songs; give those of `await job.songs()` or of `outcome.songs`"
+    )
