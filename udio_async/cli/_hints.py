@@ -96,7 +96,11 @@ def current_hints() -> Hints | None:
     context = click.get_current_context(silent=True)
     if context is None or "journal" not in context.params or context.params.get("no_journal"):
         return None
-    return hints_for_journal(context.params.get("directory") or context.params["out"])
+    given = context.params
+    directory = given.get("directory") or given["out"]
+    if directory is None and given["journal"] is not None:  # songs that nobody saves
+        directory = given["journal"].parent
+    return None if directory is None else hints_for_journal(directory)
 
 
 def placeholders() -> Hints:

@@ -8,8 +8,9 @@ from typing import Any, BinaryIO, Literal
 
 import attrs
 
-from .. import Client, SqliteJournal, UdioError
+from .. import Client, Event, SqliteJournal, UdioError
 from ..journal import BatchKeys
+from ..journal.keys import FreshKeys
 from ._clients import open_client
 from ._directory import prepare_directory, sweep
 from ._failures import BadInput, reason_of, say
@@ -22,8 +23,8 @@ from ._plan import confirm, make_plan, read_journal
 from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
-from ._text import counted
-from ._unfinished import read_unfinished
+from ._text import counted, one_line
+from ._unfinished import iter_earlier, read_unfinished
 
 _NOTHING = Found()
 
@@ -48,17 +49,27 @@ class Terms:
 
 
 def make_one(
-    values: Mapping[str, Any], service: Service, out: Path | None, view: View, terms: Terms
+    values: Mapping[str, Any],
+    service: Service,
+    out: Path | None,
+    view: View,
+    terms: Terms,
+    *,
+    hints: Hints | None,
 ) -> int:
-    """Make the songs of one request."""
+    """Make the songs of one request: new ones, unless it has a key."""
     try:
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
         raise BadInput(reason_of(error)) from error
     if out is not None:
         prepare_directory(out)
-    work = partial(_make, entries=[entry], service=service, terms=terms)
-    return execute(work, requests=1, view=view, out=out)
+    if terms.journal is not None:
+        prepare_directory(terms.journal.parent)
+        key = FreshKeys().name(entry.request)
+        entry = Entry(attrs.evolve(entry.request, key=key), job=key)
+    work = partial(_make_one, entry=entry, service=service, terms=terms)
+    return execute(work, requests=1, view=view, out=out, hints=hints)
 
 
 def make_many(  # noqa: PLR0917 - the first five are those of the other two
@@ -160,6 +171,25 @@ def make_rest(
     return execute(
         work, requests=0, view=view, out=out, hints=hints, manifest=manifest, tags=terms.tags
     )
+
+
+async def _make_one(run: Run, *, entry: Entry, service: Service, terms: Terms) -> None:
+    journal = SqliteJournal(terms.journal) if terms.journal else None
+    options = _client_options(run, terms, journal)
+    if journal is None and service.name != SANDBOX:
+        options["on_event"] = partial(_observe_and_tell, run)
+    async with open_client(service, **options) as client:
+        if run.hints is not None:
+            async for line in iter_earlier(client, run.hints, but=entry.job):
+                run.display.note(line)
+        await _make_all(run, client, [entry], terms)
+
+
+def _observe_and_tell(run: Run, event: Event) -> None:
+    """Show the id by which the song can be found, where nothing else remembers it."""
+    run.observe(event)
+    if event.kind == "submitted" and event.task is not None:
+        run.display.note(f"accepted as task {one_line(event.task.id)}")
 
 
 async def _make(

@@ -108,6 +108,19 @@ journal_option = click.option(
 )
 
 
+new_journal_options = (
+    click.option(
+        "--journal",
+        type=_FILE,
+        metavar="PATH",
+        help=f"Remember here.  [default: DIR/{JOURNAL}; none for the sandbox, which forgets too]",
+    ),
+    click.option(
+        "--no-journal", is_flag=True, help="Remember nothing: what breaks off cannot be continued."
+    ),
+)
+
+
 def _unless_on_a_terminal(
     _context: click.Context,
     _option: click.Parameter,
@@ -184,10 +197,10 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
     return Terms(journal=journal, **given)
 
 
-def journal_of_batch(
-    out: Path, journal: Path | None, *, no_journal: bool, provider: str
+def journal_of_run(
+    out: Path | None, journal: Path | None, *, no_journal: bool, provider: str
 ) -> Path | None:
-    """Return where a batch keeps its journal, or None where it keeps none.
+    """Return where a run keeps its journal, or None where it keeps none.
 
     Raises:
         click.UsageError: both a journal and none are asked for.
@@ -197,9 +210,9 @@ def journal_of_batch(
 
     if no_journal and journal is not None:
         raise click.UsageError("--journal and --no-journal exclude one another")
-    if no_journal or (provider == SANDBOX and journal is None):
+    if no_journal or (journal is None and (out is None or provider == SANDBOX)):
         return None
-    path = journal or out / JOURNAL
+    path = journal or Path(out or ".", JOURNAL)
     check_journal(path)
     return path
 
