@@ -18,7 +18,7 @@ ROOMS = (
     "_interrupt _errors _validators _records _limits _formats _urls _names _tags",
     "_concurrency _wire _http journal",
     "_events providers",
-    "_polling _addresses _gate _audit _room _submit _download",
+    "_polling _addresses _gate _owner _audit _room _submit _download",
     "_job _batch _session callbacks _client files",
     "_public",
     "sandbox testing cli",

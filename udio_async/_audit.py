@@ -8,6 +8,7 @@ import attrs
 
 from ._errors import JournalError
 from ._http import Http
+from ._owner import is_untouched
 from ._records import Credits
 from .journal import Journal, State
 from .providers.base import Provider
@@ -55,13 +56,15 @@ class CreditCounter:
         self._at_start: Credits | None = None
 
     async def note_start(self) -> None:
-        """Note the credits before anything is spent; without an answer there is no evidence."""
+        """Note the credits before anything is spent; without an answer there is no evidence.
+
+        Until then each start notes them anew: the journal may be another account's by now.
+        """
         self._at_start = await self._now()
         if self._at_start is None:
             return
         try:
-            new = not sum((await self._journal.count()).values())
-            if new and await self._journal.noted(_FIRST) is None:
+            if await is_untouched(self._journal):
                 await self._journal.note(_FIRST, json.dumps(_spent_so_far(self._at_start)))
         except JournalError as error:  # the next intent will raise it to whoever submits
             logger.debug("the credits could not be kept: %s", error)

@@ -4,7 +4,6 @@ A session puts the rooms together: the journal with its jobs, the gate and the p
 poller, the connections. Everything is given to each of them as it is made.
 """
 
-import logging
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -31,6 +30,7 @@ from ._events import Event, Observer
 from ._gate import SubmitGate, SubmitPolicy
 from ._http import AsyncClient, Http, HttpSender
 from ._job import Job
+from ._owner import is_same_account
 from ._polling import Poller, PollPolicy, TrackedTask
 from ._records import CallbackNews, Credits, Song, SongRequest, Stage, Task
 from ._room import Room
@@ -50,10 +50,6 @@ _OLD = 1800.0
 """Seconds after its submit from which a task of an earlier run was hardly completed just now."""
 _GRACE = 30.0
 """Seconds that leaving waits for submits on the wire: each may be a paid song."""
-_CONFIRMED_BY = 3
-"""Tasks of a journal that a new key is shown before its account is taken for another."""
-
-logger = logging.getLogger("udio_async")
 
 
 @attrs.frozen(kw_only=True)
@@ -193,31 +189,8 @@ class Session:
             self.take_callbacks(self._public_url)
 
     async def _is_same_account(self, http: Http) -> bool:
-        """Whether the provider shows a task of the journal to a key that the journal not knows.
-
-        A journal without any job is nobody's.
-        """
-        journal = self._options.journal
-        if not sum((await journal.count()).values()):
-            return True
-        shown = [state for state in State if state.is_paid]
-        async for entry in journal.entries(shown, newest=_CONFIRMED_BY):
-            if entry.provider != self.provider.name or entry.task_id is None:
-                return False
-            try:
-                looked = await self.provider.fetch(http, [entry.task_id])
-            except UdioError as error:
-                logger.debug("task %s is not shown to the new key: %s", entry.task_id, error)
-                continue
-            if any(task.id == entry.task_id for task in looked):
-                logger.warning(
-                    "the journal was made with another key; %s shows its task %s to this one, so "
-                    "it is taken for one of the same account",
-                    self.provider.name,
-                    entry.task_id,
-                )
-                return True
-        return False
+        """Whether the journal may be this account's, although it was made with another key."""
+        return await is_same_account(self.provider, http, self._options.journal)
 
     async def _learn_from_earlier_runs(self) -> None:
         known = [State.READY, State.DELIVERED]
