@@ -534,7 +534,7 @@ async def test_a_new_key_of_the_same_account_goes_on(tmp_path: Path) -> None:
         # A key to which the provider shows the task needs nobody's word.
         async with Client(old, journal=path) as client:
             assert await client.generate(named("a song", "mine"))
-        with pytest.raises(AnotherAccount):
+        with pytest.raises(AnotherAccount, match="with udioapi-v2, and this is apiframe; take ud"):
             await hand_over(path, sandbox.apiframe(), same_account=True)
         assert len(sandbox.ledger) == 1
 

@@ -197,7 +197,7 @@ def test_a_journal_of_another_provider_is_left_alone(
     """No yes makes it this one's."""
     ended = call_cli("rekey", unfinished, "--yes", "--provider", "apiframe", *at)
     assert ended.code == 2
-    assert "has jobs of another provider; give --provider" in ended.err
+    assert "give --provider udioapi-v2, or another --journal" in ended.err
     assert call_cli("doubts", unfinished, *at).code == 0
 
 

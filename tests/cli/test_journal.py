@@ -381,9 +381,17 @@ def test_a_journal_of_another_account(  # noqa: PLR0917 - fixtures
     batch = ("batch", write_requests(*asks("one")), "--out", tmp_path, *at)
     assert call_cli(*batch).code == 0
     monkeypatch.setenv("UDIOAPI_API_KEY", "another-key-4711")
-    for refused in (call_cli(*batch), call_cli("doubts", tmp_path, "--provider", "apiframe", *at)):
+    apiframe = ("--provider", "apiframe", *at)
+    for told, refused in (
+        ("was made with another API key; use that one.", call_cli(*batch)),
+        (
+            "and this is apiframe; give --provider udioapi-v2, or another --journal",
+            call_cli("doubts", tmp_path, *apiframe),
+        ),
+        ("give --provider udioapi-v2,", call_cli("rekey", tmp_path, "--yes", *apiframe)),
+    ):
         assert (refused.code, refused.out) == (2, "")
-        assert "was made with another provider or API key" in refused.err
+        assert told in refused.err
         assert refused.err.count("\n") == 1
         assert "4711" not in refused.err
     assert charged(sandbox) == {"one": 1}

@@ -147,7 +147,7 @@ async def test_other_files_are_refused_and_left_alone(journal: SqliteJournal, pa
 async def test_another_account_is_told_what_to_do(journal: SqliteJournal) -> None:
     async with journal.open(ACCOUNT):
         pass
-    await cannot_open(journal, "made with another provider or API key; use that one", "other")
+    await cannot_open(journal, "made with another API key; use that one", "other")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,11 @@ REMEDIES = (
         r"hand the journal over to it, once: await .*",
         "say so once: {rekey}",
     ),
+    Remedy(
+        AnotherAccount,
+        r"take (\S+), or another journal",
+        "give --provider {0}, or another --journal",
+    ),
     Remedy(SubmitInDoubt, r"then client\.resolve\(\) it", "then end it; to see it: {doubts}"),
     Remedy(ProviderUnavailable, r"client\.doubts\(\) lists them", "to see them: {doubts}"),
     Remedy(InvalidRequest, r"client\.jobs\(\) lists them", "to see them all: {jobs}"),

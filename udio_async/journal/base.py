@@ -26,7 +26,7 @@ class Journal(Protocol):
     def open(
         self, account: str, *, confirm: Confirm | None = None
     ) -> AbstractAsyncContextManager[None]:
-        """Open it for one account, named by a fingerprint that tells nothing of the key.
+        """Open it for one account: its provider's name, a blank, and a fingerprint of the key.
 
         What was `sending` when its owner died is `in_doubt` afterwards. A journal that was made
         with another key is this account's from now on if `confirm`, called while it can be read,

@@ -222,6 +222,11 @@ class SqliteFile:
         ).fetchone()
         return row[0] if row else 0
 
+    def maker(self) -> str | None:
+        """Return the provider that its jobs were made with; None where there is none yet."""
+        row = self._db.execute("select entry from jobs order by number desc limit 1").fetchone()
+        return _converter.loads(row[0], Entry).provider if row else None
+
     def count(self) -> Mapping[State, int]:
         rows = self._db.execute("select state, count(*) from jobs group by state").fetchall()
         return {State(state): number for state, number in rows}
