@@ -20,7 +20,7 @@ from ._gate import SubmitPolicy
 from ._http import AsyncClient
 from ._job import Job
 from ._polling import PollPolicy
-from ._records import Credits, Outcome, Song, SongRequest
+from ._records import Credits, Outcome, Song, SongRequest, Task
 from ._session import RESUMED, Options, Session, as_request
 from ._tags import check_can_tag
 from ._urls import check_callback_url
@@ -282,7 +282,8 @@ class Client:
     ) -> None:
         """End a doubt: it was accepted as `task_id`, or it may be submitted again, or let it go.
 
-        What was told wrongly can be told again, until it was submitted again.
+        The id is believed: `look` shows what it is. What was told wrongly can be told again, until
+        it was submitted again.
 
         Raises:
             InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
@@ -295,6 +296,17 @@ class Client:
             )
         task_id = None if task_id is None else task_id.strip()
         await session.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
+
+    async def look(self, task_id: str) -> Task:
+        """Look once at a task of the account, whoever asked for it: is this the song in doubt?
+
+            print(await client.look("3f6c..."))
+
+        Raises:
+            RequestRefused: the provider does not know it.
+            AccountError, ProviderUnavailable: it could not be looked at.
+        """
+        return await self._open().look(task_id.strip())
 
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken: nobody submits it by itself.

@@ -25,7 +25,13 @@ from ._audit import Audit, CreditCounter
 from ._batch import Batch
 from ._concurrency import Home, LastingTasks, owned, wait_shielded
 from ._download import Downloads, Readiness, Saved
-from ._errors import GenerationFailed, InvalidRequest, UdioError, WaitExpired
+from ._errors import (
+    GenerationFailed,
+    InvalidRequest,
+    RequestRefused,
+    UdioError,
+    WaitExpired,
+)
 from ._events import Event, Observer
 from ._gate import SubmitGate, SubmitPolicy
 from ._http import AsyncClient, Http, HttpSender
@@ -335,6 +341,17 @@ class Session:
         await self._store.deliver(key, song_ids)
 
     # The account
+
+    async def look(self, task_id: str) -> Task:
+        """Look once at a task of the account, whoever asked for it."""
+        for task in await self.provider.fetch(self._http, [task_id]):
+            if task.id == task_id:
+                return task
+        raise RequestRefused(
+            f"{self.provider.name} shows no task {task_id}",
+            provider=self.provider.name,
+            task_id=task_id,
+        )
 
     async def credits(self) -> Credits:
         """Return what the account has left."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from udio_async import WaitExpired
+from udio_async import Unreachable, WaitExpired
 from udio_async.cli import _hints, _remedies
 from udio_async.sandbox import Fault, Sandbox
 
@@ -227,7 +227,12 @@ def test_doubts_and_their_ends(
     assert [doubt["key"] for doubt in listed] == [failed[line]["key"] for line in (1, 2, 3)]
     found, again, gone = (doubt["commands"] for doubt in listed)
     task_id = sandbox.ledger[0].task_id
-    assert call_shown(found["task_id"].replace(" ID", f" {task_id}")).code == 0
+    mistyped = call_shown(found["task_id"].replace(" ID", " 4711"))
+    assert (mistyped.code, mistyped.out) == (2, "")
+    assert "udioapi-v2 knows no task 4711, so nothing was written down" in mistyped.err
+    given = call_shown(found["task_id"].replace(" ID", f" {task_id}"))
+    assert given.code == 0, given.err
+    assert given.out.startswith(f"It is task {task_id}: complete with 2 songs (")
     resubmitted = call_shown(again["resubmit"])
     assert "It will be submitted again" in resubmitted.out
     assert call_shown(gone["abandon"]).out.startswith("Let go")
@@ -243,6 +248,38 @@ def test_doubts_and_their_ends(
     assert "let it go" in ended.err
     assert "in doubt; to see" not in ended.err
     assert charged(sandbox) == counts
+
+
+def test_a_wrong_id_can_be_given_again(  # noqa: PLR0917 - fixtures
+    sandbox: Sandbox,
+    at: tuple[str, ...],
+    call_cli: CallCli,
+    write_requests: WriteRequests,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nobody could be asked it is believed; what comes of it names the way back."""
+    batch = ("batch", write_requests(*asks("lost")), "--out", tmp_path, *at)
+    assert call_cli(*batch).code == 1
+    (doubt,) = call_cli("doubts", tmp_path, *at).lines
+    resolve = ("resolve", tmp_path, doubt["key"], *at, "--task-id")
+    with monkeypatch.context() as patch:
+        patch.setattr("udio_async._session.Session.look", _unreachable)
+        believed = call_cli(*resolve, "4711")
+    assert believed.code == 0, believed.err
+    assert "It is task 4711, which could not be looked at now (no answer)" in believed.out
+    monkeypatch.setattr("udio_async._polling.look_results._GRACE", 0.1)
+    resumed = call_cli("resume", tmp_path, *at)
+    assert resumed.code == 1
+    again = f"if it is wrong, give another: {_hints.program()} {shlex.join(map(str, resolve))} ID"
+    assert again in resumed.err
+    assert call_cli(*resolve, sandbox.ledger[0].task_id).code == 0
+    assert call_cli("resume", tmp_path, *at).code == 0
+    assert charged(sandbox) == {"lost": 1}
+
+
+async def _unreachable(*_: object) -> None:
+    raise Unreachable("no answer")
 
 
 def test_a_secret_of_a_doubt_is_not_shown(

@@ -2,7 +2,7 @@
 
 import attrs
 
-from .._errors import AccountError, RateLimited, Unreachable, WaitExpired
+from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired
 from .._records import Failure, Song, Stage, Task
 from .tracked import NOTHING, TrackedTask
 
@@ -73,10 +73,28 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
     )
 
 
+def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
+    """Return the error that ends a wait because the provider does not know the task."""
+    return type(error)(
+        f"{error}{_if_mistyped(tracked)}",
+        provider=tracked.task.provider,
+        task_id=tracked.task_id,
+        charged="unknown",
+    )
+
+
+def _if_mistyped(tracked: TrackedTask) -> str:
+    """Say what helps where its owner gave the id, and no look has ever shown such a task."""
+    seen = tracked.looked_at > tracked.accepted_at
+    if seen or tracked.entry is None or not tracked.entry.told:
+        return ""
+    return "; you gave this id: if it is wrong, client.resolve() takes another"
+
+
 def still_running(tracked: TrackedTask, when: str) -> WaitExpired:
     return WaitExpired(
         f"{tracked.task.provider} task {tracked.task_id} is still {tracked.task.stage} {when}; "
-        "it keeps running there, look again with this id",
+        f"it keeps running there, look again with this id{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
     )

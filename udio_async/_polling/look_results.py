@@ -11,7 +11,16 @@ from .._errors import AccountError, ProviderUnavailable, RequestError
 from .._limits import backoff
 from .._records import Stage, Task, failure_error
 from .agenda import Agenda
-from .judgement import as_it_is, is_unreadable, judged, refusal, settled, still_running, without_raw
+from .judgement import (
+    as_it_is,
+    is_unreadable,
+    judged,
+    not_known,
+    refusal,
+    settled,
+    still_running,
+    without_raw,
+)
 from .reachability import PROBE_CAP, Reachability
 from .registry import Registry
 from .timetable import Timetable
@@ -117,8 +126,7 @@ class LookResults:
             if len(batch) == 1 and tracked.unknown_since is None:
                 tracked.unknown_since = now
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
-                error.task_id, error.charged = tracked.task_id, "unknown"
-                self.registry.finish(tracked, error)
+                self.registry.finish(tracked, not_known(tracked, error))
             tracked.alone = True
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
