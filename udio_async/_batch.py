@@ -19,7 +19,7 @@ from anyio import AsyncContextManagerMixin
 from ._concurrency import Home, LastingTasks
 from ._errors import InvalidRequest, UdioError
 from ._job import Handover, Job, Received
-from ._records import Outcome, SongRequest
+from ._records import Outcome, SongRequest, as_request
 from ._validators import check_count
 
 T = TypeVar("T")
@@ -34,13 +34,13 @@ class Batch(AsyncContextManagerMixin):
 
         async with client.generate_many(["rain", "sun"]) as batch:
             async for outcome in batch:
-                print(outcome.request, outcome.ok)
+                print(outcome.request.description, outcome.ok)
     """
 
     def __init__(
         self,
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        submit: Callable[[SongRequest | str, UdioError | None], Awaitable[Job | None]],
+        submit: Callable[[SongRequest, UdioError | None], Awaitable[Job | None]],
         received: Received,
         *,
         max_active: int,
@@ -128,7 +128,7 @@ class Batch(AsyncContextManagerMixin):
             self._submitting -= 1
             self._announce()
 
-    async def _pull(self) -> tuple[int, SongRequest | str] | None:
+    async def _pull(self) -> tuple[int, SongRequest] | None:
         """Take the next request once there is room for its song and for its outcome."""
         async with self._pulling:
             while max(self._active, len(self._finished)) >= self._max_active:
@@ -136,7 +136,7 @@ class Batch(AsyncContextManagerMixin):
             if self._input_ended:
                 return None
             try:
-                request = await anext(self._input)
+                request = _request_at(self._next_index, await anext(self._input))
             except StopAsyncIteration:
                 self._input_ended = True
                 return None
@@ -147,7 +147,7 @@ class Batch(AsyncContextManagerMixin):
             self._next_index += 1
             return self._next_index - 1, request
 
-    async def _submit_one(self, index: int, request: SongRequest | str) -> None:
+    async def _submit_one(self, index: int, request: SongRequest) -> None:
         try:
             # What was accepted in an earlier run is looked at, even where nothing more is sent.
             job = await self._submit(request, self._stopped_by)
@@ -180,6 +180,21 @@ def _check_requests(requests: object) -> None:
     one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
     if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
         raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")
+    if isinstance(requests, (list, tuple, set, frozenset)):  # before anything is sent
+        for index, request in enumerate(requests):
+            _request_at(index, request)
+
+
+def _request_at(index: int, request: object) -> SongRequest:
+    """Return a request of the input.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    try:
+        return as_request(request)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"request {index}, counted from 0: {error}") from error
 
 
 class _Pulled(Generic[T]):

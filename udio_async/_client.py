@@ -20,8 +20,8 @@ from ._gate import SubmitPolicy
 from ._http import AsyncClient
 from ._job import Job
 from ._polling import PollPolicy
-from ._records import Credits, Outcome, Song, SongRequest, Task
-from ._session import RESUMED, Options, Session, as_request
+from ._records import Credits, Outcome, Song, SongRequest, Task, as_request
+from ._session import RESUMED, Options, Session
 from ._tags import check_can_tag
 from ._urls import check_callback_url
 from ._validators import check_above_zero, check_count, check_not_negative
@@ -229,6 +229,10 @@ class Client:
         is not submitted again, what was accepted is looked at, what was refused is tried, and
         what is in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time
         come after all others.
+
+        Raises:
+            InvalidRequest: these are not many requests, or one in a list is none; nothing was
+                sent. One that comes later ends the input, and is raised after the songs.
         """
         return self._open().make_many(requests, max_active=max_active)
 

@@ -183,6 +183,19 @@ class SongRequest:
             raise InvalidRequest(f"{data!r} describes no request: {error}") from error
 
 
+def as_request(request: object) -> SongRequest:
+    """Return a request, also where only its words are given.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    if isinstance(request, SongRequest):
+        return request
+    if isinstance(request, str):
+        return SongRequest(description=request)
+    raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+
+
 @attrs.frozen(kw_only=True)
 class Song:
     """One song, the same record whichever provider made it.
@@ -307,12 +320,13 @@ class Outcome:
         if outcome.error is None:
             print([song.audio_url for song in outcome.songs])
         else:
-            print(outcome.request, outcome.error)
+            print(outcome.request.description, outcome.error)
     """
 
     index: int
     """The request's place in the input, from 0."""
-    request: SongRequest | str
+    request: SongRequest
+    """What was asked for, also where only its words were given."""
     job_key: str | None = None
     """The job's name in the journal."""
     task_id: str | None = None

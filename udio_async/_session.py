@@ -247,8 +247,7 @@ class Session:
         """Return a batch of these requests."""
         keys = BatchKeys() if self._store.journal.durable else None
 
-        async def submit(request: SongRequest | str, stopped_by: UdioError | None) -> Job | None:
-            request = as_request(request)
+        async def submit(request: SongRequest, stopped_by: UdioError | None) -> Job | None:
             key = request.key if keys is None else keys.name(request)
             return await self.submit(request, key, stopped_by=stopped_by, only=only)
 
@@ -458,16 +457,3 @@ def _is_old(tracked: TrackedTask) -> bool:
     """Whether a task was probably completed long before it was seen: in an earlier run."""
     submitted_at = 0.0 if tracked.entry is None else tracked.entry.submitted_at
     return tracked.resumed and time.time() - submitted_at > _OLD
-
-
-def as_request(request: object) -> SongRequest:
-    """Return a request, also where only its words are given.
-
-    Raises:
-        InvalidRequest: it is neither.
-    """
-    if isinstance(request, SongRequest):
-        return request
-    if isinstance(request, str):
-        return SongRequest(description=request)
-    raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")

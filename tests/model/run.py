@@ -312,7 +312,6 @@ class Actor:
                     wish.ends.append("unknown")
 
     async def _take(self, outcome: Outcome) -> None:
-        assert isinstance(outcome.request, SongRequest)
         wish = self.owner.wishes[outcome.request.description or ""]
         if outcome.error is not None:
             if not self.process.killed:
