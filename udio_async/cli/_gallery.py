@@ -78,6 +78,7 @@ class Card:
     picture: Picture
     reason: str | None = None
     advice: str | None = None
+    in_doubt: bool = False
 
 
 def write_gallery(directory: Path, tell: Tell = warn) -> Path:
@@ -118,6 +119,7 @@ def _make_card(record: Record, directory: Path, takes: int) -> Card:
         picture=_draw(str(record.id or record.identity)),
         reason=reason,
         advice=advice,
+        in_doubt=record.error is not None and record.error.is_doubt,
     )
 
 
@@ -185,9 +187,11 @@ def _draw(seed: str) -> Picture:
 def _sum_up(cards: Iterable[Card]) -> dict[str, object]:
     cards = list(cards)
     ready = [card for card in cards if card.state == "ready"]
+    in_doubt = sum(card.in_doubt for card in cards)
     return {
         "ready": len(ready),
-        "failed": len(cards) - len(ready),
+        "in_doubt": in_doubt,
+        "failed": len(cards) - len(ready) - in_doubt,
         "length": _spoken(sum(card.seconds for card in ready)),
         "providers": sorted({card.provider for card in cards}),
     }

@@ -1,15 +1,16 @@
 """`generate`, `batch` and `resume`: from what was asked for to songs on disk."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import attrs
 
-from .. import Client, Event, SqliteJournal, UdioError
-from ..journal import BatchKeys
+from .. import Client, Event, JournalError, MemoryJournal, SqliteJournal, UdioError
+from ..journal import BatchKeys, Journal, State
 from ..journal.keys import FreshKeys
 from ._clients import open_client
 from ._directory import prepare_directory, sweep
@@ -20,6 +21,7 @@ from ._manifest import MANIFEST, Manifest
 from ._memories import SETTLED, Found, Lost, find_in_directory, refuse_disagreement
 from ._names import SANDBOX
 from ._plan import confirm, make_plan, read_journal
+from ._progress import Progress
 from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
@@ -174,11 +176,9 @@ def make_rest(
 
 
 async def _make_one(run: Run, *, entry: Entry, service: Service, terms: Terms) -> None:
-    journal = SqliteJournal(terms.journal) if terms.journal else None
-    options = _client_options(run, terms, journal)
-    if journal is None and service.name != SANDBOX:
-        options["on_event"] = partial(_observe_and_tell, run)
-    async with open_client(service, **options) as client:
+    told = terms.journal is not None or service.name == SANDBOX
+    observer = run.observe if told else partial(_observe_and_tell, run)
+    async with _open(run, service, terms, observer=observer) as (client, _):
         if run.hints is not None:
             async for line in iter_earlier(client, run.hints, but=entry.job):
                 run.display.note(line)
@@ -201,9 +201,8 @@ async def _make(
     found: Found = _NOTHING,
     keep: bool = False,
 ) -> None:
-    journal = SqliteJournal(terms.journal) if terms.journal else None
-    async with open_client(service, **_client_options(run, terms, journal)) as client:
-        if journal is not None:
+    async with _open(run, service, terms) as (client, journal):
+        if journal.durable:
             if keep:
                 await client.keep(entry.request for entry in entries)
             await _settle(journal, found)
@@ -211,7 +210,7 @@ async def _make(
         await _make_all(run, client, entries, terms)
 
 
-async def _settle(journal: SqliteJournal, found: Found) -> None:
+async def _settle(journal: Journal, found: Found) -> None:
     """Note what its owner was asked about, or had: it is not asked about again."""
     if found.jobs:
         known = json.loads(await journal.noted(SETTLED) or "[]")
@@ -233,9 +232,7 @@ async def _tell_had(run: Run, found: Found) -> None:
 async def _make_rest(
     run: Run, *, service: Service, terms: Terms, manifest: Manifest, only_paid: bool
 ) -> None:
-    assert terms.journal is not None
-    journal = SqliteJournal(terms.journal)
-    async with open_client(service, **_client_options(run, terms, journal)) as client:
+    async with _open(run, service, terms) as (client, _):
         entries, known = await read_unfinished(client, manifest, only_paid=only_paid)
         found = find_in_directory(
             entries,
@@ -254,14 +251,34 @@ async def _make_rest(
         await _make_all(run, client, entries, terms)
 
 
-def _client_options(run: Run, terms: Terms, journal: SqliteJournal | None) -> dict[str, Any]:
-    return {
-        "journal": journal,
-        "max_submits": terms.max_submits,
-        "max_credits": terms.max_credits,
-        "on_doubt": terms.on_doubt,
-        "on_event": run.observe,
-    }
+@asynccontextmanager
+async def _open(
+    run: Run, service: Service, terms: Terms, *, observer: Callable[[Event], object] | None = None
+) -> AsyncGenerator[tuple[Client, Journal]]:
+    """Open a client for the run, and see afterwards what it has left behind."""
+    journal = MemoryJournal() if terms.journal is None else SqliteJournal(terms.journal)
+    async with open_client(
+        service,
+        journal=journal,
+        max_submits=terms.max_submits,
+        max_credits=terms.max_credits,
+        on_doubt=terms.on_doubt,
+        on_event=observer or run.observe,
+    ) as client:
+        yield client, journal
+    await _count_unheard(run.progress, journal)
+
+
+async def _count_unheard(progress: Progress, journal: Journal) -> None:
+    """See what became of requests that were on the wire when the run was stopped."""
+    if progress.left_out <= 0:
+        return
+    try:
+        doubts = [entry.key async for entry in journal.entries([State.IN_DOUBT])]
+    except JournalError:  # then nothing is certain
+        return
+    ours = [key for key in doubts if not journal.durable or key in progress.jobs]
+    progress.count_unheard(len(ours))
 
 
 async def _make_all(run: Run, client: Client, entries: list[Entry], terms: Terms) -> None:

@@ -75,6 +75,12 @@ class Progress:
     """Why the directory takes no more, if it does not."""
     begun: bool = False
     """Whether anything could be submitted."""
+    jobs: set[str] = attrs.field(factory=set)
+    """What the requests are called in the journal."""
+    unheard: int = 0
+    """How many requests are in doubt of which no outcome said so: the run was stopped before."""
+    is_certain: bool = False
+    """Whether for all others that have no outcome, and were not accepted, nothing was taken."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
     _began: float = attrs.field(factory=time.monotonic)
     _accepted: int = 0
@@ -140,20 +146,35 @@ class Progress:
             )
             flight.task = event.task
 
-    def deliver(self, provider: str, task_id: str | None, *, songs: int, ok: bool) -> None:
-        """Count a request whose songs, or whose error, were written."""
+    def deliver(
+        self,
+        provider: str,
+        task_id: str | None,
+        *,
+        songs: int,
+        ok: bool,
+        in_doubt: bool = False,
+    ) -> None:
+        """Count a request whose songs, or whose error, were written; a doubt is no failure yet."""
         flight = self._flights.pop((provider, task_id or ""), None)
         if flight is not None and ok and not flight.resumed:
             self._took += flight.age
             self._timed += 1
         self.done += 1
         self.songs += songs
-        self.failed += not ok
+        self.doubts += in_doubt
+        self.failed += not (ok or in_doubt)
 
     @property
-    def unknown(self) -> int:
-        """How many requests have no outcome, and were not accepted as far as is known here."""
-        return self.total - self.done - len(self._flights)
+    def left_out(self) -> int:
+        """How many requests have no outcome, and were neither accepted nor came into doubt."""
+        return self.total - self.done - len(self._flights) - self.unheard
+
+    def count_unheard(self, in_doubt: int) -> None:
+        """Take in how many of the requests are in doubt, now that nothing is on the wire."""
+        self.unheard = max(0, in_doubt - self.doubts)
+        self.doubts += self.unheard
+        self.is_certain = True
 
     def advice(self, provider: str, task_id: str | None) -> str | None:
         """Return what to do about a task that failed, as long as it is not delivered."""

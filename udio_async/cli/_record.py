@@ -14,6 +14,9 @@ FILES = ("path", "cover")
 _BEGINNING = b'{"provider": "'
 """How every line of ours begins."""
 
+LET_GO = "you have let it go: nothing is done about it any more"
+"""The advice about a doubt that its owner has ended so."""
+
 Identity = tuple[str | int | None, ...]
 Origin = tuple[str, str, str | int]
 
@@ -44,6 +47,11 @@ class Failure:
     message: str
     charged: str = "unknown"
     advice: str | None = None
+
+    @property
+    def is_doubt(self) -> bool:
+        """Whether it waits for its owner's answer."""
+        return self.type == "SubmitInDoubt" and self.advice is None
 
 
 @attrs.frozen(kw_only=True)

@@ -21,6 +21,7 @@ from .. import (
     Saved,
     Song,
     SongRequest,
+    SubmitInDoubt,
     UdioError,
 )
 from .._concurrency import open_tasks
@@ -34,6 +35,7 @@ from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
+from ._record import LET_GO
 from ._remedies import explain
 from ._space import Space
 from ._stop import Stop, calm
@@ -131,6 +133,7 @@ class Run:
         """
         slots = anyio.Semaphore(_SAVES_AT_ONCE)
         self.progress.begun = True
+        self.progress.jobs.update(entry.job for entry in entries)
         with self.stop.stoppable():
             async with (
                 open_tasks() as saving,
@@ -172,11 +175,13 @@ class _Delivery:
                 await self._request_failed(self._outcome.error, timeline)
             elif troubles := [trouble for _, _, trouble in saved if trouble is not None]:
                 self._run.progress.reasons[troubles[0].type] += 1
+            error = self._outcome.error
             self._run.progress.deliver(
                 provider,
                 task_id,
                 songs=sum(delivered),
                 ok=self._outcome.ok and all(delivered),
+                in_doubt=error is not None and is_open_doubt(error),
             )
         finally:
             self._run.space.leave(size)
@@ -243,9 +248,9 @@ class _Delivery:
         message = explain(error, self._run.hints)
         advice = self._run.progress.advice(self._client.provider.name, task_id)
         trouble = Trouble.from_error(error, task_id=task_id, message=message, advice=advice)
-        if is_open_doubt(error):
-            self._run.progress.doubts += 1
-        else:
+        if isinstance(error, SubmitInDoubt) and not is_open_doubt(error):
+            advice = LET_GO
+        if not is_open_doubt(error):
             self._run.progress.reasons[trouble.type] += 1
             refused = isinstance(error, RequestError)  # and would be again
             self._run.progress.again += trouble.charged == "no" and not refused
@@ -344,4 +349,4 @@ async def _execute(
         tasks.cancel_scope.cancel()
     if stop.code is not None:
         return stop.code
-    return 1 if run.progress.failed else 0
+    return 1 if run.progress.failed or run.progress.doubts else 0
