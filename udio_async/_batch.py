@@ -20,7 +20,7 @@ from ._concurrency import Home, LastingTasks
 from ._errors import InvalidRequest, UdioError
 from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest, as_request
-from ._validators import check_count
+from ._validators import check_awaited, check_count
 
 T = TypeVar("T")
 
@@ -177,6 +177,7 @@ class Batch(AsyncContextManagerMixin):
 
 
 def _check_requests(requests: object) -> None:
+    check_awaited(requests)
     one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
     if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
         raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")

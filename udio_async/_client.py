@@ -24,7 +24,12 @@ from ._records import Credits, Outcome, Song, SongRequest, Task, as_request
 from ._session import RESUMED, Options, Session
 from ._tags import check_can_tag
 from ._urls import check_callback_url
-from ._validators import check_above_zero, check_count, check_not_negative
+from ._validators import (
+    check_above_zero,
+    check_awaited,
+    check_count,
+    check_not_negative,
+)
 from .callbacks import Callbacks
 from .journal import Entry, Journal, MemoryJournal, SqliteJournal, State
 from .providers.base import Provider, account_of
@@ -115,6 +120,7 @@ class Client:
         )
         self._public_url: str | None = None
         self._session: Session | None = None
+        self._was_open = False
 
     # Opening and closing
 
@@ -135,6 +141,7 @@ class Client:
         except BaseException:
             self._session = None
             raise
+        self._was_open = True
         return self
 
     async def aclose(self) -> None:
@@ -166,8 +173,9 @@ class Client:
 
     def _open(self) -> Session:
         if self._session is None or not self._session.is_open:
+            state = "closed" if self._was_open else "not open"
             raise RuntimeError(
-                "the client is not open; use it inside `async with Client(...)`, or `open` it"
+                f"the client is {state}; use it inside `async with Client(...)`, or `open` it"
             )
         self._session.home.check("the client")
         return self._session
@@ -461,11 +469,14 @@ async def hand_over(
 
 
 def _as_songs(songs: object) -> list[Song]:
+    check_awaited(songs)
     if isinstance(songs, Outcome):
         return list(songs.songs)
     listed = [songs] if isinstance(songs, Song) else songs
     if isinstance(listed, Iterable):
         listed = list(listed)
+        for song in listed:
+            check_awaited(song)
         if all(isinstance(song, Song) for song in listed):
             return listed
     raise InvalidRequest(

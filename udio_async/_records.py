@@ -14,7 +14,7 @@ from ._errors import (
     UdioError,
     UpstreamFailed,
 )
-from ._validators import yes_or_no
+from ._validators import check_awaited, yes_or_no
 
 VocalGender = Literal["male", "female"]
 
@@ -193,6 +193,7 @@ def as_request(request: object) -> SongRequest:
         return request
     if isinstance(request, str):
         return SongRequest(description=request)
+    check_awaited(request)
     raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
 
 

@@ -235,7 +235,12 @@ def test_doubts_and_their_ends(
     assert given.out.startswith(f"It is task {task_id}: complete with 2 songs (")
     resubmitted = call_shown(again["resubmit"])
     assert "It will be submitted again" in resubmitted.out
+    assert "end the doubt" in (tmp_path / "index.html").read_text()
     assert call_shown(gone["abandon"]).out.startswith("Let go")
+    assert call_cli("gallery", tmp_path).code == 0
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("You have let it go") == 1
+    assert page.count("end the doubt with `udio-async resolve`") == 2
     assert call_cli("doubts", tmp_path, "--text", *at).out == "0 requests in doubt.\n"
     assert charged(sandbox)["lost again"] == 1, "an answer alone pays for nothing"
     continued = call_shown(shown_after(resubmitted.out, "To continue"))

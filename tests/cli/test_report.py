@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.kit.browser import CHROMIUM, Page, open_browser
+from udio_async.cli._advice import LET_GO
 from udio_async.cli._manifest import MANIFEST
-from udio_async.cli._record import LET_GO
 from udio_async.cli._report import ALL_SHOWN, SLOWEST_SHOWN, write_report
 
 from .conftest import Ended

@@ -210,7 +210,7 @@ class Actor:
         except ClientClosed:
             raise _ProgramEnded from None
         except RuntimeError as error:
-            if "not open" not in str(error):
+            if "the client is " not in str(error):
                 raise
             raise _ProgramEnded from None
         except Exception:

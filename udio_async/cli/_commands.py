@@ -202,8 +202,8 @@ def batch(
     one description per line; JSON is an object per line, or an array. Lines that begin with # are
     comments and skipped; \# begins a line with #.
 
-    Nothing is sent unless every line is good. It shows the first requests as it understood them
-    and, on a terminal, says what it will submit, and asks.
+    Nothing is sent unless every line is good. It shows the first requests as it understood them,
+    says what it will submit and, on a terminal, asks; not for a service on this machine.
 
     DIR gets the songs and covers, songs.jsonl with a line for each, and index.html to see and
     hear them. No file of yours is replaced: beside an index.html that is not ours the page is

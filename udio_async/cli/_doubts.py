@@ -14,8 +14,9 @@ from .. import Client, InvalidRequest, RequestError, UdioError
 from ..journal import Entry
 from ._clients import open_client
 from ._entries import asked_for, hidden_options, shown_request, when
-from ._failures import BadInput
+from ._failures import BadInput, reason_of, warn
 from ._hints import Hints
+from ._manifest import MANIFEST, Manifest
 from ._question import ask
 from ._remedies import explain
 from ._service import Service
@@ -60,10 +61,20 @@ def end_doubt(
     service.provider()  # a wrong option or a missing key shows before anything is started
     seen = ask(partial(_settle, service, journal, key, answer), backend=backend)
     if answer.abandon:
+        _tell_manifest(hints.directory, key)
         click.echo("Let go: it is neither looked at nor submitted.")
         return
     what = "It will be submitted again" if answer.resubmit else f"It is {seen}"
     click.echo(f"{what}. To continue, run the batch again, or:\n  {hints.resume}")
+
+
+def _tell_manifest(directory: Path, key: str) -> None:
+    """Let the pages of a batch know; the journal does already, so a failure costs nothing."""
+    if (directory / MANIFEST).is_file():
+        try:
+            Manifest(directory).let_go(key)
+        except (BadInput, OSError) as error:
+            warn(f"{MANIFEST} still tells of a doubt: {reason_of(error)}")
 
 
 async def _read(service: Service, journal: Path) -> Sequence[Entry]:

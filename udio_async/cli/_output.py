@@ -8,6 +8,7 @@ from typing import Any, Self
 import attrs
 
 from .. import FailureKind, GenerationFailed, Saved, Song, Stage, UdioError
+from ._advice import advise
 from ._failures import reason_of
 from ._remedies import in_shell
 from ._text import as_utf8, clock, one_line
@@ -26,7 +27,8 @@ class Trouble:
     message: str
     charged: str
     task_id: str | None
-    advice: str | None = None
+    advice: str
+    """What to do about it."""
 
     @classmethod
     def from_error(
@@ -38,12 +40,14 @@ class Trouble:
         advice: str | None = None,
     ) -> Self:
         """Tell an error that was raised, in its own words or in better ones."""
+        kind = "NotSaved" if isinstance(error, OSError) else type(error).__name__
+        charged = error.charged if isinstance(error, UdioError) else "yes"
         return cls(
-            type="NotSaved" if isinstance(error, OSError) else type(error).__name__,
+            type=kind,
             message=message or reason_of(error),
-            charged=error.charged if isinstance(error, UdioError) else "yes",
+            charged=charged,
             task_id=task_id,
-            advice=advice,
+            advice=advice or advise(kind, charged),
         )
 
     @classmethod
@@ -51,12 +55,13 @@ class Trouble:
         """Tell why one song of a task failed, if it did."""
         if song.error is None:
             return None
+        kind = _FAILED_SONGS.get(song.error.kind, "GenerationFailed")
         return cls(
-            type=_FAILED_SONGS.get(song.error.kind, "GenerationFailed"),
+            type=kind,
             message=in_shell(str(song.error), GenerationFailed),
             charged="unknown",
             task_id=song.task_id,
-            advice=in_shell(song.error.advice, GenerationFailed) or None,
+            advice=in_shell(song.error.advice, GenerationFailed) or advise(kind, "unknown"),
         )
 
 

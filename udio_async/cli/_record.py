@@ -1,21 +1,19 @@
 """A line of the manifest: one song, or one request that failed, and which lines count."""
 
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from cattrs import BaseValidationError, transform_error
 
 from .. import BadAnswer
 from ..providers.kit import loads, make_converter
+from ._advice import LET_GO
 
 FILES = ("path", "cover")
 """The names of what lies beside the manifest."""
 _BEGINNING = b'{"provider": "'
 """How every line of ours begins."""
-
-LET_GO = "you have let it go: nothing is done about it any more"
-"""The advice about a doubt that its owner has ended so."""
 
 Identity = tuple[str | int | None, ...]
 Origin = tuple[str, str, str | int]
@@ -51,7 +49,11 @@ class Failure:
     @property
     def is_doubt(self) -> bool:
         """Whether it waits for its owner's answer."""
-        return self.type == "SubmitInDoubt" and self.advice is None
+        return self.type == "SubmitInDoubt" and self.advice != LET_GO
+
+    def let_go(self) -> Self:
+        """Return what is said of it once its owner wants no answer any more."""
+        return attrs.evolve(self, advice=LET_GO)
 
 
 @attrs.frozen(kw_only=True)

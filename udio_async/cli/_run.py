@@ -25,6 +25,7 @@ from .. import (
     UdioError,
 )
 from .._concurrency import open_tasks
+from ._advice import LET_GO
 from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._found import find_saved
@@ -35,7 +36,6 @@ from ._manifest import MANIFEST, Manifest
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
-from ._record import LET_GO
 from ._remedies import explain
 from ._space import Space
 from ._stop import Stop, calm
