@@ -188,6 +188,7 @@ class Session:
             http,
             refresh=self._refreshed,
             age=self._age_of,
+            late=self._tell_late,
             local=self.is_local,
             disk=self._room,
         )
@@ -398,6 +399,13 @@ class Session:
             return None
         took = self.provider.traits.typical_duration if entry.took is None else entry.took
         return max(0.0, time.time() - entry.submitted_at - took)
+
+    def _tell_late(self, song: Song, error: Exception, wait: float) -> None:
+        observer: Callable[[Event], object] | None = self._options.observer
+        if observer is not None:
+            ids = (song.task_id,)
+            name = self.provider.name
+            observer(Event(kind="late", provider=name, task_ids=ids, error=error, wait=wait))
 
     async def _refreshed(self, song: Song) -> Song | None:
         """Look once at a song whose link is not good any more."""

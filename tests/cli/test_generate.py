@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 from udio_async import JournalError, SqliteJournal
+from udio_async._download import PATIENCE
+from udio_async.cli._names import FILE_WAIT
 from udio_async.cli._text import amount, as_typed
 from udio_async.journal import State
 from udio_async.sandbox import Fault, Sandbox
@@ -220,6 +222,26 @@ def test_without_a_journal_the_task_is_told(
     assert "accepted as task" not in kept.err
     (job,) = call_cli("jobs", tmp_path, "--journal", tmp_path / "songs.db", *bench.at).lines
     assert (job["task_id"], job["state"]) == (bench.charged[-1], "ready")
+
+
+def test_a_late_file_is_waited_for_and_told(
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """Once for each reason; or not waited for, and then `resume` fetches it."""
+    with run_sandbox(faults=[Fault("cdn_late")]) as sandbox:
+        command = ("--out", tmp_path, "--base-url", sandbox.base_url, "--speed", SPEED)
+        at_once = call_cli("generate", "Rain", *command, "--file-wait", 0)
+        assert at_once.code == 1
+        assert {line["error"]["type"] for line in at_once.lines} == {"NotServedYet"}
+        late = call_cli("generate", "Rain", *command)
+        assert late.code == 0, late.err
+        assert late.err.count("does not serve a finished file yet, waiting for it") == 1
+
+
+def test_the_wait_for_a_file_is_that_of_the_library() -> None:
+    assert FILE_WAIT == PATIENCE
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

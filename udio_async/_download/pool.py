@@ -15,7 +15,7 @@ from .._names import file_name
 from .._records import Song
 from .._room import Room
 from .answers import failed
-from .delivery import Age, How, Means, Refresh, deliver
+from .delivery import Age, How, Late, Means, Refresh, deliver
 from .disk import DiskWatch
 from .parts import remove_stale
 from .sound import Saved
@@ -24,6 +24,10 @@ from .waiting import PATIENCE, Limits
 
 async def _unknown(_: Song) -> None:
     """Know of no song when it was completed."""
+
+
+def _untold(_song: Song, _error: Exception, _wait: float) -> None:
+    """Tell nobody."""
 
 
 @attrs.define(eq=False)
@@ -44,6 +48,7 @@ class Downloads:
         refresh: Refresh,
         local: bool,
         age: Age = _unknown,
+        late: Late = _untold,
         disk: DiskWatch | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -52,6 +57,7 @@ class Downloads:
             http=http,
             refresh=refresh,
             age=age,
+            late=late,
             local=local,
             watch=disk or Room(),
             slot=anyio.Semaphore(MAX_DOWNLOADS),

@@ -17,6 +17,7 @@ from ._options import (
     TEXT,
     backend_option,
     encoding_option,
+    file_wait_option,
     journal_of_run,
     journal_option,
     journal_that_exists,
@@ -122,7 +123,7 @@ def cli() -> None:
     metavar="NAME=VALUE",
     help="What only this provider knows, such as clarity_strength=0.5; may be repeated.",
 )
-@with_options(*limit_options, *service_options, *view_options)
+@with_options(file_wait_option, *limit_options, *service_options, *view_options)
 def generate(
     *,
     out: Path | None,
@@ -183,7 +184,7 @@ _FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url"
     help="If the journal was lost: submit all that it does not know, and pay again.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
-@with_options(tags_option, *many_options, *service_options, *view_options)
+@with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
 def batch(
     *,
     file: BinaryIO,
@@ -240,7 +241,7 @@ def batch(
 @click.option(
     "--only-paid", is_flag=True, help="Take up what is paid for alone, and submit nothing."
 )
-@with_options(tags_option, *many_options, *service_options, *view_options)
+@with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
 def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 

@@ -16,7 +16,9 @@ from ._text import as_typed
 _NAME = "udio-async"
 _SAME_JOURNAL = frozenset({"journal", "name", "base_url", "legacy", "speed", "no_env"})
 """The options without which another command would not find the journal or the account."""
-_SAME_TERMS = frozenset({"max_active", "max_submits", "max_credits", "price", "on_doubt"})
+_SAME_TERMS = frozenset(
+    {"max_active", "max_submits", "max_credits", "price", "on_doubt", "file_wait"}
+)
 
 
 def program() -> str:

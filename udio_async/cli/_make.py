@@ -19,7 +19,7 @@ from ._hints import Hints
 from ._input import Entry, read_entries, read_request
 from ._manifest import MANIFEST, Manifest
 from ._memories import SETTLED, Found, Lost, find_in_directory, refuse_disagreement
-from ._names import SANDBOX
+from ._names import FILE_WAIT, SANDBOX
 from ._plan import confirm, make_plan, read_journal
 from ._progress import Progress
 from ._rows import Format
@@ -41,6 +41,7 @@ class Terms:
     on_doubt: Literal["hold", "resubmit"] = "hold"
     journal: Path | None = None
     tags: bool = False
+    file_wait: float = FILE_WAIT
     yes: bool = False
     lost: Lost = "ask"
 
@@ -71,7 +72,7 @@ def make_one(
         key = FreshKeys().name(entry.request)
         entry = Entry(attrs.evolve(entry.request, key=key), job=key)
     work = partial(_make_one, entry=entry, service=service, terms=terms)
-    return execute(work, requests=1, view=view, out=out, hints=hints)
+    return execute(work, requests=1, view=view, out=out, hints=hints, file_wait=terms.file_wait)
 
 
 def make_many(  # noqa: PLR0917 - the first five are those of the other two
@@ -130,6 +131,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         hints=hints,
         manifest=manifest,
         tags=terms.tags,
+        file_wait=terms.file_wait,
     )
 
 
@@ -171,7 +173,14 @@ def make_rest(
     manifest = open_directory(out, view)
     work = partial(_make_rest, service=service, terms=terms, manifest=manifest, only_paid=only_paid)
     return execute(
-        work, requests=0, view=view, out=out, hints=hints, manifest=manifest, tags=terms.tags
+        work,
+        requests=0,
+        view=view,
+        out=out,
+        hints=hints,
+        manifest=manifest,
+        tags=terms.tags,
+        file_wait=terms.file_wait,
     )
 
 

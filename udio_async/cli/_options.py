@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._names import DEFAULT_SERVICE, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
-from ._numbers import COUNT, CREDITS, SPEED
+from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
+from ._numbers import COUNT, CREDITS, SECONDS, SPEED
 
 if TYPE_CHECKING:
     from ._make import Terms
@@ -100,6 +100,14 @@ many_options = (
 tags_option = click.option(
     "--tags", is_flag=True, help="Write title, lyrics, style and cover into the files."
 )
+file_wait_option = click.option(
+    "--file-wait",
+    type=SECONDS,
+    default=FILE_WAIT,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a file that is not served yet, from when its song is complete.",
+)
 journal_option = click.option(
     "--journal",
     type=_FILE,
@@ -187,7 +195,10 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
     """Take what may be spent, and how, out of a command's options."""
     from ._make import Terms
 
-    names = ("max_active", "max_submits", "max_credits", "on_doubt", "tags", "yes")
+    names = (
+        *("max_active", "max_submits", "max_credits", "on_doubt"),
+        *("tags", "file_wait", "yes"),
+    )
     given = {name: options.pop(name) for name in names if name in options}
     rest, again = options.pop("rest", False), options.pop("again", False)
     if rest and again:

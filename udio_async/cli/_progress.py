@@ -30,6 +30,8 @@ class Flight:
     resumed: bool = False
     """Whether it was accepted in an earlier run."""
     since: float = attrs.field(factory=time.monotonic)
+    late_until: float = 0.0
+    """Until when its file is waited for, as it is not served yet."""
 
     @property
     def title(self) -> str:
@@ -42,6 +44,8 @@ class Flight:
     @property
     def stage(self) -> str:
         """How far it has come, in words."""
+        if time.monotonic() < self.late_until:
+            return "file is late"
         name = _STAGES[self.task.stage]
         percentage = self.task.percentage
         return name if not percentage or self.task.stage.is_final else f"{name} {percentage:.0f}%"
@@ -138,6 +142,8 @@ class Progress:
             why = shortened(explain(event.error)) if isinstance(event.error, UdioError) else ""
             self._note = f"{event.provider} is busy or away, trying again" + f": {why}" * bool(why)
             self._note_until = time.monotonic() + event.wait
+        elif event.kind == "late" and event.wait is not None:
+            self._take_late(event, event.wait)
         elif event.task is not None:
             self._accepted += event.kind == "submitted" and not event.resumed
             flight = self._flights.setdefault(
@@ -145,6 +151,15 @@ class Progress:
                 Flight(event.request, event.task, resumed=event.resumed),
             )
             flight.task = event.task
+
+    def _take_late(self, event: Event, wait: float) -> None:
+        """Take in that a song is made and paid for, and its file cannot be had yet."""
+        self._note = f"{event.provider} does not serve a finished file yet, waiting for it"
+        self._note_until = time.monotonic() + wait
+        for task_id in event.task_ids:
+            flight = self._flights.get((event.provider, task_id))
+            if flight is not None:
+                flight.late_until = self._note_until
 
     def deliver(
         self,

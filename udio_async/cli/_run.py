@@ -33,6 +33,7 @@ from ._gallery import GALLERY, write_gallery
 from ._hints import Hints, gallery_of, is_open_doubt
 from ._input import Entry
 from ._manifest import MANIFEST, Manifest
+from ._names import FILE_WAIT
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
@@ -43,7 +44,8 @@ from ._streams import as_lost
 from ._summary import report, report_left
 from ._timeline import Timelines
 
-_SAVES_AT_ONCE = 4
+_SAVES_AT_ONCE = 32
+"""Most of them may wait for files that are late; how many are fetched at once, the client knows."""
 _INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """Failures of a file that the next file would meet too."""
@@ -72,6 +74,8 @@ class Run:
     manifest: Manifest | None = None
     """What is kept of it in `out`, if anything is."""
     tags: bool = False
+    file_wait: float = FILE_WAIT
+    """Seconds that the file of a new song is waited for."""
     hints: Hints | None = None
     """What to type about the journal, if there is one."""
     space: Space = attrs.field(
@@ -84,7 +88,7 @@ class Run:
     def observe(self, event: Event) -> None:
         """Take in what a client says."""
         self.progress.observe(event)
-        if event.kind == "retried":
+        if event.kind in ("retried", "late"):
             self.display.trying_again(self.progress.note)
         self.timelines.observe(event)
 
@@ -228,7 +232,11 @@ class _Delivery:
             if not _arrived(song):
                 raise DownloadFailed(f"song {song.id} of task {song.task_id} has no final audio")
             [saved] = await self._client.download(
-                song, out, covers=self._run.manifest is not None, tags=self._run.tags
+                song,
+                out,
+                covers=self._run.manifest is not None,
+                tags=self._run.tags,
+                patience=self._run.file_wait,
             )
         except (UdioError, OSError) as error:
             self._run.note_room(error)
@@ -283,6 +291,7 @@ def execute(
     hints: Hints | None = None,
     manifest: Manifest | None = None,
     tags: bool = False,
+    file_wait: float = FILE_WAIT,
 ) -> int:
     """Run `work` on an event loop with a display beside it, and return the exit code.
 
@@ -302,6 +311,7 @@ def execute(
             hints=hints,
             manifest=manifest,
             tags=tags,
+            file_wait=file_wait,
         )
         code = anyio.run(_execute, work, make_run, display, backend=view.backend)
     except* KeyboardInterrupt:  # before the first signal is waited for, or Windows
