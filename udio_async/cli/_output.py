@@ -38,10 +38,11 @@ class Trouble:
         task_id: str | None,
         message: str | None = None,
         advice: str | None = None,
+        charged: str | None = None,
     ) -> Self:
         """Tell an error that was raised, in its own words or in better ones."""
         kind = "NotSaved" if isinstance(error, OSError) else type(error).__name__
-        charged = error.charged if isinstance(error, UdioError) else "yes"
+        charged = charged or (error.charged if isinstance(error, UdioError) else "yes")
         return cls(
             type=kind,
             message=message or reason_of(error),

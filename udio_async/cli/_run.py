@@ -223,7 +223,7 @@ class _Delivery:
         try:
             found = await self._look(song, out)
         except (UdioError, OSError) as error:  # which another run would not mend
-            return None, Trouble.from_error(error, task_id=song.task_id)
+            return None, Trouble.from_error(error, task_id=song.task_id, charged="yes")
         if found is not None:
             if song.job_key is not None:
                 await self._client.acknowledge(song)
@@ -241,7 +241,7 @@ class _Delivery:
         except (UdioError, OSError) as error:
             self._run.note_room(error)
             self._run.progress.again += 1
-            return None, Trouble.from_error(error, task_id=song.task_id)
+            return None, Trouble.from_error(error, task_id=song.task_id, charged="yes")
         return saved, None
 
     async def _look(self, song: Song, out: Path) -> Saved | None:
