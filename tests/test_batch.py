@@ -169,7 +169,7 @@ async def test_failures_are_values() -> None:
         refuse=lambda place: SubmitInDoubt("lost", evidence="HTTP 502") if place == 1 else None,
     )
     impossible = SongRequest(description="c", instrumental=True)
-    requests = ["a", "b", impossible, SONG]
+    requests: list[SongRequest | str] = ["a", "b", impossible, SONG]
     async with Client(provider, submit_concurrency=1) as client:
         outcomes = await outcomes_of(client.generate_many(requests))
     errors = {outcome.index: type(outcome.error) for outcome in outcomes}

@@ -276,8 +276,9 @@ def test_a_wrong_id_can_be_given_again(  # noqa: PLR0917 - fixtures
     monkeypatch.setattr("udio_async._polling.look_results._GRACE", 0.1)
     resumed = call_cli("resume", tmp_path, *at)
     assert resumed.code == 1
-    again = f"if it is wrong, give another: {_hints.program()} {shlex.join(map(str, resolve))} ID"
+    again = f"if it is wrong, give another: {_hints.program()} resolve {tmp_path} {doubt['key']} "
     assert again in resumed.err
+    assert " --task-id ID" in resumed.err
     assert call_cli(*resolve, sandbox.ledger[0].task_id).code == 0
     assert call_cli("resume", tmp_path, *at).code == 0
     assert charged(sandbox) == {"lost": 1}

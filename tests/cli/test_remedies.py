@@ -31,6 +31,7 @@ UNSEEN = {
     "on_doubt is {}; known": "",
     "the http_client that was given is closed": "",
     "the client is {}; use it inside": "",
+    "the client is not open": "",
     "{}() was called without `await`": "",
     "{} belongs to another event loop": "it has one",
     "a batch runs inside `async with": "",

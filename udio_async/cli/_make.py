@@ -10,8 +10,7 @@ from typing import Any, BinaryIO, Literal
 import attrs
 
 from .. import Client, Event, JournalError, MemoryJournal, SqliteJournal, UdioError
-from ..journal import BatchKeys, Journal, State
-from ..journal.keys import FreshKeys
+from ..journal import BatchKeys, FreshKeys, Journal, State
 from ._clients import open_client
 from ._directory import prepare_directory, sweep
 from ._failures import BadInput, reason_of, say

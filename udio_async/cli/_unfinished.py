@@ -6,8 +6,7 @@ import attrs
 
 from .. import Client, Song
 from ..journal import Entry as Job
-from ..journal import State
-from ..journal.keys import is_fresh
+from ..journal import State, is_fresh
 from ._entries import asked_for
 from ._found import is_here
 from ._hints import Hints
@@ -56,13 +55,13 @@ def _is_saved(song: Song, manifest: Manifest) -> bool:
 async def iter_earlier(client: Client, hints: Hints, *, but: str) -> AsyncIterator[str]:
     """Say which earlier requests are paid for and not here, or may be, and what takes them up."""
     for states, what, command in (
-        ([State.ACCEPTED, State.READY], "paid for and not finished; to take up", hints.resume),
-        ([State.IN_DOUBT], "in doubt; to see", hints.doubts),
+        ([State.ACCEPTED, State.READY], "paid for and not finished; to take {} up", hints.resume),
+        ([State.IN_DOUBT], "in doubt; to see {}", hints.doubts),
     ):
         found = [job async for job in client.jobs(states) if job.key != but]
         if found:
             are, them = ("is", "it") if len(found) == 1 else ("are", "them")
             yield (
                 f"{counted(len(found), 'earlier request')} ({asked_for(found[-1])}) "
-                f"{are} {what} {them}: {command}"
+                f"{are} {what.format(them)}: {command}"
             )
