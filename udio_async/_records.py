@@ -266,11 +266,11 @@ _FAILURES: Mapping[FailureKind, type[GenerationFailed]] = {
 def failure_error(task: Task) -> GenerationFailed:
     """Return the error for a task that failed, with the songs that arrived all the same."""
     failure = task.error or Failure(message="the provider gave no reason")
+    songs = tuple(song for song in task.songs if song.audio_url and song.stage is not Stage.FAILED)
+    arrived = f"; {len(songs)} of its songs arrived all the same" if songs else ""
     return _FAILURES.get(failure.kind, GenerationFailed)(
-        f"{task.provider} task {task.id} failed: {failure}",
-        songs=tuple(
-            song for song in task.songs if song.audio_url and song.stage is not Stage.FAILED
-        ),
+        f"{task.provider} task {task.id} failed: {failure}{arrived}",
+        songs=songs,
         provider=task.provider,
         task_id=task.id,
     )

@@ -66,7 +66,7 @@ def without_raw(task: Task) -> Task:
 def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
     """Return the error that ends a wait because nothing is told about it. The id is kept."""
     return type(error)(
-        f"{error}; task {tracked.task_id} keeps running there",
+        f"{str(error).rstrip('.')}; task {tracked.task_id} keeps running there",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
         charged="yes",
@@ -76,7 +76,7 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
 def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
     """Return the error that ends a wait because the provider does not know the task."""
     return type(error)(
-        f"{error}{_if_mistyped(tracked)}",
+        f"{str(error).rstrip('.')}{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
         charged="unknown",
@@ -91,9 +91,16 @@ def _if_mistyped(tracked: TrackedTask) -> str:
     return "; you gave this id: if it is wrong, client.resolve() takes another"
 
 
-def still_running(tracked: TrackedTask, when: str) -> WaitExpired:
+def still_running(
+    tracked: TrackedTask, when: str, *, unanswered: Exception | None = None
+) -> WaitExpired:
+    """Return the error of a wait whose time is up; `unanswered` is why nothing more is known."""
+    seen = f"is still {tracked.task.stage} {when}"
+    if unanswered is not None:
+        why = str(unanswered).rstrip(".")
+        seen = f"was {tracked.task.stage} when it was last seen, and no look told more ({why})"
     return WaitExpired(
-        f"{tracked.task.provider} task {tracked.task_id} is still {tracked.task.stage} {when}; "
+        f"{tracked.task.provider} task {tracked.task_id} {seen}; "
         f"it keeps running there, look again with this id{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,

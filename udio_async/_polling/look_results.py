@@ -46,6 +46,8 @@ class LookResults:
     registry: Registry
     times: Timetable
     reach: Reachability = attrs.field(factory=Reachability)
+    unanswered: Exception | None = None
+    """Why the latest look has told nothing, if it has not."""
 
     def left(self, tracked: TrackedTask, now: float) -> float:
         """Seconds until it is given up; those in which nobody could be asked do not count."""
@@ -54,6 +56,7 @@ class LookResults:
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
         """Take in a good look, which may have left out some of the tasks."""
+        self.unanswered = None
         self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
         for tracked in batch:
             task = tasks.get(tracked.task_id)
@@ -97,6 +100,7 @@ class LookResults:
 
         Returns the seconds after which to look again, at most.
         """
+        self.unanswered = error
         if not isinstance(error, ProviderUnavailable):
             logger.error("a look at %s failed unforeseen", self.provider, exc_info=error)
         # An answer that cannot be read may be the fault of one task. Then the others are read when
@@ -161,4 +165,5 @@ class LookResults:
             failed = tracked.task.stage is Stage.FAILED
             self.registry.finish(tracked, failure_error(tracked.task) if failed else None)
         else:
-            self.registry.finish(tracked, still_running(tracked, f"after {self.deadline:g} s"))
+            late = still_running(tracked, f"after {self.deadline:g} s", unanswered=self.unanswered)
+            self.registry.finish(tracked, late)
