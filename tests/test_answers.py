@@ -21,6 +21,7 @@ from tests.kit.clocks import virtual_backend
 from udio_async import (
     Apiframe,
     Client,
+    GenerationFailed,
     Job,
     Song,
     SongRequest,
@@ -28,6 +29,7 @@ from udio_async import (
     UdioApiV1,
     UdioApiV2,
     UdioError,
+    WaitExpired,
 )
 from udio_async._download import Source, waiting
 from udio_async.providers import Provider
@@ -320,6 +322,39 @@ def test_an_invented_word_is_in_the_error(name: str) -> None:
 
     for word in INVENTED:
         assert repr(word) in run(said, word)
+
+
+@pytest.mark.parametrize("status", [418, 429, 500, 503])
+def test_a_wait_that_heard_nothing_says_so(status: int) -> None:
+    """With the answer that came instead: that it is still being made, nobody can tell."""
+
+    async def said() -> str:
+        service = Service(SERVICES["udioapi v2"])
+        service.look = refusing(status, once=False)
+        async with client_of(service) as client:
+            with pytest.raises(WaitExpired) as caught:
+                await (await client.submit(REQUEST)).songs()
+        return str(caught.value)
+
+    told = run(said)
+    assert "was queued when it was last seen, and no look told more (udioapi-v2 ans" in told
+    assert f"answered {status}" in told
+    assert "still queued" not in told
+
+
+def test_songs_of_a_task_that_failed_are_counted() -> None:
+    """They are in the error, and on disk from a shell."""
+
+    async def said() -> str:
+        service = Service(SERVICES["udioapi v2"])
+        service.word = "failed"
+        async with client_of(service) as client:
+            with pytest.raises(GenerationFailed) as caught:
+                await (await client.submit(REQUEST)).songs()
+        assert len(caught.value.songs) == 2
+        return str(caught.value)
+
+    assert "2 of its songs arrived all the same" in run(said)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from udio_async import (
     Sandbox,
     SongRequest,
     SubmitInDoubt,
+    UnsupportedOption,
 )
 from udio_async.providers import Provider
 from udio_async.sandbox import Fault
@@ -155,20 +156,43 @@ async def test_outcomes_come_as_songs_finish() -> None:
     assert [outcome.task_id for outcome in outcomes] == ["4", "3", "2", "1", "0"]
 
 
+class _Picky(TimedProvider):
+    def check(self, request: SongRequest) -> None:
+        if request.instrumental:
+            raise UnsupportedOption("it always sings")
+
+
 async def test_failures_are_values() -> None:
-    """A doubt, an impossible request, a refusal: each is the outcome of its own request."""
-    provider = TimedProvider(
+    """A doubt, a request that its provider cannot take: each has an outcome of its own."""
+    provider = _Picky(
         song,
         refuse=lambda place: SubmitInDoubt("lost", evidence="HTTP 502") if place == 1 else None,
     )
-    requests: list[Any] = ["a", "b", "", 7, None, SONG]
+    impossible = SongRequest(description="c", instrumental=True)
+    requests: list[SongRequest | str] = ["a", "b", impossible, SONG]
     async with Client(provider, submit_concurrency=1) as client:
         outcomes = await outcomes_of(client.generate_many(requests))
     errors = {outcome.index: type(outcome.error) for outcome in outcomes}
-    bad, good = InvalidRequest, type(None)
-    assert errors == {0: good, 1: SubmitInDoubt, 2: bad, 3: bad, 4: bad, 5: good}
+    good = type(None)
+    assert errors == {0: good, 1: SubmitInDoubt, 2: UnsupportedOption, 3: good}
     assert len(provider.sent) == 3
-    assert [outcome.request for outcome in sorted(outcomes, key=lambda o: o.index)] == requests
+    asked = [outcome.request for outcome in sorted(outcomes, key=lambda o: o.index)]
+    assert asked == [SongRequest(description="a"), SongRequest(description="b"), impossible, SONG]
+
+
+@pytest.mark.parametrize("wrong", ["", 7, None], ids=repr)
+async def test_what_is_no_request_is_told_before_anything_is_sent(wrong: Any) -> None:  # noqa: ANN401
+    """In a list; where requests come one by one, it ends them as an input does that fails."""
+    provider = TimedProvider(song)
+    async with Client(provider) as client:
+        with pytest.raises(InvalidRequest, match="request 1, counted from 0: "):
+            client.generate_many(["a", wrong, "b"])
+        assert not provider.sent
+        async with client.generate_many(iter(["a", wrong, "b"])) as batch:
+            assert (await anext(batch)).request == SongRequest(description="a")
+            with pytest.raises(InvalidRequest, match="request 1, counted from 0: "):
+                await anext(batch)
+    assert len(provider.sent) == 1
 
 
 async def test_after_an_account_error_nothing_more_is_sent() -> None:
@@ -215,7 +239,8 @@ async def test_input_may_be_any_iterable_or_async_iterable() -> None:
     async with Client(TimedProvider(song)) as client:
         for given in inputs:
             outcomes = await outcomes_of(client.generate_many(given))
-            assert {outcome.request for outcome in outcomes} == (set(words) if given else set())
+            asked = {outcome.request.description for outcome in outcomes}
+            assert asked == (set(words) if given else set())
 
 
 @pytest.mark.parametrize(

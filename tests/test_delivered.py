@@ -21,6 +21,7 @@ from tests.kit.waiting import PUBLIC, in_a_task
 from tests.test_download import AUDIO, MP3
 from udio_async import (
     AnotherAccount,
+    AuthenticationFailed,
     Client,
     DownloadFailed,
     GenerationFailed,
@@ -43,8 +44,9 @@ from udio_async import (
     WaitExpired,
     hand_over,
 )
+from udio_async._account import is_untouched
 from udio_async._http import ApiKey
-from udio_async.journal import memory
+from udio_async.journal import Entry, memory
 from udio_async.providers import Provider
 
 S = JournalState
@@ -532,9 +534,61 @@ async def test_a_new_key_of_the_same_account_goes_on(tmp_path: Path) -> None:
         # A key to which the provider shows the task needs nobody's word.
         async with Client(old, journal=path) as client:
             assert await client.generate(named("a song", "mine"))
-        with pytest.raises(AnotherAccount):
+        with pytest.raises(AnotherAccount, match="with udioapi-v2, and this is apiframe; take ud"):
             await hand_over(path, sandbox.apiframe(), same_account=True)
         assert len(sandbox.ledger) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_journal_that_took_nothing_is_nobodys(tmp_path: Path) -> None:
+    """A first run with a wrong key leaves nothing that the right one has to take over."""
+    path = tmp_path / "songs.db"
+    async with Sandbox(speed=600) as sandbox:
+        right: UdioApiV2 = sandbox.udioapi_v2()
+        wrong: Provider = attrs.evolve(right, api_key=ApiKey("wrong"))
+        async with Client(wrong, journal=path) as client:
+            with pytest.raises(AuthenticationFailed):
+                await client.generate(named("a song", "mine"))
+        with pytest.raises(AnotherAccount, match="another API key"):
+            async with Client(sandbox.apiframe(), journal=path):
+                pass
+        async with Client(right, journal=path) as client:
+            assert await client.generate(named("a song", "mine"))
+            audit = await client.audit()
+        assert audit is not None, "its counter is noted as if it began now"
+        assert audit.difference == 0
+        with pytest.raises(AnotherAccount, match="another API key"):
+            async with Client(wrong, journal=path):
+                pass
+
+
+def entry_of(state: JournalState, **known: Any) -> Entry:  # noqa: ANN401 - any field
+    return Entry(key="mine", provider="udioapi-v2", request={}, state=state, **known)
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_nobodys"),
+    [
+        (entry_of(S.PLANNED), True),
+        (entry_of(S.REFUSED), True),
+        (entry_of(S.NOT_SENT), True),
+        (entry_of(S.FORGOTTEN), True),
+        (entry_of(S.NOT_SENT, told=True), False),
+        (entry_of(S.FORGOTTEN, told=True), False),
+        (entry_of(S.SENDING), False),
+        (entry_of(S.IN_DOUBT), False),
+        (entry_of(S.ABANDONED), False),
+        (entry_of(S.ACCEPTED, task_id="1"), False),
+        (entry_of(S.DELIVERED, task_id="1"), False),
+        (entry_of(S.FAILED, task_id="1"), False),
+    ],
+)
+async def test_what_may_have_been_taken_is_somebodys(entry: Entry, is_nobodys: bool) -> None:
+    """Also where its owner has said since that it may be submitted again."""
+    journal = MemoryJournal()
+    async with journal.open("an account"):
+        await journal.add(entry)
+        assert await is_untouched(journal) is is_nobodys
 
 
 # Files ---------------------------------------------------------------------------------------

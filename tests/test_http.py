@@ -130,6 +130,8 @@ def test_a_key_from_the_environment_names_its_variable(monkeypatch: pytest.Monke
     """Whoever forgot to set it reads which name to set."""
     monkeypatch.setenv("SONG_KEY", CANARY)
     assert ApiKey.from_env("SONG_KEY").reveal() == CANARY
+    with pytest.raises(AuthenticationFailed, match="variable NO_SUCH_KEY is not set; set it"):
+        ApiKey.from_env("NO_SUCH_KEY")
     flaws = {"": "is empty", f"{CANARY} ": "a space", f"{CANARY}\n": "ends in a line break"}
     for value, flaw in flaws.items():
         monkeypatch.setenv("SONG_KEY", value)

@@ -216,6 +216,14 @@ async def test_a_proxy_that_is_down_is_tried_again_with_its_reason(
     assert seen[0].error.charged == "no"
 
 
+async def test_a_dead_address_is_named_with_its_port() -> None:
+    """Two services on one machine differ in nothing else."""
+    url = "http://127.0.0.1:9"
+    async with make_client(url) as client:
+        with pytest.raises(Unreachable, match=r"GET 127\.0\.0\.1:9/api/"):
+            await client.credits()
+
+
 # What passes, and what does not
 
 

@@ -18,6 +18,10 @@ _FIRST = "credits at first"
 _CONFIRMED_BY = 3
 """Tasks of a journal that a new key is shown before its account is taken for another."""
 
+_SETTLED = (State.REFUSED, State.NOT_SENT, State.FORGOTTEN)
+"""States in which nothing was taken, unless an earlier attempt may have been."""
+
+
 logger = logging.getLogger("udio_async")
 
 
@@ -40,14 +44,15 @@ class CreditCounter:
     async def note_start(self) -> None:
         """Keep the credits before anything is spent.
 
-        They go into a new journal, once. Nothing is raised: without an answer there is no evidence.
+        They go into a new journal. Each start does so anew until something of it is taken, as the
+        journal may be another account's by then. Nothing is raised: without an answer there is no
+        evidence.
         """
         self._at_start = await self._now()
         if self._at_start is None:
             return
         try:
-            new = not sum((await self._journal.count()).values())
-            if new and await self._journal.noted(_FIRST) is None:
+            if await is_untouched(self._journal):
                 await self._journal.note(_FIRST, json.dumps(_spent_so_far(self._at_start)))
         except JournalError as error:  # the next intent will raise it to whoever submits
             logger.debug("the credits could not be kept: %s", error)
@@ -106,16 +111,30 @@ def _spent_so_far(credits: Credits) -> float:  # noqa: A002  # what it is
     return credits.used if credits.used is not None else -credits.remaining
 
 
-async def is_same_account(provider: Provider, http: Http, journal: Journal) -> bool:
-    """Whether the provider shows a task of the journal to a key that the journal does not know.
+async def is_untouched(journal: Journal) -> bool:
+    """Whether nothing of a journal was or may have been taken, so that it is nobody's yet."""
+    counts = await journal.count()
+    if any(number and not state.may_be_sent for state, number in counts.items()):
+        return False
+    earlier = [entry.may_have_been_taken async for entry in journal.entries(_SETTLED)]
+    return not any(earlier)
 
-    A journal without any job is nobody's.
+
+async def is_same_account(provider: Provider, http: Http, journal: Journal) -> bool:
+    """Whether a journal that was made with another key may be this account's.
+
+    It may if it is nobody's yet, or if the provider shows one of its tasks to the new key.
     """
-    if not sum((await journal.count()).values()):
-        return True
-    shown = [state for state in State if state.is_paid]
-    async for entry in journal.entries(shown, newest=_CONFIRMED_BY):
-        if entry.provider != provider.name or entry.task_id is None:
+    names = {entry.provider async for entry in journal.entries(list(State), newest=1)}
+    if names - {provider.name}:
+        return False
+    return await is_untouched(journal) or await _shows_a_task(provider, http, journal)
+
+
+async def _shows_a_task(provider: Provider, http: Http, journal: Journal) -> bool:
+    paid = [state for state in State if state.is_paid]
+    async for entry in journal.entries(paid, newest=_CONFIRMED_BY):
+        if entry.task_id is None:
             return False
         try:
             looked = await provider.fetch(http, [entry.task_id])
@@ -124,8 +143,8 @@ async def is_same_account(provider: Provider, http: Http, journal: Journal) -> b
             continue
         if any(task.id == entry.task_id for task in looked):
             logger.warning(
-                "the journal was made with another key; %s shows its task %s to this one, so "
-                "it is taken for one of the same account",
+                "the journal was made with another key; %s shows its task %s to this one, so it "
+                "is taken for one of the same account",
                 provider.name,
                 entry.task_id,
             )

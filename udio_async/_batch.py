@@ -23,8 +23,8 @@ from anyio import AsyncContextManagerMixin
 from ._concurrency import Home, LastingTasks
 from ._errors import InvalidRequest, UdioError
 from ._job import Handover, Job, Received
-from ._records import Outcome, SongRequest
-from ._validators import check_count
+from ._records import Outcome, SongRequest, as_request
+from ._validators import check_awaited, check_count
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Batch(AsyncContextManagerMixin):
 
         async with client.generate_many(["rain", "sun"]) as batch:
             async for outcome in batch:
-                print(outcome.request, outcome.ok)
+                print(outcome.request.description, outcome.ok)
 
     It may be entered and left in any tasks of its client's event loop. Leaving it early stops the
     submits. Songs of requests that were accepted by then are still being made at the provider, and
@@ -52,7 +52,7 @@ class Batch(AsyncContextManagerMixin):
     def __init__(
         self,
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        submit: Callable[[SongRequest | str, UdioError | None], Awaitable[Job | None]],
+        submit: Callable[[SongRequest, UdioError | None], Awaitable[Job | None]],
         received: Received,
         *,
         max_active: int | None,
@@ -148,7 +148,7 @@ class Batch(AsyncContextManagerMixin):
             self._submitting -= 1
             self._announce()
 
-    async def _pull(self) -> tuple[int, SongRequest | str] | None:
+    async def _pull(self) -> tuple[int, SongRequest] | None:
         """Take the next request once there is room for it and its outcome.
 
         Returns:
@@ -161,7 +161,7 @@ class Batch(AsyncContextManagerMixin):
             if self._input_ended:
                 return None
             try:
-                request = await anext(self._input)
+                request = _request_at(self._next_index, await anext(self._input))
             except StopAsyncIteration:
                 self._input_ended = True
                 return None
@@ -172,7 +172,7 @@ class Batch(AsyncContextManagerMixin):
             self._next_index += 1
             return self._next_index - 1, request
 
-    async def _submit_one(self, index: int, request: SongRequest | str) -> None:
+    async def _submit_one(self, index: int, request: SongRequest) -> None:
         """Submit one request; its end comes through `_end`, well or not."""
         try:
             # What was accepted in an earlier run is looked at, even where nothing more is sent.
@@ -205,9 +205,25 @@ class Batch(AsyncContextManagerMixin):
 
 def _check_requests(requests: object) -> None:
     """Refuse one request, or text, where many are meant."""
+    check_awaited(requests)
     one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
     if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
         raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")
+    if isinstance(requests, (list, tuple, set, frozenset)):  # before anything is sent
+        for index, request in enumerate(requests):
+            _request_at(index, request)
+
+
+def _request_at(index: int, request: object) -> SongRequest:
+    """Return a request of the input.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    try:
+        return as_request(request)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"request {index}, counted from 0: {error}") from error
 
 
 class _Pulled(Generic[T]):

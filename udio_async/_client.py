@@ -19,8 +19,8 @@ from ._job import Job
 from ._lifetime import Lifetime
 from ._options import AnyJournal, OnDoubt, OnEvent, Options
 from ._polling import PollPolicy
-from ._records import Audit, Credits, Outcome, Song, SongRequest
-from ._session import RESUMED, Session, as_request, songs_in
+from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, as_request, songs_in
+from ._session import RESUMED, Session
 from .callbacks import CallbackHandler, Callbacks, check_public_url
 from .journal import Entry, State
 from .providers import Provider
@@ -97,6 +97,7 @@ class Client:
         )
         self._public_url: str | None = None
         self._lifetime: Lifetime | None = None
+        self._was_open = False
 
     # Opening and closing
 
@@ -119,6 +120,7 @@ class Client:
         except BaseException:
             self._lifetime = None
             raise
+        self._was_open = True
         return self
 
     async def aclose(self) -> None:
@@ -147,8 +149,9 @@ class Client:
     def _session(self) -> Session:
         session = None if self._lifetime is None else self._lifetime.session
         if session is None:
+            state = "closed" if self._was_open else "not open"
             raise RuntimeError(
-                "the client is not open; use it inside `async with Client(...)`, or `open` it"
+                f"the client is {state}; use it inside `async with Client(...)`, or `open` it"
             )
         return session
 
@@ -213,6 +216,10 @@ class Client:
         not submitted again, what was accepted is looked at, what was refused is tried, and what is
         in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time come after
         all others.
+
+        Raises:
+            InvalidRequest: these are not many requests, or one in a list is none; nothing was
+                sent. One that comes later ends the input, and is raised after the songs.
         """
         return self._session().make_many(requests, max_active=max_active)
 
@@ -273,7 +280,8 @@ class Client:
     ) -> None:
         """End a doubt about a job, with exactly one of three answers.
 
-        If the answer was wrong, give another one; that works until the request was submitted again.
+        An id is believed: `look` shows what it is. If the answer was wrong, give another one; that
+        works until the request was submitted again.
 
         Args:
             key: the job's name, as in `doubts`.
@@ -285,13 +293,18 @@ class Client:
             InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
                 given.
         """
-        session = self._session()
-        if not key.isprintable() or (task_id is not None and not task_id.strip()):
-            raise InvalidRequest(
-                f"key {key!r} with task_id {task_id!r} names no job; give both whole"
-            )
-        task_id = None if task_id is None else task_id.strip()
-        await session.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
+        await self._session().resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
+
+    async def look(self, task_id: str) -> Task:
+        """Look once at a task of the account, whoever asked for it: is this the song in doubt?
+
+            print(await client.look("3f6c..."))
+
+        Raises:
+            RequestRefused: the provider does not know it.
+            AccountError, ProviderUnavailable: it could not be looked at.
+        """
+        return await self._session().look(task_id.strip())
 
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken.
@@ -321,14 +334,7 @@ class Client:
         With a key, it is all songs of that job. `download` does this by itself. Until then `resume`
         hands out a paid song again, in the next run of the program too.
         """
-        session = self._session()
-        if isinstance(songs, str):
-            await session.acknowledge(songs)
-            return
-        for song in songs_in(songs):
-            if song.job_key is None:
-                raise InvalidRequest(f"song {song.id} names no job; give its job's key")
-            await session.acknowledge(song.job_key, [song.id])
+        await self._session().acknowledge(songs)
 
     # The account
 
@@ -366,11 +372,7 @@ class Client:
         Raises:
             InvalidRequest: the provider has no callbacks, or cannot call this address.
         """
-        if self.provider.traits.callbacks == "none":
-            raise InvalidRequest(
-                f"{self.provider.name} documents no callback; poll, or use another provider"
-            )
-        check_public_url(public_url, allow_private=allow_private)
+        check_public_url(public_url, provider=self.provider, allow_private=allow_private)
         self._public_url = public_url
         handler = self._callback_handler()
         if handler is not None:
@@ -414,10 +416,6 @@ class Client:
         if isinstance(songs, Outcome) and songs.error is not None:
             raise songs.error
         wanted = [song for song in songs_in(songs) if song.error is None]
-        results = await self._session().download(
+        return await self._session().download(
             wanted, directory=Path(directory), covers=covers, tags=tags, patience=patience
         )
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
-        return [result for result in results if isinstance(result, Saved)]

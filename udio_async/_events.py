@@ -14,7 +14,7 @@ from ._records import SongRequest, Task
 
 logger = logging.getLogger("udio_async")
 
-EventKind = Literal["submitted", "looked", "advanced", "finished", "retried", "healed"]
+EventKind = Literal["submitted", "looked", "advanced", "finished", "retried", "healed", "late"]
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +26,7 @@ class Event:
     advanced | a task came a stage further | `task` | | finished | a wait ended, well or not |
     `task`, `error` | | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
     | healed | a callback has settled a submit in doubt | `task` |
+    | late | a new song's file is not served yet and waited for | `task_ids`, `error`, `wait` |
 
         def observe(event: Event) -> None:
             print(event.kind, event.task.id if event.task else "")

@@ -105,12 +105,12 @@ class Handover:
 
     tracked: TrackedTask
     index: int
-    request: SongRequest | str
+    request: SongRequest
     then: Callable[["Handover"], None]
 
     @classmethod
     def of(
-        cls, job: Job, index: int, request: SongRequest | str, then: Callable[["Handover"], None]
+        cls, job: Job, index: int, request: SongRequest, then: Callable[["Handover"], None]
     ) -> Self:
         """Return a handover for this job; it waits once `wait` is called."""
         return cls(job._tracked, index, request, then)  # noqa: SLF001  # its own room
@@ -134,13 +134,12 @@ class Handover:
 
     def outcome(self) -> Outcome:
         """Return how the job ended."""
-        title = None if isinstance(self.request, str) else self.request.title
         return Outcome(
             index=self.index,
             request=self.request,
             job_key=self.tracked.key,
             task_id=self.tracked.task_id,
-            songs=_handed_out(self.tracked, title),
+            songs=_handed_out(self.tracked, self.request.title),
             error=self.tracked.error,
         )
 

@@ -25,7 +25,7 @@ from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
 from ._polling import Poller, TrackedTask
-from ._records import Audit, Credits, Outcome, Song, SongRequest
+from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
 from .journal import Entry, State
@@ -125,8 +125,7 @@ class Session:
         """Return a batch of these requests."""
         keys = self.store.batch_keys()
 
-        async def submit(request: SongRequest | str, stopped_by: UdioError | None) -> Job | None:
-            request = as_request(request)
+        async def submit(request: SongRequest, stopped_by: UdioError | None) -> Job | None:
             key = request.key if keys is None else keys.name(request)
             return await self.submit(request, key, stopped_by=stopped_by, only=only)
 
@@ -178,10 +177,17 @@ class Session:
         """Iterate over the jobs in these states, oldest first."""
         return self.store.entries(states)
 
-    async def resolve(self, key: str, **answer: object) -> None:
+    async def resolve(
+        self, key: str, *, task_id: str | None, resubmit: bool, abandon: bool
+    ) -> None:
         """End a doubt, or correct how it was ended."""
+        if not key.isprintable() or (task_id is not None and not task_id.strip()):
+            raise InvalidRequest(
+                f"key {key!r} with task_id {task_id!r} names no job; give both whole"
+            )
+        task_id = None if task_id is None else task_id.strip()
         before = await self.store.known(key)
-        after = await self.store.resolve(key, **answer)
+        after = await self.store.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
         self.gate.count_settled(key)
         if before.task_id != after.task_id and before.task_id is not None:
             self.poller.drop(
@@ -204,11 +210,21 @@ class Session:
         """Keep requests for later, with the keys of a batch."""
         await self.store.plan(requests)
 
-    async def acknowledge(self, key: str, song_ids: Collection[str] | None = None) -> None:
-        """Keep that the owner of a job has its songs."""
-        await self.store.deliver(key, song_ids)
+    async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
+        """Keep that the owner of jobs has these songs, or all of the job of this key."""
+        if isinstance(songs, str):
+            await self.store.deliver(songs)
+            return
+        for song in songs_in(songs):
+            if song.job_key is None:
+                raise InvalidRequest(f"song {song.id} names no job; give its job's key")
+            await self.store.deliver(song.job_key, [song.id])
 
     # The account
+
+    async def look(self, task_id: str) -> Task:
+        """Look once at a task of the account, whoever asked for it."""
+        return await self.poller.look_once(task_id)
 
     async def credits(self) -> Credits:
         """Return what the account has left, in the provider's credits.
@@ -229,8 +245,8 @@ class Session:
 
     async def download(
         self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
-    ) -> list[Saved | Exception]:
-        """Save songs, and tell the journal which their owner has."""
+    ) -> list[Saved]:
+        """Save songs, tell the journal which their owner has, and raise the first error."""
         results = await self.downloads.save(
             songs, directory=directory, covers=covers, tags=tags, patience=patience
         )
@@ -245,7 +261,10 @@ class Session:
                 await self.store.note_undelivered(key, f"{type(result).__name__}: {result}")
         for key, song_ids in saved.items():
             await self.store.deliver(key, song_ids)
-        return results
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return [result for result in results if isinstance(result, Saved)]
 
 
 @attrs.frozen(eq=False)
@@ -270,34 +289,3 @@ def _is_old(tracked: TrackedTask) -> bool:
     """Return whether a task was probably completed in an earlier run."""
     submitted_at = 0.0 if tracked.entry is None else tracked.entry.submitted_at
     return tracked.resumed and time.time() - submitted_at > _OLD
-
-
-def as_request(request: object) -> SongRequest:
-    """Return a request; a text becomes its description.
-
-    Raises:
-        InvalidRequest: it is neither.
-    """
-    if isinstance(request, SongRequest):
-        return request
-    if isinstance(request, str):
-        return SongRequest(description=request)
-    raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
-
-
-def songs_in(songs: object) -> list[Song]:
-    """Return the songs that are meant by one, several, or an outcome.
-
-    Raises:
-        InvalidRequest: these are no songs.
-    """
-    if isinstance(songs, Outcome):
-        return list(songs.songs)
-    listed = [songs] if isinstance(songs, Song) else songs
-    if isinstance(listed, Iterable):
-        listed = list(listed)
-        if all(isinstance(song, Song) for song in listed):
-            return listed
-    raise InvalidRequest(
-        f"{songs!r} are no songs; give those of `await job.songs()` or of `outcome.songs`"
-    )

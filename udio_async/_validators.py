@@ -5,6 +5,7 @@ and what to give. Validators take None for a field that was left out, unless the
 """
 
 import math
+from types import CoroutineType
 from typing import Any, TypeGuard
 
 import attrs
@@ -48,6 +49,15 @@ def check_count(name: str, value: object) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
+
+
+def check_awaited(value: object) -> None:
+    """Refuse a call whose `await` was forgotten: it is given in place of what it would return."""
+    if isinstance(value, CoroutineType):
+        value.close()  # or Python would warn of it as well, somewhere else
+        raise InvalidRequest(
+            f"{value.__qualname__}() was called without `await`; write `await` before it"
+        )
 
 
 def text(_: object, field: "Field[Any]", value: object) -> None:

@@ -350,6 +350,15 @@ def test_a_batch_for_a_read_only_folder_is_refused(
     assert len(bench.charged) == charged
 
 
+def test_a_directory_below_a_file_is_named(call_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    """And not the journal that would be in it."""
+    (tmp_path / "in.txt").write_text("one\n")
+    for command in (("batch", tmp_path / "in.txt"), ("generate", "Rain")):
+        ended = call_cli(*command, "--out", "/dev/null/x", "--base-url", "http://127.0.0.1:9")
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith("error: cannot write to /dev/null/x: Not a directory")
+
+
 def test_the_missing_directory_is_named(tmp_path: Path) -> None:
     """For every command that reads one."""
     for command in ("verify", "gallery", "report"):

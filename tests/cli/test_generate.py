@@ -1,15 +1,22 @@
 """`udio-async generate` and `udio-async credits`."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import anyio
 import pytest
 
+from udio_async import JournalError, SqliteJournal
+from udio_async._download import PATIENCE
+from udio_async.cli._names import FILE_WAIT
 from udio_async.cli._text import amount, as_typed
+from udio_async.journal import State
 from udio_async.sandbox import Fault, Sandbox
 
-from .conftest import SPEED, Bench, Ended, run_cli
+from .conftest import SPEED, Bench, Child, Ended, run_cli
+from .test_journal import run_shown
 
 
 def test_every_option_reaches_the_provider(bench: Bench, tmp_path: Path) -> None:
@@ -132,6 +139,109 @@ def test_the_in_process_sandbox_needs_nothing(tmp_path: Path) -> None:
     )
     assert ended.code == 0, ended.err
     assert sorted(out.iterdir()) == sorted(Path(line["path"]) for line in ended.lines)
+
+
+# What breaks off -----------------------------------------------------------------------------
+
+
+def wait_for(state: State, path: Path) -> None:
+    """Wait until the journal of another process has a job in this state."""
+
+    async def has_one() -> bool:
+        try:
+            return (await SqliteJournal(path).count()).get(state, 0) > 0
+        except JournalError:  # it is being made
+            return False
+
+    while not anyio.run(has_one):
+        time.sleep(0.02)
+
+
+def test_a_kill_in_the_middle_loses_no_song(
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    start_cli: Callable[..., Child],
+    tmp_path: Path,
+) -> None:
+    """After kill -9 the same words are a new song, and the command for the first one is shown."""
+    with run_sandbox(speed=20) as sandbox:
+        command = ("generate", "Rain", "--out", tmp_path)
+        at = ("--base-url", sandbox.base_url, "--speed", 20)
+        child = start_cli(*command, *at)
+        wait_for(State.ACCEPTED, tmp_path / "journal.db")
+        child.process.kill()
+        assert child.end().out == "", "it was in the middle"
+        again = run_cli(*command, *at)
+        assert again.code == 0, again.err
+        told = "1 earlier request (Rain) is paid for and not finished; to take it up: "
+        shown = next(line for line in again.err.splitlines() if line.startswith(told))
+        resumed = run_shown(shown.removeprefix(told))
+        assert resumed.code == 0, resumed.err
+        assert {line["task_id"] for line in resumed.lines} == {sandbox.ledger[0].task_id}
+        assert len(sandbox.ledger) == 2
+    assert len(list(tmp_path.glob("*.mp3"))) == 4
+
+
+def test_a_key_is_bought_once(bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path) -> None:
+    """Without one, each run is a new song; with one, the second run has those of the first."""
+    for words in ((), (), ("--key", "rain"), ("--key", "rain")):
+        ended = call_cli("generate", "Rain", "--out", tmp_path, *words, *bench.at)
+        assert ended.code == 0, ended.err
+        assert len(ended.lines) == 2
+        assert "earlier request" not in ended.err
+    assert len(bench.charged) == 3
+    other = call_cli("generate", "Sun", "--out", tmp_path, "--key", "rain", *bench.at)
+    assert other.code == 1
+    assert "key 'rain' stands for another request: description was 'Rain'" in other.err
+    without = call_cli("generate", "Rain", "--key", "rain", *bench.at)
+    assert (without.code, len(bench.charged)) == (2, 3)
+    assert "--key needs a journal" in without.err
+
+
+def test_what_was_refused_is_not_taken_up(
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """Whoever asked was told, and may have asked again: `resume` buys nothing, nor tells it."""
+    with run_sandbox(faults=[Fault("refused", times=1)]) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", SPEED)
+        assert call_cli("generate", "Rain", "--out", tmp_path, *at).code == 1
+        assert call_cli("generate", "Rain", "--out", tmp_path, *at).code == 0
+        resumed = call_cli("resume", tmp_path, *at)
+        assert (resumed.code, resumed.out, len(sandbox.ledger)) == (0, "", 1)
+
+
+def test_without_a_journal_the_task_is_told(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """There it is all that finds the song; with a journal in another place that knows it."""
+    ended = call_cli("generate", "Rain", *bench.at)
+    assert f"accepted as task {bench.charged[-1]}" in ended.err
+    kept = call_cli("generate", "Rain", "--journal", tmp_path / "songs.db", *bench.at)
+    assert kept.code == 0, kept.err
+    assert "accepted as task" not in kept.err
+    (job,) = call_cli("jobs", tmp_path, "--journal", tmp_path / "songs.db", *bench.at).lines
+    assert (job["task_id"], job["state"]) == (bench.charged[-1], "ready")
+
+
+def test_a_late_file_is_waited_for_and_told(
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """Once for each reason; or not waited for, and then `resume` fetches it."""
+    with run_sandbox(faults=[Fault("cdn_late")]) as sandbox:
+        command = ("--out", tmp_path, "--base-url", sandbox.base_url, "--speed", SPEED)
+        at_once = call_cli("generate", "Rain", *command, "--file-wait", 0)
+        assert at_once.code == 1
+        assert {line["error"]["type"] for line in at_once.lines} == {"NotServedYet"}
+        late = call_cli("generate", "Rain", *command)
+        assert late.code == 0, late.err
+        assert late.err.count("does not serve a finished file yet, waiting for it") == 1
+
+
+def test_the_wait_for_a_file_is_that_of_the_library() -> None:
+    assert FILE_WAIT == PATIENCE
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

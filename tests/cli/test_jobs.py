@@ -155,6 +155,19 @@ def test_a_new_key_is_told_how_to_go_on(unfinished: Path, at: tuple[str, ...]) -
     assert (again.code, again.out.count("belongs to this key already")) == (0, 1)
 
 
+def test_a_first_run_with_a_wrong_key_is_forgotten(
+    at: tuple[str, ...], call_cli: CallCli, write_requests: WriteRequests, tmp_path: Path
+) -> None:
+    """Nothing was taken, so the right key goes on by itself, in every command."""
+    batch = ("batch", write_requests({"description": "one"}), "--out", tmp_path, *at)
+    assert run_cli(*batch, env=environment(UDIOAPI_API_KEY="wrong")).code == 1
+    assert call_cli("jobs", tmp_path, *at).code == 0
+    assert run_cli("jobs", tmp_path, *at, env=NEW_KEY).code == 0
+    continued = call_cli(*batch)
+    assert continued.code == 0, continued.err
+    assert run_cli("jobs", tmp_path, *at, env=NEW_KEY).code == 2, "now it is somebody's"
+
+
 @pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 130), (b"\n", 130)])
 def test_on_a_terminal_it_asks(
     answer: bytes, code: int, unfinished: Path, at: tuple[str, ...]
@@ -184,7 +197,7 @@ def test_a_journal_of_another_provider_is_left_alone(
     """No yes makes it this one's."""
     ended = call_cli("rekey", unfinished, "--yes", "--provider", "apiframe", *at)
     assert ended.code == 2
-    assert "has jobs of another provider; give --provider" in ended.err
+    assert "give --provider udioapi-v2, or another --journal" in ended.err
     assert call_cli("doubts", unfinished, *at).code == 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from udio_async import WaitExpired
+from udio_async import Unreachable, WaitExpired
 from udio_async.cli import _hints, _remedies
 from udio_async.sandbox import Fault, Sandbox
 
@@ -227,10 +227,20 @@ def test_doubts_and_their_ends(
     assert [doubt["key"] for doubt in listed] == [failed[line]["key"] for line in (1, 2, 3)]
     found, again, gone = (doubt["commands"] for doubt in listed)
     task_id = sandbox.ledger[0].task_id
-    assert call_shown(found["task_id"].replace(" ID", f" {task_id}")).code == 0
+    mistyped = call_shown(found["task_id"].replace(" ID", " 4711"))
+    assert (mistyped.code, mistyped.out) == (2, "")
+    assert "udioapi-v2 knows no task 4711, so nothing was written down" in mistyped.err
+    given = call_shown(found["task_id"].replace(" ID", f" {task_id}"))
+    assert given.code == 0, given.err
+    assert given.out.startswith(f"It is task {task_id}: complete with 2 songs (")
     resubmitted = call_shown(again["resubmit"])
     assert "It will be submitted again" in resubmitted.out
+    assert "end the doubt" in (tmp_path / "index.html").read_text()
     assert call_shown(gone["abandon"]).out.startswith("Given up")
+    assert call_cli("gallery", tmp_path).code == 0
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("You have let it go") == 1
+    assert page.count("end the doubt with `udio-async resolve`") == 2
     assert call_cli("doubts", tmp_path, "--text", *at).out == "0 requests in doubt.\n"
     assert charged(sandbox)["lost again"] == 1, "an answer alone pays for nothing"
     continued = call_shown(shown_after(resubmitted.out, "To continue"))
@@ -243,6 +253,39 @@ def test_doubts_and_their_ends(
     assert "given it up" in ended.err
     assert "in doubt; to see" not in ended.err
     assert charged(sandbox) == counts
+
+
+def test_a_wrong_id_can_be_given_again(  # noqa: PLR0917 - fixtures
+    sandbox: Sandbox,
+    at: tuple[str, ...],
+    call_cli: CallCli,
+    write_requests: WriteRequests,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nobody could be asked it is believed; what comes of it names the way back."""
+    batch = ("batch", write_requests(*asks("lost")), "--out", tmp_path, *at)
+    assert call_cli(*batch).code == 1
+    (doubt,) = call_cli("doubts", tmp_path, *at).lines
+    resolve = ("resolve", tmp_path, doubt["key"], *at, "--task-id")
+    with monkeypatch.context() as patch:
+        patch.setattr("udio_async._session.Session.look", _unreachable)
+        believed = call_cli(*resolve, "4711")
+    assert believed.code == 0, believed.err
+    assert "It is task 4711, which could not be looked at now (no answer)" in believed.out
+    monkeypatch.setattr("udio_async._polling.look_results._GRACE", 0.1)
+    resumed = call_cli("resume", tmp_path, *at)
+    assert resumed.code == 1
+    again = f"if it is wrong, give another: {_hints.program()} resolve {tmp_path} {doubt['key']} "
+    assert again in resumed.err
+    assert " --task-id ID" in resumed.err
+    assert call_cli(*resolve, sandbox.ledger[0].task_id).code == 0
+    assert call_cli("resume", tmp_path, *at).code == 0
+    assert charged(sandbox) == {"lost": 1}
+
+
+async def _unreachable(*_: object) -> None:
+    raise Unreachable("no answer")
 
 
 def test_a_secret_of_a_doubt_is_not_shown(
@@ -381,9 +424,17 @@ def test_a_journal_of_another_account(  # noqa: PLR0917 - fixtures
     batch = ("batch", write_requests(*asks("one")), "--out", tmp_path, *at)
     assert call_cli(*batch).code == 0
     monkeypatch.setenv("UDIOAPI_API_KEY", "another-key-4711")
-    for refused in (call_cli(*batch), call_cli("doubts", tmp_path, "--provider", "apiframe", *at)):
+    apiframe = ("--provider", "apiframe", *at)
+    for told, refused in (
+        ("was made with another API key; use that one.", call_cli(*batch)),
+        (
+            "and this is apiframe; give --provider udioapi-v2, or another --journal",
+            call_cli("doubts", tmp_path, *apiframe),
+        ),
+        ("give --provider udioapi-v2,", call_cli("rekey", tmp_path, "--yes", *apiframe)),
+    ):
         assert (refused.code, refused.out) == (2, "")
-        assert "was made with another provider or API key" in refused.err
+        assert told in refused.err
         assert refused.err.count("\n") == 1
         assert "4711" not in refused.err
     assert charged(sandbox) == {"one": 1}

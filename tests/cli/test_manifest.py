@@ -360,7 +360,8 @@ def test_a_song_that_cannot_be_read_now_keeps_what_is_known(tmp_path: Path) -> N
     """Its line still tells what it was; once it is gone, its new line counts."""
     write(tmp_path, {**SONG, "path": "a.mp3", "size": 4})
     (tmp_path / "a.mp3").symlink_to(tmp_path / "nowhere")
-    failed = song_line(error=Trouble(type="x", message="m", charged="yes", task_id="t1"))
+    trouble = Trouble(type="x", message="m", charged="yes", task_id="t1", advice="a")
+    failed = song_line(error=trouble)
     Manifest(tmp_path).append(failed)
     assert [record.size for record in read_manifest(tmp_path)] == [4]
     (tmp_path / "a.mp3").unlink()

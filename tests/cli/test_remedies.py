@@ -25,11 +25,14 @@ PYTHON = re.compile(
 
 UNSEEN = {
     "the API key in the environment variable {} {}": "the shell reads its keys itself",
+    "no API key: the environment variable {}": "",
     "key is {}, which would show it": "it makes an ApiKey",
     "{} is no provider": "it makes the client; so in all that follow",
     "on_doubt is {}; known": "",
     "the http_client that was given is closed": "",
+    "the client is {}; use it inside": "",
     "the client is not open": "",
+    "{}() was called without `await`": "",
     "{} belongs to another event loop": "it has one",
     "a batch runs inside `async with": "",
     "{} is no state": "",

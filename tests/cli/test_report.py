@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.kit.browser import CHROMIUM, Page, open_browser
+from udio_async.cli._advice import LET_GO
 from udio_async.cli._manifest import MANIFEST
 from udio_async.cli._report import ALL_SHOWN, SLOWEST_SHOWN, write_report
 
@@ -73,10 +74,21 @@ def test_the_summary_is_of_all_songs(call_cli: Callable[..., Ended], tmp_path: P
         "Time to complete, median": "10 s",
         "Time to complete, 95 %": "19 s",
         "Noticed within": "1 s",
-        "Looks per song": "5.7",
+        "Looks per request": "6.0",
         "Requests in all": "140",
     }
     assert "1 ModerationFailed" in text
+
+
+def test_a_doubt_is_no_failure(tmp_path: Path) -> None:
+    """It may be a song yet; one that was let go is none."""
+    error = {"type": "SubmitInDoubt", "message": "no answer"}
+    doubt = {**FAILED, "task_id": None, "key": "a", "error": error}
+    gone = {**doubt, "key": "b", "error": {**error, "advice": LET_GO}}
+    text = write(tmp_path, song(1), doubt, gone)
+    assert figures(text)["In doubt"] == "1"
+    assert figures(text)["Failed"] == "1"
+    assert "<span>1 SubmitInDoubt</span>" in text
 
 
 def test_a_bar_is_what_was_waited_for(tmp_path: Path) -> None:

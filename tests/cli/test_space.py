@@ -74,6 +74,23 @@ async def test_one_that_ends_makes_room_for_the_next(disk: SimpleNamespace, tmp_
         space.leave(0)
 
 
+async def test_one_that_ends_during_the_look_is_not_missed(
+    disk: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would ever wake who waits, where it was the last one."""
+    disk.free = 0
+    space = Space(tmp_path)
+    await space.take()
+
+    async def slowly(func: Callable[..., object], *args: object) -> object:
+        space.leave(0)
+        return func(*args)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", slowly)
+    with anyio.fail_after(5):
+        await space.take()
+
+
 async def test_without_a_directory_or_a_disk_that_tells_nobody_waits(tmp_path: Path) -> None:
     assert await taken_at_once(Space(None), 1_000) == 1_000
     space = Space(tmp_path / "not there")

@@ -24,7 +24,6 @@ from udio_async import (
     JournalError,
     JournalState,
     Song,
-    SongRequest,
     UdioApiV2,
     UdioError,
 )
@@ -99,7 +98,7 @@ async def run(url: str, journal: Path, prefix: str, songs: int) -> None:
             async for outcome in batch:
                 error = outcome.error
                 say(
-                    prompt=outcome.request,
+                    prompt=outcome.request.description,
                     ok=outcome.ok,
                     error=type(error).__name__ if error else None,
                     task_id=outcome.task_id or (error.task_id if error else None),
@@ -145,7 +144,6 @@ async def run_library(
         async with client.resume(taken_up) as batch:
             async for outcome in batch:
                 if outcome.ok:
-                    assert isinstance(outcome.request, SongRequest)
                     await save(outcome.request.description, outcome.songs)
         asked = {job.request["description"] async for job in client.jobs()}
         at_once = anyio.Semaphore(8)

@@ -153,7 +153,7 @@ async def finish(world: World, journal: Path, prefix: str, songs: int) -> Said:
     ):
         async for outcome in batch:
             if outcome.ok and len(outcome.songs) == 2:
-                delivered.add(str(outcome.request))
+                delivered.add(str(outcome.request.description))
             else:
                 errors.append(repr(outcome.error))
     return Said(frozenset(), frozenset(), tuple(errors), frozenset(delivered), done=True)

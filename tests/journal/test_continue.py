@@ -370,7 +370,7 @@ async def test_resume_goes_on_with_everything_unfinished(path: Path) -> None:
         unfinished = [JournalState.IN_DOUBT, JournalState.ACCEPTED, JournalState.NOT_SENT]
         async with make() as client, client.resume(unfinished) as batch:
             outcomes = sorted([o async for o in batch], key=lambda outcome: outcome.index)
-        found = {str(o.request.description): o for o in outcomes}  # type: ignore[union-attr]  # records
+        found = {str(o.request.description): o for o in outcomes}
         assert list(found) == ["in doubt", "accepted", "never sent"]
         assert isinstance(found["in doubt"].error, SubmitInDoubt)
         assert found["accepted"].ok

@@ -117,8 +117,11 @@ async def test_only_its_owner_can_read_it(journal: SqliteJournal, path: Path) ->
 
 
 async def test_a_path_that_is_no_file_is_a_journal_error(tmp_path: Path) -> None:
-    await cannot_open(SqliteJournal(tmp_path), "cannot be trusted")
-    await cannot_open(SqliteJournal(tmp_path / "no" / "such" / "folder.db"), "cannot be trusted")
+    await cannot_open(SqliteJournal(tmp_path), "cannot be opened: it is a folder")
+    lost = tmp_path / "no" / "such" / "folder.db"
+    await cannot_open(SqliteJournal(lost), f"there is no folder {lost.parent}; make it first")
+    (tmp_path / "file").touch()
+    await cannot_open(SqliteJournal(tmp_path / "file" / "in.db"), "cannot be opened: Not a dir")
 
 
 async def test_a_newer_version_is_refused(journal: SqliteJournal, path: Path) -> None:
@@ -147,7 +150,7 @@ async def test_other_files_are_refused_and_left_alone(journal: SqliteJournal, pa
 async def test_another_account_is_told_what_to_do(journal: SqliteJournal) -> None:
     async with journal.open(ACCOUNT):
         pass
-    await cannot_open(journal, "made with another provider or API key; use that one", "other")
+    await cannot_open(journal, "made with another API key; use that one", "other")
 
 
 @pytest.mark.parametrize(
@@ -441,7 +444,7 @@ async def test_a_full_disk_breaks_it_for_good(journal: SqliteJournal) -> None:
     kept = 0
     async with journal.open(ACCOUNT):
         await ask(journal, "pragma max_page_count = 20")
-        with pytest.raises(JournalError, match="cannot be trusted: database or disk is full"):  # noqa: PT012  # until it does
+        with pytest.raises(JournalError, match="cannot be written: the disk is full; make room"):  # noqa: PT012  # until it does
             for kept in range(1_000):
                 await journal.add(make_entry(str(kept)))
         await fails_for_good(journal)

@@ -169,11 +169,12 @@ def a_failed_download_counts_as_had() -> AbstractContextManager[object]:
     download = Session.download
 
     async def anyway(self: Session, songs: list[Song], **how: Any) -> object:  # noqa: ANN401
-        results = await download(self, songs, **how)
-        for song in songs:
-            if song.job_key is not None:
-                await self.store.deliver(song.job_key)
-        return results
+        try:
+            return await download(self, songs, **how)
+        finally:
+            for song in songs:
+                if song.job_key is not None:
+                    await self.store.deliver(song.job_key)
 
     return patch.object(Session, "download", anyway)
 

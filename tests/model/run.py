@@ -210,7 +210,7 @@ class Actor:
         except ClientClosed:
             raise _ProgramEnded from None
         except RuntimeError as error:
-            if "not open" not in str(error):
+            if "the client is " not in str(error):
                 raise
             raise _ProgramEnded from None
         except Exception:
@@ -312,7 +312,6 @@ class Actor:
                     wish.ends.append("unknown")
 
     async def _take(self, outcome: Outcome) -> None:
-        assert isinstance(outcome.request, SongRequest)
         wish = self.owner.wishes[outcome.request.description or ""]
         if outcome.error is not None:
             if not self.process.killed:

@@ -210,7 +210,7 @@ async def test_a_block_may_be_left_after_closing() -> None:
     """`aclose` inside `async with` is no error at its end."""
     async with Client(TimedProvider(lambda _: 1.0)) as client:
         await client.aclose()
-        with pytest.raises(RuntimeError, match="not open"):
+        with pytest.raises(RuntimeError, match="the client is closed"):
             await client.credits()
 
 

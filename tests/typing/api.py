@@ -35,7 +35,7 @@ async def a_batch(client: ua.Client, ideas: list[str]) -> None:
         async for outcome in batch:
             assert_type(outcome, ua.Outcome)
             assert_type(outcome.error, ua.UdioError | None)
-            assert_type(outcome.request, ua.SongRequest | str)
+            assert_type(outcome.request, ua.SongRequest)
             if outcome.error is not None:
                 assert_type(outcome.error, ua.UdioError)
                 continue

@@ -36,6 +36,8 @@ Refresh = Callable[[Song], Awaitable[Song | None]]
 """Returns the song with the link that it has now, if there is one."""
 Age = Callable[[Song], Awaitable[float | None]]
 """Returns the seconds since a song was completed; None where that is not known."""
+Late = Callable[[Song, Exception, float], None]
+"""Told of a song whose file is waited for: why, and for how many seconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +62,7 @@ class Means:
     http: HttpSender
     refresh: Refresh
     age: Age
+    late: Late
     local: bool
     """The provider is on this machine, and so may its links be."""
     watch: DiskWatch
@@ -118,7 +121,7 @@ class _Delivery:
     def __attrs_post_init__(self) -> None:
         self._part = Part(Disk(self._how.directory / file_name(self._song)))
         age = functools.partial(self._means.age, self._song)
-        self._patience = Patience(age, self._how.patience)
+        self._patience = Patience(age, self._how.patience, self._tell_late)
         self._begin()
 
     def _begin(self) -> None:
@@ -257,6 +260,9 @@ class _Delivery:
         self._part.clear()
         self._begin()
         return True
+
+    def _tell_late(self, error: Broken, wait: float) -> None:
+        self._means.late(self._song, self._final(error), wait)
 
     def _final(self, error: Broken) -> UdioError | OSError:
         """Return what is raised if nothing has helped."""

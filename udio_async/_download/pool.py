@@ -14,7 +14,7 @@ from .._http import MAX_DOWNLOADS, HttpSender
 from .._records import Song
 from .._validators import check_not_negative
 from .answers import failed
-from .delivery import Age, How, Means, Refresh, deliver
+from .delivery import Age, How, Late, Means, Refresh, deliver
 from .disk import DiskWatch
 from .names import file_name
 from .parts import remove_stale
@@ -25,6 +25,10 @@ from .waiting import PATIENCE, Limits
 
 async def _unknown(_: Song) -> None:
     """Know of no song when it was completed."""
+
+
+def _untold(_song: Song, _error: Exception, _wait: float) -> None:
+    """Tell nobody."""
 
 
 @attrs.define(eq=False)
@@ -48,6 +52,7 @@ class Downloads:
         refresh: Refresh,
         local: bool,
         age: Age = _unknown,
+        late: Late = _untold,
         disk: DiskWatch | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -56,6 +61,7 @@ class Downloads:
             http=http,
             refresh=refresh,
             age=age,
+            late=late,
             local=local,
             watch=disk or Room(),
             slot=anyio.Semaphore(MAX_DOWNLOADS),

@@ -90,6 +90,8 @@ class Patience:
     """Tells how new the song is; asked only when it matters."""
     _seconds: float
     """From the completion of the song on."""
+    _tell: Callable[[Broken, float], None]
+    """Told why it waits, and for how long."""
     is_new: bool = attrs.field(default=False, init=False)
     """Whether the song was completed only moments ago when its file was missed."""
     waited: float = attrs.field(default=0.0, init=False)
@@ -104,11 +106,12 @@ class Patience:
         if self._waits is None:
             age = await self._age()
             left = 0.0 if age is None else self._seconds - age
-            self.is_new = left > 0
+            self.is_new = age is not None and age < max(self._seconds, PATIENCE)
             self._waits, self._ends = waits(left), anyio.current_time() + left
         wait = max(next(self._waits, math.inf), error.wait or 0.0)
         if anyio.current_time() + wait > self._ends + _SLACK:
             return False
         self.waited += wait
+        self._tell(error, wait)
         await pause(wait)
         return True

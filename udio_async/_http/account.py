@@ -59,7 +59,11 @@ class ApiKey:
             AuthenticationFailed: it is not set, or holds no key. The message has the variable's
                 name and the remedy.
         """
-        flaw = _flaw(os.environ.get(name, ""))
+        if name not in os.environ:
+            raise AuthenticationFailed(
+                f"no API key: the environment variable {name} is not set; set it, or pass api_key="
+            )
+        flaw = _flaw(os.environ[name])
         if flaw:
             raise AuthenticationFailed(
                 f"the API key in the environment variable {name} {flaw}; "

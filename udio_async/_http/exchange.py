@@ -207,7 +207,7 @@ def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unre
     if isinstance(error, LinkRefused):  # our own, of the connection
         return error
     reason = _reason(error)
-    where = f"{request.method} {request.url.host}{request.url.path}"
+    where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
     failure: Unreachable | BadAnswer
     if isinstance(error, httpx.RemoteProtocolError) and not _is_silence(error):
         failure = BadAnswer(f"{where}: the answer is not HTTP: {reason}")

@@ -5,7 +5,7 @@ Pure functions: the caller brings the time.
 
 import attrs
 
-from .._errors import AccountError, RateLimited, Unreachable, WaitExpired
+from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired
 from .._records import Failure, Song, Stage, Task
 from .tracked import NOTHING, TrackedTask
 
@@ -81,18 +81,45 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
     It holds the task's id.
     """
     return type(error)(
-        f"{error}; task {tracked.task_id} keeps running there",
+        f"{str(error).rstrip('.')}; task {tracked.task_id} keeps running there",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
         charged="yes",
     )
 
 
-def still_running(tracked: TrackedTask, when: str) -> WaitExpired:
-    """Return the error for a wait that ends while the task goes on."""
+def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
+    """Return the error that ends a wait because the provider does not know the task."""
+    return type(error)(
+        f"{str(error).rstrip('.')}{_if_mistyped(tracked)}",
+        provider=tracked.task.provider,
+        task_id=tracked.task_id,
+        charged="unknown",
+    )
+
+
+def _if_mistyped(tracked: TrackedTask) -> str:
+    """Say what helps where its owner gave the id, and no look has ever shown such a task."""
+    seen = tracked.looked_at > tracked.accepted_at
+    if seen or tracked.entry is None or not tracked.entry.told:
+        return ""
+    return "; you gave this id: if it is wrong, client.resolve() takes another"
+
+
+def still_running(
+    tracked: TrackedTask, when: str, *, unanswered: Exception | None = None
+) -> WaitExpired:
+    """Return the error for a wait that ends while the task goes on.
+
+    `unanswered` is why nothing more is known.
+    """
+    seen = f"is still {tracked.task.stage} {when}"
+    if unanswered is not None:
+        why = str(unanswered).rstrip(".")
+        seen = f"was {tracked.task.stage} when it was last seen, and no look told more ({why})"
     return WaitExpired(
-        f"{tracked.task.provider} task {tracked.task_id} is still {tracked.task.stage} {when}; "
-        "it keeps running there, look again with this id",
+        f"{tracked.task.provider} task {tracked.task_id} {seen}; "
+        f"it keeps running there, look again with this id{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
     )

@@ -11,7 +11,16 @@ from .._errors import AccountError, ProviderUnavailable, RequestError
 from .._limits import backoff
 from .._records import Stage, Task, failure_error
 from .agenda import Agenda
-from .judgement import as_it_is, is_unreadable, judged, refusal, settled, still_running, without_raw
+from .judgement import (
+    as_it_is,
+    is_unreadable,
+    judged,
+    not_known,
+    refusal,
+    settled,
+    still_running,
+    without_raw,
+)
 from .reachability import PROBE_CAP, Reachability
 from .registry import Registry
 from .timetable import Timetable
@@ -37,6 +46,8 @@ class LookResults:
     registry: Registry
     times: Timetable
     reach: Reachability = attrs.field(factory=Reachability)
+    unanswered: Exception | None = None
+    """Why the latest look has told nothing, if it has not."""
 
     def left(self, tracked: TrackedTask, now: float) -> float:
         """Return the seconds until a task is given up.
@@ -48,6 +59,7 @@ class LookResults:
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
         """Apply a good look, which may have left out some of the tasks."""
+        self.unanswered = None
         self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
         for tracked in batch:
             task = tasks.get(tracked.task_id)
@@ -95,6 +107,7 @@ class LookResults:
         Returns:
             Seconds after which to look again, at most.
         """
+        self.unanswered = error
         if not isinstance(error, ProviderUnavailable):
             logger.error("a look at %s failed unforeseen", self.provider, exc_info=error)
         # An answer that cannot be read may be the fault of one task. Then the others are read when
@@ -125,8 +138,7 @@ class LookResults:
             if len(batch) == 1 and tracked.unknown_since is None:
                 tracked.unknown_since = now
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
-                error.task_id, error.charged = tracked.task_id, "unknown"
-                self.registry.finish(tracked, error)
+                self.registry.finish(tracked, not_known(tracked, error))
             tracked.alone = True
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
@@ -166,4 +178,5 @@ class LookResults:
             failed = tracked.task.stage is Stage.FAILED
             self.registry.finish(tracked, failure_error(tracked.task) if failed else None)
         else:
-            self.registry.finish(tracked, still_running(tracked, f"after {self.deadline:g} s"))
+            late = still_running(tracked, f"after {self.deadline:g} s", unanswered=self.unanswered)
+            self.registry.finish(tracked, late)

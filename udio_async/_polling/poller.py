@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from .._errors import (
     AccountError,
     RequestError,
+    RequestRefused,
     UdioError,
     Unreachable,
 )
@@ -77,6 +78,22 @@ class Poller:
         self._looking = 0
         self._moved = anyio.Event()
         self._closed = False
+
+    async def look_once(self, task_id: str) -> Task:
+        """Look at a task that may not be tracked, whoever asked for it.
+
+        Raises:
+            RequestRefused: the provider does not know it.
+            AccountError, ProviderUnavailable: it could not be looked at.
+        """
+        for task in await self._provider.fetch(self._http, [task_id]):
+            if task.id == task_id:
+                return task
+        raise RequestRefused(
+            f"{self._provider.name} shows no task {task_id}",
+            provider=self._provider.name,
+            task_id=task_id,
+        )
 
     # What is tracked
 

@@ -17,6 +17,7 @@ from .._errors import InvalidRequest
 from .._records import CallbackAddress
 from .._urls import check_callback_url
 from ..journal import Journal
+from ..providers import Provider
 
 _SECRETS = "callback secrets"
 _KEPT = 2
@@ -110,12 +111,16 @@ class Addresses:
         )
 
 
-def check_public_url(url: str, *, allow_private: bool) -> None:
+def check_public_url(url: str, *, provider: Provider, allow_private: bool) -> None:
     """Refuse an address below which no callback could come in.
 
     Raises:
         InvalidRequest: the provider cannot call it, or it has a query or a fragment.
     """
+    if provider.traits.callbacks == "none":
+        raise InvalidRequest(
+            f"{provider.name} documents no callback; poll, or use another provider"
+        )
     check_callback_url(url, allow_private=allow_private)
     if set(url) & set("?#"):
         raise InvalidRequest(f"callback address {url!r} has a query or a fragment; leave it out")

@@ -17,12 +17,14 @@ from ._options import (
     TEXT,
     backend_option,
     encoding_option,
-    journal_of_batch,
+    file_wait_option,
+    journal_of_run,
     journal_option,
     journal_that_exists,
     json_option,
     limit_options,
     many_options,
+    new_journal_options,
     service_options,
     tags_option,
     take_service,
@@ -95,6 +97,13 @@ def cli() -> None:
 @cli.command()
 @click.argument("description", type=TEXT, metavar="[TEXT]", required=False)
 @click.option("--out", type=DIRECTORY, metavar="DIR", help="Save the songs here.")
+@with_options(*new_journal_options)
+@click.option(
+    "--key",
+    type=TEXT,
+    metavar="NAME",
+    help="Your own name for the request: the same one again goes on with it, and pays once.",
+)
 @click.option("--lyrics", type=click.File("rb"), metavar="FILE|-", help="The words to sing.")
 @encoding_option
 @click.option(
@@ -117,28 +126,39 @@ def cli() -> None:
     metavar="NAME=VALUE",
     help="What only this provider knows, such as clarity_strength=0.5; may be repeated.",
 )
-@with_options(*limit_options, *service_options, *view_options)
+@with_options(file_wait_option, *limit_options, *service_options, *view_options)
 def generate(
     *,
     out: Path | None,
+    journal: Path | None,
+    no_journal: bool,
     lyrics: BinaryIO | None,
     encoding: str | None,
     pairs: tuple[str, ...],
     **options: Any,
 ) -> int:
-    """Make the songs of one request. TEXT says what they are about."""
+    """Make the songs of one request. TEXT says what they are about.
+
+    Each run makes new songs, of the same words too, unless they have a --key. What breaks off is
+    remembered in DIR, and `resume` takes it up.
+    """
+    from ._hints import current_hints
     from ._input import read_text
     from ._make import make_one
     from ._named import read_named
 
-    service, view, terms = take_service(options), take_view(options), take_terms(options, None)
+    service, view = take_service(options), take_view(options)
+    path = journal_of_run(out, journal, no_journal=no_journal, provider=service.name)
+    terms = take_terms(options, path)
+    if options["key"] is not None and path is None:
+        raise click.UsageError("--key needs a journal; give --out or --journal as well")
     if encoding is not None and lyrics is None:
         raise click.UsageError("--encoding goes with --lyrics only")
     words = None if lyrics is None else read_text(lyrics, lyrics.name, encoding)
     flags = {name: options.pop(name) for name in _FLAGS}
     named = read_named(pairs, flags, service.provider())
     values = {**options, "lyrics": words, "options": named or None}
-    return make_one(values, service, out, view, terms)
+    return make_one(values, service, out, view, terms, hints=current_hints() if path else None)
 
 
 _FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url")
@@ -148,15 +168,7 @@ _FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url"
 @cli.command()
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @click.option("--out", type=DIRECTORY, metavar="DIR", required=True, help="Save the songs here.")
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PATH",
-    help="Remember here.  [default: DIR/journal.db; none for the sandbox, which forgets too]",
-)
-@click.option(
-    "--no-journal", is_flag=True, help="Remember nothing: what breaks off cannot be continued."
-)
+@with_options(*new_journal_options)
 @click.option(
     "--format",
     "kind",
@@ -175,7 +187,7 @@ _FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url"
     help="If the journal was lost: submit all that it does not know, and pay again.",
 )
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
-@with_options(tags_option, *many_options, *service_options, *view_options)
+@with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
 def batch(
     *,
     file: BinaryIO,
@@ -194,8 +206,8 @@ def batch(
     one description per line; JSON is an object per line, or an array. Lines that begin with # are
     comments and skipped; \# begins a line with #.
 
-    Nothing is sent unless every line is good. It shows the first requests as it understood them
-    and, on a terminal, says what it will submit, and asks.
+    Nothing is sent unless every line is good. It shows the first requests as it understood them,
+    says what it will submit and, on a terminal, asks; not for a service on this machine.
 
     DIR gets the songs and covers, songs.jsonl with a line for each, and index.html to see and
     hear them. No file of yours is replaced: beside an index.html that is not ours the page is
@@ -211,7 +223,7 @@ def batch(
     service, view = take_service(options), take_view(options)
     from_stdin = file is sys.stdin.buffer
     only_once = from_stdin or not Path(file.name).is_file()  # a pipe: `<(...)`
-    path = journal_of_batch(out, journal, no_journal=no_journal, provider=service.name)
+    path = journal_of_run(out, journal, no_journal=no_journal, provider=service.name)
     return make_many(
         file,
         "stdin" if from_stdin else file.name,
@@ -232,7 +244,7 @@ def batch(
 @click.option(
     "--only-paid", is_flag=True, help="Take up what is paid for alone, and submit nothing."
 )
-@with_options(tags_option, *many_options, *service_options, *view_options)
+@with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
 def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 

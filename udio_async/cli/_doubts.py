@@ -10,16 +10,17 @@ from typing import Any
 import attrs
 import click
 
-from .. import InvalidRequest
+from .. import Client, InvalidRequest, RequestError, UdioError
 from ..journal import Entry
 from ._clients import open_client
 from ._entries import asked_for, hidden_options, shown_request, when
-from ._failures import BadInput
+from ._failures import BadInput, reason_of, warn
 from ._hints import Hints
+from ._manifest import MANIFEST, Manifest
 from ._question import ask
 from ._remedies import explain
 from ._service import Service
-from ._text import counted, one_line
+from ._text import counted, one_line, shortened
 
 
 @attrs.frozen(kw_only=True)
@@ -64,12 +65,22 @@ def end_doubt(
         BadInput: there is no such doubt, or the journal cannot be used.
     """
     service.provider()  # a wrong option or a missing key shows before anything is started
-    ask(partial(_settle, service, journal, key, answer), backend=backend)
+    seen = ask(partial(_settle, service, journal, key, answer), backend=backend)
     if answer.abandon:
+        _tell_manifest(hints.directory, key)
         click.echo("Given up: it is neither looked for nor submitted again.")
         return
-    what = "It will be submitted again" if answer.resubmit else f"It is task {answer.task_id}"
+    what = "It will be submitted again" if answer.resubmit else f"It is {seen}"
     click.echo(f"{what}. To continue, run the batch again, or:\n  {hints.resume}")
+
+
+def _tell_manifest(directory: Path, key: str) -> None:
+    """Let the pages of a batch know; the journal does already, so a failure costs nothing."""
+    if (directory / MANIFEST).is_file():
+        try:
+            Manifest(directory).let_go(key)
+        except (BadInput, OSError) as error:
+            warn(f"{MANIFEST} still tells of a doubt: {reason_of(error)}")
 
 
 async def _read(service: Service, journal: Path) -> Sequence[Entry]:
@@ -77,12 +88,36 @@ async def _read(service: Service, journal: Path) -> Sequence[Entry]:
         return await client.doubts()
 
 
-async def _settle(service: Service, journal: Path, key: str, answer: Answer) -> None:
+async def _settle(service: Service, journal: Path, key: str, answer: Answer) -> str:
+    """Keep the answer, and return what the task is that it names."""
     async with open_client(service, journal=journal) as client:
+        seen = "" if answer.task_id is None else await _seen(client, answer.task_id)
         try:
             await client.resolve(key, **attrs.asdict(answer))
         except InvalidRequest as error:
             raise BadInput(explain(error)) from error
+    return seen
+
+
+async def _seen(client: Client, task_id: str) -> str:
+    """Look at a task before its id is believed. Where nobody can be asked, it is.
+
+    Raises:
+        BadInput: the provider does not know it.
+    """
+    named = f"task {one_line(task_id)}"
+    try:
+        task = await client.look(task_id)
+    except RequestError as error:
+        raise BadInput(
+            f"{client.provider.name} knows no {named}, so nothing was written down; give the id "
+            f"as your account shows it ({explain(error)})"
+        ) from error
+    except UdioError as error:
+        return f"{named}, which could not be looked at now ({explain(error)})"
+    titles = ", ".join(dict.fromkeys(one_line(song.title) for song in task.songs if song.title))
+    songs = f" with {counted(len(task.songs), 'song')}" if task.songs else ""
+    return f"{named}: {task.stage}{songs}" + f" ({shortened(titles)})" * bool(titles)
 
 
 def _as_values(doubt: Entry, hints: Hints, hidden: frozenset[str]) -> dict[str, Any]:

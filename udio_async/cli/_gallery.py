@@ -9,6 +9,7 @@ from typing import Literal
 
 import attrs
 
+from ._advice import NOT_HERE, advise
 from ._failures import warn
 from ._manifest import Tell, leads_outside, place_of, read_manifest
 from ._page import as_link, write_page
@@ -16,28 +17,6 @@ from ._record import Record
 from ._text import clock
 
 GALLERY = "index.html"
-_ADVICE = {
-    "ModerationFailed": "Change the words and ask again.",
-    "UpstreamFailed": "Ask again later.",
-    "GenerationFailed": "Ask again, perhaps with other words.",
-    "InvalidRequest": "Mend the request and ask again.",
-    "UnsupportedOption": "Leave the option out, or ask another provider.",
-    "RequestRefused": "Change the request and ask again.",
-    "AuthenticationFailed": "Check the key and run the batch again.",
-    "InsufficientCredits": "Buy credits and run the batch again.",
-    "PermissionDenied": "See what your plan allows.",
-    "SpendLimitReached": "Run the batch again with a higher limit.",
-    "RateLimited": "Run the batch again later.",
-    "Unreachable": "Run the batch again later.",
-    "SubmitInDoubt": "Look at your account, then end the doubt with `udio-async resolve`.",
-    "DiskUnavailable": "Make room, or allow us to write there, and run the batch again.",
-    "NotSaved": "Make room, or allow us to write there, and run the batch again.",
-    "WaitExpired": "Run `udio-async resume`: the song may be done by now.",
-    "LinkExpired": "Run `udio-async resume`: it asks for a new link.",
-}
-_OF_A_LOOK = "Look for it in your account before you ask again."
-"""Where a request was refused after it may have been paid for."""
-_OTHER_ADVICE = "Run the batch again; what is done is not paid for twice."
 _MOVED_ADVICE = "To play it here, bring it back. A page leads to no file outside its directory."
 _CHARGED = {
     "no": "Nothing was charged.",
@@ -78,6 +57,7 @@ class Card:
     picture: Picture
     reason: str | None = None
     advice: str | None = None
+    in_doubt: bool = False
 
 
 def write_gallery(directory: Path, tell: Tell = warn) -> Path:
@@ -118,6 +98,7 @@ def _make_card(record: Record, directory: Path, takes: int) -> Card:
         picture=_draw(str(record.id or record.identity)),
         reason=reason,
         advice=advice,
+        in_doubt=record.error is not None and record.error.is_doubt,
     )
 
 
@@ -147,9 +128,7 @@ def _explain(record: Record, audio: str | None, directory: Path) -> tuple[str | 
     error = record.error
     if error is not None:
         reason = error.message.removesuffix(f" ({error.advice})")  # which is said below
-        refused_later = error.type == "RequestRefused" and error.charged != "no"
-        known = _OF_A_LOOK if refused_later else _ADVICE.get(error.type, _OTHER_ADVICE)
-        advice = error.advice or known
+        advice = error.advice or advise(error.type, error.charged)
         advice = f"{advice[0].upper()}{advice[1:].rstrip('.')}."
         return reason, f"{advice} {_CHARGED.get(error.charged, '')}".strip()
     if record.path is not None and audio is None:
@@ -157,7 +136,7 @@ def _explain(record: Record, audio: str | None, directory: Path) -> tuple[str | 
             return f"The file {record.path} was moved; a link is in its place.", _MOVED_ADVICE
         return f"The file {record.path} is missing.", "Run `udio-async resume` to fetch it again."
     if audio is None:
-        return "It was not saved.", _OTHER_ADVICE
+        return "It was not saved.", NOT_HERE
     return None, None
 
 
@@ -191,9 +170,11 @@ def _draw(seed: str) -> Picture:
 def _sum_up(cards: Iterable[Card]) -> dict[str, object]:
     cards = list(cards)
     ready = [card for card in cards if card.state == "ready"]
+    in_doubt = sum(card.in_doubt for card in cards)
     return {
         "ready": len(ready),
-        "failed": len(cards) - len(ready),
+        "in_doubt": in_doubt,
+        "failed": len(cards) - len(ready) - in_doubt,
         "length": _spoken(sum(card.seconds for card in ready)),
         "providers": sorted({card.provider for card in cards}),
     }

@@ -16,7 +16,9 @@ from ._text import as_typed
 _NAME = "udio-async"
 _SAME_JOURNAL = frozenset({"journal", "name", "base_url", "legacy", "speed", "no_env"})
 """The options without which another command would not find the journal or the account."""
-_SAME_TERMS = frozenset({"max_active", "max_submits", "max_credits", "price", "on_doubt"})
+_SAME_TERMS = frozenset(
+    {"max_active", "max_submits", "max_credits", "price", "on_doubt", "file_wait"}
+)
 
 
 def program() -> str:
@@ -102,7 +104,11 @@ def current_hints() -> Hints | None:
     context = click.get_current_context(silent=True)
     if context is None or "journal" not in context.params or context.params.get("no_journal"):
         return None
-    return hints_for_journal(context.params.get("directory") or context.params["out"])
+    given = context.params
+    directory = given.get("directory") or given["out"]
+    if directory is None and given["journal"] is not None:  # songs that nobody saves
+        directory = given["journal"].parent
+    return None if directory is None else hints_for_journal(directory)
 
 
 def placeholders() -> Hints:

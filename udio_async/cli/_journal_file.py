@@ -32,7 +32,7 @@ def check_journal(path: Path) -> None:
             raise _refusal(path, "is no plain file")
         with path.open("rb") as file:
             head = file.read(100)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # what is wrong with its folder is told there
         return
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from error

@@ -1,15 +1,16 @@
 """`generate`, `batch` and `resume`: from requests to songs on disk."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import attrs
 
-from .. import Client, SqliteJournal, UdioError
-from ..journal import BatchKeys
+from .. import Client, Event, JournalError, MemoryJournal, SqliteJournal, UdioError
+from ..journal import BatchKeys, FreshKeys, Journal, State
 from ._clients import open_client
 from ._directory import prepare_directory, sweep
 from ._failures import BadInput, reason_of, say
@@ -17,13 +18,14 @@ from ._hints import Hints
 from ._input import Entry, read_entries, read_request
 from ._manifest import MANIFEST, Manifest
 from ._memories import SETTLED, Found, Lost, find_in_directory, refuse_disagreement
-from ._names import SANDBOX
+from ._names import FILE_WAIT, SANDBOX
 from ._plan import confirm, make_plan, read_journal
+from ._progress import Progress
 from ._rows import Format
 from ._run import Run, View, execute
 from ._service import Service
-from ._text import counted
-from ._unfinished import read_unfinished
+from ._text import counted, one_line
+from ._unfinished import iter_earlier, read_unfinished
 
 _NOTHING = Found()
 
@@ -38,6 +40,7 @@ class Terms:
     on_doubt: Literal["hold", "resubmit"] = "hold"
     journal: Path | None = None
     tags: bool = False
+    file_wait: float = FILE_WAIT
     yes: bool = False
     lost: Lost = "ask"
 
@@ -48,9 +51,17 @@ class Terms:
 
 
 def make_one(
-    values: Mapping[str, Any], service: Service, out: Path | None, view: View, terms: Terms
+    values: Mapping[str, Any],
+    service: Service,
+    out: Path | None,
+    view: View,
+    terms: Terms,
+    *,
+    hints: Hints | None,
 ) -> int:
     """Make the songs of one request, and return the exit code.
+
+    They are new ones, unless it has a key.
 
     Raises:
         BadInput: the request cannot be sent, or the songs not saved. Nothing was sent.
@@ -61,8 +72,12 @@ def make_one(
         raise BadInput(reason_of(error)) from error
     if out is not None:
         prepare_directory(out)
-    work = partial(_make, entries=[entry], service=service, terms=terms)
-    return execute(work, requests=1, view=view, out=out)
+    if terms.journal is not None:
+        prepare_directory(terms.journal.parent)
+        key = FreshKeys().name(entry.request)
+        entry = Entry(attrs.evolve(entry.request, key=key), job=key)
+    work = partial(_make_one, entry=entry, service=service, terms=terms)
+    return execute(work, requests=1, view=view, out=out, hints=hints, file_wait=terms.file_wait)
 
 
 def make_many(  # noqa: PLR0917 - the first five are those of the other two
@@ -121,6 +136,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         hints=hints,
         manifest=manifest,
         tags=terms.tags,
+        file_wait=terms.file_wait,
     )
 
 
@@ -162,8 +178,32 @@ def make_rest(
     manifest = open_directory(out, view)
     work = partial(_make_rest, service=service, terms=terms, manifest=manifest, only_paid=only_paid)
     return execute(
-        work, requests=0, view=view, out=out, hints=hints, manifest=manifest, tags=terms.tags
+        work,
+        requests=0,
+        view=view,
+        out=out,
+        hints=hints,
+        manifest=manifest,
+        tags=terms.tags,
+        file_wait=terms.file_wait,
     )
+
+
+async def _make_one(run: Run, *, entry: Entry, service: Service, terms: Terms) -> None:
+    told = terms.journal is not None or service.name == SANDBOX
+    observer = run.observe if told else partial(_observe_and_tell, run)
+    async with _open(run, service, terms, observer=observer) as (client, _):
+        if run.hints is not None:
+            async for line in iter_earlier(client, run.hints, but=entry.job):
+                run.display.note(line)
+        await _make_all(run, client, [entry], terms)
+
+
+def _observe_and_tell(run: Run, event: Event) -> None:
+    """Show the id by which the song can be found, where nothing else remembers it."""
+    run.observe(event)
+    if event.kind == "submitted" and event.task is not None:
+        run.display.note(f"accepted as task {one_line(event.task.id)}")
 
 
 async def _make(
@@ -175,9 +215,8 @@ async def _make(
     found: Found = _NOTHING,
     keep: bool = False,
 ) -> None:
-    journal = SqliteJournal(terms.journal) if terms.journal else None
-    async with open_client(service, **_client_options(run, terms, journal)) as client:
-        if journal is not None:
+    async with _open(run, service, terms) as (client, journal):
+        if journal.durable:
             if keep:
                 await client.keep(entry.request for entry in entries)
             await _settle(journal, found)
@@ -185,7 +224,7 @@ async def _make(
         await _make_all(run, client, entries, terms)
 
 
-async def _settle(journal: SqliteJournal, found: Found) -> None:
+async def _settle(journal: Journal, found: Found) -> None:
     """Remember what the user was asked about: it is not asked again."""
     if found.jobs:
         known = json.loads(await journal.noted(SETTLED) or "[]")
@@ -207,9 +246,7 @@ async def _tell_had(run: Run, found: Found) -> None:
 async def _make_rest(
     run: Run, *, service: Service, terms: Terms, manifest: Manifest, only_paid: bool
 ) -> None:
-    assert terms.journal is not None
-    journal = SqliteJournal(terms.journal)
-    async with open_client(service, **_client_options(run, terms, journal)) as client:
+    async with _open(run, service, terms) as (client, _):
         entries, known = await read_unfinished(client, manifest, only_paid=only_paid)
         found = find_in_directory(
             entries,
@@ -228,14 +265,34 @@ async def _make_rest(
         await _make_all(run, client, entries, terms)
 
 
-def _client_options(run: Run, terms: Terms, journal: SqliteJournal | None) -> dict[str, Any]:
-    return {
-        "journal": journal,
-        "max_submits": terms.max_submits,
-        "max_credits": terms.max_credits,
-        "on_doubt": terms.on_doubt,
-        "on_event": run.observe,
-    }
+@asynccontextmanager
+async def _open(
+    run: Run, service: Service, terms: Terms, *, observer: Callable[[Event], object] | None = None
+) -> AsyncGenerator[tuple[Client, Journal]]:
+    """Open a client for the run, and see afterwards what it has left behind."""
+    journal = MemoryJournal() if terms.journal is None else SqliteJournal(terms.journal)
+    async with open_client(
+        service,
+        journal=journal,
+        max_submits=terms.max_submits,
+        max_credits=terms.max_credits,
+        on_doubt=terms.on_doubt,
+        on_event=observer or run.observe,
+    ) as client:
+        yield client, journal
+    await _count_unheard(run.progress, journal)
+
+
+async def _count_unheard(progress: Progress, journal: Journal) -> None:
+    """See what became of requests that were on the wire when the run was stopped."""
+    if progress.left_out <= 0:
+        return
+    try:
+        doubts = [entry.key async for entry in journal.entries([State.IN_DOUBT])]
+    except JournalError:  # then nothing is certain
+        return
+    ours = [key for key in doubts if not journal.durable or key in progress.jobs]
+    progress.count_unheard(len(ours))
 
 
 async def _make_all(run: Run, client: Client, entries: list[Entry], terms: Terms) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 
@@ -102,10 +102,23 @@ class Manifest:
             earlier = attrs.asdict(known)
             values |= {name: earlier[name] for name in _ONLY_ONCE if values.get(name) is None}
             record = structure(values)
-        if record == known:
-            return
+        if record != known:
+            self._write(values)
+
+    def _write(self, values: dict[str, Any]) -> None:
         _append(self._path, f"{json.dumps(without_empty_origin(values))}\n".encode())
-        self._known.add(record)
+        self._known.add(structure(values))
+
+    def let_go(self, job: str) -> None:
+        """Tell of a doubt that its owner has let it go.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        for record in self.records():
+            error = record.error
+            if error is not None and error.is_doubt and job in (record.key, record.job):
+                self._write(attrs.asdict(attrs.evolve(record, error=error.let_go())))
 
     def _relative(self, path: str) -> str:
         """Return a path as the manifest has it: from the folder, with "/"."""

@@ -75,5 +75,6 @@ def _spelled(number: float) -> str:
 COUNT = Number(least=1, whole=True)
 WHOLE = Number(least=0, whole=True)
 CREDITS = Number(least=0.000001)
+SECONDS = Number(least=0, most=86_400)
 SPEED = Number(least=0.001, most=10_000)
 PORT = Number(least=0, most=65535, whole=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._names import DEFAULT_SERVICE, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
-from ._numbers import COUNT, CREDITS, SPEED
+from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
+from ._numbers import COUNT, CREDITS, SECONDS, SPEED
 
 if TYPE_CHECKING:
     from ._make import Terms
@@ -100,11 +100,32 @@ many_options = (
 tags_option = click.option(
     "--tags", is_flag=True, help="Write title, lyrics, style and cover into the files."
 )
+file_wait_option = click.option(
+    "--file-wait",
+    type=SECONDS,
+    default=FILE_WAIT,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a file that is not served yet, from when its song is complete.",
+)
 journal_option = click.option(
     "--journal",
     type=_FILE,
     metavar="PATH",
     help=f"The journal, where it is not DIR/{JOURNAL}.",
+)
+
+
+new_journal_options = (
+    click.option(
+        "--journal",
+        type=_FILE,
+        metavar="PATH",
+        help=f"Remember here.  [default: DIR/{JOURNAL}; none for the sandbox, which forgets too]",
+    ),
+    click.option(
+        "--no-journal", is_flag=True, help="Remember nothing: what breaks off cannot be continued."
+    ),
 )
 
 
@@ -174,7 +195,10 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
     """Take the limits of a run out of a command's options."""
     from ._make import Terms
 
-    names = ("max_active", "max_submits", "max_credits", "on_doubt", "tags", "yes")
+    names = (
+        *("max_active", "max_submits", "max_credits", "on_doubt"),
+        *("tags", "file_wait", "yes"),
+    )
     given = {name: options.pop(name) for name in names if name in options}
     rest, again = options.pop("rest", False), options.pop("again", False)
     if rest and again:
@@ -184,10 +208,10 @@ def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
     return Terms(journal=journal, **given)
 
 
-def journal_of_batch(
-    out: Path, journal: Path | None, *, no_journal: bool, provider: str
+def journal_of_run(
+    out: Path | None, journal: Path | None, *, no_journal: bool, provider: str
 ) -> Path | None:
-    """Return the path of a batch's journal, or None if it keeps none.
+    """Return the path of a run's journal, or None if it keeps none.
 
     Raises:
         click.UsageError: both a journal and none are asked for.
@@ -197,9 +221,9 @@ def journal_of_batch(
 
     if no_journal and journal is not None:
         raise click.UsageError("--journal and --no-journal exclude one another")
-    if no_journal or (provider == SANDBOX and journal is None):
+    if no_journal or (journal is None and (out is None or provider == SANDBOX)):
         return None
-    path = journal or out / JOURNAL
+    path = journal or Path(out or ".", JOURNAL)
     check_journal(path)
     return path
 

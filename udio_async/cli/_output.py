@@ -11,6 +11,7 @@ from typing import Any, Self
 import attrs
 
 from .. import FailureKind, GenerationFailed, Saved, Song, Stage, UdioError
+from ._advice import advise
 from ._failures import reason_of
 from ._remedies import in_shell
 from ._text import as_utf8, clock, one_line
@@ -32,7 +33,8 @@ class Trouble:
     message: str
     charged: str
     task_id: str | None
-    advice: str | None = None
+    advice: str
+    """What to do about it."""
 
     @classmethod
     def from_error(
@@ -42,6 +44,7 @@ class Trouble:
         task_id: str | None,
         message: str | None = None,
         advice: str | None = None,
+        charged: str | None = None,
     ) -> Self:
         """Return what to write about an error that was raised.
 
@@ -50,13 +53,16 @@ class Trouble:
             task_id: the provider's id of the task, if there is one.
             message: better words than the error's own.
             advice: what to do, if somebody knows.
+            charged: what is known of the money, if that is more than the error says.
         """
+        kind = "NotSaved" if isinstance(error, OSError) else type(error).__name__
+        charged = charged or (error.charged if isinstance(error, UdioError) else "yes")
         return cls(
-            type="NotSaved" if isinstance(error, OSError) else type(error).__name__,
+            type=kind,
             message=message or reason_of(error),
-            charged=error.charged if isinstance(error, UdioError) else "yes",
+            charged=charged,
             task_id=task_id,
-            advice=advice,
+            advice=advice or advise(kind, charged),
         )
 
     @classmethod
@@ -64,12 +70,13 @@ class Trouble:
         """Return why one song of a task failed, or None if it did not."""
         if song.error is None:
             return None
+        kind = _FAILED_SONGS.get(song.error.kind, "GenerationFailed")
         return cls(
-            type=_FAILED_SONGS.get(song.error.kind, "GenerationFailed"),
+            type=kind,
             message=in_shell(str(song.error), GenerationFailed),
             charged="unknown",
             task_id=song.task_id,
-            advice=in_shell(song.error.advice, GenerationFailed) or None,
+            advice=in_shell(song.error.advice, GenerationFailed) or advise(kind, "unknown"),
         )
 
 

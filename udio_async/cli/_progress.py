@@ -30,6 +30,8 @@ class Flight:
     resumed: bool = False
     """Whether it was accepted in an earlier run."""
     since: float = attrs.field(factory=time.monotonic)
+    late_until: float = 0.0
+    """Until when its file is waited for, as it is not served yet."""
 
     @property
     def title(self) -> str:
@@ -42,6 +44,8 @@ class Flight:
     @property
     def stage(self) -> str:
         """How far it has come, in words."""
+        if time.monotonic() < self.late_until:
+            return "file is late"
         name = _STAGES[self.task.stage]
         percentage = self.task.percentage
         return name if not percentage or self.task.stage.is_final else f"{name} {percentage:.0f}%"
@@ -75,6 +79,12 @@ class Progress:
     """Why the directory takes no more, if it does not."""
     begun: bool = False
     """Whether anything could be submitted."""
+    jobs: set[str] = attrs.field(factory=set)
+    """What the requests are called in the journal."""
+    unheard: int = 0
+    """How many requests are in doubt of which no outcome said so: the run was stopped before."""
+    is_certain: bool = False
+    """Whether for all others that have no outcome, and were not accepted, nothing was taken."""
     _flights: dict[tuple[str, str], Flight] = attrs.field(factory=dict)
     _began: float = attrs.field(factory=time.monotonic)
     _accepted: int = 0
@@ -132,6 +142,8 @@ class Progress:
             why = shortened(explain(event.error)) if isinstance(event.error, UdioError) else ""
             self._note = f"{event.provider} is busy or away, trying again" + f": {why}" * bool(why)
             self._note_until = time.monotonic() + event.wait
+        elif event.kind == "late" and event.wait is not None:
+            self._take_late(event, event.wait)
         elif event.task is not None:
             self._accepted += event.kind == "submitted" and not event.resumed
             flight = self._flights.setdefault(
@@ -140,20 +152,44 @@ class Progress:
             )
             flight.task = event.task
 
-    def deliver(self, provider: str, task_id: str | None, *, songs: int, ok: bool) -> None:
-        """Count a request as done: its songs, or its error, were written."""
+    def _take_late(self, event: Event, wait: float) -> None:
+        """Take in that a song is made and paid for, and its file cannot be had yet."""
+        self._note = f"{event.provider} does not serve a finished file yet, waiting for it"
+        self._note_until = time.monotonic() + wait
+        for task_id in event.task_ids:
+            flight = self._flights.get((event.provider, task_id))
+            if flight is not None:
+                flight.late_until = self._note_until
+
+    def deliver(
+        self,
+        provider: str,
+        task_id: str | None,
+        *,
+        songs: int,
+        ok: bool,
+        in_doubt: bool = False,
+    ) -> None:
+        """Count a request whose songs, or whose error, were written; a doubt is no failure yet."""
         flight = self._flights.pop((provider, task_id or ""), None)
         if flight is not None and ok and not flight.resumed:
             self._took += flight.age
             self._timed += 1
         self.done += 1
         self.songs += songs
-        self.failed += not ok
+        self.doubts += in_doubt
+        self.failed += not (ok or in_doubt)
 
     @property
-    def unknown(self) -> int:
-        """Requests without an outcome that were not accepted, as far as is known."""
-        return self.total - self.done - len(self._flights)
+    def left_out(self) -> int:
+        """How many requests have no outcome, and were neither accepted nor came into doubt."""
+        return self.total - self.done - len(self._flights) - self.unheard
+
+    def count_unheard(self, in_doubt: int) -> None:
+        """Take in how many of the requests are in doubt, now that nothing is on the wire."""
+        self.unheard = max(0, in_doubt - self.doubts)
+        self.doubts += self.unheard
+        self.is_certain = True
 
     def advice(self, provider: str, task_id: str | None) -> str | None:
         """Return what to do about a task that failed, or None."""

@@ -1,13 +1,14 @@
 """Records of the manifest: what a line says, and which lines count."""
 
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from cattrs import BaseValidationError, transform_error
 
 from .. import BadAnswer
 from ..providers.kit import loads, make_converter
+from ._advice import LET_GO
 
 FILES = ("path", "cover")
 """The names of what lies beside the manifest."""
@@ -47,6 +48,15 @@ class Failure:
     message: str
     charged: str = "unknown"
     advice: str | None = None
+
+    @property
+    def is_doubt(self) -> bool:
+        """Whether it waits for its owner's answer."""
+        return self.type == "SubmitInDoubt" and self.advice != LET_GO
+
+    def let_go(self) -> Self:
+        """Return what is said of it once its owner wants no answer any more."""
+        return attrs.evolve(self, advice=LET_GO)
 
 
 @attrs.frozen(kw_only=True)

@@ -30,10 +30,6 @@ def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
             return
         _confirm(journal, KEY_VARIABLES[service.name], yes=yes)
         ask(partial(hand_over, journal, provider, same_account=True), backend=backend)
-    except AnotherAccount as error:
-        raise BadInput(
-            f"{journal} has jobs of another provider; give --provider with the one that made it"
-        ) from error
     except JournalError as error:
         raise BadInput(reason_of(error)) from error
     click.echo(f"{journal} belongs to today's key from now on; the earlier one cannot open it.")

@@ -42,7 +42,13 @@ REMEDIES = (
         r"hand the journal over to it, once: await .*",
         "say so once: {rekey}",
     ),
+    Remedy(
+        AnotherAccount,
+        r"take (\S+), or another journal",
+        "give --provider {0}, or another --journal",
+    ),
     Remedy(SubmitInDoubt, r"then client\.resolve\(\) it", "then end it; to see it: {doubts}"),
+    Remedy(UdioError, r"client\.resolve\(\) takes another", "give another: {resolve}"),
     Remedy(ProviderUnavailable, r"client\.doubts\(\) lists them", "to see them: {doubts}"),
     Remedy(InvalidRequest, r"client\.jobs\(\) lists them", "to see them all: {jobs}"),
     Remedy(UdioError, r"\bbase_url\b", "--base-url"),
@@ -92,19 +98,25 @@ def explain(error: UdioError, hints: Hints | None = None) -> str:
             f"account, then end the doubt with `{hints.resolve(error.job_key)}` and one of "
             "--task-id ID, --resubmit, --abandon"
         )
-    words = in_shell(str(error), type(error), hints)
+    words = in_shell(str(error), type(error), hints, error.job_key)
     if hints is not None and isinstance(error, WaitExpired):
         return f"{words}; to wait for it again: {hints.again}"
     return words
 
 
-def in_shell(message: str, kind: type[UdioError], hints: Hints | None = None) -> str:
-    """Return the message of such an error with shell words in place of Python's."""
+def in_shell(
+    message: str, kind: type[UdioError], hints: Hints | None = None, key: str | None = None
+) -> str:
+    """Return the message of such an error, of this job, with shell words in place of Python's."""
     hints = hints or placeholders()
+    commands = {
+        "jobs": hints.jobs,
+        "doubts": hints.doubts,
+        "rekey": hints.rekey,
+        "resolve": hints.resolve(key or "KEY", "--task-id", "ID"),
+    }
     for remedy in REMEDIES:
         if issubclass(kind, remedy.error) and (found := re.search(remedy.python, message)):
-            said = remedy.shell.format(
-                *found.groups(), jobs=hints.jobs, doubts=hints.doubts, rekey=hints.rekey
-            )
+            said = remedy.shell.format(*found.groups(), **commands)
             message = message[: found.start()] + said + message[found.end() :]
     return message

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
+from operator import attrgetter
 from pathlib import Path
 
 import attrs
 
 from ._manifest import read_manifest
 from ._page import write_page
-from ._record import Record, Timeline
+from ._record import Failure, Record, Timeline
 from ._text import clock
 
 REPORT = "report.html"
@@ -91,7 +92,7 @@ def write_report(directory: Path) -> Path:
         "timed": len(timed),
         "untimed": sum(record.id is not None for record in records) - len(timed),
         "figures": _sum_up(records),
-        "reasons": Counter(record.error.type for record in records if record.error).most_common(),
+        "reasons": Counter(map(attrgetter("type"), _failures(records))).most_common(),
         "waits": _WAITS,
         "seconds": _seconds,
     }
@@ -180,8 +181,10 @@ def _sum_up(records: Iterable[Record]) -> list[Figure]:
     }
     figures = [
         Figure(name="Songs", value=str(len(songs))),
-        Figure(name="Failed", value=str(sum(record.error is not None for record in records))),
+        Figure(name="Failed", value=str(len(_failures(records)))),
     ]
+    if in_doubt := sum(record.error is not None and record.error.is_doubt for record in records):
+        figures.append(Figure(name="In doubt", value=str(in_doubt)))
     if complete:
         figures += [
             Figure(name="Time to complete, median", value=_seconds(_quantile(complete, 0.5))),
@@ -198,14 +201,19 @@ def _sum_up(records: Iterable[Record]) -> list[Figure]:
     if looks:
         total = sum(looks.values())
         figures += [
-            Figure(name="Looks per song", value=f"{total / max(len(songs), 1):.1f}"),
+            Figure(name="Looks per request", value=f"{total / len(looks):.1f}"),
             Figure(
                 name="Requests in all",
                 value=str(total + len(looks)),
-                note="at most: one look can be at several songs",
+                note="at most: one look can be at several requests",
             ),
         ]
     return figures
+
+
+def _failures(records: Iterable[Record]) -> list[Failure]:
+    errors = (record.error for record in records)
+    return [error for error in errors if error is not None and not error.is_doubt]
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -24,9 +24,11 @@ from .. import (
     Saved,
     Song,
     SongRequest,
+    SubmitInDoubt,
     UdioError,
 )
 from .._concurrency import open_tasks
+from ._advice import LET_GO
 from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._found import find_saved
@@ -34,6 +36,7 @@ from ._gallery import GALLERY, write_gallery
 from ._hints import Hints, gallery_of, is_open_doubt
 from ._input import Entry
 from ._manifest import MANIFEST, Manifest
+from ._names import FILE_WAIT
 from ._output import FailedLine, Line, SongLine, Trouble, Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
@@ -44,7 +47,8 @@ from ._streams import as_lost
 from ._summary import report, report_left
 from ._timeline import Timelines
 
-_SAVES_AT_ONCE = 4
+_SAVES_AT_ONCE = 32
+"""Most of them may wait for files that are late; how many are fetched at once, the client knows."""
 _INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """Failures of a file that the next file would meet too."""
@@ -73,6 +77,8 @@ class Run:
     manifest: Manifest | None = None
     """What is kept of it in `out`, if anything is."""
     tags: bool = False
+    file_wait: float = FILE_WAIT
+    """Seconds that the file of a new song is waited for."""
     hints: Hints | None = None
     """What to type about the journal, if there is one."""
     space: Space = attrs.field(
@@ -85,7 +91,7 @@ class Run:
     def observe(self, event: Event) -> None:
         """Pass on what a client tells."""
         self.progress.observe(event)
-        if event.kind == "retried":
+        if event.kind in ("retried", "late"):
             self.display.trying_again(self.progress.note)
         self.timelines.observe(event)
 
@@ -134,6 +140,7 @@ class Run:
         """
         slots = anyio.Semaphore(_SAVES_AT_ONCE)
         self.progress.begun = True
+        self.progress.jobs.update(entry.job for entry in entries)
         with self.stop.stoppable():
             async with (
                 open_tasks() as saving,
@@ -176,11 +183,13 @@ class _Delivery:
                 await self._request_failed(self._outcome.error, timeline)
             elif troubles := [trouble for _, _, trouble in saved if trouble is not None]:
                 self._run.progress.reasons[troubles[0].type] += 1
+            error = self._outcome.error
             self._run.progress.deliver(
                 provider,
                 task_id,
                 songs=sum(delivered),
                 ok=self._outcome.ok and all(delivered),
+                in_doubt=error is not None and is_open_doubt(error),
             )
         finally:
             self._run.space.leave(size)
@@ -219,7 +228,7 @@ class _Delivery:
         try:
             found = await self._look(song, out)
         except (UdioError, OSError) as error:  # which another run would not mend
-            return None, Trouble.from_error(error, task_id=song.task_id)
+            return None, Trouble.from_error(error, task_id=song.task_id, charged="yes")
         if found is not None:
             if song.job_key is not None:
                 await self._client.acknowledge(song)
@@ -228,12 +237,16 @@ class _Delivery:
             if not _arrived(song):
                 raise DownloadFailed(f"song {song.id} of task {song.task_id} has no final audio")
             [saved] = await self._client.download(
-                song, out, covers=self._run.manifest is not None, tags=self._run.tags
+                song,
+                out,
+                covers=self._run.manifest is not None,
+                tags=self._run.tags,
+                patience=self._run.file_wait,
             )
         except (UdioError, OSError) as error:
             self._run.note_room(error)
             self._run.progress.again += 1
-            return None, Trouble.from_error(error, task_id=song.task_id)
+            return None, Trouble.from_error(error, task_id=song.task_id, charged="yes")
         return saved, None
 
     async def _look(self, song: Song, out: Path) -> Saved | None:
@@ -249,9 +262,9 @@ class _Delivery:
         message = explain(error, self._run.hints)
         advice = self._run.progress.advice(self._client.provider.name, task_id)
         trouble = Trouble.from_error(error, task_id=task_id, message=message, advice=advice)
-        if is_open_doubt(error):
-            self._run.progress.doubts += 1
-        else:
+        if isinstance(error, SubmitInDoubt) and not is_open_doubt(error):
+            advice = LET_GO
+        if not is_open_doubt(error):
             self._run.progress.reasons[trouble.type] += 1
             refused = isinstance(error, RequestError)  # and would be again
             self._run.progress.again += trouble.charged == "no" and not refused
@@ -284,6 +297,7 @@ def execute(
     hints: Hints | None = None,
     manifest: Manifest | None = None,
     tags: bool = False,
+    file_wait: float = FILE_WAIT,
 ) -> int:
     """Run `work` on an event loop, and return the exit code.
 
@@ -304,6 +318,7 @@ def execute(
             hints=hints,
             manifest=manifest,
             tags=tags,
+            file_wait=file_wait,
         )
         code = anyio.run(_execute, work, make_run, display, backend=view.backend)
     except* KeyboardInterrupt:  # before the first signal is waited for, or Windows
@@ -351,4 +366,4 @@ async def _execute(
         tasks.cancel_scope.cancel()
     if stop.code is not None:
         return stop.code
-    return 1 if run.progress.failed else 0
+    return 1 if run.progress.failed or run.progress.doubts else 0

@@ -30,8 +30,11 @@ class Space:
 
         With none in the making there is nothing to wait for: the disk says itself what it takes.
         """
-        while self._making and not await self._fits():
-            await self._moved.wait()
+        while self._making:
+            moved = self._moved  # before the look: what ends meanwhile is not missed
+            if await self._fits():
+                break
+            await moved.wait()
         self._making += 1
 
     def leave(self, size: int) -> None:

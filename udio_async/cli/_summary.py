@@ -31,6 +31,8 @@ def report(
         counts[0] += f" in {out}"
     if progress.failed:
         counts.append(f"{progress.failed} of {counted(progress.total, 'request')} failed")
+    if progress.doubts:
+        counts.append(f"{progress.doubts} in doubt")
     display.note(f"{', '.join(counts)} ({clock(progress.elapsed)})")
     _report_unfinished(progress, display, hints)
 
@@ -43,19 +45,22 @@ def _rows(progress: Progress) -> Iterator[tuple[str, str]]:
     if progress.doubts:
         yield "in doubt", str(progress.doubts)
     if progress.spent is not None:
-        about = "at least" if progress.unknown or progress.doubts else "about"
+        certain = progress.is_certain or not progress.left_out
+        about = "about" if certain and not progress.doubts else "at least"
         yield "credits", f"{about} {amount(progress.spent)}"
     if progress.mean is not None:
         yield "per request", f"{clock(progress.mean)} from accepted to saved"
 
 
 def _report_unfinished(progress: Progress, display: Display, hints: Hints | None) -> None:
-    if progress.unknown:  # an answer may have been lost on the way out
-        unknown = counted(progress.unknown, "request")
+    if progress.left_out > 0:
+        left_out = counted(progress.left_out, "request")
         if progress.no_room:
-            display.error(f"{progress.no_room}; so {unknown} not submitted: make room first")
-        else:
-            display.error(f"stopped early, {unknown} not known to be accepted")
+            display.error(f"{progress.no_room}; so {left_out} not submitted: make room first")
+        elif progress.is_certain:
+            display.error(f"stopped early, nothing was taken for {left_out}")
+        else:  # an answer may have been lost on the way out
+            display.error(f"stopped early, {left_out} not known to be accepted")
     if progress.unrecorded:
         display.error(f"{counted(progress.unrecorded, 'line')} missing in {MANIFEST}")
     _report_accepted(progress, display, hints)
@@ -64,7 +69,7 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
     if progress.doubts:
         display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
         display.say(f"  {hints.doubts}")
-    if progress.unfinished() or progress.unknown or progress.unrecorded:
+    if progress.unfinished() or progress.left_out or progress.unrecorded:
         display.say(f"to continue:\n  {hints.again}")
     elif progress.again:
         display.say(f"to try again what failed, and nothing else:\n  {hints.again}")

@@ -1,16 +1,24 @@
 """The requests of a journal that `resume` has to continue."""
 
+from collections.abc import AsyncIterator
+
 import attrs
 
 from .. import Client, Song
 from ..journal import Entry as Job
-from ..journal import State
+from ..journal import State, is_fresh
+from ._entries import asked_for
 from ._found import is_here
+from ._hints import Hints
 from ._input import Entry
 from ._manifest import Manifest
 from ._memories import Known
+from ._text import counted
 
 _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, State.FORGOTTEN}
+_OPEN = frozenset({State.PLANNED, State.ACCEPTED, State.READY, State.IN_DOUBT})
+"""What is unfinished of a job that was asked for once, by `generate`: whoever asked was told of a
+refusal, and has the songs that were delivered."""
 
 
 async def read_unfinished(
@@ -25,10 +33,16 @@ async def read_unfinished(
     entries: list[Entry] = []
     states: dict[str, State] = {}
     async for job in client.jobs(wanted):
-        if job.state is not State.DELIVERED or not _is_done(job, manifest):
+        if not _is_over(job, manifest):
             entries.append(Entry(client.request_of(job), job=job.key))
             states[job.key] = job.state
     return entries, Known(states)
+
+
+def _is_over(job: Job, manifest: Manifest) -> bool:
+    if is_fresh(job.key) and not job.told:
+        return job.state not in _OPEN
+    return job.state is State.DELIVERED and _is_done(job, manifest)
 
 
 def _is_done(job: Job, manifest: Manifest) -> bool:
@@ -40,3 +54,18 @@ def _is_done(job: Job, manifest: Manifest) -> bool:
 def _is_saved(song: Song, manifest: Manifest) -> bool:
     record = manifest.record_of(song)
     return record is not None and is_here(song, manifest.directory, record)
+
+
+async def iter_earlier(client: Client, hints: Hints, *, but: str) -> AsyncIterator[str]:
+    """Say which earlier requests are paid for and not here, or may be, and what takes them up."""
+    for states, what, command in (
+        ([State.ACCEPTED, State.READY], "paid for and not finished; to take {} up", hints.resume),
+        ([State.IN_DOUBT], "in doubt; to see {}", hints.doubts),
+    ):
+        found = [job async for job in client.jobs(states) if job.key != but]
+        if found:
+            are, them = ("is", "it") if len(found) == 1 else ("are", "them")
+            yield (
+                f"{counted(len(found), 'earlier request')} ({asked_for(found[-1])}) "
+                f"{are} {what.format(them)}: {command}"
+            )

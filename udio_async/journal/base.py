@@ -38,7 +38,7 @@ class Journal(Protocol):
         What was `sending` when its owner died is `in_doubt` afterwards.
 
         Args:
-            account: names the account by a fingerprint that tells nothing of the key.
+            account: its provider's name, a blank, and a fingerprint that tells nothing of the key.
             confirm: called, while it can be read, if it was made with another key. If it returns
                 true, the journal belongs to the new key from now on.
 

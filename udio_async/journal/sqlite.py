@@ -77,11 +77,8 @@ class SqliteJournal:
             if not await writer.do(lambda store: store.is_of(account)) and not (
                 confirm is not None and await confirm()
             ):
-                raise AnotherAccount(
-                    f"{self.path} was made with another provider or API key; use that one. If this "
-                    "is a new key of the same account, hand the journal over to it, once: "
-                    f"await udio_async.hand_over({str(self.path)!r}, provider, same_account=True)"
-                )
+                maker = await writer.do(lambda store: store.maker())
+                raise _another_account(self.path, maker, provider=account.rpartition(" ")[0])
             await writer.do(lambda store: store.take_over(account))
             yield
         finally:
@@ -180,3 +177,17 @@ class SqliteJournal:
         if self._threaded:
             return await run_in_thread(look, self.path, work)
         return look(self.path, work)
+
+
+def _another_account(path: Path, maker: str | None, *, provider: str) -> AnotherAccount:
+    """Say whose it is, as far as its jobs tell, and what can be done."""
+    if maker not in (None, provider):
+        return AnotherAccount(
+            f"{path} was made with {maker}, and this is {provider}; take {maker}, or another "
+            "journal"
+        )
+    return AnotherAccount(
+        f"{path} was made with another API key; use that one. If this is a new key of the same "
+        "account, hand the journal over to it, once: "
+        f"await udio_async.hand_over({str(path)!r}, provider, same_account=True)"
+    )

@@ -40,6 +40,15 @@ PAGE = 256
 """Entries that are read at once."""
 _DIED = "the process died after the intent was kept and before an answer was"
 
+_PRIMARY = 0xFF
+"""The part of an error code of SQLite that says of what kind it is."""
+_DISK = {
+    sqlite3.SQLITE_FULL: "cannot be written: the disk is full; make room",
+    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only; allow that, or give another path",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: the system refuses it; see whose it is",
+}
+"""What is wrong with the place of a journal, and not with the journal."""
+
 _SCHEMA = """
 create table meta (name text primary key, value blob not null) without rowid;
 create table notes (name text primary key, value text not null) without rowid;
@@ -263,6 +272,11 @@ class SqliteFile:
         ).fetchone()
         return row[0] if row else 0
 
+    def maker(self) -> str | None:
+        """Return the provider that its jobs were made with; None where there is none yet."""
+        row = self._db.execute("select entry from jobs order by number desc limit 1").fetchone()
+        return _converter.loads(row[0], Entry).provider if row else None
+
     def count(self) -> Mapping[State, int]:
         rows = self._db.execute("select state, count(*) from jobs group by state").fetchall()
         return {State(state): number for state, number in rows}
@@ -299,10 +313,23 @@ class SqliteFile:
             return JournalError(
                 f"{self._shown} is in use by another process or client; wait for it to end"
             )
-        return JournalError(f"the journal {self._shown} cannot be trusted: {reason}")
+        what = _of_the_disk(error, self._shown) or f"cannot be trusted: {reason}"
+        return JournalError(f"the journal {self._shown} {what}")
 
     def close(self) -> None:
         self._db.close()
+
+
+def _of_the_disk(error: Exception, path: Path) -> str | None:
+    """Say what keeps a journal from being used that has nothing wrong with it, if that is so."""
+    if isinstance(error, FileNotFoundError):
+        return f"cannot be made: there is no folder {path.parent}; make it first"
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror or error}; mend that, or give another path"
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code == sqlite3.SQLITE_CANTOPEN and path.is_dir():
+        return "cannot be opened: it is a folder; give the path of a file in it"
+    return _DISK.get(code)
 
 
 def _sync_directory(directory: Path) -> None:

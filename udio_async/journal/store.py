@@ -194,10 +194,7 @@ class JobStore:
             logger.debug("no more evidence for job %s: %s", key, failure)
 
     def _break(self, error: JournalError, entry: Entry) -> None:
-        """Submit nothing more.
-
-        What the journal could not keep, it would not know later.
-        """
+        """Trust the journal no more: what it could not keep, it would not know later."""
         self._broken = self._broken or error
         logger.error("job %s: the journal could not keep what became of it: %s", entry.key, error)
 
@@ -251,10 +248,7 @@ class JobStore:
                 await self._journal.put(healed, expected=entry.state)
 
     async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
-        """Return the entry of an attempt.
-
-        An earlier one has an entry of its own.
-        """
+        """Return the entry of an attempt; an earlier one has its own."""
         entry = await self._journal.get(key)
         if entry is None and attempt is not None:  # forgotten since
             return await self._journal.get(jobs.attempt_key(key, attempt))
@@ -311,10 +305,7 @@ class JobStore:
             self._ending.pop(ended.key).set()
 
     async def _is_known(self, ended: Entry) -> bool:
-        """Return whether the end was kept before, by another wait for it.
-
-        The first one counts.
-        """
+        """Return whether another wait has kept the end of the same job: the first one counts."""
         try:
             known = await self._journal.get(ended.key)
         except UdioError:

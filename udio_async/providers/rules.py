@@ -160,11 +160,17 @@ TOLD_TO_WAIT = attrs.evolve(
     retry_after=True,
 )
 DECLINED = Rule(
-    seen="400, 404, 405, 413, 415, 422 with JSON",
+    seen="400, 413, 415, 422 with JSON",
     error=RequestRefused,
     advice="Change the request; nothing was taken.",
-    statuses=frozenset({400, 404, 405, 413, 415, 422}),
+    statuses=frozenset({400, 413, 415, 422}),
     json=True,
+)
+NOT_THERE = attrs.evolve(
+    DECLINED,
+    seen="404, 405 with JSON",
+    statuses=frozenset({404, 405}),
+    advice="Check base_url, then the request; nothing was taken.",
 )
 SEE_OTHER = attrs.evolve(LOST, seen="303", statuses=frozenset({303}))
 REDIRECT = Rule(
@@ -199,6 +205,7 @@ SHARED_RULES = (
     THROTTLED,
     TOLD_TO_WAIT,
     DECLINED,
+    NOT_THERE,
     SEE_OTHER,
     REDIRECT,
     NOT_REACHED,

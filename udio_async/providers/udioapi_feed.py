@@ -193,6 +193,7 @@ FAILURES: FailureTable = (
     ("does not meet guidelines", FailureKind.MODERATION, _REWORD),
     ("inappropriate material", FailureKind.MODERATION, _REWORD),
     ("moderation", FailureKind.MODERATION, _REWORD),
+    ("moderated", FailureKind.MODERATION, _REWORD),
     ("prompt likely malformed", FailureKind.INPUT, "correct the form and content of the text"),
     ("invalid prompt format", FailureKind.INPUT, "check the form of the text"),
     ("invalid parameters", FailureKind.INPUT, "check the request's fields"),

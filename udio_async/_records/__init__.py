@@ -1,0 +1,28 @@
+"""Values that go in and come out: requests, songs, tasks, outcomes.
+
+All are frozen attrs classes, the same for every provider. Durations are seconds, times have a time
+zone. A request is checked when it is made, before anything can be sent for it.
+"""
+
+from .outcome import Audit, CallbackAddress, CallbackNews, Credits, Outcome, songs_in
+from .request import ProviderOptions, SongRequest, VocalGender, as_request
+from .song import Failure, FailureKind, Song, Stage, Task, failure_error
+
+__all__ = [
+    "Audit",
+    "CallbackAddress",
+    "CallbackNews",
+    "Credits",
+    "Failure",
+    "FailureKind",
+    "Outcome",
+    "ProviderOptions",
+    "Song",
+    "SongRequest",
+    "Stage",
+    "Task",
+    "VocalGender",
+    "as_request",
+    "failure_error",
+    "songs_in",
+]

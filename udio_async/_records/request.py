@@ -1,0 +1,155 @@
+"""What to generate."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import attrs
+
+from .._errors import InvalidRequest
+from .._validators import check_awaited, yes_or_no
+
+VocalGender = Literal["male", "female"]
+
+
+def _meaningful(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+    """Refuse text that is empty or that no provider could store.
+
+    That is NUL and lone surrogates.
+    """
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field.name} is {type(value).__name__} {value!r}; give text")
+    if not value.strip():
+        raise InvalidRequest(f"{field.name} is empty; leave it out or give some text")
+    bad = next((char for char in value if char == "\0" or "\ud800" <= char <= "\udfff"), None)
+    if bad is not None:
+        raise InvalidRequest(
+            f"{field.name} contains {bad!r}, which is no text; remove it before sending"
+        )
+
+
+def _gender(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse any voice but the two that providers know."""
+    if value not in (None, "male", "female"):
+        raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
+
+
+def _wire_fields(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what is no JSON object: its fields have names."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InvalidRequest(f"{field.name} is {value!r}; give wire fields by name")
+
+
+def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
+    """Refuse a key that journals and command lines could not show."""
+    name = value.partition(" (attempt ")[0] if isinstance(value, str) else ""
+    if value is not None and not (name and str(value).isprintable() and len(name) <= 200):
+        raise InvalidRequest(f"{field.name} is {value!r}; give 1 to 200 printable characters")
+
+
+@attrs.frozen
+class ProviderOptions:
+    """Options that only one provider knows; each has its own subclass."""
+
+
+def _provider_options(
+    _request: object, field: "attrs.Attribute[ProviderOptions | None]", value: object
+) -> None:
+    if value is not None and not isinstance(value, ProviderOptions):
+        raise InvalidRequest(
+            f"{field.name} is {value!r}; give UdioApiOptions(...) or ApiframeOptions(...)"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SongRequest:
+    """A request for songs, whichever provider makes them.
+
+    One request usually gives two songs, and is paid for once. It needs `description` (the provider
+    writes the lyrics) or `lyrics` (your own); which of the other fields go with which is the
+    provider's rule, checked before anything is sent.
+
+        SongRequest(description="a song about rain", instrumental=True)
+        SongRequest(lyrics="[Verse] Rain again", style="folk", title="Rain", key="rain-1")
+
+    It is a frozen value: the same object may be submitted as often as you like.
+
+    Raises:
+        InvalidRequest: for an empty or impossible field. Nothing is ever sent for it.
+    """
+
+    description: str | None = attrs.field(default=None, validator=_meaningful)
+    """What the song is about."""
+    lyrics: str | None = attrs.field(default=None, validator=_meaningful)
+    """The words to sing. On udioapi they exclude `description`."""
+    style: str | None = attrs.field(default=None, validator=_meaningful)
+    """Genre, mood, tempo: "pop, upbeat, 120 bpm"."""
+    title: str | None = attrs.field(default=None, validator=_meaningful)
+    """The song's name. apiframe has none: there it is only kept on the `Song`."""
+    negative_tags: str | None = attrs.field(default=None, validator=_meaningful)
+    """What to avoid: "sad, slow". Called `tags` by udioapi, `negative_prompt` by apiframe."""
+    instrumental: bool = attrs.field(default=False, validator=yes_or_no)
+    model: str | None = attrs.field(default=None, validator=_meaningful)
+    """A model name as the provider spells it, known to us or not; None takes its default."""
+    vocal_gender: VocalGender | None = attrs.field(default=None, validator=_gender)
+    options: ProviderOptions | None = attrs.field(default=None, validator=_provider_options)
+    """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
+    extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields, hash=False)
+    """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
+
+    key: str | None = attrs.field(default=None, validator=_job_key)
+    """A name of your own for this job: the same key is the same job, and is paid for once."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.description is None and self.lyrics is None and not self.extra:
+            raise InvalidRequest("the request has neither description nor lyrics; give one of them")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is asked for as plain JSON, without the key.
+
+        Equal requests give equal JSON: fields with their default value are left out.
+        """
+        values = {
+            field.name: value
+            for field in attrs.fields(type(self))
+            if field.name not in ("key", "options", "extra")
+            and (value := getattr(self, field.name)) != field.default
+        }
+        if self.options is not None:
+            known = attrs.asdict(self.options)
+            values["options"] = {name: value for name, value in known.items() if value is not None}
+        return {**values, "extra": dict(self.extra)} if self.extra else values
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], options: type[ProviderOptions]) -> Self:
+        """Return the request that `as_json` described.
+
+        Args:
+            data: what `as_json` returned, perhaps in an earlier run.
+            options: the class of the provider's options, `provider.traits.options`.
+
+        Raises:
+            InvalidRequest: it describes no request, or has fields that this version does not know.
+        """
+        values = dict(data)
+        try:
+            if "options" in values:
+                values["options"] = options(**values["options"])
+            return cls(**values)
+        except TypeError as error:
+            raise InvalidRequest(f"{data!r} describes no request: {error}") from error
+
+
+def as_request(request: object) -> SongRequest:
+    """Return a request, also where only its words are given.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    if isinstance(request, SongRequest):
+        return request
+    if isinstance(request, str):
+        return SongRequest(description=request)
+    check_awaited(request)
+    raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
