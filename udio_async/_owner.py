@@ -20,10 +20,7 @@ async def is_untouched(journal: Journal) -> bool:
     counts = await journal.count()
     if any(number and not state.may_be_sent for state, number in counts.items()):
         return False
-    async for entry in journal.entries(_SETTLED):
-        if entry.may_have_been_taken:
-            return False
-    return True
+    return not any([entry.may_have_been_taken async for entry in journal.entries(_SETTLED)])
 
 
 async def is_same_account(provider: Provider, http: Http, journal: Journal) -> bool:
@@ -31,15 +28,15 @@ async def is_same_account(provider: Provider, http: Http, journal: Journal) -> b
 
     It may if it is nobody's yet, or if the provider shows one of its tasks to the new key.
     """
-    async for entry in journal.entries(list(State), newest=1):
-        if entry.provider != provider.name:
-            return False
+    newest = [entry async for entry in journal.entries(list(State), newest=1)]
+    if any(entry.provider != provider.name for entry in newest):
+        return False
     return await is_untouched(journal) or await _shows_a_task(provider, http, journal)
 
 
 async def _shows_a_task(provider: Provider, http: Http, journal: Journal) -> bool:
     paid = [state for state in State if state.is_paid]
-    async for entry in journal.entries(paid, newest=_CONFIRMED_BY):
+    for entry in [entry async for entry in journal.entries(paid, newest=_CONFIRMED_BY)]:
         if entry.task_id is None:
             return False
         try:
