@@ -133,7 +133,7 @@ async def is_same_account(provider: Provider, http: Http, journal: Journal) -> b
 
 async def _shows_a_task(provider: Provider, http: Http, journal: Journal) -> bool:
     paid = [state for state in State if state.is_paid]
-    async for entry in journal.entries(paid, newest=_CONFIRMED_BY):
+    for entry in [entry async for entry in journal.entries(paid, newest=_CONFIRMED_BY)]:
         if entry.task_id is None:
             return False
         try:
