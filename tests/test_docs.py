@@ -120,10 +120,18 @@ def test_links_lead_to_files(page: Path) -> None:
 
 WITH_EXAMPLE = [
     *("ApiKey", "Apiframe", "ApiframeOptions", "Audit", "Batch", "Callbacks", "Client"),
-    *("Credits", "Event", "Failure", "Job", "JournalEntry", "JournalState", "MemoryJournal"),
-    *("Outcome", "PollPolicy", "Sandbox", "Saved", "Song", "SongRequest", "SqliteJournal"),
-    *("Stage", "SubmitInDoubt", "Task", "Traits", "UdioApiOptions", "UdioApiV1", "UdioApiV2"),
-    "UdioError",
+    *("Credits", "DownloadFailed", "Event", "Failure", "FailureKind", "GenerationFailed", "Job"),
+    *("JournalEntry", "JournalState", "MemoryJournal", "Outcome", "PollPolicy", "Sandbox", "Saved"),
+    *(
+        "Song",
+        "SongRequest",
+        "SpendLimitReached",
+        "SqliteJournal",
+        "Stage",
+        "SubmitInDoubt",
+        "Task",
+    ),
+    *("Traits", "UdioApiOptions", "UdioApiV1", "UdioApiV2", "UdioError", "WaitExpired"),
 ]
 """The classes that users make or are given."""
 

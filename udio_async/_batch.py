@@ -75,7 +75,7 @@ class Batch(AsyncContextManagerMixin):
         self._active = 0
         self._finished = deque[Outcome | Handover]()
         self._late = deque[Handover]()
-        """Those whose songs could not be saved before: they come when all others have."""
+        """Jobs whose songs could not be saved before: they are handed out last."""
         self._waiting: set[Handover] = set()
         self._moved = anyio.Event()
         self._stopped_by: UdioError | None = None

@@ -144,6 +144,8 @@ class SpendLimitReached(AccountError):
 
     That is `max_submits` or `max_credits`. Nothing was sent; a client with a higher limit
     continues.
+
+        client = Client(provider, journal="songs.db", max_submits=100)
     """
 
 
@@ -242,6 +244,11 @@ class GenerationFailed(UdioError):
     `songs` holds whatever did arrive. Whether a failed request is refunded is documented by none of
     the providers, hence `charged` is "unknown". To ask again is a new request, and paid for as one:
     give it another key.
+
+        try:
+            songs = await client.generate("a song about rain")
+        except GenerationFailed as error:
+            songs = error.songs
     """
 
     charged: Charged = "unknown"
@@ -266,15 +273,25 @@ class WaitExpired(UdioError):
 
     Nothing is lost: the task goes on at the provider. `client.resume()` or `job_key` leads to its
     songs later.
+
+        try:
+            songs = await client.generate("a song about rain")
+        except WaitExpired as error:
+            print("later:", error.job_key, error.task_id)
     """
 
     charged: Charged = "yes"
 
 
 class DownloadFailed(UdioError):
-    """The file is not on disk; the song is still at the provider.
+    """The file is not here; the song is still at the provider.
 
     Download it again, as the message says: that costs nothing.
+
+        try:
+            await client.download(songs, "songs")
+        except DownloadFailed as error:  # the other songs are saved
+            print(error)
     """
 
     charged: Charged = "yes"

@@ -13,7 +13,7 @@ from ._polling import TrackedTask
 from ._records import Outcome, Song, SongRequest, Stage, Task
 
 Received = Callable[[TrackedTask], None]
-"""Told when the songs of a task have been handed to somebody."""
+"""Is called when the songs of a task were handed to somebody."""
 
 
 @attrs.frozen(eq=False)

@@ -68,7 +68,7 @@ class DiskRule:
 
     steps: tuple[Step, ...]
     names: tuple[str, ...]
-    """Of the errors, as `errno` has them; none stands for every other error."""
+    """Names of errors, as `errno` has them; empty means every other error."""
     done: Done
     remedy: str = ""
 

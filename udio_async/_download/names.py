@@ -14,7 +14,7 @@ from .._formats import SUFFIXES, Suffix
 from .._records import Song
 
 _TITLE_BYTES = 110
-"""Of at most 143 for the whole name, with all that is added while it is written (eCryptfs)."""
+"""Bytes of the title. A whole name has at most 143 (eCryptfs), with what a part adds to it."""
 _FORMER_TITLE_BYTES = 120
 _FINGERPRINT = 12
 """Hexadecimal digits: 48 bits tell 100,000 songs of one title apart."""

@@ -14,7 +14,7 @@ from .._limits import backoff
 from .answers import Broken
 
 PATIENCE = 180.0
-"""After a song was completed, for its file to be served at all."""
+"""Seconds after a song was completed for which its file is waited for."""
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 15.0
 _LONGEST_BACKOFF = 30.0
@@ -27,7 +27,7 @@ class Limits:
     """Limits for one download, in seconds, attempts and bytes per second."""
 
     deadline: float = 600.0
-    """For one file, with all its attempts."""
+    """Seconds for one file, with all its attempts."""
     attempts: int = 5
     """Attempts in a row that bring nothing of the file."""
     backoff: float = 1.0

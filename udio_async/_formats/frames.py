@@ -23,7 +23,7 @@ _AAC_RATES = (96, 88.2, 64, 48, 44.1, 32, 24, 22.05, 16, 12, 11.025, 8, 7.35)  #
 _SEARCH = 64 * 1024
 """Bytes in which the first frame is looked for."""
 _IN_A_ROW = 3
-"""So many frames are no coincidence."""
+"""Frames in a row that are no coincidence."""
 _LONGEST_FREE = 4 * 1024
 """Bytes of a frame whose header does not say how long it is; players take no more."""
 

@@ -19,7 +19,7 @@ _HEAD = Struct(">I4s")
 _LONG = Struct(">Q")
 _NUMBER = Struct(">I")
 _TRACKS = 16
-"""So many are looked at, at most: a song has one, a video two."""
+"""Tracks that are looked at, at most: a song has one, a video two."""
 _SOUND = int.from_bytes(b"soun")
 _LASTS = 0x100
 _OF_EACH = (_LASTS, 0x200, 0x400, 0x800)
@@ -74,7 +74,7 @@ class _Index:
 
     track: int
     hertz: int
-    """Of its clock."""
+    """Ticks in a second, by the track's clock."""
     seconds: float
     each: int
     """Ticks of a sample, where a fragment does not say."""

@@ -8,13 +8,13 @@ from .tags import before_tags
 MARKS = (b"RIFF", b"RF64", b"BW64")
 _CHUNK = Struct("<4sI")
 _LENGTHS = Struct("<QQ")
-"""Of a file that may be longer than 4 GB: of all of it, and of its sound."""
+"""The two lengths in a file that may be longer than 4 GB: of the file, and of its sound."""
 _FORMAT = Struct("<HHIIH")
 _BY_BLOCKS = (1, 3, 6, 7, 0xFFFE)
 """Samples of a fixed size: PCM, floats, A-law, mu-law, and those that say more elsewhere."""
 _ELSEWHERE = 0xFFFF_FFFF
 _UNKNOWN = 0x7FFF_F000
-"""So much or more is stated by a program that does not know the length yet. So is 0."""
+"""A length of this or more, or 0, is written by programs that do not know it yet."""
 _SLACK = 8
 """Bytes by which a stated length of the file is often too large, with all of the sound there."""
 

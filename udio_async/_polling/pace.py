@@ -11,7 +11,7 @@ import attrs
 from .._http import Call, Http, Reply
 
 SPEED_HEADER = "udio-sandbox-speed"
-"""Such as "600"."""
+"""Its value is such as "600"."""
 _SLOWEST, _FASTEST = 1e-3, 1e5
 """What is beyond is a mistake, and would look without a pause, or never."""
 

@@ -25,7 +25,7 @@ from .._validators import check_above_zero
 
 _STANDARD = NormalDist()
 _PRIOR_SIGMA = 0.5
-"""Of the logarithm: two songs in three take between 0.6 and 1.6 times the typical time."""
+"""Deviation of the logarithm: two in three songs take 0.6 to 1.6 times the typical time."""
 _PRIOR_WEIGHT = 4.0
 """How many finished songs the prior counts for."""
 _ROUNDS = 5

@@ -21,7 +21,7 @@ class Timetable:
 
     def __init__(self, traits: Traits, policy: PollPolicy) -> None:
         self.traits = traits
-        """Those of the provider, as fast as it has turned out to be."""
+        """The provider's, adapted to the speed that it has stated."""
         self._policy = policy
         self._schedules: dict[str, Schedule] = {}
 

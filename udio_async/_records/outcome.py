@@ -59,8 +59,9 @@ class Audit:
     """What the journal expects to be charged, and what the counter shows.
 
     All amounts are the provider's credits. The counter is conclusive only if nobody else uses the
-    account and nothing was topped up. `difference` is what the counter went down by beyond the
-    accepted requests: 0 if both agree, None if the price of a request is not known.
+    account and, at apiframe, nothing was topped up meanwhile. `difference` is what the counter went
+    down by beyond the accepted requests: 0 if both agree, None if the price of a request is not
+    known.
 
         audit = await client.audit()
         if audit is not None and audit.difference:

@@ -45,7 +45,14 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
 class FailureKind(StrEnum):
-    """What kind of cause a failed generation had, and so who can help."""
+    """The cause of a failed generation, as far as it is known.
+
+    It says who can do something about it.
+
+        for song in songs:
+            if song.error is not None and song.error.kind is FailureKind.MODERATION:
+                print("change the words of", song.title)
+    """
 
     MODERATION = "moderation"
     """Content rules: change the words."""

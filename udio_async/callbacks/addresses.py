@@ -90,8 +90,9 @@ class Addresses:
             JournalError: it cannot be kept.
         """
         async with self._lock:
-            self._secrets = [secrets.token_hex(), *self._secrets][:_KEPT]
-            await self._journal.note(_SECRETS, json.dumps(self._secrets))
+            known = [secrets.token_hex(), *self._secrets][:_KEPT]
+            await self._journal.note(_SECRETS, json.dumps(known))
+            self._secrets = known
 
     async def _known_secrets(self) -> list[str]:
         """Return the secrets whose addresses count, the newest first."""

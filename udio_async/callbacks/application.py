@@ -96,8 +96,8 @@ class Callbacks:
         """Make further addresses with a new secret.
 
         Addresses made with the secret before stay good, until the next call. So call it twice to
-        make all addresses of today unknown; callbacks on their way to them are then lost, and found
-        by looks.
+        make all addresses of today unknown; callbacks on their way to them are then lost, and their
+        songs are found by looks.
 
         Raises:
             JournalError: the new secret cannot be kept; the old one stays in use.

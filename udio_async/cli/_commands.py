@@ -82,15 +82,16 @@ class _WithFaults(click.Command):
 def cli() -> None:
     """Generate songs by API, many at once, without paying twice.
 
-    Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. What was asked for goes to
-    stdout, progress and errors to stderr.
+    Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. Results go to stdout,
+    progress and errors to stderr.
 
     Where stdout is no terminal, as in a pipe, it gets JSON, an object on each line, and nothing
-    else; on a terminal it gets text for people. --json and --text say so for any command that
-    lists or tells something.
+    else; on a terminal it gets text for people. --json and --text choose one of them, for any
+    command that lists something.
 
     Exit codes: 0 all good, 1 something failed, 2 wrong usage or input, 130 interrupted by Ctrl-C
-    or by a no, 143 by SIGTERM, 129 by a terminal that went away, 141 nobody reads stdout any more.
+    or by your answer no, 143 by SIGTERM, 129 by a terminal that went away, 141 nobody reads
+    stdout any more.
     """
 
 
@@ -117,7 +118,7 @@ def cli() -> None:
 @click.option("--style-weight", metavar="0..1", help="How strictly to keep to the style.")
 @click.option("--weirdness-constraint", metavar="0..1", help="How far to stray.")
 @click.option("--audio-weight", metavar="0..1", help="Balance of the audio features.")
-@click.option("--callback-url", metavar="URL", help="Where the provider reports to as well.")
+@click.option("--callback-url", metavar="URL", help="The provider posts results there as well.")
 @click.option(
     "--option",
     "pairs",
@@ -241,16 +242,14 @@ def batch(
 @cli.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@click.option(
-    "--only-paid", is_flag=True, help="Take up what is paid for alone, and submit nothing."
-)
+@click.option("--only-paid", is_flag=True, help="Only fetch what is paid for; submit nothing.")
 @with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
 def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 
-    Accepted requests are looked at, refused ones are submitted and paid for, and songs whose files
-    or whose lines in songs.jsonl are missing are fetched and told. Requests of a file that were
-    never submitted are not in the journal: for them run the batch again.
+    Accepted requests are looked at, refused ones are submitted and paid for. Songs without their
+    file, or without their line in songs.jsonl, are fetched and written. Requests of a file that
+    were never submitted are not in the journal: for them run the batch again.
     """
     from ._hints import hints_for_journal
     from ._make import make_rest

@@ -20,7 +20,7 @@ class Encoding:
     codec: str
     """The name of Python's codec, without a mark of its own."""
     name: str
-    """As people call it."""
+    """The name that people use."""
 
 
 UTF8 = Encoding("utf-8", "UTF-8")

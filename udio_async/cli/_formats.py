@@ -64,7 +64,7 @@ _BEGINNINGS = (
 )
 _PACKED = (b"PK\x03\x04", b"PK\x05\x06")
 _ARRAY = re.compile(r'[\s\ufeff]*\[\s*(?:[{"]|\]\s*\Z)')
-"""So an array begins, and no idea: "[Verse] Rain" is one."""
+"""How an array begins. "[Verse] Rain" is none: it is an idea."""
 
 
 def is_workbook(name: str, head: bytes, wanted: Format | None) -> bool:

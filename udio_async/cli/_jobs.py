@@ -129,4 +129,4 @@ _REASONS = {
     State.FAILED: "it was accepted, and failed; it is not submitted again",
     State.ABANDONED: "it was given up before; it is not submitted again",
 }
-"""Of each state in which something was or may have been taken."""
+"""Why a job in this state cannot be taken back."""

@@ -98,10 +98,11 @@ def forget(
 def rekey(
     *, directory: Path, yes: bool, journal: Path | None, backend: str, **options: Any
 ) -> None:
-    """Say that today's API key is one of the account that the journal in DIR was made with.
+    """Tell the journal in DIR that today's API key is one of its own account.
 
-    A journal refuses the key of another account, which would find none of its songs. Where the
-    provider shows its songs to a new key, it goes on by itself; else say so here, once.
+    A journal refuses the key of another account, which would find none of its songs. If you have
+    replaced the key and the provider shows its songs to the new one, nothing is needed; if it
+    does not, say once with this command that the account is the same.
     """
     from ._rekey import rekey as give
 
@@ -142,7 +143,7 @@ def resolve(
 ) -> None:
     """End the doubt about the request KEY, with one of three answers.
 
-    This only writes the answer down; `resume` or the same batch then acts on it.
+    This only writes the answer into the journal; `resume` or the same batch then acts on it.
     """
     from ._doubts import Answer, end_doubt
     from ._hints import hints_for_journal

@@ -216,7 +216,7 @@ _STRICT = json.JSONDecoder(
     object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant, parse_int=_parse_int
 )
 _LOOSE = json.JSONDecoder(parse_int=str)
-"""For the place where a value ends that the other one refuses."""
+"""Finds where a value ends that the strict one refuses."""
 _NAMES = {
     str: "a string",
     list: "an array",

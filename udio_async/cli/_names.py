@@ -7,7 +7,7 @@ SANDBOX = "sandbox"
 SANDBOX_PORT = 8787
 SANDBOX_SPEED = 60.0
 SANDBOX_CREDITS = 100_000
-"""For 10,000 requests, so that none ends with an empty account by accident."""
+"""Enough for 10,000 requests, so that no run ends with an empty account by accident."""
 DEMO_SPEED = 10.0
 """Songs take about six seconds: long enough to watch, short enough to wait for."""
 

@@ -92,7 +92,7 @@ many_options = (
         default="hold",
         show_default=True,
         help=(
-            "What an earlier run left in doubt: hold leaves it to you; resubmit asks for it "
+            "What an earlier run left in doubt: hold leaves it to you; resubmit sends it "
             "again, and may pay twice."
         ),
     ),

@@ -99,9 +99,9 @@ class SongLine:
     path: str | None
     cover: str | None
     sha256: str | None
-    """Of the file at `path`."""
+    """The hash of the file at `path`."""
     size: int | None
-    """Of that file, in bytes."""
+    """Bytes of that file."""
     asked: str | None
     """What its request asked for, in a few words."""
     timeline: Mapping[str, Any] | None
@@ -170,7 +170,7 @@ class FailedLine:
     key: str | None = None
     """Its name in the journal, if there is one; else what its request was called."""
     job: str | None = None
-    """As that of a song."""
+    """The request's name in the journal, as in the line of a song."""
 
 
 Line = SongLine | FailedLine

@@ -30,9 +30,9 @@ class Plan:
     requests: int
     done: int = 0
     had: int = 0
-    """Those whose songs are here, although the journal does not know them."""
+    """Requests whose songs are here, although the journal does not know them."""
     left: int = 0
-    """Those that were or may have been paid for, by what is here, and are left alone."""
+    """Requests that are left alone: by what is here, they were or may have been paid for."""
     made: int = 0
     """Accepted in an earlier run, and being made."""
     in_doubt: int = 0

@@ -18,7 +18,7 @@ from ._text import shortened
 TableRows = Iterable[tuple[int, list[str] | ValueError]]
 """Numbers of rows, each with its cells or why it has none."""
 _NEAR = 0.8
-"""From here on a name is a slip of ours: "titel" is, "subtitle" and "mood" are not."""
+"""How alike a misspelt name has to be: "titel" is, "subtitle" and "mood" are not."""
 _SHOWN = 40
 _ERROR = re.compile(r"#(?:[^\W\d_a-z]+(?:/\d)?[!?]|N/A|NV)")
 """What a spreadsheet writes where it could not compute, in any language."""
@@ -90,7 +90,7 @@ class Columns:
     """The first row of a table."""
 
     heads: tuple[str, ...]
-    """As they stand."""
+    """The names as they are in the file."""
     names: tuple[str | None, ...]
     """What they mean to us."""
 

@@ -352,7 +352,7 @@ class Order(Generic[T]):
     work: Callable[[SqliteFile], T]
     done: anyio.Event
     token: EventLoopToken
-    """Of the event loop in which it is waited for."""
+    """The event loop in which the result is waited for."""
     result: T | None = None
     error: JournalError | None = None
 

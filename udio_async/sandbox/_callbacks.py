@@ -42,7 +42,7 @@ class Delivery:
     url: str
     secret: str | None = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-    """As it was posted, which may be gzipped."""
+    """The bytes as they were posted; they may be gzipped."""
     forged: bool
     status: int | None
     """What the receiver answered; None for no answer, and where nobody was called."""
