@@ -339,9 +339,7 @@ class Client:
     # The account
 
     async def credits(self) -> Credits:
-        """Return what the account has left, in the provider's credits.
-
-        Free, and safe to repeat.
+        """Return what the account has left, in the provider's credits; free to ask.
 
         Raises:
             ProviderUnavailable: no usable answer came.

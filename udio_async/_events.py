@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-from ._records import SongRequest, Task
+from ._records import Song, SongRequest, Task
 
 logger = logging.getLogger("udio_async")
 
@@ -60,3 +60,10 @@ def guarded(observer: Observer | None) -> Observer | None:
             logger.exception("the observer failed on a %r event", event.kind)
 
     return observe
+
+
+def tell_late(observer: Observer | None, song: Song, error: Exception, wait: float) -> None:
+    """Tell an observer that the file of a finished song is waited for."""
+    if observer is not None:
+        ids = (song.task_id,)
+        observer(Event(kind="late", provider=song.provider, task_ids=ids, error=error, wait=wait))

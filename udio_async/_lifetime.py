@@ -13,11 +13,10 @@ from anyio.abc import TaskGroup
 from ._account import CreditCounter, is_same_account
 from ._concurrency import Home, LastingTasks, wait_shielded
 from ._download import Downloads, Room, Source
-from ._events import Event, Observer
+from ._events import tell_late
 from ._http import HttpSender
 from ._options import Options
 from ._polling import Poller
-from ._records import Song
 from ._session import Session, TaskEnd
 from ._submit import SubmitGate, Submitter
 from ._urls import is_local_url
@@ -170,15 +169,8 @@ class Lifetime:
                 http,
                 refresh=source.refresh,
                 age=source.age,
-                late=partial(_tell_late, observer),
+                late=partial(tell_late, observer),
                 local=is_local,
                 disk=room,
             ),
         )
-
-
-def _tell_late(observer: Observer | None, song: Song, error: Exception, wait: float) -> None:
-    """Tell that the file of a finished song is waited for."""
-    if observer is not None:
-        ids = (song.task_id,)
-        observer(Event(kind="late", provider=song.provider, task_ids=ids, error=error, wait=wait))
