@@ -6,8 +6,17 @@ import math
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import aclosing, closing, suppress
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -25,12 +34,15 @@ from udio_async import (
     Client,
     Event,
     InvalidRequest,
+    JournalEntry,
+    JournalError,
     JournalState,
     MemoryJournal,
     ModerationFailed,
     Outcome,
     Sandbox,
     SongRequest,
+    SqliteJournal,
     SubmitInDoubt,
     UnsupportedOption,
 )
@@ -538,3 +550,76 @@ async def test_an_input_that_waits_holds_up_no_outcome() -> None:
         assert anyio.current_time() < 100
         await anext(batch)
         assert anyio.current_time() > 3600
+
+
+# What was made before ------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Reads:
+    """How often a journal was asked."""
+
+    one: int = 0
+    many: int = 0
+
+    def count(self, patch: pytest.MonkeyPatch) -> None:
+        get, get_many = SqliteJournal.get, SqliteJournal.get_many
+
+        async def get_counted(journal: SqliteJournal, key: str) -> JournalEntry | None:
+            self.one += 1
+            return await get(journal, key)
+
+        async def get_many_counted(
+            journal: SqliteJournal, keys: Collection[str]
+        ) -> Mapping[str, JournalEntry]:
+            self.many += 1
+            return await get_many(journal, keys)
+
+        patch.setattr(SqliteJournal, "get", get_counted)
+        patch.setattr(SqliteJournal, "get_many", get_many_counted)
+
+
+async def test_a_batch_that_was_made_is_looked_up_in_stretches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run again it sends nothing, and asks the journal a few times, not once for each request."""
+    provider = TimedProvider(song)
+    wanted = [f"song {number % 90}" for number in range(100)]  # some are asked for twice
+    journal = SqliteJournal(tmp_path / "journal.db", threaded=False)
+    async with Client(provider, journal=journal) as client:
+        first = [outcome async for outcome in aclosing_batch(client, wanted)]
+    reads = Reads()
+    reads.count(monkeypatch)
+    async with Client(provider, journal=journal) as client:
+        again = [outcome async for outcome in aclosing_batch(client, [*wanted, "a new one"])]
+    assert len(provider.sent) == 101
+    assert sorted(outcome.index for outcome in again) == list(range(101))
+    by_key = {outcome.job_key: outcome.songs for outcome in first}
+    assert all(by_key[outcome.job_key] == outcome.songs for outcome in again[:100])
+    assert reads.one + reads.many < 20
+
+
+async def test_a_stretch_that_cannot_be_looked_up_is_told_of_each_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that fails in the middle costs no outcome."""
+    provider = TimedProvider(song)
+    wanted = [f"song {number}" for number in range(30)]
+    journal = SqliteJournal(tmp_path / "journal.db", threaded=False)
+    async with Client(provider, journal=journal) as client:
+        assert len([outcome async for outcome in aclosing_batch(client, wanted)]) == 30
+
+    async def fail(_journal: SqliteJournal, _keys: Collection[str]) -> Mapping[str, JournalEntry]:
+        raise JournalError("the disk is gone")
+
+    monkeypatch.setattr(SqliteJournal, "get_many", fail)
+    async with Client(provider, journal=journal) as client:
+        again = [outcome async for outcome in aclosing_batch(client, wanted)]
+    assert [outcome.index for outcome in again if outcome.ok] == list(range(30))
+    assert len(provider.sent) == 30
+
+
+async def aclosing_batch(client: Client, requests: Iterable[str]) -> AsyncGenerator[Outcome]:
+    async with client.generate_many(requests) as batch:
+        async for outcome in batch:
+            yield outcome

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 
 import anyio
 
@@ -15,6 +16,7 @@ from .providers import Provider, account_of
 _TIMEOUT = 10.0
 """Seconds that evidence is waited for."""
 _FIRST = "credits at first"
+_AT_ONCE = "songs at once"
 _CONFIRMED_BY = 3
 """Tasks of a journal that a new key is shown before its account is taken for another."""
 
@@ -25,8 +27,8 @@ _SETTLED = (State.REFUSED, State.NOT_SENT, State.FORGOTTEN)
 logger = logging.getLogger("udio_async")
 
 
-class CreditCounter:
-    """Asks for the account's credits, at the start and on demand.
+class AccountNotes:
+    """What is noted of an account: its credits, and how many songs at once it may have.
 
     It belongs to the session. All that it asks is free, and no failure of it stops a request.
     """
@@ -91,6 +93,24 @@ class CreditCounter:
             price=self._provider.traits.credits_per_song,
             counted=_spent_so_far(now) - json.loads(first),
         )
+
+    async def songs_at_once(self) -> int | None:
+        """Return how many songs the provider makes at once, as an earlier run has found out.
+
+        Nothing is raised: a journal that cannot be used tells whoever submits.
+        """
+        with suppress(JournalError):
+            noted = await self._journal.noted(_AT_ONCE)
+            return int(noted) if noted else None
+        return None
+
+    async def keep_songs_at_once(self, number: int) -> None:
+        """Keep how many songs the provider makes at once, for the next run.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
+        await self._journal.note(_AT_ONCE, str(number))
 
     async def _now(self) -> Credits | None:
         """Return the credits, or None if they do not come within 10 seconds."""

@@ -13,11 +13,13 @@ from collections.abc import (
     Generator,
     Iterable,
     Mapping,
+    Sequence,
 )
 from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
 import anyio
+import attrs
 from anyio import AsyncContextManagerMixin
 
 from ._concurrency import Home, LastingTasks
@@ -27,6 +29,19 @@ from ._records import Outcome, SongRequest, as_request
 from ._validators import check_awaited, check_count
 
 T = TypeVar("T")
+
+
+_LONGEST_STRETCH = 64
+"""Requests whose jobs are looked up in the journal at once."""
+
+
+@attrs.frozen
+class Asked:
+    """One request of a batch: its place in the input from 0, and the key of its job."""
+
+    index: int
+    request: SongRequest
+    key: str | None
 
 
 class Batch(AsyncContextManagerMixin):
@@ -52,9 +67,11 @@ class Batch(AsyncContextManagerMixin):
     def __init__(
         self,
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        submit: Callable[[SongRequest, UdioError | None], Awaitable[Job | None]],
+        submit: Callable[[Asked, UdioError | None], Awaitable[Job | None]],
         received: Received,
         *,
+        name: Callable[[SongRequest], str | None],
+        recall: Callable[[Sequence[Asked]], Awaitable[Sequence[Job | None]]],
         max_active: int | None,
         at_once: Callable[[], int],
         submitters: int,
@@ -65,6 +82,12 @@ class Batch(AsyncContextManagerMixin):
         self._home = Home()
         self._submit = submit
         self._received = received
+        self._name = name
+        self._recall = recall
+        self._asked = deque[Asked]()
+        """Requests that were pulled, and are to be submitted."""
+        self._stretch = 1
+        """How many requests to pull at once: more while all of them were made before."""
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
         self._pulling = anyio.Lock()
         self._max_active = max_active
@@ -142,50 +165,79 @@ class Batch(AsyncContextManagerMixin):
         A few of these run at once, one for each of `submitters`.
         """
         try:
-            while (numbered := await self._pull()) is not None:
-                await self._submit_one(*numbered)
+            while (asked := await self._next()) is not None:
+                await self._submit_one(asked)
         finally:
             self._submitting -= 1
             self._announce()
 
-    async def _pull(self) -> tuple[int, SongRequest] | None:
-        """Take the next request once there is room for it and its outcome.
+    async def _next(self) -> Asked | None:
+        """Take the next request once there is room for it and its outcome; None at the end.
 
-        Returns:
-            Its place in the input and the request; None at the end. An error of the input is kept,
-            and raised to the consumer after all outcomes.
+        An error of the input is kept, and raised to the consumer after all outcomes.
         """
         async with self._pulling:
-            while max(self._active, len(self._finished)) >= (self._max_active or self._at_once()):
-                await self._change()
-            if self._input_ended:
-                return None
-            try:
-                request = _request_at(self._next_index, await anext(self._input))
-            except StopAsyncIteration:
-                self._input_ended = True
-                return None
-            except Exception as error:  # noqa: BLE001  # raised to the consumer, after the songs
-                self._input_ended, self._input_error = True, error
-                return None
-            self._active += 1
-            self._next_index += 1
-            return self._next_index - 1, request
+            while not self._asked and not self._input_ended:
+                pulled = await self._pull(await self._room())
+                made = [None] if self._stretch == 1 else await self._recall(pulled)
+                self._take_up(pulled, made)
+            return self._asked.popleft() if self._asked else None
 
-    async def _submit_one(self, index: int, request: SongRequest) -> None:
+    async def _room(self) -> int:
+        """Wait until there is room for a request and its outcome; return for how many."""
+        while True:
+            most = self._max_active or self._at_once()
+            room = most - max(self._active, len(self._finished))
+            if room > 0:
+                return room
+            await self._change()
+
+    async def _pull(self, room: int) -> Sequence[Asked]:
+        """Pull a few requests, fewer where the input ends or fails."""
+        pulled: list[Asked] = []
+        try:
+            while len(pulled) < min(self._stretch, room):
+                request = _request_at(self._next_index, await anext(self._input))
+                pulled.append(Asked(self._next_index, request, self._name(request)))
+                self._active += 1
+                self._next_index += 1
+        except StopAsyncIteration:
+            self._input_ended = True
+        except Exception as error:  # noqa: BLE001  # raised to the consumer, after the songs
+            self._input_ended, self._input_error = True, error
+        return pulled
+
+    def _take_up(self, pulled: Sequence[Asked], made: Sequence[Job | None]) -> None:
+        """End what was made before, and leave the rest to be submitted."""
+        for asked, job in zip(pulled, made, strict=False):
+            if job is None:
+                self._asked.append(asked)
+            else:
+                self._end(self._handover(job, asked))
+        if self._asked:
+            self._stretch = 1
+        elif pulled:
+            self._stretch = min(2 * self._stretch, _LONGEST_STRETCH)
+
+    def _handover(self, job: Job, asked: Asked) -> Handover:
+        return Handover.of(job, asked.index, asked.request, self._hand_in)
+
+    async def _submit_one(self, asked: Asked) -> None:
         """Submit one request; its end comes through `_end`, well or not."""
         try:
             # What was accepted in an earlier run is looked at, even where nothing more is sent.
-            job = await self._submit(request, self._stopped_by)
+            job = await self._submit(asked, self._stopped_by)
         except UdioError as error:
             if error.stops_batch:
                 self._stopped_by = self._stopped_by or error
+            index, request = asked.index, asked.request
             self._end(Outcome(index=index, request=request, job_key=error.job_key, error=error))
         else:
             if job is None:  # it is somebody else's by now, or over
                 self._end(None)
             else:
-                handover = Handover.of(job, index, request, self._hand_in)
+                self._stretch = 2 if job.is_over else 1
+                handover = self._handover(job, asked)
                 self._waiting.add(handover)
                 handover.wait()
 

@@ -52,6 +52,11 @@ class Job:
         """What the last look showed of it. Nothing is sent."""
         return self._tracked.task
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has its songs, has failed, or is not waited for any more."""
+        return self._tracked.over
+
     def updates(self) -> AsyncIterator[Task]:
         """Iterate over the steps forward: text ready, first audio, the end.
 

@@ -10,7 +10,7 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
-from ._account import CreditCounter, is_same_account
+from ._account import AccountNotes, is_same_account
 from ._concurrency import Home, LastingTasks, wait_shielded
 from ._download import Downloads, Room, Source
 from ._events import tell_late
@@ -116,7 +116,7 @@ class Lifetime:
         observer = options.observer
         store = JobStore(journal, tasks, provider=provider.name)
         gate = SubmitGate(options.submits)
-        counter = CreditCounter(provider, http, journal)
+        account = AccountNotes(provider, http, journal)
         room = Room()
         source = Source(provider, http, journal)
         addresses = Addresses(journal, self._public_url)
@@ -138,7 +138,7 @@ class Lifetime:
             store=store,
             gate=gate,
             room=room,
-            evidence=counter.since_start,
+            evidence=account.since_start,
             address=addresses.give,
             resubmit_doubts=options.submits.resubmit_doubts,
             observer=observer,
@@ -161,7 +161,7 @@ class Lifetime:
             tasks=tasks,
             store=store,
             gate=gate,
-            counter=counter,
+            account=account,
             poller=poller,
             submitter=submitter,
             callbacks=callbacks,

@@ -10,6 +10,7 @@ from collections.abc import (
     AsyncIterator,
     Collection,
     Iterable,
+    Sequence,
 )
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +19,8 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from ._account import CreditCounter
-from ._batch import Batch
+from ._account import AccountNotes
+from ._batch import Asked, Batch
 from ._concurrency import LastingTasks, wait_shielded
 from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
@@ -54,7 +55,7 @@ class Session:
     tasks: TaskGroup
     store: JobStore
     gate: SubmitGate
-    counter: CreditCounter
+    account: AccountNotes
     poller: Poller
     submitter: Submitter
     downloads: Downloads
@@ -64,8 +65,8 @@ class Session:
         if self.store.durable:
             await self._learn_from_earlier_runs()
             await self.store.heal_all()
-            await self.counter.note_start()
-            known = await self.store.songs_at_once()
+            await self.account.note_start()
+            known = await self.account.songs_at_once()
             if known is not None:
                 self.gate.expect(known)
         self.tasks.start_soon(self.poller.run)
@@ -90,7 +91,7 @@ class Session:
     async def _keep_what_was_found_out(self) -> None:
         if self.gate.found_out is not None and self.store.durable:
             with suppress(JournalError):
-                await self.store.keep_songs_at_once(self.gate.found_out)
+                await self.account.keep_songs_at_once(self.gate.found_out)
 
     async def _wait_for_the_wire(self, drained: anyio.Event) -> None:
         with anyio.move_on_after(_GRACE):
@@ -125,18 +126,36 @@ class Session:
         """Return a batch of these requests."""
         keys = self.store.batch_keys()
 
-        async def submit(request: SongRequest, stopped_by: UdioError | None) -> Job | None:
-            key = request.key if keys is None else keys.name(request)
-            return await self.submit(request, key, stopped_by=stopped_by, only=only)
+        async def submit(asked: Asked, stopped_by: UdioError | None) -> Job | None:
+            return await self.submit(asked.request, asked.key, stopped_by=stopped_by, only=only)
 
         return Batch(
             requests,
             submit,
             self._hand_over,
+            name=(lambda request: request.key) if keys is None else keys.name,
+            recall=self._recall_made,
             max_active=self.max_active if max_active is None else max_active,
             at_once=self.gate.at_once,
             submitters=self.submitters,
         )
+
+    async def _recall_made(self, asked: Sequence[Asked]) -> Sequence[Job | None]:
+        """Return the jobs that have their songs already, each at its place; None for others."""
+        if not self.store.durable:
+            return [None] * len(asked)
+        try:
+            entries = await self.store.recall_made(
+                [each.request for each in asked], [each.key or "" for each in asked]
+            )
+        except JournalError:  # each of them will be told
+            return [None] * len(asked)
+        return [
+            None
+            if entry is None
+            else Job(each.request, self.poller.finished(entry), self._hand_over)
+            for each, entry in zip(asked, entries, strict=True)
+        ]
 
     def resume(self, states: Collection[State], *, max_active: int | None) -> Batch:
         """Return a batch of the jobs in these states.
@@ -235,11 +254,11 @@ class Session:
             ProviderUnavailable: no usable answer came.
             AccountError: the key is wrong.
         """
-        return await self.counter.credits()
+        return await self.account.credits()
 
     async def audit(self) -> Audit | None:
         """Compare the journal with the provider's counter."""
-        return await self.counter.audit()
+        return await self.account.audit()
 
     # Files
 

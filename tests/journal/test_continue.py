@@ -217,8 +217,12 @@ async def test_another_key_or_provider_is_refused(path: Path) -> None:
     async with sandbox_with() as sandbox:
         await run_at(sandbox.udioapi_v2(), path, ["a song"])
         other_key = attrs.evolve(sandbox.udioapi_v2(), api_key=ApiKey("other"))
-        for provider in (other_key, sandbox.udioapi_v1(), sandbox.apiframe()):
-            with pytest.raises(JournalError, match="another provider or API key"):
+        for provider, why in (
+            (other_key, "made with another API key"),
+            (sandbox.udioapi_v1(), "made with udioapi-v2, and this is udioapi-v1"),
+            (sandbox.apiframe(), "made with udioapi-v2, and this is apiframe"),
+        ):
+            with pytest.raises(JournalError, match=why):
                 async with Client(provider, journal=path):
                     pass
         [outcome] = await run_at(sandbox.udioapi_v2(), path, ["a song"])

@@ -26,7 +26,7 @@ from udio_async import (
     UpstreamFailed,
 )
 from udio_async.journal import jobs
-from udio_async.journal.jobs import CORRECTIONS, MOVES, USUAL_MOVES
+from udio_async.journal.entry import CORRECTIONS, MOVES, USUAL_MOVES
 
 S = JournalState
 
@@ -64,6 +64,10 @@ STEPS: dict[str, tuple[set[JournalState], Step]] = {
     "died": ({S.SENDING}, lambda e: jobs.doubted(e, "died")),
     "called: text": (set(S) - {S.PLANNED}, lambda e: jobs.heard(e, news(Stage.TEXT_READY))),
     "called: complete": (set(S) - {S.PLANNED}, lambda e: jobs.heard(e, news(Stage.COMPLETE))),
+    "called: others": (
+        set(S) - {S.PLANNED},
+        lambda e: jobs.heard(e, CallbackNews(stage=Stage.COMPLETE, songs=(song("z"),))),
+    ),
     "called: failed": (set(S) - {S.PLANNED}, lambda e: jobs.heard(e, news(Stage.FAILED))),
     "called: id": (
         set(S) - {S.PLANNED},
@@ -106,6 +110,23 @@ def test_the_table_is_what_happens() -> None:
     """Every move of a random life is in it, and every move in it is made by some life."""
     table = {(before, after) for before, states in MOVES.items() for after in states}
     assert lives(20_000, seed=1) == table
+
+
+def test_a_wrong_answer_loses_no_song() -> None:
+    """Its owner named another task; the callback shows songs that it has not: both are his."""
+    doubt = jobs.doubted(FIRST[1], "the answer was lost")
+    told = jobs.resolved(doubt, task_id="of another attempt")
+    called = CallbackNews(stage=Stage.COMPLETE, songs=(song("y"), song("z")))
+    had = jobs.delivered(jobs.ended(told, SONGS, took=None))
+    late = jobs.heard(had, called)
+    assert (late.state, late.saved) == (S.READY, ("a", "b"))
+    assert [song.id for song in late.songs] == ["a", "b", "y", "z"]
+    assert jobs.delivered(late, ["y", "z"]).state is S.DELIVERED
+    early = jobs.heard(told, called)
+    assert early.state is S.ACCEPTED
+    ended = jobs.with_other_songs(jobs.ended(told, SONGS, took=None), early.songs)
+    assert [song.id for song in ended.songs] == ["a", "b", "y", "z"]
+    assert jobs.heard(late, called) == late, "it may come again"
 
 
 BEGIN, END = "<!-- states: begin -->", "<!-- states: end -->"

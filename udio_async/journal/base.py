@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
-from .jobs import Entry, State
+from .entry import Entry, State
 
 Confirm = Callable[[], Awaitable[bool]]
 """Finds out whether another key is one of the same account."""
@@ -73,6 +73,13 @@ class Journal(Protocol):
 
         Raises:
             InvalidRequest: it was known, and is not kept any more.
+        """
+        ...
+
+    async def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
+        """Return the entries of those of these keys that are known, by key.
+
+        Nothing is raised for a key that is not kept any more.
         """
         ...
 

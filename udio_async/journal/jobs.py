@@ -1,11 +1,9 @@
-"""The states of a job, and every move from one to another.
+"""Every move of a job from one state to another.
 
-All moves are pure functions of an entry that return the next one; nothing is stored here. Which are
-allowed is the table `MOVES`; the drawing in `docs/jobs.md` is printed from it.
+All are pure functions of an entry that return the next one; nothing is stored here.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -20,137 +18,7 @@ from .._errors import (
     Unreachable,
 )
 from .._records import CallbackNews, Song, Stage, Task, failure_error
-
-
-class State(StrEnum):
-    """How far a job has come, as far as is certain.
-
-    They are text, too: `JournalState.READY == "ready"`.
-
-        async for entry in client.jobs([JournalState.IN_DOUBT, JournalState.FAILED]):
-            print(entry.key, entry.state)
-    """
-
-    PLANNED = "planned"
-    """It is kept for later, and was not submitted yet."""
-    SENDING = "sending"
-    """The request is on its way, or it was when the process died."""
-    ACCEPTED = "accepted"
-    """The provider took it and gave an id: it is paid for, and its songs are being made."""
-    REFUSED = "refused"
-    """The provider answered, and took nothing. It may be submitted."""
-    NOT_SENT = "not_sent"
-    """Nothing left this machine, or its owner says that nothing was taken. It may be submitted."""
-    IN_DOUBT = "in_doubt"
-    """It may have been taken and paid for. Its owner ends this doubt, or a callback does."""
-    READY = "ready"
-    """Its songs are made, and their owner does not have them yet."""
-    DELIVERED = "delivered"
-    """Its owner has the songs: their files are saved, or `acknowledge` said so."""
-    FAILED = "failed"
-    """It was accepted, and the provider made no songs."""
-    ABANDONED = "abandoned"
-    """It was in doubt, and its owner gave it up: nobody looks for it or submits it."""
-    FORGOTTEN = "forgotten"
-    """Its owner took it back while it was certain that the provider had taken nothing."""
-
-    @property
-    def may_be_sent(self) -> bool:
-        """Whether it is certain that nothing was taken, so that it may be submitted."""
-        return self in (State.PLANNED, State.REFUSED, State.NOT_SENT, State.FORGOTTEN)
-
-    @property
-    def is_paid(self) -> bool:
-        """Whether the provider has accepted it."""
-        return self in (State.ACCEPTED, State.READY, State.DELIVERED, State.FAILED)
-
-    @property
-    def has_songs(self) -> bool:
-        """Whether its songs are known."""
-        return self in (State.READY, State.DELIVERED)
-
-
-_HEARD = (State.ACCEPTED, State.IN_DOUBT, State.READY, State.FAILED)
-"""What a callback may show, however late it comes."""
-_ANSWERS = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
-"""How the owner of a doubt may end it."""
-
-USUAL_MOVES: Mapping[State, frozenset[State]] = {
-    state: frozenset(moves) - {state}
-    for state, moves in {
-        State.PLANNED: (State.SENDING, State.FORGOTTEN),
-        State.SENDING: (State.REFUSED, State.NOT_SENT, *_HEARD),
-        State.ACCEPTED: (State.READY, State.FAILED),
-        State.REFUSED: (State.SENDING, State.FORGOTTEN, *_HEARD),
-        State.NOT_SENT: (State.SENDING, State.FORGOTTEN, *_HEARD),
-        State.IN_DOUBT: (State.SENDING, *_HEARD, *_ANSWERS),
-        State.READY: (State.DELIVERED,),
-        State.DELIVERED: (),
-        State.FAILED: (),
-        State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED),
-        State.FORGOTTEN: (State.SENDING, *_HEARD),
-    }.items()
-}
-"""From each state to those that may follow. A change of an entry within its state is no move."""
-CORRECTIONS: Mapping[State, frozenset[State]] = {
-    state: frozenset(_ANSWERS) - {state}
-    for state in State
-    if state not in (State.PLANNED, State.SENDING, State.REFUSED, State.IN_DOUBT)
-}
-"""Further moves of a job whose owner has ended a doubt, and now gives another answer. So even a
-job that is delivered may come back: the task that he named was not the one of this job."""
-MOVES: Mapping[State, frozenset[State]] = {
-    state: moves | CORRECTIONS.get(state, frozenset()) for state, moves in USUAL_MOVES.items()
-}
-"""All moves that are allowed."""
-
-
-@attrs.frozen(kw_only=True)
-class Entry:
-    """One job: what was asked for, and what is known of it.
-
-    It is a value: a change makes a new one.
-
-        async for entry in client.jobs():
-            print(entry.key, entry.state, [song.title for song in entry.songs])
-    """
-
-    key: str
-    provider: str
-    request: Mapping[str, Any]
-    """The request in its canonical form, as JSON; `request_of` turns it back into one."""
-    state: State
-    attempt: int = 1
-    """How often it was submitted."""
-    attempt_of: str | None = None
-    """Where this is an earlier attempt of another job, that may have been paid: that job's key."""
-    task_id: str | None = None
-    told: bool = False
-    """Whether its owner gave the task's id, and may correct it."""
-    songs: tuple[Song, ...] = ()
-    saved: tuple[str, ...] = ()
-    """The ids of the songs that its owner has, where that is not all of them."""
-    undelivered: str = ""
-    """Why its songs could not be saved, the last time."""
-    evidence: str = ""
-    """What was seen when it came into doubt, failed or was refused."""
-    error: str = ""
-    """The class of the error that ended it, if one did."""
-    submitted_at: float = 0.0
-    """Unix time of the latest attempt."""
-    took: float | None = None
-    """Seconds from accepted to ready."""
-
-    @property
-    def was_taken(self) -> bool:
-        """Whether something proves that the provider has taken it."""
-        return self.state.is_paid or self.task_id is not None or bool(self.songs)
-
-    @property
-    def may_have_been_taken(self) -> bool:
-        """Whether its latest attempt may have been paid, whatever its owner says of it."""
-        return self.was_taken or self.told or self.state is State.IN_DOUBT
-
+from .entry import MOVES, Entry, State
 
 Change = Callable[[Entry], Entry]
 
@@ -259,11 +127,11 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
     """Keep what a callback says of a job that has no id yet.
 
     It never moves backwards. Where its owner has given the id and the callback names another, the
-    provider's word counts.
+    provider's word counts; songs that the given task has not are this job's as well.
     """
     if entry.told and entry.state.is_paid:
         if news.task_id in (None, entry.task_id):
-            return entry
+            return with_other_songs(entry, news.songs)
         return _moved(entry, State.ACCEPTED, task_id=news.task_id, told=False, songs=())
     if news.task_id is not None:
         return healed(attrs.evolve(entry, task_id=news.task_id))
@@ -274,6 +142,21 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
             known[song.id] = attrs.evolve(song, unverified=True, raw={})
     songs = tuple(sorted(known.values(), key=lambda song: song.index))
     return healed(attrs.evolve(entry, songs=songs))
+
+
+def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
+    """Add what a callback shows and the task that its owner named has not: it is paid for, too."""
+    known = tuple(song.id for song in entry.songs)
+    others = tuple(
+        attrs.evolve(song, unverified=True, raw={})
+        for song in songs
+        if song.id not in known and song.audio_is_final and song.error is None
+    )
+    if not others:
+        return entry
+    state = State.ACCEPTED if entry.state is State.ACCEPTED else State.READY
+    had = known if entry.state is State.DELIVERED else entry.saved
+    return _moved(entry, state, songs=(*entry.songs, *others), saved=had)
 
 
 def without_task(entry: Entry) -> Entry:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from .._errors import InvalidRequest, JournalError
 from .base import Confirm
-from .jobs import Entry, State
+from .entry import Entry, State
 from .keys import is_fresh
 
 MAX_ENDED = 10_000
@@ -112,6 +112,10 @@ class MemoryJournal:
                 job_key=key,
             )
         return self._entries.get(key)
+
+    async def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
+        """Return the entries of those of these keys that are known, by key."""
+        return {key: self._entries[key] for key in keys if key in self._entries}
 
     async def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that this task belongs to, or None."""

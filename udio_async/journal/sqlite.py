@@ -21,7 +21,7 @@ from anyio.to_thread import run_sync as run_in_thread
 
 from .._errors import AnotherAccount
 from .base import Confirm
-from .jobs import Entry, State
+from .entry import Entry, State
 from .snapshot import held
 from .sqlite_file import PAGE, SqliteFile, look
 from .sqlite_writer import InlineWriter, WriterThread, closed_error
@@ -111,6 +111,10 @@ class SqliteJournal:
             JournalError: there is no such file, or it cannot be read.
         """
         return await self._read(lambda store: store.get(key))
+
+    async def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
+        """Return the entries of those of these keys that are known, by key."""
+        return await self._read(lambda store: store.get_many(keys))
 
     async def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that this task belongs to, or None."""

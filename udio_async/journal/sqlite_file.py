@@ -28,7 +28,8 @@ from anyio.lowlevel import EventLoopToken
 from cattrs.preconf.json import make_converter
 
 from .._errors import JournalError
-from .jobs import Entry, State, doubted
+from .entry import Entry, State
+from .jobs import doubted
 from .keys import is_of_batch, request_digest
 from .snapshot import held
 
@@ -72,6 +73,9 @@ create index jobs_by_task on jobs (task_id) where task_id is not null;
 create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
 """`alias`: what a job of a batch would be called today, where the rule was another then."""
+
+_MOST_MARKS = 500
+"""Question marks in one statement; older SQLite allows 999."""
 
 _converter = make_converter()
 
@@ -237,6 +241,21 @@ class SqliteFile:
             (key, key),
         ).fetchone()
         return _converter.loads(row[0], Entry) if row else None
+
+    def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
+        """Return the entries with these keys or aliases, by what was asked for."""
+        found: dict[str, Entry] = {}
+        wanted = list(keys)
+        for start in range(0, len(wanted), _MOST_MARKS):
+            some = wanted[start : start + _MOST_MARKS]
+            marks = ", ".join("?" * len(some))
+            for column in ("alias", "key"):
+                rows = self._db.execute(
+                    f"select {column}, entry from jobs where {column} in ({marks})",  # noqa: S608  # question marks
+                    some,
+                )
+                found.update((name, _converter.loads(text, Entry)) for name, text in rows)
+        return found
 
     def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that was accepted as this task, or None."""

@@ -8,7 +8,7 @@ Once the journal could not keep what became of a job, nothing more is submitted 
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 import anyio
 import attrs
@@ -18,10 +18,8 @@ from .._errors import GenerationFailed, InvalidRequest, JournalError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .base import Journal
-from .jobs import Entry, State
+from .entry import Entry, State
 from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
-
-_AT_ONCE = "songs at once"
 
 logger = logging.getLogger("udio_async")
 
@@ -70,17 +68,6 @@ class JobStore:
         """Return what names the requests of a batch; None where no later run could find them."""
         return BatchKeys() if self._journal.durable else None
 
-    # The account
-
-    async def songs_at_once(self) -> int | None:
-        """Return how many songs the provider makes at once for this account, if it is known."""
-        noted = await self._journal.noted(_AT_ONCE)
-        return int(noted) if noted else None
-
-    async def keep_songs_at_once(self, number: int) -> None:
-        """Keep how many songs the provider makes at once, for the next run."""
-        await self._journal.note(_AT_ONCE, str(number))
-
     # Submitting
 
     async def recall(self, request: SongRequest, key: str) -> Entry | None:
@@ -101,6 +88,20 @@ class JobStore:
                 job_key=key,
             )
         return entry
+
+    async def recall_made(
+        self, requests: Sequence[SongRequest], keys: Sequence[str]
+    ) -> Sequence[Entry | None]:
+        """Return those of many jobs that have their songs, each at its place; None for others."""
+        known = await self._journal.get_many(keys)
+        return [
+            entry
+            if (entry := known.get(key)) is not None
+            and (entry.state.has_songs and entry.key == key)
+            and (request.key is None or is_same(entry.request, canonical(request)))
+            else None
+            for request, key in zip(requests, keys, strict=True)
+        ]
 
     async def intend(self, request: SongRequest, key: str, known: Entry | None) -> Entry:
         """Keep the intent to submit; afterwards the request may leave.
@@ -297,6 +298,8 @@ class JobStore:
     async def _put_end(self, ended: Entry) -> None:
         """Write the end of a job, then let those go on who wait for it."""
         try:
+            if ended.told and (known := await self._journal.get(ended.key)) is not None:
+                ended = jobs.with_other_songs(ended, known.songs)
             await self._journal.put(ended, expected=State.ACCEPTED)
         except JournalError as error:
             if not await self._is_known(ended):
@@ -336,11 +339,7 @@ class JobStore:
         await self._change(key, lambda entry: jobs.delivered(entry, song_ids))
 
     async def note_undelivered(self, key: str, why: str) -> None:
-        """Keep why the songs of a job could not be saved.
-
-        Raises:
-            JournalError: it cannot be kept.
-        """
+        """Keep why the songs of a job could not be saved."""
         await self._change(key, lambda entry: jobs.undelivered(entry, why))
 
     async def _change(self, key: str, change: "jobs.Change") -> None:

@@ -79,6 +79,18 @@ class JournalContract:
             assert await journal.get("a") == make_entry("a")
             assert await journal.get("b") is None
 
+    async def test_many_keys_are_looked_up_at_once(self, reopen: Callable[[], Journal]) -> None:
+        """Of those asked for the known ones are returned, by key, and no others."""
+        journal = reopen()
+        async with journal.open(ACCOUNT):
+            for number in range(700):
+                await journal.add(make_entry(f"key {number}"))
+            asked = [*(f"key {number}" for number in range(0, 700, 7)), "unknown"]
+            assert await journal.get_many(asked) == {key: make_entry(key) for key in asked[:-1]}
+            everything = [f"key {number}" for number in range(700)]
+            assert len(await journal.get_many(everything)) == 700
+            assert await journal.get_many([]) == {}
+
     async def test_a_known_key_is_not_added_again(self, reopen: Callable[[], Journal]) -> None:
         """`add` returns what is known, and changes nothing."""
         journal = reopen()
