@@ -17,6 +17,7 @@ from tests.crash.world import child_command, environment, serving
 from tests.kit.cutting import CuttingRelay, cutting_relay
 from tests.kit.timed import TimedProvider
 from udio_async import (
+    AnotherAccount,
     ApiframeOptions,
     AuthenticationFailed,
     Client,
@@ -218,7 +219,8 @@ async def test_another_key_or_provider_is_refused(path: Path) -> None:
         await run_at(sandbox.udioapi_v2(), path, ["a song"])
         other_key = attrs.evolve(sandbox.udioapi_v2(), api_key=ApiKey("other"))
         for provider in (other_key, sandbox.udioapi_v1(), sandbox.apiframe()):
-            with pytest.raises(JournalError, match="another provider or API key"):
+            told = "made with (another API key; use that one|udioapi-v2, and this is )"
+            with pytest.raises(AnotherAccount, match=told):
                 async with Client(provider, journal=path):
                     pass
         [outcome] = await run_at(sandbox.udioapi_v2(), path, ["a song"])
