@@ -603,7 +603,7 @@ async def test_nothing_is_left_open(journal: SqliteJournal, path: Path) -> None:
         await journal.add(make_entry("a"))
         assert left_open(path) or sys.platform != "linux"
     assert left_open(path) == []
-    await cannot_open(journal, "was made with contract", "other")
+    await cannot_open(journal, "another API key", "other")
     assert left_open(path) == []
     with pytest.raises(ZeroDivisionError):
         async with journal.open(ACCOUNT):
