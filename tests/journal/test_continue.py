@@ -41,8 +41,8 @@ from udio_async import (
     UnsupportedOption,
     WaitExpired,
 )
-from udio_async._gate import SubmitGate
 from udio_async._http import ApiKey
+from udio_async._submit.gate import SubmitGate
 from udio_async.journal.jobs import remembered_error
 from udio_async.sandbox import Fault
 
@@ -493,9 +493,9 @@ async def test_a_client_starts_with_what_earlier_runs_have_taken(path: Path) -> 
             await client.generate(f"song {number}")
     second = TimedProvider(durations=lambda _: 0.05, min_interval=0.01, typical_duration=1000)
     async with Client(second, journal=path) as client:
-        learned = client._open()._poller._times.schedule_for("timed")
+        learned = client._session().poller._times.schedule_for("timed")
     async with Client(second) as client:
-        unlearned = client._open()._poller._times.schedule_for("timed")
+        unlearned = client._session().poller._times.schedule_for("timed")
     assert learned.wait(0.0) < unlearned.wait(0.0) / 10
 
 
