@@ -248,6 +248,30 @@ def test_the_house_stays_small() -> None:
     assert long == []
 
 
+def test_no_module_knows_many_others() -> None:
+    """Thirteen at most: one that needs more is two. The commands are loaded one by one."""
+    modules = {name for path in FILES for name in module_names(path)}
+    known = {
+        path.name: {module_of(name, modules) for name in imported(path)} - {None}
+        for path in FILES
+        if path.name != "_commands.py"
+    }
+    assert {path for path, others in known.items() if len(others) > 13} == set()
+
+
+def module_names(path: Path) -> Iterator[str]:
+    """The full name of a file's module."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    yield ".".join(("udio_async", *(part for part in parts if part != "__init__")))
+
+
+def module_of(name: str, modules: set[str]) -> str | None:
+    """The module of this package that a full name is in, if it is in one."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
 def test_the_rules_can_be_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A control: what the rules are about is seen, however it is written."""
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path)

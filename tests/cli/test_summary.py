@@ -4,9 +4,9 @@ import pytest
 
 from udio_async import Event, MemoryJournal, SongRequest, Stage, Task
 from udio_async.cli._display import Display
-from udio_async.cli._make import _count_unheard
 from udio_async.cli._progress import Progress
 from udio_async.cli._summary import report
+from udio_async.cli._terms import _count_unheard
 from udio_async.journal import Entry, State
 
 

@@ -145,8 +145,8 @@ def generate(
     """
     from ._hints import current_hints
     from ._input import read_text
-    from ._make import make_one
     from ._named import read_named
+    from ._one import make_one
 
     service, view = take_service(options), take_view(options)
     path = journal_of_run(out, journal, no_journal=no_journal, provider=service.name)
@@ -219,7 +219,7 @@ def batch(
     and `resume` continues them.
     """
     from ._hints import hints_for_batch
-    from ._make import make_many
+    from ._many import make_many
 
     service, view = take_service(options), take_view(options)
     from_stdin = file is sys.stdin.buffer
@@ -252,7 +252,7 @@ def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options:
     were never submitted are not in the journal: for them run the batch again.
     """
     from ._hints import hints_for_journal
-    from ._make import make_rest
+    from ._rest import make_rest
 
     service, view = take_service(options), take_view(options)
     terms = take_terms(options, journal_that_exists(directory, journal))

@@ -10,11 +10,13 @@ from rich.text import Text
 
 from .. import Client, Provider, SongRequest
 from .._concurrency import open_tasks
+from ._delivery import make_songs
+from ._execute import View, execute
 from ._hints import program
 from ._input import Entry
-from ._make import open_directory
+from ._manifest import open_directory
 from ._output import Line, SongLine, choose_writer
-from ._run import Run, View, execute
+from ._run import Run
 from ._service import load_sandbox
 from ._text import clock
 
@@ -50,7 +52,7 @@ def run_demo(*, out: Path, speed: float, view: View) -> int:
     """Make the demo's songs and return the exit code."""
     shown: list[Line] = []
     as_table = not view.json
-    manifest = open_directory(out, view)
+    manifest = open_directory(out, quiet=view.quiet)
     code = execute(
         partial(_make_all, speed=speed),
         requests=sum(map(len, _REQUESTS.values())),
@@ -76,7 +78,7 @@ async def _make_all(run: Run, *, speed: float) -> None:
 async def _make_some(run: Run, provider: Provider) -> None:
     entries = [Entry(request) for request in _REQUESTS[provider.name]]
     async with Client(provider, on_event=run.observe) as client:
-        await run.make_songs(client, entries, max_active=len(entries))
+        await make_songs(run, client, entries, max_active=len(entries))
 
 
 def _show_table(lines: list[SongLine]) -> None:

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 import attrs
 
 from .. import Song
-from ._failures import BadInput, reason_of, warn
+from ._directory import prepare_directory, sweep
+from ._failures import BadInput, reason_of, say, warn
 from ._output import Line
 from ._record import (
     FILES,
@@ -332,3 +333,15 @@ def _open(path: Path) -> io.FileIO:
     """Open the file itself to append to, and not what a link leads to."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     return io.FileIO(os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+
+
+def open_directory(out: Path, *, quiet: bool) -> Manifest:
+    """Prepare a folder for songs, and return its manifest.
+
+    Raises:
+        click.ClickException: songs cannot be saved there, or the manifest is not ours.
+    """
+    removed = sweep(out, prepare_directory(out))
+    if removed and not quiet:
+        say(f"removed {counted(removed, 'half-written file')} of an earlier run")
+    return Manifest(out)

@@ -85,6 +85,17 @@ class Found:
         """The keys of all that are not submitted because of the folder."""
         return frozenset([*(one.entry.job for one in self.had), *(one.job for one in self.gone)])
 
+    def left_of(self, entries: list[Entry]) -> list[Entry]:
+        """Leave out requests that the folder has; the others keep their keys."""
+        elsewhere = self.jobs
+        if not elsewhere:
+            return entries
+        return [
+            attrs.evolve(entry, request=attrs.evolve(entry.request, key=entry.job))
+            for entry in entries
+            if entry.job not in elsewhere
+        ]
+
 
 def find_in_directory(
     entries: Sequence[Entry], known: Known, manifest: Manifest, *, provider: str, resubmits: bool

@@ -12,9 +12,9 @@ from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, MAX_ACTIVE, SANDBOX, SE
 from ._numbers import COUNT, CREDITS, SECONDS, SPEED
 
 if TYPE_CHECKING:
-    from ._make import Terms
-    from ._run import View
+    from ._execute import View
     from ._service import Service
+    from ._terms import Terms
 
 Command = Callable[..., Any]
 
@@ -185,7 +185,7 @@ def take_service(options: dict[str, Any]) -> "Service":
 
 def take_view(options: dict[str, Any]) -> "View":
     """Take the options of the output out of a command's options."""
-    from ._run import View
+    from ._execute import View
 
     names = ("quiet", "no_progress", "backend")
     return View(json=options.pop("as_json"), **{name: options.pop(name) for name in names})
@@ -193,7 +193,7 @@ def take_view(options: dict[str, Any]) -> "View":
 
 def take_terms(options: dict[str, Any], journal: Path | None) -> "Terms":
     """Take the limits of a run out of a command's options."""
-    from ._make import Terms
+    from ._terms import Terms
 
     names = (
         *("max_active", "max_submits", "max_credits", "on_doubt"),

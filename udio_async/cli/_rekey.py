@@ -9,7 +9,7 @@ import click
 from .. import AnotherAccount, JournalError, Provider, SqliteJournal, hand_over
 from ..providers import account_of
 from ._failures import BadInput, reason_of
-from ._names import KEY_VARIABLES, SANDBOX
+from ._names import KEY_VARIABLES
 from ._question import ask
 from ._service import Service
 
@@ -21,7 +21,7 @@ def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
         BadInput: the journal is in use, damaged, or another provider's.
         click.Abort: its owner does not confirm it.
     """
-    if service.name == SANDBOX:
+    if service.is_sandbox:
         raise click.UsageError("a sandbox of its own has no account; give --provider of a service")
     provider = service.provider()
     try:

@@ -30,6 +30,11 @@ class Service:
     trust_env: bool = True
     """Whether proxies and certificates of the environment count."""
 
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it is a sandbox of this run, which costs nothing and forgets with it."""
+        return self.name == SANDBOX
+
     def provider(self) -> Provider:
         """Return the provider; for the sandbox one that can check requests.
 
@@ -37,7 +42,7 @@ class Service:
             click.UsageError: options that do not go together, or no key in the environment.
         """
         self._check()
-        if self.name == SANDBOX:
+        if self.is_sandbox:
             traits = self._adapted(_make("udioapi-v2", api_key="sandbox").traits)
             return _make("udioapi-v2", api_key="sandbox", traits=traits)
         options: dict[str, Any] = {"generation": "legacy"} if self.legacy else {}
@@ -52,7 +57,7 @@ class Service:
 
     def _adapted(self, traits: Traits) -> Traits:
         """Return traits with the speed and the price that the options give."""
-        if self.speed is not None and self.name != SANDBOX:  # which sees to that itself
+        if self.speed is not None and not self.is_sandbox:  # which sees to that itself
             traits = traits.hastened(self.speed)
         return traits if self.price is None else attrs.evolve(traits, credits_per_song=self.price)
 
@@ -62,7 +67,7 @@ class Service:
 
         The sandbox ends with the context.
         """
-        if self.name != SANDBOX:
+        if not self.is_sandbox:
             yield self.provider()
             return
         async with load_sandbox()(speed=self.speed or SANDBOX_SPEED) as sandbox:
@@ -72,7 +77,7 @@ class Service:
     def _check(self) -> None:
         if self.legacy and self.name != UdioApiV1.name:
             raise click.UsageError(f"--legacy goes with --provider {UdioApiV1.name} only")
-        if self.name == SANDBOX and self.base_url is not None:
+        if self.is_sandbox and self.base_url is not None:
             raise click.UsageError(
                 "--provider sandbox starts a sandbox of its own; for one that runs elsewhere "
                 "give --base-url with the name of a service"

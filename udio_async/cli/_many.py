@@ -1,0 +1,128 @@
+"""`batch`: the songs of every request in a file."""
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from ..journal import BatchKeys, Journal
+from ._directory import prepare_directory
+from ._execute import View, execute
+from ._failures import say
+from ._hints import Hints
+from ._input import Entry, read_entries
+from ._manifest import open_directory
+from ._memories import SETTLED, Found, find_in_directory, refuse_disagreement
+from ._plan import confirm, make_plan, read_journal
+from ._rows import Format
+from ._run import Run
+from ._service import Service
+from ._terms import Terms, make_all, open_for
+
+_NOTHING = Found()
+
+
+def make_many(  # noqa: PLR0917 - the first five are those of the other two
+    file: BinaryIO,
+    name: str,
+    service: Service,
+    out: Path,
+    view: View,
+    terms: Terms,
+    *,
+    kind: Format | None,
+    encoding: str | None,
+    hints: Hints | None,
+    keep: bool,
+) -> int:
+    """Make the songs of every request in a file. `keep`: there is no file to read again."""
+    provider = service.provider()
+    reading = read_entries(file, name, provider, kind, encoding)
+    entries = _named(reading.entries)
+    manifest = open_directory(out, quiet=view.quiet)
+    if terms.journal is not None:
+        prepare_directory(terms.journal.parent)
+    known = read_journal(service, terms.journal, backend=view.backend)
+    found = Found()
+    if terms.lost != "again" and not service.is_sandbox:
+        found = find_in_directory(
+            entries, known, manifest, provider=provider.name, resubmits=terms.resubmits
+        )
+    plan = make_plan(
+        entries,
+        known,
+        found,
+        provider,
+        resubmits=terms.resubmits,
+        max_submits=terms.max_submits,
+        max_credits=terms.max_credits,
+    )
+    refuse_disagreement(found, known, waiting=plan.waiting, out=out, lost=terms.lost)
+    yes = terms.yes or service.is_sandbox
+    if not view.quiet:
+        say(str(reading.preview))
+    confirm(plan, provider, yes=yes, quiet=view.quiet)
+    work = partial(
+        _make,
+        entries=found.left_of(entries),
+        service=service,
+        terms=terms,
+        found=found,
+        keep=keep,
+    )
+    return execute(
+        work,
+        requests=len(entries),
+        view=view,
+        out=out,
+        hints=hints,
+        manifest=manifest,
+        tags=terms.tags,
+        file_wait=terms.file_wait,
+    )
+
+
+def _named(entries: Iterable[Entry]) -> list[Entry]:
+    """Name the requests as the journal of a batch names them."""
+    keys = BatchKeys()
+    return [attrs.evolve(entry, job=keys.name(entry.request)) for entry in entries]
+
+
+async def _make(
+    run: Run,
+    *,
+    entries: list[Entry],
+    service: Service,
+    terms: Terms,
+    found: Found = _NOTHING,
+    keep: bool = False,
+) -> None:
+    async with open_for(run, service, terms) as (client, journal):
+        if journal.durable:
+            if keep:
+                await client.keep(entry.request for entry in entries)
+            await _settle(journal, found)
+        await _tell_had(run, found)
+        await make_all(run, client, entries, terms)
+
+
+async def _settle(journal: Journal, found: Found) -> None:
+    """Remember what the user was asked about: it is not asked again."""
+    if found.jobs:
+        known = json.loads(await journal.noted(SETTLED) or "[]")
+        await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
+
+
+async def _tell_had(run: Run, found: Found) -> None:
+    """Write the songs that are here, and count what is not submitted."""
+    for one in found.had:
+        songs = 0
+        if run.out is not None:
+            for line in one.lines(run.out):
+                await run.show(line)
+                songs += 1
+        run.progress.deliver("", None, songs=songs, ok=True)
+    run.progress.total -= len(found.gone)
