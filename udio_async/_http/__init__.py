@@ -1,8 +1,8 @@
 """The one place that imports httpx: every byte that leaves or comes in passes here.
 
 It is a package because it has several topics: who asks (`account`), what is said (`messages`),
-how connections are lent (`transport`), one exchange (`exchange`), how bodies are decoded
-(`encoding`), and the door (`sender`).
+how connections are lent (`transport`), a connection (`line`, `tls`), one exchange (`exchange`),
+how bodies are decoded (`encoding`), and the door (`sender`).
 """
 
 import httpx

@@ -1,5 +1,6 @@
 """One request and its answer: within a deadline, and with every failure in our own words."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ MAX_DOWNLOAD = 256 * 1024 * 1024
 _OF_THE_CODING = ("content-length", "content-range", "etag")
 """Headers that speak of the encoded bytes, which a receiver never sees."""
 Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
+logger = logging.getLogger("udio_async")
 
 
 @attrs.define
@@ -249,6 +251,8 @@ async def exchange(
     if scope.cancelled_caught:
         late = TimeoutError(f"no whole answer within {seconds:g} s")
         failure, why = _translated(late, trail, request), _reason(late)
+    if failure:
+        logger.debug("no whole answer: %s", failure)
     if failure and answer.status is None:
         raise failure
     if failure:

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from importlib import metadata
 from typing import Any, Protocol
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import attrs
 import httpx
@@ -17,6 +17,7 @@ from .account import Account
 
 IDLE_TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
+_NO_TIMEOUT = httpx.Timeout(None).as_dict()
 _PATH = re.compile(r"(/[\w.~%+=,:-]+)+/?", re.ASCII)
 
 
@@ -85,13 +86,11 @@ def api_request(call: Call) -> httpx.Request:
         InvalidRequest: query or body cannot be written.
     """
     url = _api_url(call)
-    headers = {"Accept": "application/json", **_own_headers()}
     content = _content(call)
-    if content is not None:
-        headers["Content-Type"] = "application/json"
+    headers = _api_headers(has_body=content is not None)
     request = httpx.Request(call.method, url, headers=headers, content=content)
     request.stream = _Body(content or b"")
-    request.extensions = {"timeout": httpx.Timeout(None).as_dict(), "fresh": call.fresh}
+    request.extensions = {"timeout": _NO_TIMEOUT, "fresh": call.fresh}
     account = call.account
     request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
     return request
@@ -99,10 +98,24 @@ def api_request(call: Call) -> httpx.Request:
 
 def _api_url(call: Call) -> httpx.URL:
     try:
-        return httpx.URL(call.account.base_url + call.path, params=call.query or None)
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        return _url(f"{call.account.base_url}{call.path}{query}")
     except (ValueError, httpx.InvalidURL) as error:
         flaw = str(error)
     raise InvalidRequest(f"the query of {call.path} cannot be written: {flaw}; give plain text")
+
+
+@functools.lru_cache(maxsize=1024)
+def _url(text: str) -> httpx.URL:
+    """Read a URL. Tasks are looked at again and again, and songs asked for at one address."""
+    return httpx.URL(text)
+
+
+@functools.cache
+def _api_headers(*, has_body: bool) -> httpx.Headers:
+    """Return what all requests say alike. Each makes a copy of it, before the key goes in."""
+    content_type = {"Content-Type": "application/json"} if has_body else {}
+    return httpx.Headers({"Accept": "application/json", **_own_headers(), **content_type})
 
 
 def _own_headers() -> dict[str, str]:

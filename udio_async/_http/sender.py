@@ -48,7 +48,8 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         if client and transport:
             raise InvalidRequest("both client and transport are given; give one of them")
         self._tasks = tasks
-        self._gate = anyio.Semaphore(max_in_flight)
+        # A request waits for its answer anyway: it need not let others go first at the gate.
+        self._gate = anyio.Semaphore(max_in_flight, fast_acquire=True)
         self._download_gate = anyio.Semaphore(MAX_DOWNLOADS)
         self._rate = None if requests_per_second is None else Gcra(requests_per_second)
         # Two piles, or a burst of downloads would push the API's connections out.
