@@ -160,7 +160,8 @@ class Cell:
 
 def measure(layer: str, url: str, in_flight: int, *, requests: int, runs: int) -> Cell:
     results = [
-        asyncio.run(run_once(LAYERS[layer], url, in_flight, requests))[0] for _ in range(runs)
+        asyncio.run(run_once(LAYERS[layer], url, in_flight, requests, warm=in_flight))[0]
+        for _ in range(runs)
     ]
     return Cell(layer=layer, in_flight=in_flight, cpu_ms=1000 * min(results))
 

@@ -162,8 +162,10 @@ async def worst_lag(lags: list[float]) -> None:
         lags.append(time.perf_counter() - start - 0.005)
 
 
-async def run_once(opener: Opener, url: str, in_flight: int, requests: int) -> tuple[float, float]:
-    """Return CPU seconds per request and the worst lag in seconds, connections warm."""
+async def run_once(
+    opener: Opener, url: str, in_flight: int, requests: int, *, warm: int = 100
+) -> tuple[float, float]:
+    """Return CPU seconds per request and the worst lag in seconds, so many connections warm."""
     async with opener(url, in_flight) as ask:
 
         async def worker(share: int) -> None:
@@ -176,7 +178,7 @@ async def run_once(opener: Opener, url: str, in_flight: int, requests: int) -> t
                 for number in range(workers):
                     tasks.create_task(worker(total // workers + (number < total % workers)))
 
-        await all_workers(min(in_flight, 100))
+        await all_workers(min(in_flight, warm))
         lags: list[float] = [0.0]
         gc.collect()
         probe = asyncio.create_task(worst_lag(lags))

@@ -70,11 +70,13 @@ class Line:
             await self._connect(request.url, trace, limits.get("connect"))
         await trace("http11.send_request_headers.started", {"request": request})
         await self._send(request, limits.get("write"))
-        head = await self._head(limits.get("read"))
+        seconds = limits.get("read")
+        await self._feed(seconds, _PIECE)
+        head = await self._head(seconds)
         return httpx.Response(
             head.status_code,
             headers=head.headers.raw_items(),
-            stream=_Body(self, limits.get("read")),
+            stream=_Body(self, seconds),
             extensions={"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason},
         )
 
@@ -157,19 +159,19 @@ class Line:
 
     async def event(self, seconds: float | None, size: int = _LARGE_PIECE) -> Any:  # noqa: ANN401  # h11 has no common type
         """Return what comes next: a head, some of a body, or its end."""
-        http = self._http
-        while True:
-            try:
-                event = http.next_event()
-            except h11.RemoteProtocolError as error:
-                raise httpx.RemoteProtocolError(str(error)) from error
-            if event is not h11.NEED_DATA:
-                return event
-            data = await self._receive(seconds, size)
-            if not data and http.their_state is h11.SEND_RESPONSE:
-                # In the words of httpx: h11 would complain of a state that nobody knows.
-                raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
-            http.receive_data(data)
+        try:
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                await self._feed(seconds, size)
+        except h11.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+        return event
+
+    async def _feed(self, seconds: float | None, size: int) -> None:
+        data = await self._receive(seconds, size)
+        if not data and self._http.their_state is h11.SEND_RESPONSE:
+            # In the words of httpx: h11 would complain of a state that nobody knows.
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        self._http.receive_data(data)
 
     async def _receive(self, seconds: float | None, size: int) -> bytes:
         assert self._stream is not None

@@ -87,10 +87,15 @@ def api_request(call: Call) -> httpx.Request:
     """
     url = _api_url(call)
     content = _content(call)
-    headers = _api_headers(has_body=content is not None)
-    request = httpx.Request(call.method, url, headers=headers, content=content)
-    request.stream = _Body(content or b"")
-    request.extensions = {"timeout": _NO_TIMEOUT, "fresh": call.fresh}
+    headers = httpx.Headers(_api_headers(url.netloc, has_body=content is not None))
+    if content is not None:
+        headers["Content-Length"] = str(len(content))
+    # Given a stream, httpx adds nothing of its own, which takes it as long as all the rest.
+    stream = httpx.ByteStream(content or b"")
+    extensions = {"timeout": _NO_TIMEOUT, "fresh": call.fresh}
+    request = httpx.Request(call.method, url, headers=headers, stream=stream, extensions=extensions)
+    request.read()  # hooks may look at `content`
+    request.stream = _Body(request.content)
     account = call.account
     request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
     return request
@@ -111,11 +116,11 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-@functools.cache
-def _api_headers(*, has_body: bool) -> httpx.Headers:
-    """Return what all requests say alike. Each makes a copy of it, before the key goes in."""
-    content_type = {"Content-Type": "application/json"} if has_body else {}
-    return httpx.Headers({"Accept": "application/json", **_own_headers(), **content_type})
+@functools.lru_cache(maxsize=64)
+def _api_headers(host: bytes, *, has_body: bool) -> httpx.Headers:
+    """Return what all requests to a host say alike, before the key goes into a copy of it."""
+    headers = {"Host": host.decode("ascii"), "Accept": "application/json", **_own_headers()}
+    return httpx.Headers({**headers, "Content-Type": "application/json"} if has_body else headers)
 
 
 def _own_headers() -> dict[str, str]:
