@@ -161,7 +161,7 @@ class Session:
         self._counter = CreditCounter(self.provider, http, journal)
         self._poller = Poller(
             self.provider,
-            http,
+            http.for_tasks(),
             tasks,
             policy=options.poll,
             local=self.is_local,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from .._concurrency import open_tasks
 from .._errors import DownloadFailed, UdioError
@@ -20,6 +21,9 @@ from .disk import DiskWatch
 from .parts import remove_stale
 from .sound import Saved
 from .waiting import PATIENCE, Limits
+
+_STARTED = 16
+"""Songs that are begun before anybody else has a turn."""
 
 
 async def _unknown(_: Song) -> None:
@@ -74,10 +78,11 @@ class Downloads:
         """Save songs, and return for each its file or why there is none."""
         how = How(directory=directory, covers=covers, tags=tags, patience=patience)
         results: dict[int, Saved | Exception] = {}
+        folder = _place(directory)
 
         async def save(place: int, song: Song) -> None:
             try:
-                async with self._turn(_identity(directory, song)):
+                async with self._turn(f"{folder}\0{file_name(song)}"):
                     results[place] = await deliver(song, how, self._means)
             except (UdioError, OSError) as error:
                 results[place] = error
@@ -88,6 +93,8 @@ class Downloads:
                 async with open_tasks() as tasks:
                     for place, song in enumerate(songs):
                         tasks.start_soon(save, place, song)
+                        if place % _STARTED == _STARTED - 1:
+                            await checkpoint()  # others have a turn before there are thousands
             finally:
                 self._running.discard(scope)
         return [
@@ -121,6 +128,6 @@ class Downloads:
             scope.cancel()
 
 
-def _identity(directory: Path, song: Song) -> str:
-    """Tell songs and folders apart, whatever links lead to a folder."""
-    return f"{os.path.realpath(directory)}\0{file_name(song)}"
+def _place(directory: Path) -> str:
+    """Tell folders apart, whatever links lead to them."""
+    return os.path.realpath(directory)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Self
 
 import anyio
+import attrs
 import httpx
 from anyio.abc import TaskGroup
 
@@ -15,7 +16,7 @@ from .._urls import without_query
 from .departure import Departure
 from .diagnosis import Outlook
 from .exchange import Download, Incoming, Opener, exchange
-from .messages import Call, LinkRefused, Receiver, Reply, api_request, joined, link_request
+from .messages import Call, Http, LinkRefused, Receiver, Reply, api_request, joined, link_request
 from .own import OwnClient
 from .transport import LeasedTransport, environment_proxy
 
@@ -87,6 +88,19 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """
         await self._take_turn()
         return await owned(self._tasks, self._deliver, call)
+
+    def for_tasks(self) -> Http:
+        """Return what sends for tasks of the client itself, and ends with each of them.
+
+        They need no other task to be safe in. A client of the user's does: its pool loses a
+        connection for good when a request is cancelled.
+        """
+        return _ForTasks(self) if self._sees_peers else self
+
+    async def send_here(self, call: Call) -> Reply:
+        """Send one request, as `send` does; it ends when its caller is cancelled."""
+        await self._take_turn()
+        return await self._deliver(call)
 
     def paying(self, departure: Departure) -> "PaidHttp":
         """Return what sends one paid request, which can be taken back until it leaves."""
@@ -179,6 +193,16 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         raise LinkRefused(
             f"it redirects more than {MAX_REDIRECTS} times, at last to {without_query(url)}"
         )
+
+
+@attrs.frozen
+class _ForTasks:
+    """Sends in the task of its caller."""
+
+    _http: HttpSender
+
+    async def send(self, call: Call) -> Reply:
+        return await self._http.send_here(call)
 
 
 class PaidHttp:

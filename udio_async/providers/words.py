@@ -85,6 +85,9 @@ KNOWN = ENDED_BADLY | ENDED_WELL | WAITING | RUNNING | {""}
 """All of them, and no word at all."""
 
 
+_BETWEEN = re.compile(r"[\s-]+")
+
+
 def plain(word: str | None) -> str:
     """Return a word as it stands above: "Timed-Out " is "timed_out"."""
-    return re.sub(r"[\s-]+", "_", (word or "").strip().lower())
+    return _BETWEEN.sub("_", (word or "").strip().lower())
