@@ -178,8 +178,10 @@ def make_mp3(size: int) -> bytes:
 @contextlib.contextmanager
 def serving(*, tls: bool) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
-        make_folder = certified() if tls else tempfile.TemporaryDirectory()
-        folder = Path(stack.enter_context(make_folder))
+        if tls:
+            folder = stack.enter_context(certified())
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for size in SIZES.values():
             (folder / str(size)).write_bytes(make_mp3(size))
         command = [sys.executable, "-c", SERVER, str(folder), *map(str, SIZES.values())]
