@@ -34,11 +34,15 @@ class ResumingConnection(ssl.SSLObject):
         super().do_handshake()
 
     def remember(self) -> None:
-        """Keep the session for the next connection: TLS 1.3 has it only once something was read."""
-        if self.session is not None:
+        """Keep the session for the next connection: TLS 1.3 has it only once something was read.
+
+        One that was taken up is kept as it is: to read a session costs a third of a handshake.
+        """
+        session = None if self.session_reused else self.session
+        if session is not None:
             hosts = self._kept.setdefault(self.context, {})
             hosts.pop(self.server_hostname, None)
-            hosts[self.server_hostname] = self.session
+            hosts[self.server_hostname] = session
             if len(hosts) > _MOST_HOSTS:
                 del hosts[next(iter(hosts))]
 
