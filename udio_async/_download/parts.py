@@ -123,11 +123,11 @@ class Part:
     def clear(self) -> None:
         """Begin at its start again."""
         self._held.clear()
-        if self._file is not None:
+        if self._file is None:
+            self.remove()
+        elif self.size:
             with self.disk.doing(Step.WRITE):
                 self._file.truncate(0)
-        else:
-            self.remove()
 
     def remove(self) -> None:
         """Take it away."""

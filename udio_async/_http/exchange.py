@@ -42,7 +42,8 @@ class Incoming:
     async def begin(self, response: httpx.Response) -> bool:
         self.status = response.status_code
         self.headers = dict(response.headers.items())
-        codings = codings_of(self.headers.get("content-encoding", ""))
+        claim = self.headers.get("content-encoding")
+        codings = codings_of(claim) if claim else []
         self.decoder = Decoder(codings, most=self.most) if codings else None
         return True
 
@@ -238,6 +239,7 @@ async def exchange(
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""
+    # The one scope of a request: its steps have none of their own.
     with anyio.move_on_after(seconds) as scope:
         try:
             await _pour(await _ask(opener, request, trail), answer)

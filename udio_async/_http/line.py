@@ -232,7 +232,7 @@ class _Body(httpx.AsyncByteStream):
     async def __anext__(self) -> bytes:
         event = await self._line.event(self._seconds)
         if isinstance(event, h11.Data):
-            return bytes(event.data)
+            return event.data
         raise StopAsyncIteration
 
 

@@ -18,7 +18,7 @@ from .diagnosis import Outlook
 from .exchange import Download, Incoming, Opener, exchange
 from .messages import Call, Http, LinkRefused, Receiver, Reply, api_request, joined, link_request
 from .own import OwnClient
-from .transport import LeasedTransport, environment_proxy
+from .transport import LeasedTransport, Proxies
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
@@ -61,7 +61,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         self._client = client
         # A proxy, or a client of the user's own, may well have a private address.
         self._sees_peers = client is None and transport is None
-        self._trust_env = trust_env
+        self._proxies = Proxies(trust_env=trust_env)
         self._outlook = Outlook()
         self._open, self._open_download = own_openers(client, transport) or [
             leased.handle_async_request for leased in self._leased
@@ -173,7 +173,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             while len(asked) <= MAX_REDIRECTS:
                 answer = Download(receive=receive)
                 request = link_request(url, headers or {}, local=local)
-                proxied = self._trust_env and environment_proxy(request.url) is not None
+                proxied = self._proxies.of(request.url) is not None
                 await exchange(
                     self._open_download,
                     request,

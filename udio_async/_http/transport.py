@@ -38,9 +38,8 @@ class LeasedTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, keep: int, trust_env: bool = True) -> None:
         self._keep = keep
         self._trust_env = trust_env
+        self._proxies = Proxies(trust_env=trust_env)
         self._free: list[tuple[_Origin, Line | _ProxiedLine]] = []
-        self._proxies: dict[_Origin, str | None] = {}
-        """What the environment said when an origin was first asked: reading it takes a while."""
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -49,7 +48,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         origin = (url.scheme, url.host, url.port)
         found = None if request.extensions.get("fresh") else await self._take(origin)
         request.extensions["reused"] = found is not None
-        line = found or self._opened(origin, url)
+        line = found or self._opened(url)
         try:
             response = await line.handle_async_request(request)
         except BaseException:
@@ -70,9 +69,9 @@ class LeasedTransport(httpx.AsyncBaseTransport):
                 return self._free.pop(place)[1]
         return None
 
-    def _opened(self, origin: _Origin, url: httpx.URL) -> Line | _ProxiedLine:
+    def _opened(self, url: httpx.URL) -> Line | _ProxiedLine:
         try:
-            return self._open(origin, url)
+            return self._open(url)
         except (ValueError, ImportError) as error:  # a proxy that httpx cannot use
             raise UnusableProxy(
                 f"the proxy of the environment cannot be used: {error}; mend HTTPS_PROXY or "
@@ -83,12 +82,10 @@ class LeasedTransport(httpx.AsyncBaseTransport):
                 f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}"
             ) from error
 
-    def _open(self, origin: _Origin, url: httpx.URL) -> Line | _ProxiedLine:
+    def _open(self, url: httpx.URL) -> Line | _ProxiedLine:
         if url.scheme not in PORTS:
             raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https")
-        if self._trust_env and origin not in self._proxies:
-            self._proxies[origin] = environment_proxy(url)
-        proxy = self._proxies.get(origin)
+        proxy = self._proxies.of(url)
         if proxy is None:
             return Line(ssl_context(trust_env=self._trust_env) if url.scheme == "https" else None)
         return _ProxiedLine(
@@ -163,6 +160,23 @@ class _LeasedStream(httpx.AsyncByteStream):
                 await self._stream.aclose()
             finally:
                 await self._owner.take_back(*self._lease, whole=self._whole)
+
+
+class Proxies:
+    """Which proxy the environment names for an origin, as it stood when that was first asked."""
+
+    def __init__(self, *, trust_env: bool) -> None:
+        self._trust_env = trust_env
+        self._known: dict[_Origin, str | None] = {}
+
+    def of(self, url: httpx.URL) -> str | None:
+        """Return the proxy for a URL; to read the environment each time takes a while."""
+        if not self._trust_env:
+            return None
+        origin = (url.scheme, url.host, url.port)
+        if origin not in self._known:
+            self._known[origin] = environment_proxy(url)
+        return self._known[origin]
 
 
 def environment_proxy(url: httpx.URL) -> str | None:
