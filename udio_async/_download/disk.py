@@ -187,8 +187,7 @@ class Disk:
     def make_folder(self) -> None:
         """See that there is a folder to write into."""
         with self.doing(Step.FOLDER):
-            if not self.path.parent.is_dir():  # asking is cheaper than to be told
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def sync(self, part: Path) -> None:
         """Wait until all of a file is on the disk, where the disk knows such a thing."""
