@@ -6,7 +6,7 @@ nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "typing", "tests"]
 
-TOUCH_HTTP = ["tests/test_http.py", "tests/test_client.py", "tests/providers"]
+TOUCH_HTTP = ["tests/test_http.py", "tests/test_line.py", "tests/test_client.py", "tests/providers"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 

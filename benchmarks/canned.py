@@ -16,16 +16,19 @@ import contextlib
 import json
 import math
 import random
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 from statistics import fmean
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
 from .calling import Caller
+from .certificates import HOST, server_context
 
 TEXT_AT, AUDIO_AT = 0.25, 0.7
 """Shares of its time after which a song shows its text, and a first audio."""
@@ -298,7 +301,8 @@ class Asked:
     url: str
     """With the query."""
     body: bytes
-    host: str
+    site: str
+    """Scheme, host and port."""
 
     @property
     def last_part(self) -> str:
@@ -376,7 +380,7 @@ def _apiframe_task(job: Job) -> str:
 
 def fal_submit(books: Books, asked: Asked) -> str:
     id_ = books.accept("%08d").id
-    url = f"http://{asked.host}/fal/requests/{id_}"
+    url = f"{asked.site}/fal/requests/{id_}"
     return json.dumps(
         {
             "request_id": id_,
@@ -451,7 +455,8 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.host = "{}:{}".format(*transport.get_extra_info("sockname"))
+        scheme = "http" if transport.get_extra_info("ssl_object") is None else "https"
+        self.site = "{}://{}:{}".format(scheme, *transport.get_extra_info("sockname"))
         books = self.books
         books.connections += 1
         books.connections_now += 1
@@ -471,7 +476,7 @@ class Line(asyncio.Protocol):
             self.answer(head.partition(b"\r\n")[0].decode(), rest[:length])
 
     def answer(self, request_line: str, body: bytes) -> None:
-        asked = Asked(request_line.split(" ")[1], body, self.host)
+        asked = Asked(request_line.split(" ")[1], body, self.site)
         for start, route in LOOKS:
             if request_line.startswith(start):
                 self.books.looks += 1
@@ -500,10 +505,10 @@ def _content_length(head: bytes) -> int:
     return int(after.partition(b"\r\n")[0]) if found else 0
 
 
-async def serve(books: Books) -> None:
+async def serve(books: Books, context: ssl.SSLContext | None) -> None:
     """Serve until the end of the standard input."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Line(books), "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(lambda: Line(books), HOST, 0, backlog=4096, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -527,13 +532,18 @@ class Canned:
 
 
 @contextlib.contextmanager
-def serving(*, median: float, sigma: float = 0.0, lose: int = 0) -> Generator[Canned]:
+def serving(
+    *, median: float, sigma: float = 0.0, lose: int = 0, tls: Path | None = None
+) -> Generator[Canned]:
     """Run a server whose songs take log-normal times, and which loses the first few answers.
 
-    The times are cut off at three sigma, so that no benchmark waits for one straggler.
+    The times are cut off at three sigma, so that no benchmark waits for one straggler. With a
+    folder of `certificates` it speaks TLS.
     """
     options = {"--median": median, "--sigma": sigma, "--lose": lose}
     words = [str(word) for option in options.items() for word in option]
+    words += [] if tls is None else ["--tls", str(tls)]
+    scheme = "http" if tls is None else "https"
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.canned", *words],
         stdin=subprocess.PIPE,
@@ -541,7 +551,7 @@ def serving(*, median: float, sigma: float = 0.0, lose: int = 0) -> Generator[Ca
         text=True,
     ) as process:  # leaving it closes the standard input, which ends the server
         assert process.stdout is not None
-        yield Canned(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+        yield Canned(f"{scheme}://{HOST}:{int(process.stdout.readline())}", process)
 
 
 def main() -> None:
@@ -549,8 +559,10 @@ def main() -> None:
     parser.add_argument("--median", type=float, default=20.0, help="seconds that a song takes")
     parser.add_argument("--sigma", type=float, default=0.3, help="of the logarithm of that time")
     parser.add_argument("--lose", type=int, default=0, help="submits accepted without an answer")
+    parser.add_argument("--tls", type=Path, help="a folder with cert.pem and key.pem")
     options = parser.parse_args()
-    asyncio.run(serve(Books(options.median, options.sigma, options.lose)))
+    context = None if options.tls is None else server_context(options.tls)
+    asyncio.run(serve(Books(options.median, options.sigma, options.lose), context))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ and what the caller hears. Each run is a process of its own and is stopped after
 that dies or hangs does not keep the others; what is not installed is said to be missing. All of
 it takes half an hour.
 
-Not measured: these services themselves, TLS, real networks. By default ours expects songs of a
-minute or more, which is how long its providers take, so it finds songs of 5 s late on purpose; with
-equal intervals it is told the 5 s. How late songs are found is measured by `polling` and `scale`.
+`--tls` has all of them speak TLS, as with every real service; a plain run beside it shows what
+that costs. Not measured: these services themselves, real networks. By default ours expects songs
+of a minute or more, which is how long its providers take, so it finds songs of 5 s late on purpose;
+with equal intervals it is told the 5 s. How late songs are found is measured by `polling` and
+`scale`.
 
-    python -m benchmarks.peers [--quick] [--json] [--songs 1000] [--seconds 5] [--limit 300]
+    python -m benchmarks.peers [--quick] [--json] [--songs 1000] [--seconds 5] [--limit 300] [--tls]
 """
 
 import argparse
@@ -33,9 +35,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -43,6 +46,7 @@ import attrs
 import udio_async as ua
 
 from .canned import Statistics, serving
+from .certificates import certified
 
 INTERVAL = 5.0
 PROMPT = "a song about summer"
@@ -271,14 +275,16 @@ class Row:
         return ", ".join(notes)
 
 
-def measure(peer: Peer, *, pace: Pace, songs: int, limit: float, lose: int = 0) -> Row:
+def measure(
+    peer: Peer, *, pace: Pace, songs: int, limit: float, lose: int = 0, tls: Path | None = None
+) -> Row:
     """Run one client in its process, which is killed when it does not end by itself."""
     if peer.version is None:
         missing = f"not installed: pip install {peer.package}"
         return Row(
             peer=peer.name, version=None, songs=songs, heard=None, server=None, failure=missing
         )
-    with serving(median=pace.seconds, lose=lose) as server:
+    with serving(median=pace.seconds, lose=lose, tls=tls) as server:
         run = {"url": server.url, "songs": songs, "limit": limit, **attrs.asdict(pace)}
         command = [sys.executable, "-m", "benchmarks.peers", "--run", peer.name, json.dumps(run)]
         heard, failure = _answer_of(command, timeout=1.5 * limit + 30)
@@ -308,16 +314,18 @@ def _answer_of(command: list[str], *, timeout: float) -> tuple[Heard | None, str
     return Heard(**json.loads(done.stdout)), ""
 
 
-def all_rows(*, songs: int, seconds: float, limit: float, quick: bool) -> dict[str, list[Row]]:
+def all_rows(
+    *, songs: int, seconds: float, limit: float, quick: bool, tls: Path | None
+) -> dict[str, list[Row]]:
     """Run everything: one client after the other, or all together where they have little to do."""
+    once = partial(measure, songs=songs, limit=limit, tls=tls)
     paces = {"defaults": Pace(None, seconds), "equal intervals": Pace(INTERVAL, seconds)}
     with ThreadPoolExecutor(len(PEERS) if quick else 1) as pool:
         rows = {
-            name: list(pool.map(partial(measure, pace=pace, songs=songs, limit=limit), PEERS))
-            for name, pace in paces.items()
+            name: list(pool.map(partial(once, pace=pace), PEERS)) for name, pace in paces.items()
         }
     with ThreadPoolExecutor(len(PEERS)) as pool:
-        one_song = partial(measure, pace=Pace(None, 1.0), songs=1, limit=90.0, lose=1)
+        one_song = partial(once, pace=Pace(None, 1.0), songs=1, limit=90.0, lose=1)
         rows["lost answer"] = list(pool.map(one_song, PEERS))
     return rows
 
@@ -388,6 +396,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=None, help="1,000, or 100 with --quick")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long a song takes")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds for one client")
+    parser.add_argument("--tls", action="store_true", help="with a certificate of this machine")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
@@ -397,7 +406,14 @@ def main() -> None:
         asyncio.run(run_client(peer, run["url"], pace, songs=run["songs"], limit=run["limit"]))
         return
     songs = options.songs or (100 if options.quick else 1_000)
-    runs = all_rows(songs=songs, seconds=options.seconds, limit=options.limit, quick=options.quick)
+    with certified() if options.tls else nullcontext() as tls:
+        runs = all_rows(
+            songs=songs,
+            seconds=options.seconds,
+            limit=options.limit,
+            quick=options.quick,
+            tls=tls,
+        )
     if options.json:
         print(json.dumps(report(runs, songs=songs, seconds=options.seconds)))
     else:

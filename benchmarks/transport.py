@@ -1,12 +1,13 @@
 """What does a request cost, and does the loop stay free, with more and more of them in flight?
 
-    python -m benchmarks.transport [--quick] [--json]
+    python -m benchmarks.transport [--quick] [--json] [--tls]
 
 One server process answers about 400 bytes of JSON after 20 ms. For each client and each number of
 requests in flight: CPU of this process per request, and the longest time that the event loop
 was kept from its other work. Every client is used as it comes: httpx, httpx2 and aiohttp open up to
 100 connections, ours up to 16. Ours and httpx are measured once more with as many connections as
-requests in flight; for httpx that takes long, so `--quick` leaves its largest number out.
+requests in flight; for httpx that takes long, so `--quick` leaves its largest number out. With
+`--tls` all of them speak TLS: over warm connections, so handshakes do not count.
 """
 
 import argparse
@@ -14,11 +15,13 @@ import asyncio
 import contextlib
 import gc
 import json
+import ssl
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import aiohttp
 import anyio
@@ -28,15 +31,18 @@ import httpx2
 
 from udio_async._http import Account, ApiKey, Call, HttpSender
 
+from .certificates import HOST, certified
+
 IN_FLIGHT = (1, 16, 100, 1000)
 OURS, OPEN = "udio_async", "udio_async, gate open"
 STOCK, WIDE = "httpx", "httpx, pool as wide"
 
 SERVER = """
-import asyncio
+import asyncio, pathlib, sys
 
-SONG = b'{"id":"8a4f2c1e","status":"PENDING","audio_url":null},'
-BODY = b'{"code":200,"data":[' + SONG * 6 + SONG[:-1] + b']}'
+from benchmarks.certificates import server_context
+
+BODY = sys.argv[1].encode()
 HEAD = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n"
 ANSWER = HEAD % len(BODY) + BODY
 
@@ -53,12 +59,17 @@ class Server(asyncio.Protocol):
             self.transport.write(ANSWER)
 
 async def main():
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=2048)
+    context = server_context(pathlib.Path(sys.argv[2])) if sys.argv[2:] else None
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Server, "127.0.0.1", 0, backlog=2048, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 asyncio.run(main())
 """
+
+_SONG = '{"id":"8a4f2c1e","status":"PENDING","audio_url":null}'
+BODY = f'{{"code":200,"data":[{",".join([_SONG] * 7)}]}}'
 
 Ask = Callable[[], Awaitable[object]]
 Opener = Callable[[str, int], contextlib.AbstractAsyncContextManager[Ask]]
@@ -99,10 +110,14 @@ async def stock_aiohttp(url: str) -> AsyncGenerator[Ask]:
 async def bare_sockets(url: str) -> AsyncGenerator[Ask]:
     """As cheap as it gets in Python: a fixed request, an answer cut out by its length."""
     port = int(url.rpartition(":")[2])
+    context = ssl.create_default_context() if url.startswith("https") else None
     free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask() -> bytes:
-        reader, writer = free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
+        if free:
+            reader, writer = free.pop()
+        else:
+            reader, writer = await asyncio.open_connection(HOST, port, ssl=context)
         writer.write(b"GET /v1/feed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
@@ -147,8 +162,10 @@ async def worst_lag(lags: list[float]) -> None:
         lags.append(time.perf_counter() - start - 0.005)
 
 
-async def run_once(opener: Opener, url: str, in_flight: int, requests: int) -> tuple[float, float]:
-    """Return CPU seconds per request and the worst lag in seconds, connections warm."""
+async def run_once(
+    opener: Opener, url: str, in_flight: int, requests: int, *, warm: int = 100
+) -> tuple[float, float]:
+    """Return CPU seconds per request and the worst lag in seconds, so many connections warm."""
     async with opener(url, in_flight) as ask:
 
         async def worker(share: int) -> None:
@@ -161,7 +178,7 @@ async def run_once(opener: Opener, url: str, in_flight: int, requests: int) -> t
                 for number in range(workers):
                     tasks.create_task(worker(total // workers + (number < total % workers)))
 
-        await all_workers(min(in_flight, 100))
+        await all_workers(min(in_flight, warm))
         lags: list[float] = [0.0]
         gc.collect()
         probe = asyncio.create_task(worst_lag(lags))
@@ -187,12 +204,13 @@ def measure(client: str, url: str, in_flight: int, *, requests: int, runs: int) 
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    command = [sys.executable, "-c", SERVER]
+def serving(tls: Path | None = None, *, body: str = BODY) -> Iterator[str]:
+    command = [sys.executable, "-c", SERVER, body, *([] if tls is None else [str(tls)])]
+    scheme = "http" if tls is None else "https"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+            yield f"{scheme}://{HOST}:{int(server.stdout.readline())}"
         finally:
             server.terminate()
 
@@ -208,9 +226,9 @@ def size(client: str, in_flight: int, *, quick: bool) -> tuple[int, int]:
     return 1000, 1 if client == STOCK else 3
 
 
-def all_cells(*, quick: bool) -> list[Cell]:
+def all_cells(*, quick: bool, tls: bool) -> list[Cell]:
     cells = []
-    with serving() as url:
+    with certified() if tls else contextlib.nullcontext() as folder, serving(folder) as url:
         for in_flight in IN_FLIGHT:
             for client in CLIENTS:
                 requests, runs = size(client, in_flight, quick=quick)
@@ -234,6 +252,10 @@ def goals(cells: list[Cell]) -> dict[str, float]:
         / cost[OPEN, most],
         "httpx / ours, both as they come, CPU at 1,000 in flight": cost[STOCK, 1000]
         / cost[OURS, 1000],
+        "ours / aiohttp, CPU at 16 in flight (goal: at most 2.0)": cost[OURS, 16]
+        / cost["aiohttp", 16],
+        "ours / aiohttp, CPU at 1,000 in flight (goal: at most 2.0)": cost[OURS, 1000]
+        / cost["aiohttp", 1000],
         "ours, worst lag in ms (goal: below 100)": lags[OURS],
         "gate open, worst lag in ms": lags[OPEN],
     }
@@ -254,8 +276,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer requests, under 30 seconds")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--tls", action="store_true", help="with a certificate of this machine")
     options = parser.parse_args()
-    cells = all_cells(quick=options.quick)
+    cells = all_cells(quick=options.quick, tls=options.tls)
     if options.json:
         print(json.dumps({"cells": [attrs.asdict(cell) for cell in cells], "goals": goals(cells)}))
     else:

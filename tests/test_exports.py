@@ -27,7 +27,7 @@ ROOMS = (
 )
 """The house from the ground up. A module imports only what stands before it."""
 ORDER: Sequence[str] = " ".join(ROOMS).split()
-LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "h11", "lameenc"), "sandbox") | {
+LIBRARIES = dict.fromkeys(("starlette", "uvicorn", "lameenc"), "sandbox") | {
     "click": "cli",
     "rich": "cli",
     "jinja2": "cli",

@@ -69,7 +69,7 @@ async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: 
     if tasks.cancel_scope.cancel_called:
         await anyio.lowlevel.checkpoint()  # whoever is cancelled himself hears of that
         raise Unfinished("the client is closed")
-    promise = _Promise[T]()
+    promise: _Promise[T] = _Promise()
     tasks.start_soon(promise.keep, func, *args)
     await promise.done.wait()
     return promise.result()

@@ -122,7 +122,7 @@ class Lifetime:
         addresses = Addresses(journal, self._public_url)
         poller = Poller(
             provider,
-            http,
+            http.for_tasks(),
             tasks,
             policy=options.poll,
             local=is_local,

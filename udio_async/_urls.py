@@ -30,6 +30,7 @@ _NO_NAMES = frozenset({"", "none", "null", "undefined", "nan"})
 """What stands in a link in place of a file that does not exist."""
 
 
+_WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?/")
 _FILE_PATH = re.compile(r"[\w%~./+-]+\.[a-z][a-z0-9]{2,3}(\?.*)?", re.ASCII | re.IGNORECASE)
 """A path without its slash, which has to end like a file: "pending" is none."""
 
@@ -51,11 +52,11 @@ def as_link(text: str, base: str = "") -> str | None:
     link like "https://cdn.example/None.mp3", which stands for a missing file, is none.
     """
     link = text.strip().replace(" ", "%20")
-    if not link.isprintable() or any(map(str.isspace, link)):
+    if not link.isprintable():  # no blank is, but for the one above
         return None
     if link.startswith("//"):
         link = f"https:{link}"
-    elif re.match(r"[\w-]+(\.[\w-]+)+(:\d+)?/", link):
+    elif _WITHOUT_SCHEME.match(link):
         link = f"https://{link}"
     elif base and (link.startswith("/") or _FILE_PATH.fullmatch(link)):
         link = urljoin(f"{base}/", link)

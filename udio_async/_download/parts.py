@@ -11,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 from uuid import uuid4
 
+import anyio.to_thread
 import attrs
 
 from .disk import Disk, Step
@@ -18,6 +19,11 @@ from .names import is_part
 
 STALE = 3600.0
 """Seconds after which a part is nobody's any more: a download that goes on writes to its own."""
+
+_PIECE = 1024 * 1024
+"""Bytes that are written at once."""
+_SMALL = 128 * 1024
+"""Bytes that are written sooner than a thread is woken for them."""
 
 
 def part_of(path: Path) -> Path:
@@ -71,6 +77,8 @@ class Part:
     disk: Disk
     path: Path = attrs.field(init=False)
     _file: FileIO | None = attrs.field(default=None, init=False)
+    _held: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
+    """What came and is not in the file yet: a disk is asked for large pieces, in a thread."""
 
     def __attrs_post_init__(self) -> None:
         self.path = part_of(self.disk.path)
@@ -100,28 +108,45 @@ class Part:
         try:
             yield os.fstat(file.fileno()).st_mtime
         finally:
-            self._file = None
-            empty = os.fstat(file.fileno()).st_size == 0
-            with self.disk.doing(Step.WRITE):  # some disks say only now what they did not take
-                file.close()
-            if empty:
-                self.remove()
+            try:
+                self._write_held()
+            finally:
+                self._file = None
+                empty = os.fstat(file.fileno()).st_size == 0
+                with self.disk.doing(Step.WRITE):  # some disks say only now what they did not take
+                    file.close()
+                if empty:
+                    self.remove()
 
-    def write(self, chunk: bytes) -> None:
-        """Write the next bytes, all of them."""
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._held += chunk
+        if len(self._held) >= _PIECE:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is held, in a thread, unless that would take longer than the writing."""
+        if len(self._held) > _SMALL:
+            await anyio.to_thread.run_sync(self._write_held)
+        else:
+            self._write_held()
+
+    def _write_held(self) -> None:
         assert self._file is not None
-        rest = memoryview(chunk)
+        data, self._held = self._held, bytearray()
+        rest = memoryview(data)
         with self.disk.doing(Step.WRITE):
             while rest:
                 rest = rest[self._file.write(rest) :]
 
     def clear(self) -> None:
         """Forget what came, and begin at the start again."""
-        if self._file is not None:
+        self._held.clear()
+        if self._file is None:
+            self.remove()
+        elif self.size:
             with self.disk.doing(Step.WRITE):
                 self._file.truncate(0)
-        else:
-            self.remove()
 
     def remove(self) -> None:
         """Remove the file, if it is there."""

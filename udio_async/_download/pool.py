@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from .._concurrency import open_tasks
 from .._errors import DownloadFailed, UdioError
@@ -21,6 +22,9 @@ from .parts import remove_stale
 from .room import Room
 from .sound import Saved
 from .waiting import PATIENCE, Limits
+
+_STARTED = 16
+"""Songs that are begun before anybody else has a turn."""
 
 
 async def _unknown(_: Song) -> None:
@@ -89,10 +93,11 @@ class Downloads:
         check_not_negative("patience", patience, remedy="give seconds, 0 or more")
         how = How(directory=directory, covers=covers, tags=tags, patience=patience)
         results: dict[int, Saved | Exception] = {}
+        folder = _place(directory)
 
         async def save(place: int, song: Song) -> None:
             try:
-                async with self._turn(_identity(directory, song)):
+                async with self._turn(f"{folder}\0{file_name(song)}"):
                     results[place] = await deliver(song, how, self._means)
             except (UdioError, OSError) as error:
                 results[place] = error
@@ -103,6 +108,8 @@ class Downloads:
                 async with open_tasks() as tasks:
                     for place, song in enumerate(songs):
                         tasks.start_soon(save, place, song)
+                        if place % _STARTED == _STARTED - 1:
+                            await checkpoint()  # others have a turn before there are thousands
             finally:
                 self._running.discard(scope)
         return [
@@ -139,6 +146,6 @@ class Downloads:
             scope.cancel()
 
 
-def _identity(directory: Path, song: Song) -> str:
-    """Return a name for one song in one folder, whatever links lead there."""
-    return f"{os.path.realpath(directory)}\0{file_name(song)}"
+def _place(directory: Path) -> str:
+    """Return a name for a folder, whatever links lead there."""
+    return os.path.realpath(directory)

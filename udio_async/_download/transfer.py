@@ -71,6 +71,7 @@ class Transfer:
                 timeout=timeout,
                 local=local,
             )
+            await self.part.flush()
             self._check_whole(reply)
         except LinkRefused as error:
             raise Broken(f"did not come: {error}", REFUSED) from error
@@ -172,7 +173,7 @@ class Transfer:
             OSError: the disk does not take them.
         """
         self._check_size(self._received + len(chunk))
-        self.part.write(chunk)
+        await self.part.write(chunk)
         self._received += len(chunk)
         self._lately += len(chunk)
         passed = anyio.current_time() - self._since

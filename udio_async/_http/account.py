@@ -3,6 +3,7 @@
 Nothing else in the library knows the key.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -116,20 +117,27 @@ def _base_url(value: str) -> str:
 
 
 def _check_base_url(_: object, __: "attrs.Attribute[str]", value: str) -> None:
+    flaw = _flaw_of_base_url(value)
+    if flaw is not None:
+        raise InvalidRequest(f"base_url {flaw}")
+
+
+@functools.lru_cache(maxsize=64)
+def _flaw_of_base_url(value: str) -> str | None:
+    """Say why the key must not go there. Adapters make an account for each request."""
     if "@" in value:
-        raise InvalidRequest("base_url holds a user name, not shown here; leave it out")
+        return "holds a user name, not shown here; leave it out"
     if not _BASE_URL.fullmatch(value) or ".." in value:
-        raise InvalidRequest(
-            f"base_url {value!r} is no plain address; give scheme, host and path only, "
+        return (
+            f"{value!r} is no plain address; give scheme, host and path only, "
             "as in 'https://host/path'"
         )
     parts = split_url(value)
     if parts is None:
-        raise InvalidRequest(f"base_url {value!r} is no address; give one like 'https://host/path'")
+        return f"{value!r} is no address; give one like 'https://host/path'"
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-        raise InvalidRequest(
-            f"base_url {value!r} would send the key in the clear; use https (http is for loopback)"
-        )
+        return f"{value!r} would send the key in the clear; use https (http is for loopback)"
+    return None
 
 
 def _check_scheme(_: object, __: "attrs.Attribute[str]", value: str) -> None:

@@ -36,6 +36,7 @@ class Departure:
             ClientClosed: the request was taken back.
         """
         self.check()
+        # Only a scope of its own can end this wait and leave its task to say what became of it.
         with anyio.CancelScope() as scope:
             self._scope = scope
             try:

@@ -1,5 +1,6 @@
 """One request and its answer: within a deadline, with our own errors."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ MAX_DOWNLOAD = 256 * 1024 * 1024
 _OF_THE_CODING = ("content-length", "content-range", "etag")
 """Headers that speak of the encoded bytes, which a receiver never sees."""
 Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
+logger = logging.getLogger("udio_async")
 
 
 @attrs.define
@@ -44,7 +46,8 @@ class Incoming:
         """Take the head of an answer."""
         self.status = response.status_code
         self.headers = dict(response.headers.items())
-        codings = codings_of(self.headers.get("content-encoding", ""))
+        claim = self.headers.get("content-encoding")
+        codings = codings_of(claim) if claim else []
         self.decoder = Decoder(codings, most=self.most) if codings else None
         return True
 
@@ -256,6 +259,7 @@ async def exchange(
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""
+    # The one scope of a request: its steps have none of their own.
     with anyio.move_on_after(seconds) as scope:
         try:
             await _pour(await _ask(opener, request, trail), answer)
@@ -269,6 +273,8 @@ async def exchange(
     if scope.cancelled_caught:
         late = TimeoutError(f"no whole answer within {seconds:g} s")
         failure, why = _translated(late, trail, request), _reason(late)
+    if failure:
+        logger.debug("no whole answer: %s", failure)
     if failure and answer.status is None:
         raise failure
     if failure:

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from importlib import metadata
 from typing import Any, Protocol
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import attrs
 import httpx
@@ -17,6 +17,7 @@ from .account import Account
 
 IDLE_TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
+_NO_TIMEOUT = httpx.Timeout(None).as_dict()
 _PATH = re.compile(r"(/[\w.~%+=,:-]+)+/?", re.ASCII)
 
 
@@ -94,13 +95,16 @@ def api_request(call: Call) -> httpx.Request:
         InvalidRequest: query or body cannot be written.
     """
     url = _api_url(call)
-    headers = {"Accept": "application/json", **_own_headers()}
     content = _content(call)
+    headers = httpx.Headers(_api_headers(url.netloc, has_body=content is not None))
     if content is not None:
-        headers["Content-Type"] = "application/json"
-    request = httpx.Request(call.method, url, headers=headers, content=content)
-    request.stream = _Body(content or b"")
-    request.extensions = {"timeout": httpx.Timeout(None).as_dict(), "fresh": call.fresh}
+        headers["Content-Length"] = str(len(content))
+    # Given a stream, httpx adds nothing of its own, which takes it as long as all the rest.
+    stream = httpx.ByteStream(content or b"")
+    extensions = {"timeout": _NO_TIMEOUT, "fresh": call.fresh}
+    request = httpx.Request(call.method, url, headers=headers, stream=stream, extensions=extensions)
+    request.read()  # hooks may look at `content`
+    request.stream = _Body(request.content)
     account = call.account
     request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
     return request
@@ -108,10 +112,24 @@ def api_request(call: Call) -> httpx.Request:
 
 def _api_url(call: Call) -> httpx.URL:
     try:
-        return httpx.URL(call.account.base_url + call.path, params=call.query or None)
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        return _url(f"{call.account.base_url}{call.path}{query}")
     except (ValueError, httpx.InvalidURL) as error:
         flaw = str(error)
     raise InvalidRequest(f"the query of {call.path} cannot be written: {flaw}; give plain text")
+
+
+@functools.lru_cache(maxsize=1024)
+def _url(text: str) -> httpx.URL:
+    """Read a URL. Tasks are looked at again and again, and songs asked for at one address."""
+    return httpx.URL(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _api_headers(host: bytes, *, has_body: bool) -> httpx.Headers:
+    """Return what all requests to a host say alike, before the key goes into a copy of it."""
+    headers = {"Host": host.decode("ascii"), "Accept": "application/json", **_own_headers()}
+    return httpx.Headers({**headers, "Content-Type": "application/json"} if has_body else headers)
 
 
 def _own_headers() -> dict[str, str]:

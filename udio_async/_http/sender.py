@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import Self
 
 import anyio
+import attrs
 import httpx
 from anyio.abc import TaskGroup
 
@@ -15,9 +16,9 @@ from .._urls import without_query
 from .departure import Departure
 from .diagnosis import Outlook
 from .exchange import Download, Incoming, Opener, exchange
-from .messages import Call, LinkRefused, Receiver, Reply, api_request, joined, link_request
+from .messages import Call, Http, LinkRefused, Receiver, Reply, api_request, joined, link_request
 from .own import OwnClient
-from .transport import LeasedTransport, environment_proxy
+from .transport import LeasedTransport, Proxies
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
@@ -48,7 +49,8 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         if client and transport:
             raise InvalidRequest("both client and transport are given; give one of them")
         self._tasks = tasks
-        self._gate = anyio.Semaphore(max_in_flight)
+        # A request waits for its answer anyway: it need not let others go first at the gate.
+        self._gate = anyio.Semaphore(max_in_flight, fast_acquire=True)
         self._download_gate = anyio.Semaphore(MAX_DOWNLOADS)
         self._rate = None if requests_per_second is None else Gcra(requests_per_second)
         # Two piles, or a burst of downloads would push the API's connections out.
@@ -59,7 +61,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         self._client = client
         # A proxy, or a client of the user's own, may well have a private address.
         self._sees_peers = client is None and transport is None
-        self._trust_env = trust_env
+        self._proxies = Proxies(trust_env=trust_env)
         self._outlook = Outlook()
         self._open, self._open_download = own_openers(client, transport) or [
             leased.handle_async_request for leased in self._leased
@@ -86,6 +88,19 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """
         await self._take_turn()
         return await owned(self._tasks, self._deliver, call)
+
+    def for_tasks(self) -> Http:
+        """Return what sends for tasks of the client itself, and ends with each of them.
+
+        They need no other task to be safe in. A client of the user's does: its pool loses a
+        connection for good when a request is cancelled.
+        """
+        return _ForTasks(self) if self._sees_peers else self
+
+    async def send_here(self, call: Call) -> Reply:
+        """Send one request, as `send` does; it ends when its caller is cancelled."""
+        await self._take_turn()
+        return await self._deliver(call)
 
     def paying(self, departure: Departure) -> "PaidHttp":
         """Return a sender for one paid request, which can be taken back."""
@@ -167,7 +182,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             while len(asked) <= MAX_REDIRECTS:
                 answer = Download(receive=receive)
                 request = link_request(url, headers or {}, local=local)
-                proxied = self._trust_env and environment_proxy(request.url) is not None
+                proxied = self._proxies.of(request.url) is not None
                 await exchange(
                     self._open_download,
                     request,
@@ -187,6 +202,16 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         raise LinkRefused(
             f"it redirects more than {MAX_REDIRECTS} times, at last to {without_query(url)}"
         )
+
+
+@attrs.frozen
+class _ForTasks:
+    """Sends in the task of its caller."""
+
+    _http: HttpSender
+
+    async def send(self, call: Call) -> Reply:
+        return await self._http.send_here(call)
 
 
 class PaidHttp:

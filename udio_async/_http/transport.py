@@ -1,23 +1,29 @@
 """Connections: one for each request, lent and taken back."""
 
-import functools
-import os
-import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import anyio
 import httpx
 
 from .._urls import is_local_url, is_loopback
 from .diagnosis import UnusableProxy
+from .line import KEEP_ALIVE, PORTS, Line
+from .tls import ssl_context
 
-KEEP_ALIVE = 60.0
-"""Seconds that an idle connection is kept."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing one connection may take."""
-_PORTS = {"http": 80, "https": 443}
 _Origin = tuple[str, str, int | None]
+
+
+class _ProxiedLine(httpx.AsyncHTTPTransport):
+    """A connection through a proxy, which httpx knows how to open, and when it is stale."""
+
+    is_stale = False
+
+    def rest(self) -> bool:
+        """Get ready for another request."""
+        return True
 
 
 class LeasedTransport(httpx.AsyncBaseTransport):
@@ -26,23 +32,22 @@ class LeasedTransport(httpx.AsyncBaseTransport):
     A shared pool looks at every connection for every request and loses slots when requests are
     cancelled. Here one that was read to its end goes back on a pile, from whose top the next
     request to that origin takes it; anything else is closed. `keep` connections wait at most.
+    Direct connections are our own (`Line`); those through a proxy are of httpx.
     """
 
     def __init__(self, *, keep: int, trust_env: bool = True) -> None:
         self._keep = keep
         self._trust_env = trust_env
-        self._free: list[tuple[_Origin, httpx.AsyncHTTPTransport]] = []
+        self._proxies = Proxies(trust_env=trust_env)
+        self._free: list[tuple[_Origin, Line | _ProxiedLine]] = []
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send on a leased connection, opened for it if the extension "fresh" says so."""
         url = request.url
         origin = (url.scheme, url.host, url.port)
-        found = None if request.extensions.get("fresh") else self._take(origin)
+        found = None if request.extensions.get("fresh") else await self._take(origin)
         request.extensions["reused"] = found is not None
-        if found is not None:
-            # It reports how far a connection got, which this one has behind it: a fifth of the CPU.
-            request.extensions.pop("trace", None)
         line = found or self._opened(url)
         try:
             response = await line.handle_async_request(request)
@@ -50,21 +55,21 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             await _close(line)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        return httpx.Response(
-            response.status_code,
-            headers=response.headers,
-            stream=_LeasedStream(response.stream, functools.partial(self._end, origin, line)),
-            extensions=response.extensions,
-        )
+        response.stream = _LeasedStream(response.stream, self, origin, line)
+        return response
 
-    def _take(self, origin: _Origin) -> httpx.AsyncHTTPTransport | None:
-        """Return the connection to this origin that was used last, or None."""
+    async def _take(self, origin: _Origin) -> Line | _ProxiedLine | None:
+        while (line := self._pop(origin)) is not None and line.is_stale:
+            await _close(line)
+        return line
+
+    def _pop(self, origin: _Origin) -> Line | _ProxiedLine | None:
         for place in reversed(range(len(self._free))):
             if self._free[place][0] == origin:
                 return self._free.pop(place)[1]
         return None
 
-    def _opened(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+    def _opened(self, url: httpx.URL) -> Line | _ProxiedLine:
         """Open a connection.
 
         Raises:
@@ -82,19 +87,24 @@ class LeasedTransport(httpx.AsyncBaseTransport):
                 f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}"
             ) from error
 
-    def _open(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(
-            verify=_context(trust_env=self._trust_env),
+    def _open(self, url: httpx.URL) -> Line | _ProxiedLine:
+        if url.scheme not in PORTS:
+            raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https")
+        proxy = self._proxies.of(url)
+        if proxy is None:
+            return Line(ssl_context(trust_env=self._trust_env) if url.scheme == "https" else None)
+        return _ProxiedLine(
+            verify=ssl_context(trust_env=self._trust_env),
             trust_env=False,
             limits=httpx.Limits(
                 max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE
             ),
-            proxy=environment_proxy(url) if self._trust_env else None,
+            proxy=proxy,
         )
 
-    async def _end(self, origin: _Origin, line: httpx.AsyncHTTPTransport, whole: bool) -> None:
-        """End a lease: the connection is kept, or closed."""
-        if not whole or self._closed:
+    async def take_back(self, origin: _Origin, line: Line | _ProxiedLine, *, whole: bool) -> None:
+        """End a lease: the connection goes back on the pile, or is closed."""
+        if not whole or self._closed or not line.rest():
             await _close(line)
             return
         self._free.append((origin, line))
@@ -108,7 +118,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             await _close(self._free.pop()[1])
 
 
-async def _close(line: httpx.AsyncHTTPTransport) -> None:
+async def _close(line: Line | _ProxiedLine) -> None:
     with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
         await line.aclose()
 
@@ -117,35 +127,61 @@ class _LeasedStream(httpx.AsyncByteStream):
     """A body that ends the lease of its connection when it is closed."""
 
     def __init__(
-        self, chunks: httpx.AsyncByteStream, end: Callable[[bool], Awaitable[None]]
+        self,
+        chunks: httpx.AsyncByteStream,
+        owner: LeasedTransport,
+        origin: _Origin,
+        line: Line | _ProxiedLine,
     ) -> None:
-        self._chunks = chunks
-        self._end = end
+        self._stream = chunks
+        self._chunks = aiter(chunks)
+        self._owner = owner
+        self._lease = (origin, line)
+        self._over = False
         self._whole = False
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        async for chunk in self._chunks:
-            yield chunk
-        self._whole = True
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:  # an error is raised once, as by a generator
+            raise StopAsyncIteration
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._over = self._whole = True
+            raise
+        except BaseException:
+            self._over = True
+            raise
 
     async def aclose(self) -> None:
+        if self._whole and isinstance(self._lease[1], Line):
+            # Nothing is waited for, so nothing needs a shield.
+            await self._owner.take_back(*self._lease, whole=True)
+            return
         with anyio.CancelScope(shield=True):
             try:
-                await self._chunks.aclose()
+                await self._stream.aclose()
             finally:
-                await self._end(self._whole)
+                await self._owner.take_back(*self._lease, whole=self._whole)
 
 
-def _context(*, trust_env: bool) -> ssl.SSLContext:
-    """Return the TLS context, for the certificates of the environment."""
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if trust_env else ()
-    return _ssl_context(tuple(os.environ.get(name) for name in names))
+class Proxies:
+    """Which proxy the environment names for an origin, as it stood when that was first asked."""
 
+    def __init__(self, *, trust_env: bool) -> None:
+        self._trust_env = trust_env
+        self._known: dict[_Origin, str | None] = {}
 
-@functools.cache
-def _ssl_context(places: tuple[str | None, ...]) -> ssl.SSLContext:
-    """Build the context that all connections share: one costs 40 ms."""
-    return httpx.create_ssl_context(trust_env=bool(places))
+    def of(self, url: httpx.URL) -> str | None:
+        """Return the proxy for a URL; to read the environment each time takes a while."""
+        if not self._trust_env:
+            return None
+        origin = (url.scheme, url.host, url.port)
+        if origin not in self._known:
+            self._known[origin] = environment_proxy(url)
+        return self._known[origin]
 
 
 def environment_proxy(url: httpx.URL) -> str | None:
@@ -154,7 +190,7 @@ def environment_proxy(url: httpx.URL) -> str | None:
     Requests to this machine get no proxy on another machine: for that one, "localhost" would be
     itself, and it would see the key.
     """
-    if urllib.request.proxy_bypass(f"{url.host}:{url.port or _PORTS[url.scheme]}"):
+    if urllib.request.proxy_bypass(f"{url.host}:{url.port or PORTS[url.scheme]}"):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")

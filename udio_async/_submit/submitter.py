@@ -121,14 +121,16 @@ class Submitter:
 
     async def _run(self, work: Work) -> TrackedTask | None:
         """Submit a job, in a task of the client."""
+        name = work.key  # it may turn out to have an older one
         try:
             return await self._submit(work)
         except UdioError as error:
             error.job_key = error.job_key or work.key
             raise work.as_it_stands(error) from error.__cause__
         finally:
-            for key in [key for key, other in self._running.items() if other is work]:
-                del self._running[key]
+            for key in {name, work.key}:
+                if self._running.get(key) is work:
+                    del self._running[key]
             work.done.set()
 
     async def _submit(self, work: Work) -> TrackedTask | None:

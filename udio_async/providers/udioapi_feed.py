@@ -288,12 +288,12 @@ def read_task(
 
 def _with_links(item: Item, base: str) -> Item:
     """Leave out links that lead nowhere; complete those below `base`."""
-    return attrs.evolve(
-        item,
-        audio_url=item.audio_url and as_link(item.audio_url, base),
-        image_url=item.image_url and as_link(item.image_url, base),
-        image_large_url=item.image_large_url and as_link(item.image_large_url, base),
-    )
+    shown = (item.audio_url, item.image_url, item.image_large_url)
+    links = tuple(link and as_link(link, base) for link in shown)
+    if links == shown:
+        return item
+    audio, image, large_image = links
+    return attrs.evolve(item, audio_url=audio, image_url=image, image_large_url=large_image)
 
 
 def shows_audio(payload: object) -> bool:

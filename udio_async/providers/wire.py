@@ -74,7 +74,7 @@ def loads(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
         brackets = text.count("[") + text.count("{")
         if brackets > MAX_CONTAINERS or text.count(",") > MAX_VALUES:
             raise BadAnswer(f"the answer holds too many values to be one: {describe(body)}")
-        value = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_no_number)
+        value = _JSON.decode(text)
         # A usual answer needs no walk through all of its values.
         plain = brackets <= MAX_DEPTH and "\\ud" not in text and "\\uD" not in text
         return value if plain else _clean(value, 0)
@@ -116,6 +116,9 @@ def _finite(digits: str) -> float | None:
 
 def _no_number(_word: str) -> None:
     """Read NaN and Infinity as None."""
+
+
+_JSON = json.JSONDecoder(parse_int=_integer, parse_float=_finite, parse_constant=_no_number)
 
 
 def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401  # JSON is anything

@@ -90,9 +90,12 @@ KNOWN = ENDED_BADLY | ENDED_WELL | WAITING | RUNNING | {""}
 """All of them, and no word at all."""
 
 
+_BETWEEN = re.compile(r"[\s-]+")
+
+
 def plain(word: str | None) -> str:
     """Return a word as the lists above spell it.
 
     "Timed-Out " becomes "timed_out", and None becomes "".
     """
-    return re.sub(r"[\s-]+", "_", (word or "").strip().lower())
+    return _BETWEEN.sub("_", (word or "").strip().lower())

@@ -1,0 +1,215 @@
+"""A connection of our own: what it raises, when it is used again, and TLS that goes on."""
+
+import ssl
+import subprocess
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import SocketAttribute
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from tests.kit import fault_server as faults
+from tests.kit.fault_server import Connection, FaultServer
+from udio_async._http import LeasedTransport
+
+GOOD = faults.ok(b'{"id":"song-1"}')
+
+
+async def ask(transport: httpx.AsyncBaseTransport, url: str, **extensions: object) -> bytes:
+    """Send one request, and return the body of its answer."""
+    request = httpx.Request("GET", url, extensions=extensions)
+    response = await transport.handle_async_request(request)
+    try:
+        return await response.aread()
+    finally:
+        await response.aclose()
+
+
+# What a step that is too slow raises
+
+
+@pytest.mark.parametrize("begun", [b"", faults.http(200, b"half", length=9)])
+async def test_an_answer_that_stops_is_a_time_out(begun: bytes) -> None:
+    """As in httpx, whether it does not begin or does not go on; nothing is left open."""
+    async with FaultServer(faults.stall(begun)) as server:
+        transport = LeasedTransport(keep=1)
+        with pytest.raises(httpx.ReadTimeout):
+            await ask(transport, server.url, timeout={"read": 0.05})
+        await server.wait_for(lambda: server.open == 0)
+
+
+async def test_what_is_no_web_address_is_not_asked() -> None:
+    """Only http and https are spoken."""
+    with pytest.raises(httpx.UnsupportedProtocol, match="ftp"):
+        await ask(LeasedTransport(keep=1), "ftp://127.0.0.1/x")
+
+
+async def test_a_request_that_cannot_be_written_does_not_leave() -> None:
+    """Such as one whose header holds the end of a line."""
+    async with FaultServer(faults.answer(GOOD)) as server:
+        request = httpx.Request("GET", server.url, headers={"X-A": "b\r\nX-C: d"})
+        with pytest.raises(httpx.LocalProtocolError):
+            await LeasedTransport(keep=1).handle_async_request(request)
+        await server.wait_for(lambda: server.accepted > 0 and server.open == 0)
+        assert not server.requests
+
+
+async def test_an_answer_that_came_before_the_request_was_taken_counts() -> None:
+    """A server may refuse a long body by its head, and read no more of it."""
+
+    async def refuse(connection: Connection) -> None:
+        await connection.stream.receive(1)
+        await connection.send(faults.http(413, b"too long", "Connection: close"))
+        await connection.stream.send_eof()
+        await connection.until_closed()
+
+    async with FaultServer(refuse) as server:
+        transport = LeasedTransport(keep=1)
+        request = httpx.Request("POST", server.url, content=bytes(4 << 20))
+        response = await transport.handle_async_request(request)
+        assert response.status_code == 413
+        assert await response.aread() == b"too long"
+        await response.aclose()
+        await transport.aclose()
+
+
+# When it is used again
+
+
+def is_stale(transport: LeasedTransport) -> bool:
+    """Whether the connection that waits would not be used."""
+    return transport._free[0][1].is_stale
+
+
+@pytest.mark.parametrize(
+    ("data", "again"),
+    [
+        (GOOD, True),
+        (faults.chunked(b"{}"), True),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + GOOD, True),
+        (faults.http(200, b"{}", "Connection: close"), False),
+        (faults.http(200, b"{}").replace(b"1.1", b"1.0"), False),
+        (GOOD + b"HTTP/1.1 200 OK\r\n", False),
+    ],
+    ids=["length", "chunks", "interim", "close", "HTTP/1.0", "more than was asked for"],
+)
+async def test_a_connection_is_used_again_where_nothing_speaks_against_it(
+    data: bytes, again: bool
+) -> None:
+    """Neither the server's word, nor its version, nor bytes that belong to no answer."""
+    async with FaultServer(faults.answer(data)) as server:
+        transport = LeasedTransport(keep=1)
+        for _ in range(3):
+            await ask(transport, server.url)
+        await transport.aclose()
+        assert server.accepted == (1 if again else 3)
+
+
+async def test_a_connection_on_which_the_server_spoke_unasked_is_not_used() -> None:
+    """A time-out page, say: it would be taken for the answer to the next request."""
+    goes_on = anyio.Event()
+
+    async def speak(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(GOOD)
+        await goes_on.wait()
+        await connection.send(faults.http(408, b"{}"))
+        await connection.until_closed()
+
+    async with FaultServer([speak, faults.answer(GOOD)]) as server:
+        transport = LeasedTransport(keep=1)
+        await ask(transport, server.url)
+        assert not is_stale(transport)
+        goes_on.set()
+        await server.wait_for(lambda: is_stale(transport))
+        assert await ask(transport, server.url) == b'{"id":"song-1"}'
+        await transport.aclose()
+        assert server.accepted == 2
+
+
+async def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute somebody on the way may have forgotten it."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    async with FaultServer(faults.answer(GOOD)) as server:
+        transport = LeasedTransport(keep=1)
+        await ask(transport, server.url)
+        assert not is_stale(transport)
+        now += 61.0
+        assert is_stale(transport)
+        await transport.aclose()
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate for 127.0.0.1 and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    wanted = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=songs"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
+    subprocess.run(["openssl", *wanted, *names, *files], check=True, capture_output=True)
+    return folder
+
+
+class SecureServer:
+    """Answers over TLS, and remembers which connections went on from an earlier one."""
+
+    def __init__(self, folder: Path, version: ssl.TLSVersion) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        self._context.maximum_version = version
+        self.resumed: list[bool | None] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[str]:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        async with listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, self._attend)
+            yield f"https://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+            tasks.cancel_scope.cancel()
+
+    async def _attend(self, stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            try:
+                secure = await TLSStream.wrap(
+                    stream, server_side=True, ssl_context=self._context, standard_compatible=False
+                )
+                self.resumed.append(secure.extra(TLSAttribute.ssl_object).session_reused)
+                while True:
+                    await secure.receive()
+                    await secure.send(GOOD)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
+                return
+
+
+@pytest.mark.skipif(httpx.__name__ == "httpx2", reason="its contexts ask the operating system")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_tls_goes_on_from_the_connection_before(
+    version: ssl.TLSVersion, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second connection to a host spares both sides most of the handshake."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    server = SecureServer(certificate, version)
+    async with server.running() as url:
+        for _ in range(3):  # a client after the other
+            transport = LeasedTransport(keep=1)
+            assert await ask(transport, url, fresh=True) == b'{"id":"song-1"}'
+            await transport.aclose()
+    assert server.resumed == [False, True, True]
+
+
+async def test_a_certificate_is_always_verified(certificate: Path) -> None:
+    """Without its CA no request leaves, and no session is kept."""
+    server = SecureServer(certificate, ssl.TLSVersion.TLSv1_3)
+    async with server.running() as url:
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError) as caught:
+                await ask(LeasedTransport(keep=1, trust_env=False), url)
+            assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)

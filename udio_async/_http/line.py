@@ -1,0 +1,251 @@
+"""One connection of our own: HTTP/1.1 by h11, on a stream of anyio.
+
+What httpx brings below its pool costs three times as much, as it is made for any number of
+requests at once, HTTP/2 and proxies. It raises the errors of httpx and reports to the documented
+`trace` extension, so nobody above can tell the two apart.
+"""
+
+import logging
+import select
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import anyio
+import h11
+import httpx
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from .tls import ResumingConnection
+
+KEEP_ALIVE = 60.0
+"""Seconds that an idle connection is kept."""
+PORTS = {"http": 80, "https": 443}
+_MAX_HEAD = 100 * 1024
+"""Bytes that the head of an answer may have, as in httpx."""
+_PIECE = 64 * 1024
+"""Bytes that are read at once while the head of an answer is waited for."""
+_LARGE_PIECE = 256 * 1024
+"""Bytes that are read at once of a body: each piece costs the same, whatever its size."""
+_BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
+_NOT_CONNECTED = (
+    OSError,
+    anyio.BrokenResourceError,
+    anyio.EndOfStream,
+)  # ssl.SSLError is the first
+logger = logging.getLogger("udio_async")
+
+Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+
+
+async def _untold(_event: str, _info: Mapping[str, Any]) -> None:
+    """Report to nobody."""
+
+
+class Line:
+    """A connection that is opened by its first request, and carries one request at a time."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        """With a context it speaks TLS."""
+        self._context = context
+        self._stream: ByteStream | None = None
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._idle_until = 0.0
+        self._socket: Any = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, and return the answer with its body still to be read.
+
+        After an error only `aclose` is left.
+
+        Raises:
+            httpx.TransportError: as httpx would.
+        """
+        limits = request.extensions.get("timeout", {})
+        trace = request.extensions.get("trace", _untold)
+        if self._stream is None:
+            await self._connect(request.url, trace, limits.get("connect"))
+        await trace("http11.send_request_headers.started", {"request": request})
+        await self._send(request, limits.get("write"))
+        seconds = limits.get("read")
+        await self._feed(seconds, _PIECE)
+        head = await self._head(seconds)
+        return httpx.Response(
+            head.status_code,
+            headers=head.headers.raw_items(),
+            stream=_Body(self, seconds),
+            extensions={"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason},
+        )
+
+    # Opening
+
+    async def _connect(self, url: httpx.URL, trace: Trace, seconds: float | None) -> None:
+        host, port = url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
+        logger.debug("connecting to %s, port %d", host, port)
+        await trace("connection.connect_tcp.started", {})
+        try:
+            with _within(seconds):
+                stream = await anyio.connect_tcp(host, port)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        self._stream = stream
+        self._socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # this is no Django
+        await trace("connection.connect_tcp.complete", {"return_value": self})
+        if self._context is not None:
+            await self._secure(self._context, host, seconds)
+
+    async def _secure(self, context: ssl.SSLContext, host: str, seconds: float | None) -> None:
+        assert self._stream is not None
+        try:
+            with _within(seconds):
+                self._stream = await TLSStream.wrap(
+                    self._stream, hostname=host, ssl_context=context, standard_compatible=False
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(str(error)) from error
+        except _NOT_CONNECTED as error:
+            raise httpx.ConnectError(str(error)) from error
+
+    def get_extra_info(self, name: str) -> Any:  # noqa: ANN401  # as the `trace` extension has it
+        """Tell about the connection: "server_addr" is to whom it leads."""
+        assert self._stream is not None
+        if name == "server_addr":
+            return self._stream.extra(SocketAttribute.remote_address, None)  # noqa: S610  # this is no Django
+        return None
+
+    # Sending
+
+    async def _send(self, request: httpx.Request, seconds: float | None) -> None:
+        assert self._stream is not None
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        logger.debug("sending %s %s", request.method, request.url.path)
+        data = self._written(request, b"".join([chunk async for chunk in request.stream]))
+        try:
+            with _within(seconds):
+                await self._stream.send(data)
+        except TimeoutError as error:
+            raise httpx.WriteTimeout(str(error)) from error
+        except _BROKEN:
+            pass  # whoever takes no more may have answered already: see what came
+
+    def _written(self, request: httpx.Request, body: bytes) -> bytes:
+        """Write the request down: head and body leave together."""
+        http = self._http
+        try:
+            head = h11.Request(
+                method=request.method, target=request.url.raw_path, headers=request.headers.raw
+            )
+            data = http.send(head) or b""
+            if body:
+                data += http.send(h11.Data(data=body)) or b""
+            return data + (http.send(h11.EndOfMessage()) or b"")
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from error
+
+    # Receiving
+
+    async def _head(self, seconds: float | None) -> h11.Response | h11.InformationalResponse:
+        while True:
+            event = await self.event(seconds, _PIECE)
+            if isinstance(event, h11.Response):
+                return event
+            if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+                return event  # no interim answer: nothing follows in HTTP
+
+    async def event(self, seconds: float | None, size: int = _LARGE_PIECE) -> Any:  # noqa: ANN401  # h11 has no common type
+        """Return what comes next: a head, some of a body, or its end."""
+        try:
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                await self._feed(seconds, size)
+        except h11.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+        return event
+
+    async def _feed(self, seconds: float | None, size: int) -> None:
+        data = await self._receive(seconds, size)
+        if not data and self._http.their_state is h11.SEND_RESPONSE:
+            # In the words of httpx: h11 would complain of a state that nobody knows.
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        self._http.receive_data(data)
+
+    async def _receive(self, seconds: float | None, size: int) -> bytes:
+        assert self._stream is not None
+        try:
+            with _within(seconds):
+                return await self._stream.receive(size)
+        except anyio.EndOfStream:
+            return b""
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(str(error)) from error
+        except _BROKEN as error:
+            raise httpx.ReadError(str(error)) from error
+
+    # Waiting and closing
+
+    def rest(self) -> bool:
+        """Get ready for another request, if this connection can take one."""
+        http = self._http
+        if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+            return False
+        if http.trailing_data[0]:  # no answer of ours
+            return False
+        http.start_next_cycle()
+        self._remember()
+        self._idle_until = time.monotonic() + KEEP_ALIVE
+        return True
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it has waited too long; or the server has said something, or gone, meanwhile."""
+        return time.monotonic() > self._idle_until or _is_readable(self._socket.fileno())
+
+    def _remember(self) -> None:
+        if self._context is None or self._idle_until or self._stream is None:
+            return  # once is enough
+        tls = self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  # this is no Django
+        if isinstance(tls, ResumingConnection):
+            tls.remember()
+
+    async def aclose(self) -> None:
+        """Close the connection, whatever it is doing."""
+        if self._stream is not None:
+            logger.debug("closing a connection")
+            self._remember()
+            await self._stream.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer. It is no generator: those are left half run, and trio complains."""
+
+    def __init__(self, line: Line, seconds: float | None) -> None:
+        self._line = line
+        self._seconds = seconds
+
+    def __aiter__(self) -> "_Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        event = await self._line.event(self._seconds)
+        if isinstance(event, h11.Data):
+            return event.data
+        raise StopAsyncIteration
+
+
+def _within(seconds: float | None) -> AbstractContextManager[object]:
+    """Bound a step. API requests have a deadline for all of it: a scope less for each step."""
+    return nullcontext() if seconds is None else anyio.fail_after(seconds)
+
+
+def _is_readable(file: int) -> bool:
+    if file < 0:  # closed
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([file], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
