@@ -2,8 +2,8 @@
 
 Every byte that leaves or comes in passes here. A module for each topic: who asks (`account`), what
 is said (`messages`), how connections are lent (`transport`), a connection (`line`, `tls`), whether
-a paid request has left (`departure`), one exchange (`exchange`), why nothing left (`diagnosis`), a client of the user's own
-(`own`), how bodies are decoded (`encoding`), and the way in (`sender`).
+a paid request has left (`departure`), one exchange (`exchange`), why nothing left (`diagnosis`), a
+client of the user's own (`own`), how bodies are decoded (`encoding`), and the way in (`sender`).
 """
 
 import httpx
