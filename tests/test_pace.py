@@ -134,9 +134,9 @@ def test_a_schedule_begins_anew() -> None:
     quick = {name: value / 600 for name, value in slow.items()}
     schedule = Schedule(**slow)
     for age in range(1, 100):
-        schedule.learn(age - 1.0, age)
-        schedule.seen(0.0, float(age))
+        schedule.remember([(age - 1.0, float(age))] * 3)
+        schedule.saw(schedule.begin(), (), 0.0, float(age), 0)
     schedule.restart(**quick)
-    schedule.forget(50.0)
+    schedule.forget(100, (), 50.0)
     assert schedule.wait(0.0) == Schedule(**quick).wait(0.0)
     assert schedule.late() == Schedule(**quick).late()

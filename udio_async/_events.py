@@ -21,8 +21,8 @@ class Event:
     | --- | --- | --- |
     | submitted | the provider accepted a request | `task`, `request` |
     | looked | one request asked about some songs | `task_ids` |
-    | advanced | a task came a stage further | `task` |
-    | finished | a wait ended, well or not | `task`, `error` |
+    | advanced | a task came a stage further | `task`, `since_look` |
+    | finished | a wait ended, well or not | `task`, `error`, `since_look` |
     | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
     | healed | a callback has settled a submit in doubt | `task` |
 
@@ -39,6 +39,9 @@ class Event:
     task_ids: tuple[str, ...] = ()
     error: Exception | None = None
     wait: float | None = None
+    since_look: float | None = None
+    """Seconds since the look before, or since the submit: the news is as old as this at most. None
+    where no look has shown it."""
     resumed: bool = False
     """With "submitted": the job was accepted in an earlier run."""
 

@@ -52,7 +52,7 @@ class Job:
         ends with the job, with a failed one too: `songs` raises its error.
         """
         self._home.check("this job")
-        self._tracked.followed = True
+        self._tracked.follow()
         return _Updates(self._tracked, self._received)
 
     async def songs(self) -> tuple[Song, ...]:

@@ -37,6 +37,7 @@ from ._room import Room
 from ._submit import Submitter
 from ._urls import is_local_url
 from .journal import Entry, Journal, State
+from .journal.jobs import timed
 from .journal.keys import BatchKeys
 from .journal.store import JobStore
 from .providers import request_of
@@ -220,11 +221,10 @@ class Session:
         return False
 
     async def _learn_from_earlier_runs(self) -> None:
-        known = [State.READY, State.DELIVERED]
+        known = [State.READY, State.DELIVERED, State.FAILED]
         async for entry in self._store.journal.entries(known, newest=_LEARN_FROM):
-            if entry.took is not None:
-                model = entry.request.get("model") or self.provider.traits.default_model
-                self._poller.learn(model, entry.took)
+            model = entry.request.get("model") or self.provider.traits.default_model
+            self._poller.learn(model, entry)
 
     async def _drain(self) -> None:
         """Take back what has not left, and wait for what has."""
@@ -317,6 +317,7 @@ class Session:
             self._ready.note(tracked.task_id)
         if entry is None or entry.state is not State.ACCEPTED:
             return
+        entry = timed(entry, tracked.reached, tracked.failed)
         if error is None:
             self._store.end(entry, tracked.task.songs, took=tracked.took)
         elif isinstance(error, GenerationFailed):

@@ -36,15 +36,18 @@ class Registry:
             if error is not None:
                 error.job_key = tracked.key
         if not tracked.resumed:
-            tracked.schedule.forget(tracked.looked_at - tracked.accepted_at)
+            age = tracked.looked_at - tracked.accepted_at
+            tracked.schedule.forget(tracked.number, tracked.reached, age)
         tracked.over, tracked.error = True, error
         self._ended(tracked)  # before anybody hears of it
         tracked.end(error)
 
-    def finish(self, tracked: TrackedTask, error: UdioError | None) -> None:
+    def finish(
+        self, tracked: TrackedTask, error: UdioError | None, *, since_look: float | None = None
+    ) -> None:
         """End it, well or with an error, and tell of it."""
         self._end(tracked, error)
-        self.tell("finished", task=tracked.task, error=error)
+        self.tell("finished", task=tracked.task, error=error, since_look=since_look)
 
     def abandon(self, tracked: TrackedTask) -> None:
         """Let nobody wait for ever for what a closed client would have looked at."""
@@ -59,6 +62,7 @@ class Registry:
         task_ids: tuple[str, ...] = (),
         error: Exception | None = None,
         wait: float | None = None,
+        since_look: float | None = None,
         resumed: bool = False,
     ) -> None:
         """Tell the observer, if there is one."""
@@ -72,6 +76,7 @@ class Registry:
                     task_ids=task_ids,
                     error=error,
                     wait=wait,
+                    since_look=since_look,
                     resumed=resumed,
                 )
             )

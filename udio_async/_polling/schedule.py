@@ -1,200 +1,232 @@
 """When to look next at a song that is being made. Pure arithmetic, no clock, no I/O.
 
-A look costs `c` seconds' worth of trouble; a look that comes late costs its lateness. If a song
-finishes now with chance h(t) per second given that it has not yet, then looking every
-sqrt(2c / h(t)) seconds is the best trade, so the right number of looks per second is
-sqrt(h(t) / 2c). The next look is due when that rate, summed from now on, has come to one.
+A look costs `c` seconds' worth of trouble; whatever happens to a song and is heard of late costs
+its lateness. What may happen: it fails early, as its words are refused; and it is complete, with a
+text and a first audio before that, which matter where somebody follows. How likely each is at
+each age is learned (`durations`), and the best ages to look at follow from it (`looks`).
 
-How long songs take is taken for log-normal: a positive time with a tail of stragglers. It starts
-from the provider's typical time and is learned from the songs that finish, and from how long the
-others have waited: of many songs that start together the short ones finish first, and alone they
-would speak for all. Its hazard falls in the far tail, so a song later than anything seen is looked
-at ever more rarely.
+Where nothing was learned yet, the provider's typical time says when a song is complete, and the
+text and the first audio come after a quarter and a half of it. A small share fails early: so the
+first look comes soon enough to notice it, until songs have shown that they do not.
 """
 
-import bisect
 import math
-from collections import Counter
-from itertools import accumulate
-from statistics import NormalDist
-from typing import Any
+from collections.abc import Sequence
 
 import attrs
 
-from .._validators import check_above_zero
+from .._records import Stage
+from .durations import Durations
+from .looks import at_age, chances_of, grid, next_looks
 
-_STANDARD = NormalDist()
-_PRIOR_SIGMA = 0.5
-"""Of the logarithm: two songs in three take between 0.6 and 1.6 times the typical time."""
-_PRIOR_WEIGHT = 4.0
-"""How many finished songs the prior counts for."""
-_ROUNDS = 5
-"""Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
+_PASSED = {Stage.TEXT_READY: 1, Stage.FIRST_AUDIO: 2, Stage.COMPLETE: 3}
+_SHARES = (0.25, 0.5, 1.0)
+"""When a song reaches text, first audio and the end, in typical times, until learned better."""
+_MEMORY = 30.0
+"""Songs after which what one has taught counts for a third."""
+_RESCALE = 500.0
+"""A song's weight is e to this power at most: a float ends at 709."""
+
+_FAILS_AFTER = 0.04
+"""When a song fails early, in typical times: after 4 s of 100."""
+_EARLY = 0.25
+"""Up to this age, in typical times, a failure is an early one."""
+_FIRST_LOOK = 0.11
+"""When to look first, at the latest, in typical times, as long as so many are expected to fail."""
+_FAIL_SHARE, _FAIL_WEIGHT = 0.05, 20.0
+"""The share of early failures, and how many songs this counts for."""
+_FAIL_MEMORY = 200.0
+"""Songs after which what was learned of that share counts for a third: few songs fail."""
+_SHARE_MOVED = 1.25
+"""The factor by which that share has to change to be minded."""
+
+_STEP, _GROWTH = 1 / 50, 1 / 40
+"""Ages in the tables are so far apart: in typical times, and in shares of the age."""
 _LATE = 2.326
-"""Standard deviations, in the logarithm, beyond which one song in a hundred takes."""
-_LEAST_SIGMA = 0.02
-_LEAST_SHARE = 1e-9
-_GRID = 400
-_REACH = 5.0
-"""The table covers this many standard deviations around the median."""
+"""Standard deviations beyond which one song in a hundred takes."""
+_TABLE, _BEYOND = 4.5, 3.0
+"""Standard deviations up to which there is a table, and from which on it is not used."""
+
+_RARER = 8.0
+"""Beyond that age, each look comes so many times less later than the song is."""
+
+Reached = Sequence[tuple[float, float]]
+"""For text, first audio and the end, as far as a song got: after which age and by which it did."""
 
 
-def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
-    if value is None and field.default is None:
-        return
-    check_above_zero(f"PollPolicy {field.name}", value, remedy="give seconds above 0")
+def passed(stage: Stage) -> int:
+    """Return how many of text, first audio and the end a song at this stage has reached."""
+    return _PASSED.get(stage, 0)
 
 
-@attrs.frozen(kw_only=True)
-class PollPolicy:
-    """How eagerly to look. All durations are seconds.
+@attrs.frozen
+class _Table:
+    """When to look next, for each stage and each age of a grid."""
 
-    `look_cost` is the price of one look in seconds of waiting: at 0.8 a look is worth hearing of
-    the song 0.8 seconds earlier; None takes a 75th of the provider's typical song time, so 0.8
-    for a minute. `min_interval` replaces the provider's advice on the shortest
-    time between two looks at one song. After `deadline` a song is given up with `WaitExpired`;
-    it keeps running at the provider, and its id is in the error.
+    _ages: Sequence[float]
+    _looks: Sequence[Sequence[float]]
+    _beyond: float
+    """An age that hardly any song reaches."""
 
-        Client(provider, poll=PollPolicy(look_cost=2.0, deadline=600.0))  # fewer looks, 10 minutes
-    """
-
-    look_cost: float | None = attrs.field(default=None, validator=_positive)
-    min_interval: float | None = attrs.field(default=None, validator=_positive)
-    deadline: float = attrs.field(default=1800.0, validator=_positive)
+    def wait(self, age: float, stage: int) -> float:
+        """Return the seconds until the next look; ever more of them beyond the ages known."""
+        looks = self._looks[min(stage, len(self._looks) - 1)]
+        known = min(age, self._beyond)
+        return at_age(self._ages, looks, known) - known + (age - known) / _RARER
 
 
 class Schedule:
-    """Learns how long songs take, and says when to look."""
+    """Learns how long songs take, stage by stage, and says when to look.
+
+    A song is one of `begin`; from then on it is known by its number.
+    """
 
     def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
+        self._songs = 0
         self.restart(typical=typical, look_cost=look_cost, min_interval=min_interval)
 
     def restart(self, *, typical: float, look_cost: float, min_interval: float) -> None:
         """Forget what was learned: songs take another time than was thought, by far."""
         self._look_cost = look_cost
         self._min_interval = min_interval
-        self._count = _PRIOR_WEIGHT
-        self._mean = math.log(typical)
-        self._sigma = _PRIOR_SIGMA
-        # of the logarithms of the durations: sum, and sum of squares
-        self._sum = _PRIOR_WEIGHT * self._mean
-        self._squares = _PRIOR_WEIGHT * (self._mean**2 + self._sigma**2)
-        self._bin = typical / 30
-        self._waiting: Counter[int] = Counter()  # songs, by the binned age they were last seen at
-        self._tabulated_at = 0.0
-        self._ages: list[float] = []
-        self._looks: list[float] = []
+        self._first = self._songs
+        width = typical / 30
+        self._stages = [Durations(share * typical, bin_width=width) for share in _SHARES]
+        self._failures = Durations(_FAILS_AFTER * typical, bin_width=width)
+        self._early, self._first_look = _EARLY * typical, _FIRST_LOOK * typical
+        self._failed, self._tried = _FAIL_SHARE * _FAIL_WEIGHT, _FAIL_WEIGHT
+        self._told_share = _FAIL_SHARE
+        self._tables: dict[tuple[bool, bool, int], _Table] = {}
 
-    def learn(self, longer_than: float, at_most: float) -> float:
-        """Take in a song that was complete between these ages, and return how long it took.
+    # Learning
 
-        It is expected where songs that take so long are: of those found by the first look, near
-        that look.
+    def begin(self) -> int:
+        """Return the number of a new song. The more have begun since, the less it counts.
+
+        Not the more have ended: of songs that begin together the last ones are the longest.
         """
-        low, high = (math.log(max(age, 1e-3)) for age in (longer_than, at_most))
-        value, square = self._expected(low, high)
-        self._count += 1
-        self._sum += value
-        self._squares += square
-        return min(max(math.exp(value), longer_than), at_most)
+        self._songs += 1
+        if self._songs - self._first > _RESCALE * _MEMORY:
+            self._first = self._songs
+            for times in (*self._stages, self._failures):
+                times.scale(math.exp(-_RESCALE))
+        return self._songs
 
-    def seen(self, before: float, age: float) -> None:
-        """Count a song that was last seen at the age `before` as seen at this one."""
-        self.forget(before)
-        self._waiting[int(age / self._bin)] += 1
+    def _weight(self, song: int) -> float:
+        return math.exp((song - self._first) / _MEMORY)
 
-    def forget(self, age: float) -> None:
-        """Count a song that was last seen at this age no more; at 0 it was never seen."""
-        place = int(age / self._bin)
-        if age > 0 and self._waiting[place]:  # none that was seen before a `restart`
-            self._waiting[place] -= 1
+    def saw(
+        self,
+        song: int,
+        reached: Reached,
+        before: float,
+        age: float,
+        stages: int,
+        *,
+        failed: bool = False,
+        by: float | None = None,
+    ) -> Reached:
+        """Take in a look at a song that had `reached` this by the age of the look before.
 
-    def wait(self, age: float, *, together: int = 1) -> float:
+        Now it has passed so many `stages`, or has `failed`. A callback has told of the end `by`
+        this age. Returns what it has reached by now. One that is over is to be forgotten as well.
+        """
+        weight = self._weight(song)
+        news = [(before, age)] * (stages - len(reached))
+        if news and by is not None:
+            news[-1] = by, by
+        for place, times in enumerate(self._stages[len(reached) :]):
+            times.forget(before, weight)
+            if place < len(news):
+                times.learn(*news[place], weight)
+            else:
+                times.wait(age, weight)
+        if not reached and before < self._early and (failed or news or age >= self._early):
+            self._try((before, age) if failed else None, weight)
+        return (*reached, *news)
+
+    def _try(self, failed: tuple[float, float] | None, weight: float) -> None:
+        """Count a song that has failed early, or has not and will not any more."""
+        fading = 1 - 1 / _FAIL_MEMORY
+        self._failed = self._failed * fading + (failed is not None)
+        self._tried = self._tried * fading + 1
+        if failed is not None:
+            before, age = failed
+            self._failures.learn(before, min(age, self._early), weight)
+
+    def forget(self, song: int, reached: Reached, age: float) -> None:
+        """Expect nothing more of a song that was last seen at this age; at 0 it was never seen."""
+        for times in self._stages[len(reached) :]:
+            times.forget(age, self._weight(song))
+
+    def remember(self, reached: Reached, failed: tuple[float, float] | None = None) -> None:
+        """Take in what became of a song of an earlier run."""
+        weight = self._weight(self.begin())
+        for times, (after, by) in zip(self._stages, reached, strict=False):
+            times.learn(after, by, weight)
+        if reached or (failed is not None and failed[0] < self._early):
+            self._try(None if reached else failed, weight)
+
+    def expected(self, after: float, by: float) -> float:
+        """Return the age at which a song that was complete between these probably was."""
+        return self._stages[-1].expected(after, by)
+
+    # Looking
+
+    def wait(
+        self,
+        age: float,
+        *,
+        reached: int = 0,
+        follows: bool = False,
+        may_fail: bool = True,
+        together: int = 1,
+    ) -> float:
         """Return how many seconds to wait before looking at a song of this age again.
+
+        It has `reached` so many stages. Somebody `follows` each of them, or waits for the end.
+        `may_fail` is false for a song that cannot fail early, or of which others would tell.
 
         A look that asks about several songs is dearer than one, and for each of them cheaper:
         an eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
         """
-        self._tabulate()
-        target = self._looks_by(age) + together**-0.375  # the rate goes with the root of the price
-        if target <= self._looks[-1]:
-            wait = _interpolate(target, self._looks, self._ages) - age
-        else:  # later than anything seen: ever more rarely
-            wait = age / 8
-        return max(wait, self._min_interval)
+        self._mind_what_moved()
+        key = follows, may_fail, together.bit_length()
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = self._make_table(*key)
+        return max(table.wait(age, reached), self._min_interval)
 
     def late(self) -> float:
         """Return the age in seconds that few songs reach: one in a hundred."""
-        self._tabulate()
-        return math.exp(self._mean + _LATE * self._sigma)
+        self._mind_what_moved()
+        return self._stages[-1].quantile(_LATE)
 
-    def _estimate(self) -> None:
-        """Fit mean and deviation to what is complete and to what was seen waiting.
+    def _mind_what_moved(self) -> None:
+        moved = [times.has_moved() for times in (*self._stages, self._failures)]
+        share = self._failed / self._tried
+        if not 1 / _SHARE_MOVED < share / self._told_share < _SHARE_MOVED:
+            self._told_share = share
+            moved.append(True)
+        if any(moved):
+            self._tables.clear()
 
-        A waiting song counts with what is expected of it, given that it takes longer than it has
-        so far: expectation and maximisation, for data censored on the right.
-        """
-        waiting = [
-            (math.log((place + 0.5) * self._bin), songs)
-            for place, songs in self._waiting.items()
-            if songs
-        ]
-        for _ in range(_ROUNDS):
-            count, total, squares = self._count, self._sum, self._squares
-            for low, songs in waiting:
-                value, square = self._expected(low, math.inf)
-                count += songs
-                total += songs * value
-                squares += songs * square
-            self._mean = total / count
-            self._sigma = math.sqrt(max(squares / count - self._mean**2, _LEAST_SIGMA**2))
-
-    def _expected(self, low: float, high: float) -> tuple[float, float]:
-        """Return the mean of the logarithm and of its square, given that it lies between these."""
-        a, b = (low - self._mean) / self._sigma, (high - self._mean) / self._sigma
-        share = _STANDARD.cdf(b) - _STANDARD.cdf(a)
-        if share < _LEAST_SHARE:  # nothing was expected there
-            value = low if math.isinf(high) else (low + high) / 2
-            return value, value**2
-        at_a, at_b = _STANDARD.pdf(a), _STANDARD.pdf(b)
-        first = (at_a - at_b) / share
-        second = 1 + (a * at_a - (0.0 if math.isinf(b) else b * at_b)) / share
-        value = self._mean + self._sigma * first
-        return value, self._mean * (2 * value - self._mean) + self._sigma**2 * second
-
-    def _tabulate(self) -> None:
-        """Sum the look rate over a grid of ages, anew when a tenth more has been learned."""
-        if self._count < self._tabulated_at * 1.1:
-            return
-        self._tabulated_at = self._count
-        self._estimate()
-        steps = [_REACH * (2 * i / _GRID - 1) for i in range(_GRID + 1)]
-        self._ages = [math.exp(self._mean + self._sigma * z) for z in steps]
-        rates = [
-            math.sqrt(self._hazard(z, age) / (2 * self._look_cost))
-            for z, age in zip(steps, self._ages, strict=True)
-        ]
-        areas = (
-            (rates[i - 1] + rates[i]) / 2 * (self._ages[i] - self._ages[i - 1])
-            for i in range(1, _GRID + 1)
+    def _make_table(self, follows: bool, may_fail: bool, together: int) -> "_Table":  # a key
+        stages = self._stages if follows else self._stages[-1:]
+        end = self._stages[-1]
+        step = max(self._min_interval / 4, _STEP * end.median)
+        ages = grid(step=step, growth=_GROWTH, until=end.quantile(_TABLE))
+        share = self._told_share if may_fail else 0.0
+        chances = chances_of(
+            ages,
+            [[times.survival(age) for age in ages] for times in stages],
+            failing=[share * self._failures.survival(age) for age in ages],
         )
-        self._looks = [0.0, *accumulate(areas)]
-
-    def _hazard(self, z: float, age: float) -> float:
-        survival = max(1 - _STANDARD.cdf(z), 1e-12)
-        return _STANDARD.pdf(z) / (survival * self._sigma * age)
-
-    def _looks_by(self, age: float) -> float:
-        return _interpolate(age, self._ages, self._looks)
-
-
-def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:
-    """Read a rising table between its entries; outside of it, its nearest end."""
-    right = bisect.bisect_right(xs, x)
-    if right == 0:
-        return ys[0]
-    if right == len(xs):
-        return ys[-1]
-    left = right - 1
-    share = (x - xs[left]) / (xs[right] - xs[left])
-    return ys[left] + share * (ys[right] - ys[left])
+        price = self._look_cost * 2.0 ** (-0.75 * (together - 1))
+        looks = next_looks(chances, price=price, min_interval=self._min_interval)
+        if share >= _FAIL_SHARE / 2:
+            looks[0] = [
+                min(look, self._first_look) if age < self._first_look else look
+                for age, look in zip(ages, looks[0], strict=True)
+            ]
+        return _Table(ages, looks, end.quantile(_BEYOND))

@@ -3,7 +3,8 @@
 import random
 
 from ..providers.base import Traits
-from .schedule import PollPolicy, Schedule
+from .policy import PollPolicy
+from .schedule import Schedule, passed
 from .tracked import TrackedTask
 
 _CALLED_GAP = 1.0
@@ -56,13 +57,24 @@ class Timetable:
         """
         if tracked.is_called_for:
             return max(now, tracked.asked_at + _CALLED_GAP)
-        age = now - tracked.accepted_at
-        together = min(others + 1, self.traits.max_ids_per_look)
-        wait = min(tracked.schedule.wait(age, together=together), at_most)
-        if tracked.called is not None:  # they do come: the next one will say when to look
-            wait = max(wait, tracked.schedule.late() - age)
-        # A little jitter, so that what was submitted together does not march in step for ever.
-        wait = max(wait * random.uniform(0.95, 1.05), self.min_interval)  # noqa: S311  # no secret
+        wait = min(self._wait(tracked, now - tracked.accepted_at, others), at_most)
+        wait = max(wait, self.min_interval)
         if wait > left:
             wait = max(left, self.min_interval)
         return now + wait
+
+    def _wait(self, tracked: TrackedTask, age: float, others: int) -> float:
+        if self._policy.interval is not None:
+            return self._policy.interval
+        follows = tracked.followed or others < self._policy.follow
+        wait = tracked.schedule.wait(
+            age,
+            reached=passed(tracked.task.stage),
+            follows=follows and not tracked.called_back,
+            may_fail=not (tracked.resumed or tracked.called_back),
+            together=min(others + 1, self.traits.max_ids_per_look),
+        )
+        if tracked.called is not None:  # they do come: the next one will say when to look
+            wait = max(wait, tracked.schedule.late() - age)
+        # A little jitter, so that what was submitted together does not march in step for ever.
+        return wait * random.uniform(0.95, 1.05)  # noqa: S311  # no secret

@@ -6,9 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .. import Client, InvalidRequest, JournalError, SqliteJournal
+from .. import Client, InvalidRequest, JournalError, PollPolicy, SqliteJournal
 from ._failures import BadInput, reason_of
 from ._service import Service
+
+FOLLOWED = 20
+"""Songs in the making, at most, of which each stage is heard: more do not fit on a terminal."""
 
 
 @asynccontextmanager
@@ -25,7 +28,12 @@ async def open_client(
         provider = await stack.enter_async_context(service.open())
         try:
             client = await stack.enter_async_context(
-                Client(provider, trust_env=service.trust_env, **options)
+                Client(
+                    provider,
+                    trust_env=service.trust_env,
+                    poll=PollPolicy(follow=FOLLOWED),
+                    **options,
+                )
             )
         except (InvalidRequest, JournalError) as error:
             raise BadInput(_reason(error, options.get("journal"))) from error

@@ -4,7 +4,7 @@ All moves are functions of an entry that return the next one. Which are allowed 
 `MOVES`; the drawing in `docs/architecture.md` is printed from it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -115,6 +115,11 @@ class Entry:
     """Unix time of the latest attempt."""
     took: float | None = None
     """Seconds from accepted to ready."""
+    reached: tuple[tuple[float, float], ...] = ()
+    """For its text, its first audio and its end, as far as it came: the seconds from accepted after
+    which, and by which, it was there."""
+    failed: tuple[float, float] | None = None
+    """The same for its failure, if it failed."""
 
     @property
     def was_taken(self) -> bool:
@@ -128,6 +133,9 @@ class Entry:
 
 
 Change = Callable[[Entry], Entry]
+
+_UNTIMED: Mapping[str, Any] = {"took": None, "reached": (), "failed": None}
+"""What is known of the time of an attempt that has not come far."""
 
 
 def _moved(entry: Entry, state: State, **changes: Any) -> Entry:  # noqa: ANN401  # any field
@@ -162,7 +170,7 @@ def sending_again(entry: Entry, *, now: float) -> Entry:
         evidence="",
         error="",
         submitted_at=now,
-        took=None,
+        **_UNTIMED,
     )
 
 
@@ -188,7 +196,7 @@ def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
         told=False,
         saved=(),
         undelivered="",
-        took=None,
+        **_UNTIMED,
     )
 
 
@@ -271,6 +279,13 @@ def healed(entry: Entry) -> Entry:
 # The end -------------------------------------------------------------------------------------
 
 
+def timed(
+    entry: Entry, reached: Sequence[tuple[float, float]], failed: tuple[float, float] | None
+) -> Entry:
+    """Take in when it came how far."""
+    return attrs.evolve(entry, reached=tuple(reached), failed=failed)
+
+
 def ended(entry: Entry, songs: tuple[Song, ...], *, took: float | None) -> Entry:
     """Take in the songs of a task that is complete."""
     return _moved(entry, State.READY, songs=without_raw(songs), took=took, error="", evidence="")
@@ -327,7 +342,7 @@ def resolved(
         songs=tuple(song for song in entry.songs if song.unverified),
         saved=(),
         undelivered="",
-        took=None,
+        **_UNTIMED,
     )
 
 
