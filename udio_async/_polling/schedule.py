@@ -11,6 +11,7 @@ first look comes soon enough to notice it, until songs have shown that they do n
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import attrs
@@ -225,8 +226,6 @@ class Schedule:
         price = self._look_cost * 2.0 ** (-0.75 * (together - 1))
         looks = next_looks(chances, price=price, min_interval=self._min_interval)
         if share >= _FAIL_SHARE / 2:
-            looks[0] = [
-                min(look, self._first_look) if age < self._first_look else look
-                for age, look in zip(ages, looks[0], strict=True)
-            ]
+            for place in range(bisect_left(ages, self._first_look / 2)):
+                looks[0][place] = min(looks[0][place], self._first_look)
         return _Table(ages, looks, end.quantile(_BEYOND))

@@ -67,11 +67,12 @@ class Timetable:
         if self._policy.interval is not None:
             return self._policy.interval
         follows = tracked.followed or others < self._policy.follow
+        calls = tracked.called_back and not tracked.was_not_called
         wait = tracked.schedule.wait(
             age,
             reached=passed(tracked.task.stage),
-            follows=follows and not tracked.called_back,
-            may_fail=not (tracked.resumed or tracked.called_back),
+            follows=follows and not calls,
+            may_fail=not (tracked.resumed or calls),
             together=min(others + 1, self.traits.max_ids_per_look),
         )
         if tracked.called is not None:  # they do come: the next one will say when to look

@@ -120,6 +120,11 @@ class TrackedTask:
         return self.called.is_final or self.followed
 
     @property
+    def was_not_called(self) -> bool:
+        """Whether a look has shown a stage, and no callback had said a word."""
+        return self.called is None and Stage.PROCESSING.is_before(self.task.stage)
+
+    @property
     def has_shown_less(self) -> bool:
         """Whether the latest look, sent after the callback, saw less than that had said."""
         looked = self.looked_at >= self.asked_at >= self.called_at
