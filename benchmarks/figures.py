@@ -62,8 +62,10 @@ def read_polling(output: Mapping[str, Any]) -> dict[str, float]:
     ours, fixed = rows["end", 0.4, 0.2, "ours"], rows["end", 0.4, 0.2, "fixed 5 s"]
 
     def worst(kind: str, way: str) -> float:
-        costs = [row for key, row in rows.items() if (key[0], key[3]) == (kind, way)]
-        return round((max(row["cost_over_optimum"] for row in costs) - 1) * 100, 1)
+        costs: list[float] = [
+            row["cost_over_optimum"] for key, row in rows.items() if (key[0], key[3]) == (kind, way)
+        ]
+        return round((max(costs) - 1) * 100, 1)
 
     return {
         "worst_percent": worst("end", LEARNED),

@@ -125,6 +125,7 @@ def polled(
     provider = lives.provider()
 
     async def run() -> Result:
+        looks = lags = 0
         async with anyio.create_task_group() as tasks:
             http = cast(Http, None)  # the provider in memory sends nothing
             policy = PollPolicy(look_cost=look_cost, deadline=1e6)

@@ -120,7 +120,10 @@ class SmallServer:
 def _described(stage: ua.Stage) -> dict[str, object]:
     """Return what a look shows of a song, as the provider's pages have it."""
     types = {ua.Stage.COMPLETE: "SUCCESS", ua.Stage.FAILED: "FAILED"}
-    audio = {ua.Stage.FIRST_AUDIO: "https://stream.example/1", ua.Stage.COMPLETE: "https://x/1.mp3"}
+    audio = {
+        ua.Stage.FIRST_AUDIO: "https://audiopipe.suno.ai/?item_id=song",
+        ua.Stage.COMPLETE: "https://cdn.example/song.mp3",
+    }
     song = {
         "id": "song",
         "status": str(stage),

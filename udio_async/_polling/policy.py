@@ -29,14 +29,6 @@ class PollPolicy:
     long all this takes is learned from the songs of this run and of those in the journal. A look
     at a provider that answers for many songs at once costs little, so there are more of them.
 
-    `look_cost` is the price of one look in seconds of waiting: at 0.8 a look is worth hearing of
-    the song 0.8 seconds earlier; None takes a 75th of the provider's typical song time, so 0.8
-    for a minute. `min_interval` replaces the provider's advice on the shortest time between two
-    looks at one song. `interval` looks every so many seconds instead, and learns nothing; the
-    shortest time still holds. `follow` hears of each stage of every song, `job.updates()` or not,
-    while so many or fewer are being made; it is for those who show them. After `deadline` a song
-    is given up with `WaitExpired`; it keeps running at the provider, and its id is in the error.
-
         Client(provider, poll=PollPolicy(look_cost=2.0, deadline=600.0))  # fewer looks, 10 minutes
         Client(provider, poll=PollPolicy(interval=5))  # every 5 seconds, whatever was learned
 
@@ -45,10 +37,19 @@ class PollPolicy:
     """
 
     look_cost: float | None = attrs.field(default=None, validator=_positive)
+    """The price of a look in seconds of waiting: at 0.8 a look is worth hearing of the song 0.8
+    seconds earlier. None takes a 75th of the provider's typical song time, so 0.8 for a minute;
+    where somebody follows the song a 180th."""
     min_interval: float | None = attrs.field(default=None, validator=_positive)
+    """The shortest time between two looks at one song, instead of the provider's advice."""
     deadline: float = attrs.field(default=1800.0, validator=_positive)
+    """After so long a song is given up with `WaitExpired`; it keeps running at the provider, and
+    its id is in the error."""
     interval: float | None = attrs.field(default=None, validator=_positive)
+    """Look every so many seconds, and weigh nothing; the shortest time still holds."""
     follow: int = attrs.field(default=0, validator=_count)
+    """While so many songs or fewer are being made, hear of each stage of all of them, as if each
+    had its `job.updates()`. It is for whoever shows them, and told by `on_event`."""
 
     def __attrs_post_init__(self) -> None:
         if self.interval is not None and self.look_cost is not None:

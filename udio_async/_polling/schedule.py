@@ -82,13 +82,36 @@ class Schedule:
     A song is one of `begin`; from then on it is known by its number.
     """
 
-    def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
+    def __init__(
+        self,
+        *,
+        typical: float,
+        look_cost: float,
+        follow_cost: float | None = None,
+        min_interval: float,
+    ) -> None:
         self._songs = 0
-        self.restart(typical=typical, look_cost=look_cost, min_interval=min_interval)
+        self.restart(
+            typical=typical,
+            look_cost=look_cost,
+            follow_cost=follow_cost,
+            min_interval=min_interval,
+        )
 
-    def restart(self, *, typical: float, look_cost: float, min_interval: float) -> None:
-        """Forget what was learned: songs take another time than was thought, by far."""
+    def restart(
+        self,
+        *,
+        typical: float,
+        look_cost: float,
+        follow_cost: float | None = None,
+        min_interval: float,
+    ) -> None:
+        """Forget what was learned: songs take another time than was thought, by far.
+
+        A look at a song that somebody follows is as dear as `follow_cost`, if that is given.
+        """
         self._look_cost = look_cost
+        self._follow_cost = look_cost if follow_cost is None else follow_cost
         self._min_interval = min_interval
         self._first = self._songs
         width = typical / 30
@@ -223,7 +246,8 @@ class Schedule:
             [[times.survival(age) for age in ages] for times in stages],
             failing=[share * self._failures.survival(age) for age in ages],
         )
-        price = self._look_cost * 2.0 ** (-0.75 * (together - 1))
+        price = self._follow_cost if follows else self._look_cost
+        price *= 2.0 ** (-0.75 * (together - 1))
         looks = next_looks(chances, price=price, min_interval=self._min_interval)
         if share >= _FAIL_SHARE / 2:
             for place in range(bisect_left(ages, self._first_look / 2)):

@@ -7,6 +7,9 @@ from .policy import PollPolicy
 from .schedule import Schedule, passed
 from .tracked import TrackedTask
 
+_TYPICAL_PER_LOOK, _TYPICAL_PER_LOOK_FOLLOWED = 75, 180
+"""How often the price of a look fits into a typical time. Who follows a song sits before it, and
+hears of it sooner."""
 _CALLED_GAP = 1.0
 """Seconds between two looks at one song, whatever callbacks come."""
 
@@ -33,10 +36,10 @@ class Timetable:
 
     def _pace(self) -> dict[str, float]:
         typical = self.traits.typical_duration
-        look_cost = self._policy.look_cost or typical / 75
         return {
             "typical": typical,
-            "look_cost": look_cost,
+            "look_cost": self._policy.look_cost or typical / _TYPICAL_PER_LOOK,
+            "follow_cost": self._policy.look_cost or typical / _TYPICAL_PER_LOOK_FOLLOWED,
             "min_interval": self.min_interval,
         }
 
