@@ -14,8 +14,6 @@ from collections import defaultdict
 from statistics import NormalDist
 
 _STANDARD = NormalDist()
-_PRIOR_SIGMA = 0.5
-"""Of the logarithm: two songs in three take between 0.6 and 1.6 times the typical time."""
 _PRIOR_WEIGHT = 4.0
 """How many songs the prior counts for."""
 _ROUNDS = 5
@@ -32,10 +30,10 @@ _MOVED = 0.125
 class Durations:
     """A log-normal time, and what it was learned from."""
 
-    def __init__(self, typical: float, *, bin_width: float) -> None:
+    def __init__(self, typical: float, sigma: float, *, bin_width: float) -> None:
         self.mean = math.log(typical)
-        """Of the logarithm."""
-        self.sigma = _PRIOR_SIGMA
+        """Of the logarithm, until something is learned."""
+        self.sigma = sigma
         self._count = _PRIOR_WEIGHT
         # of the logarithms: sum, and sum of squares
         self._sum = _PRIOR_WEIGHT * self.mean

@@ -39,7 +39,7 @@ class PollPolicy:
     look_cost: float | None = attrs.field(default=None, validator=_positive)
     """The price of a look in seconds of waiting: at 0.8 a look is worth hearing of the song 0.8
     seconds earlier. None takes a 75th of the provider's typical song time, so 0.8 for a minute;
-    where somebody follows the song a 180th."""
+    where somebody follows the song a 200th."""
     min_interval: float | None = attrs.field(default=None, validator=_positive)
     """The shortest time between two looks at one song, instead of the provider's advice."""
     deadline: float = attrs.field(default=1800.0, validator=_positive)

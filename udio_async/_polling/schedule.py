@@ -21,15 +21,16 @@ from .durations import Durations
 from .looks import at_age, chances_of, grid, next_looks
 
 _PASSED = {Stage.TEXT_READY: 1, Stage.FIRST_AUDIO: 2, Stage.COMPLETE: 3}
-_SHARES = (0.25, 0.5, 1.0)
-"""When a song reaches text, first audio and the end, in typical times, until learned better."""
+_EXPECTED = ((0.25, 0.7), (0.5, 0.7), (1.0, 0.5))
+"""When a song reaches text, first audio and the end, in typical times, until learned better; and
+the deviation of the logarithm: at 0.5 two songs in three take 0.6 to 1.6 times as long."""
 _MEMORY = 30.0
 """Songs after which what one has taught counts for a third."""
 _RESCALE = 500.0
 """A song's weight is e to this power at most: a float ends at 709."""
 
-_FAILS_AFTER = 0.04
-"""When a song fails early, in typical times: after 4 s of 100."""
+_FAILS_AFTER = 0.04, 0.5
+"""When a song fails early, in typical times, and the deviation: after some 4 s of 100."""
 _EARLY = 0.25
 """Up to this age, in typical times, a failure is an early one."""
 _FIRST_LOOK = 0.11
@@ -115,8 +116,11 @@ class Schedule:
         self._min_interval = min_interval
         self._first = self._songs
         width = typical / 30
-        self._stages = [Durations(share * typical, bin_width=width) for share in _SHARES]
-        self._failures = Durations(_FAILS_AFTER * typical, bin_width=width)
+        self._stages = [
+            Durations(share * typical, sigma, bin_width=width) for share, sigma in _EXPECTED
+        ]
+        fails_after, sigma = _FAILS_AFTER
+        self._failures = Durations(fails_after * typical, sigma, bin_width=width)
         self._early, self._first_look = _EARLY * typical, _FIRST_LOOK * typical
         self._failed, self._tried = _FAIL_SHARE * _FAIL_WEIGHT, _FAIL_WEIGHT
         self._told_share = _FAIL_SHARE

@@ -7,7 +7,7 @@ from .policy import PollPolicy
 from .schedule import Schedule, passed
 from .tracked import TrackedTask
 
-_TYPICAL_PER_LOOK, _TYPICAL_PER_LOOK_FOLLOWED = 75, 180
+_TYPICAL_PER_LOOK, _TYPICAL_PER_LOOK_FOLLOWED = 75, 200
 """How often the price of a look fits into a typical time. Who follows a song sits before it, and
 hears of it sooner."""
 _CALLED_GAP = 1.0

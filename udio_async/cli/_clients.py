@@ -10,8 +10,8 @@ from .. import Client, InvalidRequest, JournalError, PollPolicy, SqliteJournal
 from ._failures import BadInput, reason_of
 from ._service import Service
 
-FOLLOWED = 20
-"""Songs in the making, at most, of which each stage is heard: more do not fit on a terminal."""
+FOLLOW_FEW = PollPolicy(follow=20)
+"""While there are so few songs, a terminal shows each stage of them."""
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def open_client(
                 Client(
                     provider,
                     trust_env=service.trust_env,
-                    poll=PollPolicy(follow=FOLLOWED),
+                    poll=FOLLOW_FEW,
                     **options,
                 )
             )

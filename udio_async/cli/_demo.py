@@ -10,6 +10,7 @@ from rich.text import Text
 
 from .. import Client, Provider, SongRequest
 from .._concurrency import open_tasks
+from ._clients import FOLLOW_FEW
 from ._hints import program
 from ._input import Entry
 from ._make import open_directory
@@ -74,7 +75,7 @@ async def _make_all(run: Run, *, speed: float) -> None:
 
 async def _make_some(run: Run, provider: Provider) -> None:
     entries = [Entry(request) for request in _REQUESTS[provider.name]]
-    async with Client(provider, on_event=run.observe) as client:
+    async with Client(provider, on_event=run.observe, poll=FOLLOW_FEW) as client:
         await run.make_songs(client, entries, max_active=len(entries))
 
 
