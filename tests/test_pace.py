@@ -135,8 +135,9 @@ def test_a_schedule_begins_anew() -> None:
     schedule = Schedule(**slow)
     for age in range(1, 100):
         schedule.remember([(age - 1.0, float(age))] * 3)
-        schedule.saw(schedule.begin(), (), 0.0, float(age), 0)
+        begun = schedule.begin()
+        schedule.saw(begun, (), 0.0, float(age), 0)
     schedule.restart(**quick)
-    schedule.forget(100, (), 50.0)
+    schedule.forget(begun, (), 99.0)
     assert schedule.wait(0.0) == Schedule(**quick).wait(0.0)
     assert schedule.late() == Schedule(**quick).late()

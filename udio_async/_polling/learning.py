@@ -11,7 +11,7 @@ def learn(tracked: TrackedTask, stage: Stage, looked_before: float) -> None:
     before, age = looked_before - tracked.accepted_at, tracked.looked_at - tracked.accepted_at
     failed = stage is Stage.FAILED
     tracked.reached = tracked.schedule.saw(
-        tracked.number,
+        tracked.begun,
         tracked.reached,
         before,
         age,

@@ -61,10 +61,10 @@ class _Planner:
         for place in reversed(range(len(ages) - 1)):
             for stage in stages:
                 cost, at = self._best(stage, place)
-                self._costs[stage][place], looks[stage][place] = cost, ages[at]
+                self._costs[stage][place], looks[stage][place] = cost, at
         return looks
 
-    def _best(self, stage: int, place: int) -> tuple[float, int]:
+    def _best(self, stage: int, place: int) -> tuple[float, float]:
         """Return the least cost of a song seen in this stage at this age, and the next look."""
         ages, moves, fails = self._chances.ages, self._chances.moves, self._chances.fails
         last = len(moves) - 1
@@ -72,7 +72,7 @@ class _Planner:
         shares[stage] = 1.0
         unseen = late = 0.0  # things that happened, and the seconds for which nobody knew
         earliest = ages[place] + self._min_interval
-        best, best_at = float("inf"), len(ages) - 1
+        best, best_at = float("inf"), ages[-1]
         for at in range(place, len(ages) - 1):
             happened = 0.0
             for each in range(last, stage - 1, -1):
@@ -92,7 +92,8 @@ class _Planner:
             for each in range(stage, last + 1):
                 cost += shares[each] * self._costs[each][at + 1]
             if cost < best:
-                best, best_at = cost, at + 1
+                soonest = best == float("inf")
+                best, best_at = cost, earliest if soonest else ages[at + 1]
         return (best if best < float("inf") else 0.0), best_at
 
 

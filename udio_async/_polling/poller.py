@@ -105,7 +105,7 @@ class Poller:
             schedule=schedule,
             entry=entry,
             resumed=resumed,
-            number=0 if resumed else schedule.begin(),
+            begun=0.0 if resumed else schedule.begin(),
             called_back=called_back,
             on_follow=self._on_follow,
             accepted_at=now,

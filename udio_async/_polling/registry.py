@@ -37,7 +37,7 @@ class Registry:
                 error.job_key = tracked.key
         if not tracked.resumed:
             age = tracked.looked_at - tracked.accepted_at
-            tracked.schedule.forget(tracked.number, tracked.reached, age)
+            tracked.schedule.forget(tracked.begun, tracked.reached, age)
         tracked.over, tracked.error = True, error
         self._ended(tracked)  # before anybody hears of it
         tracked.end(error)

@@ -25,7 +25,7 @@ _EXPECTED = ((0.25, 0.7), (0.5, 0.7), (1.0, 0.5))
 """When a song reaches text, first audio and the end, in typical times, until learned better; and
 the deviation of the logarithm: at 0.5 two songs in three take 0.6 to 1.6 times as long."""
 _MEMORY = 30.0
-"""Songs after which what one has taught counts for a third."""
+"""Songs that end until what one has taught counts for a third; more where more are being made."""
 _RESCALE = 500.0
 """A song's weight is e to this power at most: a float ends at 709."""
 
@@ -80,7 +80,7 @@ class _Table:
 class Schedule:
     """Learns how long songs take, stage by stage, and says when to look.
 
-    A song is one of `begin`; from then on it is known by its number.
+    A song has its `begin`, what looks `saw` of it, and its end, which is to `forget` it.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Schedule:
         follow_cost: float | None = None,
         min_interval: float,
     ) -> None:
-        self._songs = 0
+        self._moment = 0.0
+        self._active = 0
         self.restart(
             typical=typical,
             look_cost=look_cost,
@@ -114,7 +115,7 @@ class Schedule:
         self._look_cost = look_cost
         self._follow_cost = look_cost if follow_cost is None else follow_cost
         self._min_interval = min_interval
-        self._first = self._songs
+        self._first = self._moment
         width = typical / 30
         self._stages = [
             Durations(share * typical, sigma, bin_width=width) for share, sigma in _EXPECTED
@@ -128,24 +129,29 @@ class Schedule:
 
     # Learning
 
-    def begin(self) -> int:
-        """Return the number of a new song. The more have begun since, the less it counts.
+    def begin(self) -> float:
+        """Return the moment at which a new song begins; its schedule knows it by that.
 
-        Not the more have ended: of songs that begin together the last ones are the longest.
+        It counts for less by each song that ends from now on, however it ends itself: of songs
+        that begin together the short ones end first, and must not count for less than the long.
         """
-        self._songs += 1
-        if self._songs - self._first > _RESCALE * _MEMORY:
-            self._first = self._songs
+        self._active += 1
+        if self._moment - self._first > _RESCALE:
             for times in (*self._stages, self._failures):
-                times.scale(math.exp(-_RESCALE))
-        return self._songs
+                times.scale(math.exp(self._first - self._moment))
+            self._first = self._moment
+        return self._moment
 
-    def _weight(self, song: int) -> float:
-        return math.exp((song - self._first) / _MEMORY)
+    def _end_one(self) -> None:
+        self._moment += 1 / max(self._active, _MEMORY)
+        self._active -= 1
+
+    def _weight(self, song: float) -> float:
+        return math.exp(song - self._first)
 
     def saw(
         self,
-        song: int,
+        song: float,
         reached: Reached,
         before: float,
         age: float,
@@ -157,7 +163,7 @@ class Schedule:
         """Take in a look at a song that had `reached` this by the age of the look before.
 
         Now it has passed so many `stages`, or has `failed`. A callback has told of the end `by`
-        this age. Returns what it has reached by now. One that is over is to be forgotten as well.
+        this age. Returns what it has reached by now.
         """
         weight = self._weight(song)
         news = [(before, age)] * (stages - len(reached))
@@ -169,31 +175,43 @@ class Schedule:
                 times.learn(*news[place], weight)
             else:
                 times.wait(age, weight)
-        if not reached and before < self._early and (failed or news or age >= self._early):
-            self._try((before, age) if failed else None, weight)
+        if not reached and before < self._early:
+            self._try(before, math.inf if news else age, weight, failed=failed)
         return (*reached, *news)
 
-    def _try(self, failed: tuple[float, float] | None, weight: float) -> None:
-        """Count a song that has failed early, or has not and will not any more."""
-        fading = 1 - 1 / _FAIL_MEMORY
-        self._failed = self._failed * fading + (failed is not None)
-        self._tried = self._tried * fading + 1
-        if failed is not None:
-            before, age = failed
+    def _try(self, before: float, age: float, weight: float, *, failed: bool) -> None:
+        """Count a song that has failed early, or has not between these ages.
+
+        It counts by the share of failures that would have shown by now, or else those that fail
+        would be counted sooner than the others.
+        """
+        still = 0.0 if failed or age >= self._early else self._failures.survival(age)
+        counts = self._failures.survival(before) - still
+        fading = 1 - counts / _FAIL_MEMORY
+        self._failed = self._failed * fading + failed
+        self._tried = self._tried * fading + counts
+        if failed:
             self._failures.learn(before, min(age, self._early), weight)
 
-    def forget(self, song: int, reached: Reached, age: float) -> None:
-        """Expect nothing more of a song that was last seen at this age; at 0 it was never seen."""
+    def forget(self, song: float, reached: Reached, age: float) -> None:
+        """Take in that a song is over, or given up, that was last seen at this age.
+
+        Nothing more is expected of it. At 0 it was never seen.
+        """
         for times in self._stages[len(reached) :]:
             times.forget(age, self._weight(song))
+        self._end_one()
 
     def remember(self, reached: Reached, failed: tuple[float, float] | None = None) -> None:
         """Take in what became of a song of an earlier run."""
         weight = self._weight(self.begin())
         for times, (after, by) in zip(self._stages, reached, strict=False):
             times.learn(after, by, weight)
-        if reached or (failed is not None and failed[0] < self._early):
-            self._try(None if reached else failed, weight)
+        if reached:
+            self._try(0.0, math.inf, weight, failed=False)
+        elif failed is not None and failed[0] < self._early:
+            self._try(*failed, weight, failed=True)
+        self._end_one()
 
     def expected(self, after: float, by: float) -> float:
         """Return the age at which a song that was complete between these probably was."""

@@ -34,8 +34,8 @@ class TrackedTask:
     """It was accepted in an earlier run, so how long it took is not known."""
     took: float | None = None
     """Seconds from accepted to complete, to within a look."""
-    number: int = 0
-    """Which song it is to its schedule."""
+    begun: float = 0.0
+    """When it began, to its schedule."""
     reached: Reached = ()
     """When it came to each stage, to within a look."""
     failed: tuple[float, float] | None = None
