@@ -194,13 +194,15 @@ async def test_an_event_says_how_late_it_may_be() -> None:
 # What is kept
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # files and threads, and a clock that jumps
+HUNDREDTH = Life((0.022, 0.045, 0.09))
+QUICK: Mapping[str, Any] = {"min_interval": 0.01, "typical_duration": 0.1}
+on_real_clocks = pytest.mark.parametrize("anyio_backend", ["asyncio"])  # for files and threads
+
+
+@on_real_clocks
 async def test_when_a_song_came_how_far_is_kept(tmp_path: Path) -> None:
     """For the next run: the ages between which it had its text, its first audio and its end."""
-    hundredth = Life((0.022, 0.045, 0.09))
-    quick = {"min_interval": 0.01, "typical_duration": 0.1}
-    lives = [hundredth, Life((0.003,), fails=True)]
-    provider = provider_of(lives, **quick)
+    provider = provider_of([HUNDREDTH, Life((0.003,), fails=True)], **QUICK)
     async with Client(provider, journal=tmp_path / "songs.db") as client:
         job = await client.submit(SongRequest(description="a song", key="made"))
         heard = [task.stage async for task in job.updates()]
@@ -212,8 +214,29 @@ async def test_when_a_song_came_how_far_is_kept(tmp_path: Path) -> None:
     made = entries["made"]
     assert heard[-1] is Stage.COMPLETE
     assert len(made.reached) == 3
-    for (after, by), moment in zip(made.reached, hundredth.moments, strict=True):
+    for (after, by), moment in zip(made.reached, HUNDREDTH.moments, strict=True):
         assert after < min(moment, by)
     assert entries["refused"].reached == ()
     assert entries["refused"].failed is not None
     assert entries["refused"].failed[0] < 0.003 < entries["refused"].failed[1] + 0.01
+
+
+@on_real_clocks
+async def test_a_client_starts_with_what_earlier_runs_have_seen(tmp_path: Path) -> None:
+    """Of the stages as of the end, and of how many songs fail early."""
+    lives = [HUNDREDTH] * 8 + [Life((0.003,), fails=True)] * 8
+    provider = provider_of(lives, **QUICK)
+    async with Client(provider, journal=tmp_path / "songs.db") as client:
+        for number in range(len(lives)):
+            job = await client.submit(f"song {number}")
+            async for _ in job.updates():
+                pass
+    provider.typical_duration = 1000.0
+    async with Client(provider, journal=tmp_path / "songs.db") as client:
+        learned = client._open()._poller._times.schedule_for("timed")
+    async with Client(provider) as client:
+        new = client._open()._poller._times.schedule_for("timed")
+    for may_fail in (True, False):
+        first = learned.wait(0.0, follows=True, may_fail=may_fail)
+        assert first < new.wait(0.0, follows=True, may_fail=may_fail) / 5
+    assert learned._told_share > 2 * new._told_share
