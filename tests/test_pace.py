@@ -133,6 +133,7 @@ def test_a_schedule_begins_anew() -> None:
     slow: Mapping[str, float] = {"typical": 60.0, "look_cost": 0.8, "min_interval": 5.0}
     quick = {name: value / 600 for name, value in slow.items()}
     schedule = Schedule(**slow)
+    begun = 0.0
     for age in range(1, 100):
         schedule.remember([(age - 1.0, float(age))] * 3)
         begun = schedule.begin()
