@@ -191,6 +191,17 @@ async def test_an_event_says_how_late_it_may_be() -> None:
         assert at - moment <= gaps[at]
 
 
+async def test_of_a_song_of_an_earlier_run_nobody_knows_how_late_the_news_is() -> None:
+    """It may have been complete for days before this client's first look."""
+    told: list[Event] = []
+    provider = provider_of([Life((1.0, 2.0, 3.0))])
+    async with polling(provider, observer=told.append) as poller:
+        task_id = await provider.submit(NO_HTTP, SONG)
+        await anyio.sleep(1000)
+        await over(poller.track(task_id, SONG, resumed=True))
+    assert [event.since_look for event in told if event.kind == "finished"] == [None]
+
+
 # What is kept
 
 
@@ -239,4 +250,4 @@ async def test_a_client_starts_with_what_earlier_runs_have_seen(tmp_path: Path) 
     for may_fail in (True, False):
         first = learned.wait(0.0, follows=True, may_fail=may_fail)
         assert first < new.wait(0.0, follows=True, may_fail=may_fail) / 5
-    assert learned._told_share > 2 * new._told_share
+    assert learned._failures.share > 2 * new._failures.share

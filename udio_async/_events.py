@@ -41,7 +41,7 @@ class Event:
     wait: float | None = None
     since_look: float | None = None
     """Seconds since the look before, or since the submit: the news is as old as this at most. None
-    where no look has shown it."""
+    where it is not known: no look has shown it, or it is of an earlier run and was not seen yet."""
     resumed: bool = False
     """With "submitted": the job was accepted in an earlier run."""
 

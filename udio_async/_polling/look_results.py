@@ -70,7 +70,8 @@ class LookResults:
             learn(tracked, task.stage, looked_before)
         if task.stage.is_before(before):
             return
-        since_look = now - looked_before
+        never_seen = tracked.resumed and looked_before == tracked.accepted_at
+        since_look = None if never_seen else now - looked_before
         tracked.task = task if task.stage.is_final else without_raw(task)
         if task.stage.is_final:
             error = failure_error(task) if task.stage is Stage.FAILED else None

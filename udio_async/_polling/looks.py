@@ -66,22 +66,14 @@ class _Planner:
 
     def _best(self, stage: int, place: int) -> tuple[float, float]:
         """Return the least cost of a song seen in this stage at this age, and the next look."""
-        ages, moves, fails = self._chances.ages, self._chances.moves, self._chances.fails
-        last = len(moves) - 1
-        shares = [0.0] * len(moves)  # of the songs, by the stage that they are in by now
+        ages = self._chances.ages
+        shares = [0.0] * len(self._costs)  # of such songs, by the stage that they are in by now
         shares[stage] = 1.0
         unseen = late = 0.0  # things that happened, and the seconds for which nobody knew
         earliest = ages[place] + self._min_interval
         best, best_at = float("inf"), ages[-1]
         for at in range(place, len(ages) - 1):
-            happened = 0.0
-            for each in range(last, stage - 1, -1):
-                moved = shares[each] * moves[each][at]
-                if each < last:
-                    shares[each + 1] += moved
-                failed = shares[each] * fails[at] if each == 0 else 0.0
-                shares[each] -= moved + failed
-                happened += moved + failed
+            happened = self._move_on(shares, at)
             late += (ages[at + 1] - ages[at]) * (unseen + happened / 2)
             unseen += happened
             if ages[at + 1] + (ages[at + 1] - ages[at]) / 2 < earliest:
@@ -89,12 +81,23 @@ class _Planner:
             if self._price + late >= best:
                 break  # it only becomes dearer
             cost = self._price + late
-            for each in range(stage, last + 1):
-                cost += shares[each] * self._costs[each][at + 1]
+            for share, costs in zip(shares, self._costs, strict=True):
+                cost += share * costs[at + 1]
             if cost < best:
                 soonest = best == float("inf")
                 best, best_at = cost, earliest if soonest else ages[at + 1]
         return (best if best < float("inf") else 0.0), best_at
+
+    def _move_on(self, shares: list[float], at: int) -> float:
+        """Let songs come as far as they do in one step of the grid; return how much happens."""
+        happened = shares[0] * self._chances.fails[at]
+        arriving = -happened
+        for stage, moves in enumerate(self._chances.moves):
+            leaving = shares[stage] * moves[at]
+            shares[stage] += arriving - leaving
+            arriving = leaving
+            happened += leaving
+        return happened
 
 
 def chances_of(

@@ -3,7 +3,7 @@
 A look costs `c` seconds' worth of trouble; whatever happens to a song and is heard of late costs
 its lateness. What may happen: it fails early, as its words are refused; and it is complete, with a
 text and a first audio before that, which matter where somebody follows. How likely each is at
-each age is learned (`durations`), and the best ages to look at follow from it (`looks`).
+each age is learned (`durations`, `failures`); the best ages to look at follow from it (`looks`).
 
 Where nothing was learned yet, the provider's typical time says when a song is complete, and the
 text and the first audio come after a quarter and a half of it. A small share fails early: so the
@@ -18,6 +18,7 @@ import attrs
 
 from .._records import Stage
 from .durations import Durations
+from .failures import EarlyFailures
 from .looks import at_age, chances_of, grid, next_looks
 
 _PASSED = {Stage.TEXT_READY: 1, Stage.FIRST_AUDIO: 2, Stage.COMPLETE: 3}
@@ -28,19 +29,6 @@ _MEMORY = 30.0
 """Songs that end until what one has taught counts for a third; more where more are being made."""
 _RESCALE = 500.0
 """A song's weight is e to this power at most: a float ends at 709."""
-
-_FAILS_AFTER = 0.04, 0.5
-"""When a song fails early, in typical times, and the deviation: after some 4 s of 100."""
-_EARLY = 0.25
-"""Up to this age, in typical times, a failure is an early one."""
-_FIRST_LOOK = 0.11
-"""When to look first, at the latest, in typical times, as long as so many are expected to fail."""
-_FAIL_SHARE, _FAIL_WEIGHT = 0.05, 20.0
-"""The share of early failures, and how many songs this counts for."""
-_FAIL_MEMORY = 200.0
-"""Songs after which what was learned of that share counts for a third: few songs fail."""
-_SHARE_MOVED = 1.25
-"""The factor by which that share has to change to be minded."""
 
 _STEP, _GROWTH = 1 / 50, 1 / 40
 """Ages in the tables are so far apart: in typical times, and in shares of the age."""
@@ -120,12 +108,9 @@ class Schedule:
         self._stages = [
             Durations(share * typical, sigma, bin_width=width) for share, sigma in _EXPECTED
         ]
-        fails_after, sigma = _FAILS_AFTER
-        self._failures = Durations(fails_after * typical, sigma, bin_width=width)
-        self._early, self._first_look = _EARLY * typical, _FIRST_LOOK * typical
-        self._failed, self._tried = _FAIL_SHARE * _FAIL_WEIGHT, _FAIL_WEIGHT
-        self._told_share = _FAIL_SHARE
-        self._tables: dict[tuple[bool, bool, int], _Table] = {}
+        self._failures = EarlyFailures(typical, bin_width=width)
+        self._learned: Sequence[Durations | EarlyFailures] = (*self._stages, self._failures)
+        self._tables: dict[tuple[bool, bool, float], _Table] = {}
 
     # Learning
 
@@ -137,8 +122,8 @@ class Schedule:
         """
         self._active += 1
         if self._moment - self._first > _RESCALE:
-            for times in (*self._stages, self._failures):
-                times.scale(math.exp(self._first - self._moment))
+            for learned in self._learned:
+                learned.scale(math.exp(self._first - self._moment))
             self._first = self._moment
         return self._moment
 
@@ -175,23 +160,9 @@ class Schedule:
                 times.learn(*news[place], weight)
             else:
                 times.wait(age, weight)
-        if not reached and before < self._early:
-            self._try(before, math.inf if news else age, weight, failed=failed)
+        if not reached:
+            self._failures.saw(before, math.inf if news else age, weight, failed=failed)
         return (*reached, *news)
-
-    def _try(self, before: float, age: float, weight: float, *, failed: bool) -> None:
-        """Count a song that has failed early, or has not between these ages.
-
-        It counts by the share of failures that would have shown by now, or else those that fail
-        would be counted sooner than the others.
-        """
-        still = 0.0 if failed or age >= self._early else self._failures.survival(age)
-        counts = self._failures.survival(before) - still
-        fading = 1 - counts / _FAIL_MEMORY
-        self._failed = self._failed * fading + failed
-        self._tried = self._tried * fading + counts
-        if failed:
-            self._failures.learn(before, min(age, self._early), weight)
 
     def forget(self, song: float, reached: Reached, age: float) -> None:
         """Take in that a song is over, or given up, that was last seen at this age.
@@ -207,10 +178,8 @@ class Schedule:
         weight = self._weight(self.begin())
         for times, (after, by) in zip(self._stages, reached, strict=False):
             times.learn(after, by, weight)
-        if reached:
-            self._try(0.0, math.inf, weight, failed=False)
-        elif failed is not None and failed[0] < self._early:
-            self._try(*failed, weight, failed=True)
+        after, by = (0.0, math.inf) if reached or failed is None else failed
+        self._failures.saw(after, by, weight, failed=not reached)
         self._end_one()
 
     def expected(self, after: float, by: float) -> float:
@@ -237,10 +206,13 @@ class Schedule:
         an eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
         """
         self._mind_what_moved()
-        key = follows, may_fail, together.bit_length()
+        price = self._follow_cost if follows else self._look_cost
+        price *= 2 ** (-0.75 * (together.bit_length() - 1))  # one table for each power of two
+        key = follows, may_fail, price
         table = self._tables.get(key)
         if table is None:
-            table = self._tables[key] = self._make_table(*key)
+            table = self._make_table(follows=follows, may_fail=may_fail, price=price)
+            self._tables[key] = table
         return max(table.wait(age, reached), self._min_interval)
 
     def late(self) -> float:
@@ -249,29 +221,22 @@ class Schedule:
         return self._stages[-1].quantile(_LATE)
 
     def _mind_what_moved(self) -> None:
-        moved = [times.has_moved() for times in (*self._stages, self._failures)]
-        share = self._failed / self._tried
-        if not 1 / _SHARE_MOVED < share / self._told_share < _SHARE_MOVED:
-            self._told_share = share
-            moved.append(True)
-        if any(moved):
+        moved = [learned.has_moved() for learned in self._learned]
+        if any(moved):  # only now: each of them is to be asked
             self._tables.clear()
 
-    def _make_table(self, follows: bool, may_fail: bool, together: int) -> "_Table":  # a key
+    def _make_table(self, *, follows: bool, may_fail: bool, price: float) -> _Table:
         stages = self._stages if follows else self._stages[-1:]
         end = self._stages[-1]
         step = max(self._min_interval / 4, _STEP * end.median)
         ages = grid(step=step, growth=_GROWTH, until=end.quantile(_TABLE))
-        share = self._told_share if may_fail else 0.0
         chances = chances_of(
             ages,
             [[times.survival(age) for age in ages] for times in stages],
-            failing=[share * self._failures.survival(age) for age in ages],
+            failing=self._failures.surviving(ages) if may_fail else [0.0] * len(ages),
         )
-        price = self._follow_cost if follows else self._look_cost
-        price *= 2.0 ** (-0.75 * (together - 1))
         looks = next_looks(chances, price=price, min_interval=self._min_interval)
-        if share >= _FAIL_SHARE / 2:
-            for place in range(bisect_left(ages, self._first_look / 2)):
-                looks[0][place] = min(looks[0][place], self._first_look)
+        first_look = self._failures.first_look if may_fail else 0.0
+        for place in range(bisect_left(ages, first_look / 2)):
+            looks[0][place] = min(looks[0][place], first_look)
         return _Table(ages, looks, end.quantile(_BEYOND))
