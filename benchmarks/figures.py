@@ -56,15 +56,41 @@ class Result:
 
 
 def read_polling(output: Mapping[str, Any]) -> dict[str, float]:
-    rows = {(row["sigma"], row["look_cost"], row["way"]): row for row in output["rows"]}
-    ours, fixed = rows[0.4, 0.2, "ours"], rows[0.4, 0.2, "fixed 5 s"]
-    learned = [row["cost_over_optimum"] for key, row in rows.items() if key[2] == LEARNED]
+    rows = {
+        (row["kind"], row["sigma"], row["look_cost"], row["way"]): row for row in output["rows"]
+    }
+    ours, fixed = (rows["end", 0.4, 0.2, way] for way in ("ours", "fixed 5 s"))
+
+    def worst_percent(kind: str) -> float:
+        costs: list[float] = [
+            row["cost_over_optimum"]
+            for key, row in rows.items()
+            if (key[0], key[3]) == (kind, "ours")
+        ]
+        return round((max(costs) - 1) * 100, 1)
+
     return {
-        "worst_percent": round((max(learned) - 1) * 100, 1),
+        "worst_percent": worst_percent("end"),
+        "worst_failing_percent": worst_percent("failing"),
+        "worst_followed_percent": worst_percent("followed"),
         "looks": ours["looks"],
         "lag": ours["lag"],
         "looks_every_5s": fixed["looks"],
         "lag_every_5s": fixed["lag"],
+    }
+
+
+def read_stages(output: Mapping[str, Any]) -> dict[str, float]:
+    """Read the worse of the two servers."""
+    worst: dict[str, float] = {}
+    for goal in output["goals"]:
+        _, _, name = goal["name"].partition(": ")
+        worst[name] = max(worst.get(name, 0.0), round(goal["figure"], 1))
+    return {
+        "lag": worst["mean lag of a stage, s"],
+        "looks": worst["looks per followed song"],
+        "failure_lag": worst["worst lag of a failure, s"],
+        "other_looks": worst["looks per other song"],
     }
 
 
@@ -88,18 +114,19 @@ def read_callbacks_kill(output: Mapping[str, Any]) -> dict[str, float]:
     return {"lost": len(output["violations"]), "acknowledged": len(output["acknowledged"])}
 
 
-LEARNED = "ours, 200 learned"
 READERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, float]]] = {
     "crash-kill": read_crash_kill,
     "crash-power": read_crash_power,
     "callbacks-kill": read_callbacks_kill,
     "polling": read_polling,
+    "stages": read_stages,
     "batch": read_batch,
 }
 NAMES = (
     "crash-kill",
     "crash-power",
     "polling",
+    "stages",
     "callbacks",
     "callbacks-kill",
     "batch",

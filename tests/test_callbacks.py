@@ -114,7 +114,7 @@ async def test_whoever_follows_a_song_gets_a_look_for_each_stage_it_calls() -> N
 
 
 async def test_without_callbacks_the_schedule_goes_on() -> None:
-    """An address that nobody calls makes no difference."""
+    """At an address that nobody calls, all that is missing is the early look."""
     looks = []
     for callbacks in (True, False):
         provider = provider_with()
@@ -124,7 +124,8 @@ async def test_without_callbacks_the_schedule_goes_on() -> None:
             random.seed(3)
             await client.generate(SONG)
         looks.append([look.at - provider.sent[0] for look in provider.looks])
-    assert looks[0] == pytest.approx(looks[1])
+        assert provider.lags[0] < 15
+    assert looks[1][0] < 15 < looks[0][0]
     assert len(looks[0]) > 1
 
 

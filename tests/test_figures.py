@@ -66,6 +66,7 @@ SHOWN: dict[str, dict[str, object]] = {
     "polling": {
         "rows": [
             {
+                "kind": kind,
                 "sigma": 0.4,
                 "look_cost": 0.2,
                 "way": way,
@@ -73,7 +74,20 @@ SHOWN: dict[str, dict[str, object]] = {
                 "lag": 2,
                 "cost_over_optimum": 1,
             }
-            for way in ("ours", figures.LEARNED, "fixed 5 s")
+            for kind in ("end", "failing", "followed")
+            for way in ("ours", "fixed 5 s")
+        ]
+    },
+    "stages": {
+        "goals": [
+            {"name": f"{server}: {name}", "figure": 4.04}
+            for server in ("sandbox", "small server")
+            for name in (
+                "mean lag of a stage, s",
+                "worst lag of a failure, s",
+                "looks per followed song",
+                "looks per other song",
+            )
         ]
     },
 }

@@ -133,10 +133,12 @@ def test_a_schedule_begins_anew() -> None:
     slow: Mapping[str, float] = {"typical": 60.0, "look_cost": 0.8, "min_interval": 5.0}
     quick = {name: value / 600 for name, value in slow.items()}
     schedule = Schedule(**slow)
+    begun = 0.0
     for age in range(1, 100):
-        schedule.learn(age - 1.0, age)
-        schedule.seen(0.0, float(age))
+        schedule.remember([(age - 1.0, float(age))] * 3)
+        begun = schedule.begin()
+        schedule.saw(begun, (), 0.0, float(age), 0)
     schedule.restart(**quick)
-    schedule.forget(50.0)
+    schedule.forget(begun, (), 99.0)
     assert schedule.wait(0.0) == Schedule(**quick).wait(0.0)
     assert schedule.late() == Schedule(**quick).late()

@@ -21,10 +21,13 @@ EventKind = Literal["submitted", "looked", "advanced", "finished", "retried", "h
 class Event:
     """One thing that happened to a job, or at the provider.
 
-    | kind | what happened | filled in | | --- | --- | --- | | submitted | the provider accepted a
-    request | `task`, `request` | | looked | one call asked about some tasks | `task_ids` | |
-    advanced | a task came a stage further | `task` | | finished | a wait ended, well or not |
-    `task`, `error` | | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
+    | kind | what happened | filled in |
+    | --- | --- | --- |
+    | submitted | the provider accepted a request | `task`, `request` |
+    | looked | one request asked about some songs | `task_ids` |
+    | advanced | a task came a stage further | `task`, `since_look` |
+    | finished | a wait ended, well or not | `task`, `error`, `since_look` |
+    | retried | a submit or a look will be repeated | `error`, `wait` (seconds) |
     | healed | a callback has settled a submit in doubt | `task` |
     | late | a new song's file is not served yet and waited for | `task_ids`, `error`, `wait` |
 
@@ -41,6 +44,9 @@ class Event:
     task_ids: tuple[str, ...] = ()
     error: Exception | None = None
     wait: float | None = None
+    since_look: float | None = None
+    """Seconds since the look before, or since the submit: the news is as old as this at most. None
+    where it is not known: no look has shown it, or it is of an earlier run and was not seen yet."""
     resumed: bool = False
     """With "submitted": the job was accepted in an earlier run."""
 

@@ -65,7 +65,7 @@ class Job:
         nothing to close.
         """
         self._home.check("this job")
-        self._tracked.followed = True
+        self._tracked.follow()
         return _Updates(self._tracked, self._received)
 
     async def songs(self) -> tuple[Song, ...]:

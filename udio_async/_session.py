@@ -30,7 +30,7 @@ from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
 from .journal import Entry, State
-from .journal.store import JobStore
+from .journal.store import JobStore, Times
 from .providers import Provider, request_of
 
 RESUMED = frozenset({State.PLANNED, State.SENDING, State.ACCEPTED, State.READY, State.IN_DOUBT})
@@ -72,11 +72,10 @@ class Session:
         self.tasks.start_soon(self.poller.run)
 
     async def _learn_from_earlier_runs(self) -> None:
-        known = [State.READY, State.DELIVERED]
+        known = [State.READY, State.DELIVERED, State.FAILED]
         async for entry in self.store.entries(known, newest=_LEARN_FROM):
-            if entry.took is not None:
-                model = entry.request.get("model") or self.provider.traits.default_model
-                self.poller.learn(model, entry.took)
+            model = entry.request.get("model") or self.provider.traits.default_model
+            self.poller.learn(model, entry)
 
     async def drain(self) -> None:
         """Take back what has not left, and wait for what has."""
@@ -300,8 +299,9 @@ class TaskEnd:
         if tracked.task.stage.is_final and not _is_old(tracked):
             self.source.note_completed(tracked.task_id)
         if tracked.entry is not None and tracked.entry.state is State.ACCEPTED:
-            songs, error, took = tracked.task.songs, tracked.error, tracked.took
-            self.store.end(tracked.entry, songs, error=error, took=took)
+            entry, songs, error = tracked.entry, tracked.task.songs, tracked.error
+            times = Times(took=tracked.took, reached=tracked.reached, failed=tracked.failed)
+            self.store.end(entry, songs, error=error, times=times)
 
 
 def _is_old(tracked: TrackedTask) -> bool:

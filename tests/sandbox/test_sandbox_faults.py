@@ -111,6 +111,7 @@ def _is_json(answer: httpx.Response) -> bool:
     ("kind", "field", "text"),
     [
         ("moderation", "fail_message", "Does Not Meet Guidelines"),
+        ("moderation_early", "fail_message", "Does Not Meet Guidelines"),
         ("upstream", "error_message", "Server overload"),
         ("message:Prompt likely malformed", "error_message", "Prompt likely malformed"),
     ],

@@ -112,6 +112,7 @@ async def the_account(client: ua.Client) -> None:
 def providers() -> None:
     every: list[ua.Provider] = [ua.UdioApiV1(), ua.UdioApiV2(), ua.Apiframe()]
     ua.Client(every[0], poll=ua.PollPolicy(deadline=600), on_doubt="hold")
+    ua.Client(every[0], poll=ua.PollPolicy(interval=5, follow=20))
     ua.Client(ua.UdioApiV2, journal=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a class is no provider
     ua.Client(ua.UdioApiV2(), on_doubt="retry")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a typing error
     assert_type(ua.provider_named("apiframe"), type[ua.Apiframe])

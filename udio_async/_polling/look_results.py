@@ -21,6 +21,7 @@ from .judgement import (
     still_running,
     without_raw,
 )
+from .learning import learn
 from .reachability import PROBE_CAP, Reachability
 from .registry import Registry
 from .timetable import Timetable
@@ -74,11 +75,8 @@ class LookResults:
 
         A task never moves backwards, whatever the provider says.
         """
-        before = tracked.task.stage
-        age_before, age = tracked.looked_at - tracked.accepted_at, now - tracked.accepted_at
+        before, looked_before = tracked.task.stage, tracked.looked_at
         tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
-        if not tracked.resumed:
-            tracked.schedule.seen(age_before, age)
         if task.settling:
             task = settled(tracked, task, now, settle=self.times.traits.settle)
         if not task.status_known and not task.stage.is_final:
@@ -86,20 +84,19 @@ class LookResults:
             task = judged(tracked, task, now, patience=patience)
         else:
             tracked.odd = None
+        if not tracked.resumed:
+            learn(tracked, task.stage, looked_before)
         if task.stage.is_before(before):
             return
+        never_seen = tracked.resumed and looked_before == tracked.accepted_at
+        since_look = None if never_seen else now - looked_before
         tracked.task = task if task.stage.is_final else without_raw(task)
-        if task.stage is Stage.FAILED:
-            self.registry.finish(tracked, failure_error(task))
-        elif task.stage is Stage.COMPLETE:
-            if not tracked.resumed:
-                if tracked.called is Stage.COMPLETE:
-                    age_before = age = tracked.called_at - tracked.accepted_at
-                tracked.took = tracked.schedule.learn(age_before, age)
-            self.registry.finish(tracked, None)
+        if task.stage.is_final:
+            error = failure_error(task) if task.stage is Stage.FAILED else None
+            self.registry.finish(tracked, error, since_look=since_look)
         elif before.is_before(task.stage):
             tracked.announce()
-            self.registry.tell("advanced", task=task)
+            self.registry.tell("advanced", task=task, since_look=since_look)
 
     def missed(self, batch: list[TrackedTask], error: Exception, now: float) -> float:
         """Apply a look that failed: look less often, unless one task is to blame.

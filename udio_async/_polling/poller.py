@@ -23,10 +23,11 @@ from .._records import SongRequest, Stage, Task
 from ..journal import Entry
 from ..providers.base import Provider
 from .agenda import Agenda
+from .learning import learn_from
 from .look_results import LookResults
 from .pace import Listening
+from .policy import PollPolicy
 from .registry import Registry
-from .schedule import PollPolicy
 from .timetable import Timetable
 from .tracked import NOTHING, TrackedTask
 
@@ -75,6 +76,7 @@ class Poller:
             registry=self._registry,
             times=self._times,
         )
+        self._on_follow = self._look_sooner  # one object for all that are tracked
         self._looking = 0
         self._moved = anyio.Event()
         self._closed = False
@@ -104,20 +106,26 @@ class Poller:
         entry: Entry | None = None,
         *,
         resumed: bool = False,
+        called_back: bool = False,
     ) -> TrackedTask:
         """Look at this accepted request from now on, until it is over.
 
         One that is `resumed` may have been complete for days: it is looked at right away, and its
-        deadline counts from now. A job that is tracked already gets the same object.
+        deadline counts from now. One that is `called_back` was given an address, so its stages need
+        no looks of their own. A job that is tracked already gets the same object.
         """
         if entry is not None and (known := self._registry.find(entry.key)) is not None:
             return known
         now = anyio.current_time()
+        schedule = self._times.schedule_for(request.model or self._times.traits.default_model)
         tracked = TrackedTask(
             task=Task(id=task_id, provider=self._provider.name, stage=Stage.QUEUED, raw=NOTHING),
-            schedule=self._times.schedule_for(request.model or self._times.traits.default_model),
+            schedule=schedule,
             entry=entry,
             resumed=resumed,
+            begun=0.0 if resumed else schedule.begin(),
+            called_back=called_back,
+            on_follow=self._on_follow,
             accepted_at=now,
             looked_at=now,
             outages_before=self._results.reach.away(now),
@@ -163,9 +171,9 @@ class Poller:
                 self._plan(tracked, tracked.called_at)
         return True
 
-    def learn(self, model: str, took: float) -> None:
-        """Learn how many seconds a song of an earlier run took."""
-        self._times.schedule_for(model).learn(took, took)
+    def learn(self, model: str, entry: Entry) -> None:
+        """Learn from how long a job of an earlier run took."""
+        learn_from(entry, self._times.schedule_for(model))
 
     def listening(self, http: Http) -> Http:
         """Return an `Http` that notices the speed of a sandbox on this machine."""
@@ -178,6 +186,11 @@ class Poller:
         left = self._results.left(tracked, now)
         others = len(self._agenda)
         self._put(tracked, self._times.due(tracked, now, left=left, others=others, at_most=at_most))
+
+    def _look_sooner(self, tracked: TrackedTask) -> None:
+        """Look at the stages too, from now on: somebody has begun to follow it."""
+        if tracked.place is not None and not tracked.over:
+            self._plan(tracked, anyio.current_time())
 
     def _put(self, tracked: TrackedTask, due: float) -> None:
         if self._agenda.put(tracked, due):

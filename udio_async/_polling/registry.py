@@ -39,15 +39,18 @@ class Registry:
             if error is not None:
                 error.job_key = tracked.key
         if not tracked.resumed:
-            tracked.schedule.forget(tracked.looked_at - tracked.accepted_at)
+            age = tracked.looked_at - tracked.accepted_at
+            tracked.schedule.forget(tracked.begun, tracked.reached, age)
         tracked.over, tracked.error = True, error
         self._ended(tracked)  # before anybody hears of it
         tracked.end(error)
 
-    def finish(self, tracked: TrackedTask, error: UdioError | None) -> None:
+    def finish(
+        self, tracked: TrackedTask, error: UdioError | None, *, since_look: float | None = None
+    ) -> None:
         """End a task, well or with an error, and tell the observer."""
         self._end(tracked, error)
-        self.tell("finished", task=tracked.task, error=error)
+        self.tell("finished", task=tracked.task, error=error, since_look=since_look)
 
     def abandon(self, tracked: TrackedTask) -> None:
         """End the wait for a task because the client is closed."""
@@ -62,6 +65,7 @@ class Registry:
         task_ids: tuple[str, ...] = (),
         error: Exception | None = None,
         wait: float | None = None,
+        since_look: float | None = None,
         resumed: bool = False,
     ) -> None:
         """Tell the observer, if there is one."""
@@ -75,6 +79,7 @@ class Registry:
                     task_ids=task_ids,
                     error=error,
                     wait=wait,
+                    since_look=since_look,
                     resumed=resumed,
                 )
             )

@@ -1,206 +1,242 @@
 """When to look next at a song that is being made. Pure arithmetic, no clock, no I/O.
 
-A look costs `c` seconds' worth of trouble; a look that comes late costs its lateness. If a song
-finishes now with chance h(t) per second given that it has not yet, then looking every
-sqrt(2c / h(t)) seconds is the best trade, so the right number of looks per second is
-sqrt(h(t) / 2c). The next look is due when that rate, summed from now on, has come to one.
+A look costs `c` seconds' worth of trouble; whatever happens to a song and is heard of late costs
+its lateness. What may happen: it fails early, as its words are refused; and it is complete, with a
+text and a first audio before that, which matter where somebody follows. How likely each is at
+each age is learned (`durations`, `failures`); the best ages to look at follow from it (`looks`).
 
-How long songs take is taken for log-normal: a positive time with a tail of stragglers. It starts
-from the provider's typical time and is learned from the songs that finish, and from how long the
-others have waited: of many songs that start together the short ones finish first, and alone they
-would speak for all. Its hazard falls in the far tail, so a song later than anything seen is looked
-at ever more rarely.
+Where nothing was learned yet, the provider's typical time says when a song is complete, and the
+text and the first audio come after a quarter and a half of it. A small share fails early: so the
+first look comes soon enough to notice it, until songs have shown that they do not.
 """
 
-import bisect
 import math
-from collections import Counter
-from itertools import accumulate
-from statistics import NormalDist
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Sequence
 
 import attrs
 
-from .._validators import check_above_zero
+from .._records import Stage
+from .durations import Durations
+from .failures import EarlyFailures
+from .looks import at_age, chances_of, grid, next_looks
 
-_STANDARD = NormalDist()
-_PRIOR_SIGMA = 0.5
-"""Deviation of the logarithm: two in three songs take 0.6 to 1.6 times the typical time."""
-_PRIOR_WEIGHT = 4.0
-"""How many finished songs the prior counts for."""
-_ROUNDS = 5
-"""Steps of the estimate at each call: it continues where it stopped, so a few are enough."""
+_PASSED = {Stage.TEXT_READY: 1, Stage.FIRST_AUDIO: 2, Stage.COMPLETE: 3}
+_EXPECTED = ((0.25, 0.7), (0.5, 0.7), (1.0, 0.5))
+"""When a song reaches text, first audio and the end, in typical times, until learned better; and
+the deviation of the logarithm: at 0.5 two songs in three take 0.6 to 1.6 times as long."""
+_MEMORY = 30.0
+"""Songs that end until what one has taught counts for a third; more where more are being made."""
+_RESCALE = 500.0
+"""A song's weight is e to this power at most: a float ends at 709."""
+
+_STEP, _GROWTH = 1 / 50, 1 / 40
+"""Ages in the tables are so far apart: in typical times, and in shares of the age."""
 _LATE = 2.326
-"""Standard deviations, in the logarithm, beyond which one song in a hundred takes."""
-_LEAST_SIGMA = 0.02
-_LEAST_SHARE = 1e-9
-_GRID = 400
-_REACH = 5.0
-"""The table covers this many standard deviations around the median."""
+"""Standard deviations beyond which one song in a hundred takes."""
+_TABLE, _BEYOND = 4.5, 3.0
+"""Standard deviations up to which there is a table, and from which on it is not used."""
+
+_RARER = 8.0
+"""Beyond that age, each look comes so many times less later than the song is."""
+
+Reached = Sequence[tuple[float, float]]
+"""For text, first audio and the end, as far as a song got: after which age and by which it did."""
 
 
-def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
-    if value is None and field.default is None:
-        return
-    check_above_zero(f"PollPolicy {field.name}", value, remedy="give seconds above 0")
+def passed(stage: Stage) -> int:
+    """Return how many of text, first audio and the end a song at this stage has reached."""
+    return _PASSED.get(stage, 0)
 
 
-@attrs.frozen(kw_only=True)
-class PollPolicy:
-    """How eagerly to look. All durations are seconds.
+@attrs.frozen
+class _Table:
+    """When to look next, for each stage and each age of a grid."""
 
-    `look_cost` is the price of one look in seconds of waiting: at 0.8, a look is worth hearing of
-    the songs 0.8 seconds earlier. None takes a 75th of the provider's typical song time, which is
-    0.8 for a minute. `min_interval` replaces the provider's advice on the shortest time between two
-    looks at one task. After `deadline` a task is given up with `WaitExpired`; it goes on at the
-    provider, and its id is in the error.
+    _ages: Sequence[float]
+    _looks: Sequence[Sequence[float]]
+    _beyond: float
+    """An age that hardly any song reaches."""
 
-        Client(provider, poll=PollPolicy(look_cost=2.0, deadline=600.0))  # fewer looks, 10 minutes
-
-    Raises:
-        InvalidRequest: a duration that is not above 0.
-    """
-
-    look_cost: float | None = attrs.field(default=None, validator=_positive)
-    min_interval: float | None = attrs.field(default=None, validator=_positive)
-    deadline: float = attrs.field(default=1800.0, validator=_positive)
+    def wait(self, age: float, stage: int) -> float:
+        """Return the seconds until the next look; ever more of them beyond the ages known."""
+        looks = self._looks[min(stage, len(self._looks) - 1)]
+        known = min(age, self._beyond)
+        return at_age(self._ages, looks, known) - known + (age - known) / _RARER
 
 
 class Schedule:
-    """Learns how long songs take, and plans looks from that."""
+    """Learns how long songs take, stage by stage, and says when to look.
 
-    def __init__(self, *, typical: float, look_cost: float, min_interval: float) -> None:
-        self.restart(typical=typical, look_cost=look_cost, min_interval=min_interval)
+    A song has its `begin`, what looks `saw` of it, and its end, which is to `forget` it.
+    """
 
-    def restart(self, *, typical: float, look_cost: float, min_interval: float) -> None:
-        """Forget what was learned, because songs take a very different time."""
+    def __init__(
+        self,
+        *,
+        typical: float,
+        look_cost: float,
+        follow_cost: float | None = None,
+        min_interval: float,
+    ) -> None:
+        self._moment = 0.0
+        self._active = 0
+        self.restart(
+            typical=typical,
+            look_cost=look_cost,
+            follow_cost=follow_cost,
+            min_interval=min_interval,
+        )
+
+    def restart(
+        self,
+        *,
+        typical: float,
+        look_cost: float,
+        follow_cost: float | None = None,
+        min_interval: float,
+    ) -> None:
+        """Forget what was learned: songs take another time than was thought, by far.
+
+        A look at a song that somebody follows is as dear as `follow_cost`, if that is given.
+        """
         self._look_cost = look_cost
+        self._follow_cost = look_cost if follow_cost is None else follow_cost
         self._min_interval = min_interval
-        self._count = _PRIOR_WEIGHT
-        self._mean = math.log(typical)
-        self._sigma = _PRIOR_SIGMA
-        # of the logarithms of the durations: sum, and sum of squares
-        self._sum = _PRIOR_WEIGHT * self._mean
-        self._squares = _PRIOR_WEIGHT * (self._mean**2 + self._sigma**2)
-        self._bin = typical / 30
-        self._waiting: Counter[int] = Counter()  # songs, by the binned age they were last seen at
-        self._tabulated_at = 0.0
-        self._ages: list[float] = []
-        self._looks: list[float] = []
+        self._first = self._moment
+        width = typical / 30
+        self._stages = [
+            Durations(share * typical, sigma, bin_width=width) for share, sigma in _EXPECTED
+        ]
+        self._failures = EarlyFailures(typical, bin_width=width)
+        self._learned: Sequence[Durations | EarlyFailures] = (*self._stages, self._failures)
+        self._tables: dict[tuple[bool, bool, float], _Table] = {}
 
-    def learn(self, longer_than: float, at_most: float) -> float:
-        """Learn from a song that was completed between these two ages.
+    # Learning
 
-        Returns how many seconds it took, as far as can be told. That is where songs which take so
-        long are to be expected: of those found by the first look, near that look.
+    def begin(self) -> float:
+        """Return the moment at which a new song begins; its schedule knows it by that.
+
+        It counts for less by each song that ends from now on, however it ends itself: of songs
+        that begin together the short ones end first, and must not count for less than the long.
         """
-        low, high = (math.log(max(age, 1e-3)) for age in (longer_than, at_most))
-        value, square = self._expected(low, high)
-        self._count += 1
-        self._sum += value
-        self._squares += square
-        return min(max(math.exp(value), longer_than), at_most)
+        self._active += 1
+        if self._moment - self._first > _RESCALE:
+            for learned in self._learned:
+                learned.scale(math.exp(self._first - self._moment))
+            self._first = self._moment
+        return self._moment
 
-    def seen(self, before: float, age: float) -> None:
-        """Count a song as seen at this age, and not at `before`."""
-        self.forget(before)
-        self._waiting[int(age / self._bin)] += 1
+    def _end_one(self) -> None:
+        self._moment += 1 / max(self._active, _MEMORY)
+        self._active -= 1
 
-    def forget(self, age: float) -> None:
-        """Stop counting a song that was last seen at this age.
+    def _weight(self, song: float) -> float:
+        return math.exp(song - self._first)
 
-        At 0 it was never seen.
+    def saw(
+        self,
+        song: float,
+        reached: Reached,
+        before: float,
+        age: float,
+        stages: int,
+        *,
+        failed: bool = False,
+        by: float | None = None,
+    ) -> Reached:
+        """Take in a look at a song that had `reached` this by the age of the look before.
+
+        Now it has passed so many `stages`, or has `failed`. A callback has told of the end `by`
+        this age. Returns what it has reached by now.
         """
-        place = int(age / self._bin)
-        if age > 0 and self._waiting[place]:  # none that was seen before a `restart`
-            self._waiting[place] -= 1
+        weight = self._weight(song)
+        news = [(before, age)] * (stages - len(reached))
+        if news and by is not None:
+            news[-1] = by, by
+        for place, times in enumerate(self._stages[len(reached) :]):
+            times.forget(before, weight)
+            if place < len(news):
+                times.learn(*news[place], weight)
+            else:
+                times.wait(age, weight)
+        if not reached:
+            self._failures.saw(before, math.inf if news else age, weight, failed=failed)
+        return (*reached, *news)
 
-    def wait(self, age: float, *, together: int = 1) -> float:
-        """Return the seconds to wait before the next look at a song of this age.
+    def forget(self, song: float, reached: Reached, age: float) -> None:
+        """Take in that a song is over, or given up, that was last seen at this age.
 
-        A look that asks about several songs is dearer than one, and for each of them cheaper: an
-        eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
+        Nothing more is expected of it. At 0 it was never seen.
         """
-        self._tabulate()
-        target = self._looks_by(age) + together**-0.375  # the rate goes with the root of the price
-        if target <= self._looks[-1]:
-            wait = _interpolate(target, self._looks, self._ages) - age
-        else:  # later than anything seen: ever more rarely
-            wait = age / 8
-        return max(wait, self._min_interval)
+        for times in self._stages[len(reached) :]:
+            times.forget(age, self._weight(song))
+        self._end_one()
+
+    def remember(self, reached: Reached, failed: tuple[float, float] | None = None) -> None:
+        """Take in what became of a song of an earlier run."""
+        weight = self._weight(self.begin())
+        for times, (after, by) in zip(self._stages, reached, strict=False):
+            times.learn(after, by, weight)
+        after, by = (0.0, math.inf) if reached or failed is None else failed
+        self._failures.saw(after, by, weight, failed=not reached)
+        self._end_one()
+
+    def expected(self, after: float, by: float) -> float:
+        """Return the age at which a song that was complete between these probably was."""
+        return self._stages[-1].expected(after, by)
+
+    # Looking
+
+    def wait(
+        self,
+        age: float,
+        *,
+        reached: int = 0,
+        follows: bool = False,
+        may_fail: bool = True,
+        together: int = 1,
+    ) -> float:
+        """Return how many seconds to wait before looking at a song of this age again.
+
+        It has `reached` so many stages. Somebody `follows` each of them, or waits for the end.
+        `may_fail` is false for a song that cannot fail early, or of which others would tell.
+
+        A look that asks about several songs is dearer than one, and for each of them cheaper:
+        an eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
+        """
+        self._mind_what_moved()
+        price = self._follow_cost if follows else self._look_cost
+        price *= 2 ** (-0.75 * (together.bit_length() - 1))  # one table for each power of two
+        key = follows, may_fail, price
+        table = self._tables.get(key)
+        if table is None:
+            table = self._make_table(follows=follows, may_fail=may_fail, price=price)
+            self._tables[key] = table
+        return max(table.wait(age, reached), self._min_interval)
 
     def late(self) -> float:
         """Return the age in seconds that only one song in a hundred reaches."""
-        self._tabulate()
-        return math.exp(self._mean + _LATE * self._sigma)
+        self._mind_what_moved()
+        return self._stages[-1].quantile(_LATE)
 
-    def _estimate(self) -> None:
-        """Fit mean and deviation to what is complete and to what was seen waiting.
+    def _mind_what_moved(self) -> None:
+        moved = [learned.has_moved() for learned in self._learned]
+        if any(moved):  # only now: each of them is to be asked
+            self._tables.clear()
 
-        A waiting song counts with what is expected of it, given that it takes longer than it has
-        so far: expectation and maximisation, for data censored on the right.
-        """
-        waiting = [
-            (math.log((place + 0.5) * self._bin), songs)
-            for place, songs in self._waiting.items()
-            if songs
-        ]
-        for _ in range(_ROUNDS):
-            count, total, squares = self._count, self._sum, self._squares
-            for low, songs in waiting:
-                value, square = self._expected(low, math.inf)
-                count += songs
-                total += songs * value
-                squares += songs * square
-            self._mean = total / count
-            self._sigma = math.sqrt(max(squares / count - self._mean**2, _LEAST_SIGMA**2))
-
-    def _expected(self, low: float, high: float) -> tuple[float, float]:
-        """Return the mean of the logarithm and of its square between two bounds."""
-        a, b = (low - self._mean) / self._sigma, (high - self._mean) / self._sigma
-        share = _STANDARD.cdf(b) - _STANDARD.cdf(a)
-        if share < _LEAST_SHARE:  # nothing was expected there
-            value = low if math.isinf(high) else (low + high) / 2
-            return value, value**2
-        at_a, at_b = _STANDARD.pdf(a), _STANDARD.pdf(b)
-        first = (at_a - at_b) / share
-        second = 1 + (a * at_a - (0.0 if math.isinf(b) else b * at_b)) / share
-        value = self._mean + self._sigma * first
-        return value, self._mean * (2 * value - self._mean) + self._sigma**2 * second
-
-    def _tabulate(self) -> None:
-        """Sum the look rate over a grid of ages, anew when a tenth more has been learned."""
-        if self._count < self._tabulated_at * 1.1:
-            return
-        self._tabulated_at = self._count
-        self._estimate()
-        steps = [_REACH * (2 * i / _GRID - 1) for i in range(_GRID + 1)]
-        self._ages = [math.exp(self._mean + self._sigma * z) for z in steps]
-        rates = [
-            math.sqrt(self._hazard(z, age) / (2 * self._look_cost))
-            for z, age in zip(steps, self._ages, strict=True)
-        ]
-        areas = (
-            (rates[i - 1] + rates[i]) / 2 * (self._ages[i] - self._ages[i - 1])
-            for i in range(1, _GRID + 1)
+    def _make_table(self, *, follows: bool, may_fail: bool, price: float) -> _Table:
+        stages = self._stages if follows else self._stages[-1:]
+        end = self._stages[-1]
+        step = max(self._min_interval / 4, _STEP * end.median)
+        ages = grid(step=step, growth=_GROWTH, until=end.quantile(_TABLE))
+        chances = chances_of(
+            ages,
+            [[times.survival(age) for age in ages] for times in stages],
+            failing=self._failures.surviving(ages) if may_fail else [0.0] * len(ages),
         )
-        self._looks = [0.0, *accumulate(areas)]
-
-    def _hazard(self, z: float, age: float) -> float:
-        survival = max(1 - _STANDARD.cdf(z), 1e-12)
-        return _STANDARD.pdf(z) / (survival * self._sigma * age)
-
-    def _looks_by(self, age: float) -> float:
-        return _interpolate(age, self._ages, self._looks)
-
-
-def _interpolate(x: float, xs: list[float], ys: list[float]) -> float:
-    """Read a rising table between its entries; outside of it, its nearest end."""
-    right = bisect.bisect_right(xs, x)
-    if right == 0:
-        return ys[0]
-    if right == len(xs):
-        return ys[-1]
-    left = right - 1
-    share = (x - xs[left]) / (xs[right] - xs[left])
-    return ys[left] + share * (ys[right] - ys[left])
+        looks = next_looks(chances, price=price, min_interval=self._min_interval)
+        first_look = self._failures.first_look if may_fail else 0.0
+        for place in range(bisect_left(ages, first_look / 2)):
+            looks[0][place] = min(looks[0][place], first_look)
+        return _Table(ages, looks, end.quantile(_BEYOND))

@@ -6,9 +6,13 @@ It depends on the model, on callbacks and on the speed of the provider.
 import random
 
 from ..providers.base import Traits
-from .schedule import PollPolicy, Schedule
+from .policy import PollPolicy
+from .schedule import Schedule, passed
 from .tracked import TrackedTask
 
+_TYPICAL_PER_LOOK, _TYPICAL_PER_LOOK_FOLLOWED = 75, 200
+"""How often the price of a look fits into a typical time. Who follows a song sits before it, and
+hears of it sooner."""
 _CALLED_GAP = 1.0
 """Seconds between two looks at one song, whatever callbacks come."""
 
@@ -38,10 +42,10 @@ class Timetable:
 
     def _pace(self) -> dict[str, float]:
         typical = self.traits.typical_duration
-        look_cost = self._policy.look_cost or typical / 75
         return {
             "typical": typical,
-            "look_cost": look_cost,
+            "look_cost": self._policy.look_cost or typical / _TYPICAL_PER_LOOK,
+            "follow_cost": self._policy.look_cost or typical / _TYPICAL_PER_LOOK_FOLLOWED,
             "min_interval": self.min_interval,
         }
 
@@ -69,13 +73,25 @@ class Timetable:
         """
         if tracked.is_called_for:
             return max(now, tracked.asked_at + _CALLED_GAP)
-        age = now - tracked.accepted_at
-        together = min(others + 1, self.traits.max_ids_per_look)
-        wait = min(tracked.schedule.wait(age, together=together), at_most)
-        if tracked.called is not None:  # they do come: the next one will say when to look
-            wait = max(wait, tracked.schedule.late() - age)
-        # A little jitter, so that what was submitted together does not march in step for ever.
-        wait = max(wait * random.uniform(0.95, 1.05), self.min_interval)  # noqa: S311  # no secret
+        wait = min(self._wait(tracked, now - tracked.accepted_at, others), at_most)
+        wait = max(wait, self.min_interval)
         if wait > left:
             wait = max(left, self.min_interval)
         return now + wait
+
+    def _wait(self, tracked: TrackedTask, age: float, others: int) -> float:
+        if self._policy.interval is not None:
+            return self._policy.interval
+        follows = tracked.followed or others < self._policy.follow
+        calls = tracked.called_back and not tracked.was_not_called
+        wait = tracked.schedule.wait(
+            age,
+            reached=passed(tracked.task.stage),
+            follows=follows and not calls,
+            may_fail=not (tracked.resumed or calls),
+            together=min(others + 1, self.traits.max_ids_per_look),
+        )
+        if tracked.called is not None:  # they do come: the next one will say when to look
+            wait = max(wait, tracked.schedule.late() - age)
+        # A little jitter, so that what was submitted together does not march in step for ever.
+        return wait * random.uniform(0.95, 1.05)  # noqa: S311  # no secret

@@ -12,10 +12,14 @@ from .._errors import UdioError
 from .._records import Stage, Task
 from ..journal import Entry
 from ..journal.jobs import remembered_error
-from .schedule import Schedule
+from .schedule import Reached, Schedule
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 """The raw answer of a task that has none yet, or whose words were dropped."""
+
+
+def _nothing(_tracked: "TrackedTask") -> None:
+    """Do nothing: it is over, or nobody looks at it."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -30,6 +34,14 @@ class TrackedTask:
     """It was accepted in an earlier run, so how long it took is not known."""
     took: float | None = None
     """Seconds from accepted to complete, to within a look."""
+    begun: float = 0.0
+    """When it began, to its schedule."""
+    reached: Reached = ()
+    """When it came to each stage, to within a look."""
+    failed: tuple[float, float] | None = None
+    """After which age, and by which, it failed."""
+    called_back: bool = False
+    """It has an address at which its provider tells of each stage."""
     accepted_at: float
     looked_at: float
     outages_before: float
@@ -43,6 +55,8 @@ class TrackedTask:
     called_at: float = 0.0
     followed: bool = False
     """Somebody wants to hear of each stage, not only of the end."""
+    on_follow: Callable[["TrackedTask"], None] = attrs.field(default=_nothing, repr=False)
+    """Called when somebody begins to."""
     alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
     settling_since: float = 0.0
@@ -112,10 +126,21 @@ class TrackedTask:
         return self.called.is_final or self.followed
 
     @property
+    def was_not_called(self) -> bool:
+        """Whether a look has shown a stage, and no callback had said a word."""
+        return self.called is None and Stage.PROCESSING.is_before(self.task.stage)
+
+    @property
     def has_shown_less(self) -> bool:
         """Whether a look after the callback saw less than the callback had said."""
         looked = self.looked_at >= self.asked_at >= self.called_at
         return self.called is not None and looked and self.task.stage.is_before(self.called)
+
+    def follow(self) -> None:
+        """Take in that somebody wants to hear of each stage."""
+        if not self.followed:
+            self.followed = True
+            self.on_follow(self)
 
     @contextmanager
     def awaited(self) -> Iterator[None]:

@@ -258,7 +258,9 @@ class Submitter:
                     await self.store.doubt(entry, CLOSED)
             raise
         entry = await self.store.accept(entry, work.task_id)
-        tracked = self.poller.track(work.task_id, work.request, entry)
+        tracked = self.poller.track(
+            work.task_id, work.request, entry, called_back=address is not None
+        )
         if work.early is not None:
             self.poller.call(entry.key, work.early)
         return tracked

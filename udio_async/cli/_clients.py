@@ -6,9 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .. import Client, InvalidRequest, JournalError, SqliteJournal
+from .. import Client, InvalidRequest, JournalError, PollPolicy, SqliteJournal
 from ._failures import BadInput, reason_of
 from ._service import Service
+
+FOLLOW_FEW = PollPolicy(follow=20)
+"""While there are so few songs, a terminal shows each stage of them."""
 
 
 @asynccontextmanager
@@ -27,7 +30,12 @@ async def open_client(
         provider = await stack.enter_async_context(service.open())
         try:
             client = await stack.enter_async_context(
-                Client(provider, trust_env=service.trust_env, **options)
+                Client(
+                    provider,
+                    trust_env=service.trust_env,
+                    poll=FOLLOW_FEW,
+                    **options,
+                )
             )
         except (InvalidRequest, JournalError) as error:
             raise BadInput(_reason(error, options.get("journal"))) from error

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from .. import Client, Provider, SongRequest
 from .._concurrency import open_tasks
+from ._clients import FOLLOW_FEW
 from ._delivery import make_songs
 from ._execute import View, execute
 from ._hints import program
@@ -77,7 +78,7 @@ async def _make_all(run: Run, *, speed: float) -> None:
 
 async def _make_some(run: Run, provider: Provider) -> None:
     entries = [Entry(request) for request in _REQUESTS[provider.name]]
-    async with Client(provider, on_event=run.observe) as client:
+    async with Client(provider, on_event=run.observe, poll=FOLLOW_FEW) as client:
         await make_songs(run, client, entries, max_active=len(entries))
 
 

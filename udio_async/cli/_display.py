@@ -3,24 +3,27 @@
 Live rows on a terminal, a line now and then elsewhere.
 """
 
+import math
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 import anyio
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 from ._failures import say
-from ._progress import Progress
+from ._progress import Flight, Progress
 from ._text import amount, clock, counted, one_line
 
-_ROWS = 6
+_ROWS, _LINES = 6, 10
+"""Songs at most, and lines that they and their links take."""
 _LIVE_INTERVAL = 0.2
 _PLAIN_INTERVAL = 10.0
 
@@ -156,19 +159,32 @@ class LiveDisplay(Display):
         return live is not None
 
     def _render(self) -> Group:
-        room = max(0, min(_ROWS, self._console.height - 6))
+        room = max(0, min(_LINES, self._console.height - 6))
         # The cursor rests on an empty last line, where the echo of ^C does no harm.
-        return Group(_head(self._progress), _counts_line(self._progress), self._rows(room), Text())
+        rows = self._rows(room)
+        return Group(_head(self._progress), _counts_line(self._progress), *rows, Text())
 
-    def _rows(self, room: int) -> Table:
-        table = Table.grid(padding=(0, 2), expand=True)
-        table.add_column(width=10, no_wrap=True, style="cyan")
-        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        table.add_column(width=16, no_wrap=True)
-        table.add_column(width=5, justify="right", no_wrap=True, style="dim")
-        for flight in self._progress.oldest(room):
-            table.add_row(flight.task.provider, Text(flight.title), flight.stage, clock(flight.age))
-        return table
+    def _rows(self, room: int) -> Iterator[RenderableType]:
+        """Yield a line for each song, and its first audio's link below it while there is room."""
+        flights = list(self._progress.oldest(min(room, _ROWS)))
+        room -= len(flights)
+        for flight in flights:
+            yield _row(flight)
+            link = Text(f"  {flight.link}", Style(dim=True, link=flight.link), overflow="fold")
+            lines = math.ceil(link.cell_len / self._console.width)
+            if flight.link and lines <= room:
+                room -= lines
+                yield link
+
+
+def _row(flight: Flight) -> Table:
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(width=10, no_wrap=True, style="cyan")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=16, no_wrap=True)
+    table.add_column(width=5, justify="right", no_wrap=True, style="dim")
+    table.add_row(flight.task.provider, Text(flight.title), flight.stage, clock(flight.age))
+    return table
 
 
 def _head(progress: Progress) -> Table:

@@ -51,6 +51,14 @@ class Flight:
         return name if not percentage or self.task.stage.is_final else f"{name} {percentage:.0f}%"
 
     @property
+    def link(self) -> str:
+        """Where it can be listened to while the rest is made; "" if that is nowhere."""
+        if self.task.stage is not Stage.FIRST_AUDIO:
+            return ""
+        links = (song.audio_url for song in self.task.songs)
+        return one_line(next(filter(None, links), ""))
+
+    @property
     def age(self) -> float:
         """Seconds since it was accepted."""
         return time.monotonic() - self.since

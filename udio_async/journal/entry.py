@@ -131,6 +131,11 @@ class Entry:
     """Unix time of the latest attempt."""
     took: float | None = None
     """Seconds from accepted to ready."""
+    reached: tuple[tuple[float, float], ...] = ()
+    """For its text, its first audio and its end, as far as it came: the seconds from accepted after
+    which, and by which, it was there."""
+    failed: tuple[float, float] | None = None
+    """The same for its failure, if it failed."""
 
     @property
     def was_taken(self) -> bool:

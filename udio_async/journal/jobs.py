@@ -3,7 +3,7 @@
 All are pure functions of an entry that return the next one; nothing is stored here.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -19,6 +19,9 @@ from .._errors import (
 )
 from .._records import CallbackNews, Song, Stage, Task, failure_error
 from .entry import MOVES, Entry, State
+
+_UNTIMED: Mapping[str, Any] = {"took": None, "reached": (), "failed": None}
+"""What is known of the time of an attempt that has not come far."""
 
 Change = Callable[[Entry], Entry]
 
@@ -59,7 +62,7 @@ def sending_again(entry: Entry, *, now: float) -> Entry:
         evidence="",
         error="",
         submitted_at=now,
-        took=None,
+        **_UNTIMED,
     )
 
 
@@ -88,7 +91,7 @@ def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
         told=False,
         saved=(),
         undelivered="",
-        took=None,
+        **_UNTIMED,
     )
 
 
@@ -190,6 +193,13 @@ def healed(entry: Entry) -> Entry:
 # The end -------------------------------------------------------------------------------------
 
 
+def timed(
+    entry: Entry, reached: Sequence[tuple[float, float]], failed: tuple[float, float] | None
+) -> Entry:
+    """Keep when a job came how far."""
+    return attrs.evolve(entry, reached=tuple(reached), failed=failed)
+
+
 def ended(entry: Entry, songs: tuple[Song, ...], *, took: float | None) -> Entry:
     """Keep the songs of a task that is complete."""
     return _moved(entry, State.READY, songs=without_raw(songs), took=took, error="", evidence="")
@@ -246,7 +256,7 @@ def resolved(
         songs=tuple(song for song in entry.songs if song.unverified),
         saved=(),
         undelivered="",
-        took=None,
+        **_UNTIMED,
     )
 
 

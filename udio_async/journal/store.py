@@ -33,6 +33,15 @@ class Heard:
     """Whether this has ended a doubt about it, or has shown that it was taken."""
 
 
+@attrs.frozen(kw_only=True)
+class Times:
+    """How long a job took, and its stages; `Entry` says what each of them is."""
+
+    took: float | None
+    reached: Sequence[tuple[float, float]] = ()
+    failed: tuple[float, float] | None = None
+
+
 class JobStore:
     """Keeps a client's jobs; one for each open client.
 
@@ -280,14 +289,15 @@ class JobStore:
         songs: tuple[Song, ...],
         *,
         error: UdioError | None = None,
-        took: float | None = None,
+        times: Times,
     ) -> None:
         """Keep what came of an accepted job, in the background: until then its id leads to it.
 
         An error that is no `GenerationFailed` ends a wait only: the job may still be made.
         """
+        entry = jobs.timed(entry, times.reached, times.failed)
         if error is None:
-            ended = jobs.ended(entry, songs, took=took)
+            ended = jobs.ended(entry, songs, took=times.took)
         elif isinstance(error, GenerationFailed):
             ended = jobs.failed(entry, error)
         else:

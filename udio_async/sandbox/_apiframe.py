@@ -27,6 +27,7 @@ _STAGED_UNTIL, _PENDING_UNTIL, _STARTING_UNTIL = 0.02, 0.05, 0.08
 _FINAL = {Phase.COMPLETE: "finished", Phase.FAILED: "failed"}
 _FAILURES = {
     "moderation": "Your prompt was refused by content moderation",
+    "moderation_early": "Your prompt was refused by content moderation",
     "upstream": "Internal Error, Please try again later",
 }
 

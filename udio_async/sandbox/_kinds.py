@@ -96,6 +96,10 @@ GROUPS = (
         "Charged, and not every song arrives",
         (
             Kind("moderation", "the task fails, as its text is not allowed"),
+            Kind(
+                "moderation_early",
+                "the same after about 3 s (divided by the speed), as its words are not allowed",
+            ),
             Kind("upstream", "the task fails, as the provider is broken"),
             Kind(
                 "message",

@@ -26,8 +26,13 @@ class Phase(enum.IntEnum):
     FAILED = 5
 
 
-_STARTS = {Phase.STARTED: 0.05, Phase.TEXT: 0.25, Phase.FIRST: 0.7, Phase.COMPLETE: 1.0}
-"""The share of its time after which a task enters a phase."""
+STARTS: Mapping[Phase, float] = {
+    Phase.STARTED: 0.05,
+    Phase.TEXT: 0.25,
+    Phase.FIRST: 0.5,
+    Phase.COMPLETE: 1.0,
+}
+"""The share of its time after which a usual task enters a phase."""
 _NEVER = float("inf")
 
 
@@ -48,6 +53,7 @@ class Course:
 _USUAL = Course()
 _COURSES = {
     "moderation": Course(fails_before=Phase.TEXT),  # lyrics are reviewed before audio is made
+    "moderation_early": Course(fails_before=Phase.STARTED),  # what was asked for, before lyrics
     "upstream": Course(fails_before=Phase.FIRST),
     "message": Course(fails_before=Phase.FIRST),
     "cancelled": Course(fails_before=Phase.FIRST, words={Phase.FAILED: "cancelled"}),
@@ -111,6 +117,8 @@ class MadeTask:
     """The same as Unix time."""
     length: float
     """Seconds on the world's clock until it is complete."""
+    starts: Mapping[Phase, float] = STARTS
+    """The share of its time after which it enters a phase."""
     fault: str = ""
     ended_links: set[str] = attrs.field(factory=set, init=False)
     """The songs whose first link has been found to be over."""
@@ -143,7 +151,7 @@ class MadeTask:
         done = self.progress(now)
         if done >= self._fails_after:
             return Phase.FAILED
-        entered = [phase for phase, start in _STARTS.items() if done >= start]
+        entered = [phase for phase, start in self.starts.items() if done >= start]
         return min(max(entered, default=Phase.QUEUED), self.course.says_at_most)
 
     def is_made(self, now: float) -> bool:
@@ -162,14 +170,14 @@ class MadeTask:
         if phase is Phase.FAILED:
             share = self._fails_after
         else:
-            share = _STARTS[phase]
+            share = self.starts[phase]
             if phase > self.course.says_at_most or share >= self._fails_after:
                 return None
         return None if share > self.course.stays_at else share * self.length
 
     def reached_at(self, phase: Phase) -> float:
         """Return the Unix time at which it entered a phase."""
-        share = self._fails_after if phase is Phase.FAILED else _STARTS.get(phase, 0.0)
+        share = self._fails_after if phase is Phase.FAILED else self.starts.get(phase, 0.0)
         return self.created_at + share * self.length
 
     def is_lost(self, song: MadeSong) -> bool:
@@ -180,4 +188,4 @@ class MadeTask:
     def _fails_after(self) -> float:
         """The share of its time after which it fails."""
         phase = self.course.fails_before
-        return _NEVER if phase is None else _STARTS[phase]
+        return _NEVER if phase is None else self.starts[phase]

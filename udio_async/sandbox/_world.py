@@ -8,14 +8,14 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from ._faults import Fault, FaultPlan
 from ._kinds import kind_of
 from ._sounds import OTHER_ENDINGS
-from ._tasks import MadeSong, MadeTask, Order
+from ._tasks import STARTS, MadeSong, MadeTask, Order, Phase
 from ._words import INSTRUMENTAL, make_lyrics, make_style, make_title
 
 COSTS = {"udioapi-v1": 10.0, "udioapi-v2": 10.0, "apiframe": 9.0}
@@ -113,6 +113,7 @@ class World:
             born=self.clock(),
             created_at=time.time(),
             length=length,
+            starts=_draw_starts(dice),
             fault=fault,
         )
 
@@ -125,6 +126,12 @@ class World:
             dice = random.Random(f"late {song.id}")  # noqa: S311 - to repeat runs
             return attrs.evolve(song, late=dice.uniform(*_LATE) / self.speed)
         return song
+
+
+def _draw_starts(dice: random.Random) -> Mapping[Phase, float]:
+    """Let the text come early or late in the time of a task, and the first audio as well."""
+    text, first = dice.uniform(0.18, 0.32), dice.uniform(0.42, 0.62)
+    return {**STARTS, Phase.TEXT: text, Phase.FIRST: first}
 
 
 def _make_task_id(dice: random.Random, provider: str) -> str:

@@ -184,6 +184,7 @@ class JournalContract:
             error="SubmitInDoubt",
             submitted_at=1746100800.123,
             took=61.5,
+            reached=((11.0, 14.5), (29.5, 34.0), (61.0, 62.0)),
         )
         async with journal.open(ACCOUNT):
             await journal.add(full)

@@ -1,0 +1,148 @@
+"""How long something takes from the submit on: learned from what looks have shown.
+
+It is taken for log-normal: a positive time with a tail of stragglers. A look shows only that it
+happened since the look before, so it is expected where, in between, such times are. Those that it
+has not happened to yet count as well: of many songs that start together the short ones finish
+first, and alone they would speak for all.
+
+Each song counts with a weight, which is the caller's: newer songs weigh more, so that what was
+learned ages. Pure arithmetic, no clock, no I/O.
+"""
+
+import math
+from collections import defaultdict
+from statistics import NormalDist
+
+_STANDARD = NormalDist()
+_PRIOR_WEIGHT = 4.0
+"""How many songs the prior counts for."""
+_ROUNDS = 5
+"""Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
+_LEAST_SIGMA = 0.02
+_LEAST_COUNT = 1e-100
+_LEAST_SHARE = 1e-9
+_ENOUGH_NEWS = 0.1
+"""The share of what is known that has to be new before it is estimated anew."""
+_MOVED = 0.125
+"""Deviations by which the mean has moved, or a share of the deviation, if it has moved at all."""
+
+
+class Durations:
+    """A log-normal time, and what it was learned from."""
+
+    def __init__(self, typical: float, sigma: float, *, bin_width: float) -> None:
+        self.mean = math.log(typical)
+        """Of the logarithm, until something is learned."""
+        self.sigma = sigma
+        self._count = _PRIOR_WEIGHT
+        # of the logarithms: sum, and sum of squares
+        self._sum = _PRIOR_WEIGHT * self.mean
+        self._squares = _PRIOR_WEIGHT * (self.mean**2 + self.sigma**2)
+        self._bin = bin_width
+        self._waiting: defaultdict[int, float] = defaultdict(float)  # weight, by binned age
+        self._news = 0.0
+        self._told = self.mean, self.sigma
+
+    @property
+    def median(self) -> float:
+        """Seconds that half of them take at most."""
+        return math.exp(self.mean)
+
+    def quantile(self, deviations: float) -> float:
+        """Return the seconds that are so many standard deviations above the median."""
+        return math.exp(self.mean + deviations * self.sigma)
+
+    def survival(self, age: float) -> float:
+        """Return the share that takes longer than this."""
+        if age <= 0:
+            return 1.0
+        return 0.5 * math.erfc((math.log(age) - self.mean) / (self.sigma * math.sqrt(2)))
+
+    # Learning
+
+    def learn(self, after: float, by: float, weight: float) -> None:
+        """Take in that it happened between these ages."""
+        value, square = self._expected(*_logarithms(after, by))
+        self._count += weight
+        self._sum += weight * value
+        self._squares += weight * square
+        self._news += weight
+
+    def expected(self, after: float, by: float) -> float:
+        """Return when it is expected to have happened, if it did between these ages."""
+        value, _ = self._expected(*_logarithms(after, by))
+        return min(max(math.exp(value), after), by)
+
+    def wait(self, age: float, weight: float) -> None:
+        """Count one that it has not happened to at this age."""
+        self._waiting[int(age / self._bin)] += weight
+
+    def forget(self, age: float, weight: float) -> None:
+        """Count it no more; at 0 it was never seen."""
+        place = int(age / self._bin)
+        waiting = self._waiting.get(place, 0.0)
+        if age <= 0 or waiting < weight * 0.999:  # none that was seen before a restart
+            return
+        left = waiting - weight
+        if left > waiting * 1e-9:  # else it is but the rounding of a sum
+            self._waiting[place] = left
+        else:
+            del self._waiting[place]
+
+    def scale(self, factor: float) -> None:
+        """Make all weights so far smaller, and never so small that nothing is left."""
+        factor = max(factor, _LEAST_COUNT / self._count)
+        self._count *= factor
+        self._sum *= factor
+        self._squares *= factor
+        self._news *= factor
+        for place in self._waiting:
+            self._waiting[place] *= factor
+
+    def has_moved(self) -> bool:
+        """Estimate anew when enough is new; return whether that has changed much."""
+        if self._news < _ENOUGH_NEWS * self._count:
+            return False
+        self._news = 0.0
+        self._estimate()
+        mean, sigma = self._told
+        if abs(self.mean - mean) < _MOVED * sigma and abs(self.sigma - sigma) < _MOVED * sigma:
+            return False
+        self._told = self.mean, self.sigma
+        return True
+
+    def _estimate(self) -> None:
+        """Fit mean and deviation to what has happened and to what was seen waiting.
+
+        A waiting song counts with what is expected of it, given that it takes longer than it has
+        so far: expectation and maximisation, for data censored on the right.
+        """
+        waiting = [
+            (math.log((place + 0.5) * self._bin), songs) for place, songs in self._waiting.items()
+        ]
+        for _ in range(_ROUNDS):
+            count, total, squares = self._count, self._sum, self._squares
+            for low, songs in waiting:
+                value, square = self._expected(low, math.inf)
+                count += songs
+                total += songs * value
+                squares += songs * square
+            self.mean = total / count
+            self.sigma = math.sqrt(max(squares / count - self.mean**2, _LEAST_SIGMA**2))
+
+    def _expected(self, low: float, high: float) -> tuple[float, float]:
+        """Return the mean of the logarithm and of its square, given that it lies between these."""
+        a, b = (low - self.mean) / self.sigma, (high - self.mean) / self.sigma
+        share = _STANDARD.cdf(b) - _STANDARD.cdf(a)
+        if share < _LEAST_SHARE:  # nothing was expected there
+            value = low if math.isinf(high) else (low + high) / 2
+            return value, value**2
+        at_a, at_b = _STANDARD.pdf(a), _STANDARD.pdf(b)
+        first = (at_a - at_b) / share
+        second = 1 + (a * at_a - (0.0 if math.isinf(b) else b * at_b)) / share
+        value = self.mean + self.sigma * first
+        return value, self.mean * (2 * value - self.mean) + self.sigma**2 * second
+
+
+def _logarithms(after: float, by: float) -> tuple[float, float]:
+    return math.log(max(after, 1e-3)), math.log(max(by, 1e-3))

@@ -1,0 +1,129 @@
+"""The best ages at which to look at a song, when the chances of what happens to it are known.
+
+A look costs its price, and each thing that has happened since the look before costs the seconds
+for which nobody knew of it. From the last age backwards, for each stage that a song may have been
+seen in, the next look is put where what it costs and what comes after it are least together:
+dynamic programming. Pure arithmetic, no clock, no I/O.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+
+import attrs
+
+_MOST_AGES = 400
+
+
+def grid(*, step: float, growth: float, until: float) -> list[float]:
+    """Return ages from 0 on that are `step` apart, later the share `growth` of the age."""
+    ages = [0.0]
+    while ages[-1] < until and len(ages) < _MOST_AGES:
+        ages.append(ages[-1] + max(step, growth * ages[-1]))
+    return ages
+
+
+@attrs.frozen(kw_only=True)
+class Chances:
+    """What may happen to a song between one age of a grid and the next."""
+
+    ages: Sequence[float]
+    moves: Sequence[Sequence[float]]
+    """For each stage, at each age: the chance that it comes to the next stage. After the last
+    stage it is over."""
+    fails: Sequence[float]
+    """The chance that it is over at once, in the first stage."""
+
+
+def next_looks(chances: Chances, *, price: float, min_interval: float) -> list[list[float]]:
+    """Return, for each stage and each age of the grid, the age of the best next look.
+
+    At the end of the grid nobody looks any more, so its last ages are of no use.
+    """
+    planner = _Planner(chances, price, min_interval)
+    return planner.plan()
+
+
+@attrs.define
+class _Planner:
+    """The tables while they are filled, from the last age backwards."""
+
+    _chances: Chances
+    _price: float
+    _min_interval: float
+    _costs: list[list[float]] = attrs.field(init=False)
+    """What is still to be paid, for each stage at each age."""
+
+    def plan(self) -> list[list[float]]:
+        ages, stages = self._chances.ages, range(len(self._chances.moves))
+        self._costs = [[0.0] * len(ages) for _ in stages]
+        looks = [[ages[-1]] * len(ages) for _ in stages]
+        for place in reversed(range(len(ages) - 1)):
+            for stage in stages:
+                cost, at = self._best(stage, place)
+                self._costs[stage][place], looks[stage][place] = cost, at
+        return looks
+
+    def _best(self, stage: int, place: int) -> tuple[float, float]:
+        """Return the least cost of a song seen in this stage at this age, and the next look."""
+        ages = self._chances.ages
+        shares = [0.0] * len(self._costs)  # of such songs, by the stage that they are in by now
+        shares[stage] = 1.0
+        unseen = late = 0.0  # things that happened, and the seconds for which nobody knew
+        earliest = ages[place] + self._min_interval
+        best, best_at = float("inf"), ages[-1]
+        for at in range(place, len(ages) - 1):
+            happened = self._move_on(shares, at)
+            late += (ages[at + 1] - ages[at]) * (unseen + happened / 2)
+            unseen += happened
+            if ages[at + 1] + (ages[at + 1] - ages[at]) / 2 < earliest:
+                continue  # too soon, by more than half a step
+            if self._price + late >= best:
+                break  # it only becomes dearer
+            cost = self._price + late
+            for share, costs in zip(shares, self._costs, strict=True):
+                cost += share * costs[at + 1]
+            if cost < best:
+                soonest = best == float("inf")
+                best, best_at = cost, earliest if soonest else ages[at + 1]
+        return (best if best < float("inf") else 0.0), best_at
+
+    def _move_on(self, shares: list[float], at: int) -> float:
+        """Let songs come as far as they do in one step of the grid; return how much happens."""
+        happened = shares[0] * self._chances.fails[at]
+        arriving = -happened
+        for stage, moves in enumerate(self._chances.moves):
+            leaving = shares[stage] * moves[at]
+            shares[stage] += arriving - leaving
+            arriving = leaving
+            happened += leaving
+        return happened
+
+
+def chances_of(
+    ages: Sequence[float], survivals: Sequence[Sequence[float]], *, failing: Sequence[float]
+) -> Chances:
+    """Return the chances of a song, from the shares of songs that are not that far at each age.
+
+    `survivals` has them for each stage, `failing` the share of all songs that has still to fail.
+    """
+    going = 1 - failing[0]
+    moves = [[_lost(now, then) for now, then in pairwise(stage)] for stage in survivals]
+    fails = [0.0] * len(moves[0])
+    for at, ((now, then), (bad, still_bad)) in enumerate(
+        zip(pairwise(survivals[0]), pairwise(failing), strict=True)
+    ):
+        left = going * now + bad
+        if left > 0:
+            fails[at] = (bad - still_bad) / left
+            moves[0][at] = going * (now - then) / left
+    return Chances(ages=ages, moves=moves, fails=fails)
+
+
+def _lost(now: float, then: float) -> float:
+    return 1 - then / now if now > 0 else 1.0
+
+
+def at_age(ages: Sequence[float], values: Sequence[float], age: float) -> float:
+    """Return the value at the last age of the grid that is not above this one."""
+    return values[max(bisect_right(ages, age) - 1, 0)]
