@@ -162,6 +162,6 @@ async def test_a_refusal_that_stays_ends_its_own_wait_only(
 async def test_a_refusal_that_passes_ends_nothing(refusal: AccountError) -> None:
     """Asked again, the song is there."""
     provider = Choosy(lambda _: 60.0)
-    provider.refusal, provider.until = refusal, 90.0
+    provider.refusal, provider.until = refusal, 60.0
     async with Client(provider) as client:
         assert len(await (await client.submit(SONG)).songs()) > 0

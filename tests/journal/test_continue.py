@@ -283,7 +283,7 @@ async def test_a_doubt_ends_with_another_submit_or_is_let_go(path: Path) -> None
             again, never = await run(client, ["again", "never"])
             assert again.ok
             assert isinstance(never.error, SubmitInDoubt)
-            assert "let it go" in str(never.error)
+            assert "given it up" in str(never.error)
             assert list(await client.doubts()) == []
         assert prompts(sandbox) == {"again": 2, "never": 1}
 

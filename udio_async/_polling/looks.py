@@ -9,6 +9,7 @@ dynamic programming. Pure arithmetic, no clock, no I/O.
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
 import attrs
 
@@ -85,7 +86,11 @@ class _Planner:
                 cost += share * costs[at + 1]
             if cost < best:
                 soonest = best == float("inf")
-                best, best_at = cost, earliest if soonest else ages[at + 1]
+                best, best_at = cost, ages[at + 1]
+                if soonest:  # the grid may be too wide to tell: within one step, things come evenly
+                    span = best_at - ages[place]
+                    gap = sqrt(2 * self._price * span / unseen) if unseen > 0 else span
+                    best_at = max(earliest, ages[place] + min(gap, span))
         return (best if best < float("inf") else 0.0), best_at
 
     def _move_on(self, shares: list[float], at: int) -> float:
@@ -125,5 +130,9 @@ def _lost(now: float, then: float) -> float:
 
 
 def at_age(ages: Sequence[float], values: Sequence[float], age: float) -> float:
-    """Return the value at the last age of the grid that is not above this one."""
-    return values[max(bisect_right(ages, age) - 1, 0)]
+    """Return the value at this age, between those at the ages of the grid around it."""
+    place = max(bisect_right(ages, age) - 1, 0)
+    if place == len(ages) - 1:
+        return values[place]
+    share = (age - ages[place]) / (ages[place + 1] - ages[place])
+    return values[place] + share * (values[place + 1] - values[place])
