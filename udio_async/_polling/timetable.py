@@ -94,4 +94,4 @@ class Timetable:
         if tracked.called is not None:  # they do come: the next one will say when to look
             wait = max(wait, tracked.schedule.late() - age)
         # A little jitter, so that what was submitted together does not march in step for ever.
-        return wait * random.uniform(0.95, 1.05)  # noqa: S311  # no secret
+        return wait * random.uniform(0.97, 1.03)  # noqa: S311  # no secret
