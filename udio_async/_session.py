@@ -29,8 +29,8 @@ from ._polling import Poller, TrackedTask
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
-from .journal import Entry, State
-from .journal.store import JobStore, Times
+from .journal import Entry, State, Times
+from .journal.store import JobStore
 from .providers import Provider, request_of
 
 RESUMED = frozenset({State.PLANNED, State.SENDING, State.ACCEPTED, State.READY, State.IN_DOUBT})

@@ -23,7 +23,6 @@ from .._records import SongRequest, Stage, Task
 from ..journal import Entry
 from ..providers.base import Provider
 from .agenda import Agenda
-from .learning import learn_from
 from .look_results import LookResults
 from .pace import Listening
 from .policy import PollPolicy
@@ -173,7 +172,7 @@ class Poller:
 
     def learn(self, model: str, entry: Entry) -> None:
         """Learn from how long a job of an earlier run took."""
-        learn_from(entry, self._times.schedule_for(model))
+        self._times.learn_from(model, entry)
 
     def listening(self, http: Http) -> Http:
         """Return an `Http` that notices the speed of a sandbox on this machine."""

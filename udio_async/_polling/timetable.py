@@ -5,7 +5,9 @@ It depends on the model, on callbacks and on the speed of the provider.
 
 import random
 
+from ..journal import Entry
 from ..providers.base import Traits
+from .learning import learn_from
 from .policy import PollPolicy
 from .schedule import Schedule, passed
 from .tracked import TrackedTask
@@ -34,6 +36,10 @@ class Timetable:
         if model not in self._schedules:
             self._schedules[model] = Schedule(**self._pace())
         return self._schedules[model]
+
+    def learn_from(self, model: str, entry: Entry) -> None:
+        """Learn from how long a job of an earlier run took."""
+        learn_from(entry, self.schedule_for(model))
 
     @property
     def min_interval(self) -> float:

@@ -6,7 +6,7 @@ its journal. A journal belongs to one account and has one owner at a time.
 """
 
 from .base import Journal
-from .entry import Entry, State
+from .entry import Entry, State, Times
 from .keys import BatchKeys, FreshKeys, is_fresh, is_of_batch, normalised, request_digest
 from .memory import MemoryJournal
 from .sqlite import SqliteJournal
@@ -19,6 +19,7 @@ __all__ = [
     "MemoryJournal",
     "SqliteJournal",
     "State",
+    "Times",
     "is_fresh",
     "is_of_batch",
     "normalised",

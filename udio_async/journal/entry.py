@@ -3,7 +3,7 @@
 The drawing in `docs/jobs.md` is printed from the table `MOVES`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -146,3 +146,12 @@ class Entry:
     def may_have_been_taken(self) -> bool:
         """Whether its latest attempt may have been paid, whatever its owner says of it."""
         return self.was_taken or self.told or self.state is State.IN_DOUBT
+
+
+@attrs.frozen(kw_only=True)
+class Times:
+    """How long a job took, and its stages; `Entry` says what each of them is."""
+
+    took: float | None
+    reached: Sequence[tuple[float, float]] = ()
+    failed: tuple[float, float] | None = None

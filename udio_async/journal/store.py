@@ -18,7 +18,7 @@ from .._errors import GenerationFailed, InvalidRequest, JournalError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .base import Journal
-from .entry import Entry, State
+from .entry import Entry, State, Times
 from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 
 logger = logging.getLogger("udio_async")
@@ -31,15 +31,6 @@ class Heard:
     entry: Entry
     healed: bool = False
     """Whether this has ended a doubt about it, or has shown that it was taken."""
-
-
-@attrs.frozen(kw_only=True)
-class Times:
-    """How long a job took, and its stages; `Entry` says what each of them is."""
-
-    took: float | None
-    reached: Sequence[tuple[float, float]] = ()
-    failed: tuple[float, float] | None = None
 
 
 class JobStore:
