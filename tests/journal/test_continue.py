@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 import pytest
 
@@ -20,6 +21,7 @@ from udio_async import (
     AnotherAccount,
     ApiframeOptions,
     AuthenticationFailed,
+    CallbackNews,
     Client,
     InvalidRequest,
     JournalEntry,
@@ -44,6 +46,7 @@ from udio_async import (
 from udio_async._http import ApiKey
 from udio_async._submit.gate import SubmitGate
 from udio_async.journal.jobs import remembered_error
+from udio_async.journal.store import JobStore
 from udio_async.sandbox import Fault
 
 STATES = list(JournalState)
@@ -585,3 +588,27 @@ async def test_a_memory_journal_has_one_client_at_a_time() -> None:
                 pass
     async with Client(provider, journal=journal):
         pass
+
+
+# A wrong answer, and the provider's word ------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [1, 2])
+async def test_a_task_that_was_named_for_another_attempt_is_not_lost(first: int) -> None:
+    """Two attempts are paid for, one's id is given for the other's; callbacks put that right."""
+    journal = MemoryJournal()
+    request = SongRequest(description="a song", key="mine")
+    async with journal.open("account"), anyio.create_task_group() as tasks:
+        store = JobStore(journal, tasks, provider="p")
+        entry = await store.intend(request, "mine", None)
+        doubt = await store.settle(entry, SubmitInDoubt("no answer"))
+        entry = await store.intend(request, "mine", doubt)
+        await store.settle(entry, SubmitInDoubt("no answer"))
+        await store.resolve("mine", task_id="t1")
+        for attempt in (first, 3 - first):
+            news = CallbackNews(stage=Stage.QUEUED, task_id=f"t{attempt}")
+            assert await store.hear("mine", attempt, news) is not None
+        tasks_of = {
+            entry.attempt: entry.task_id async for entry in store.entries(list(JournalState))
+        }
+    assert tasks_of == {1: "t1", 2: "t2"}

@@ -73,6 +73,10 @@ STEPS: dict[str, tuple[set[JournalState], Step]] = {
         set(S) - {S.PLANNED},
         lambda e: jobs.heard(e, CallbackNews(stage=Stage.QUEUED, task_id="t2")),
     ),
+    "its task is another attempt's": (
+        {S.ACCEPTED, S.READY, S.DELIVERED, S.FAILED},
+        lambda e: jobs.misnamed(e, e) if e.told else e,
+    ),
     "complete": ({S.ACCEPTED}, lambda e: jobs.ended(e, SONGS, took=60.0)),
     "failed": ({S.ACCEPTED}, lambda e: jobs.failed(e, FAILED)),
     "half of it failed": ({S.ACCEPTED}, lambda e: jobs.failed(e, HALF)),

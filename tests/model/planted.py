@@ -26,6 +26,7 @@ from udio_async._polling.look_results import LookResults
 from udio_async._session import Session
 from udio_async._submit import Submitter
 from udio_async.journal import Entry, State, jobs, sqlite_file
+from udio_async.journal.attempts import Attempts
 from udio_async.journal.keys import FreshKeys, canonical
 from udio_async.journal.store import JobStore
 
@@ -108,13 +109,13 @@ def callbacks_of_doubts_are_dropped() -> AbstractContextManager[object]:
 
 def late_ids_are_dropped() -> AbstractContextManager[object]:
     """What a callback says of an attempt before the last one is acknowledged, and forgotten."""
-    of_attempt = JobStore._of_attempt
+    of_attempt = Attempts.of
 
-    async def latest(self: JobStore, key: str, attempt: int | None) -> Entry | None:
+    async def latest(self: Attempts, key: str, attempt: int | None) -> Entry | None:
         entry = await of_attempt(self, key, None)
         return None if entry is not None and attempt not in {None, entry.attempt} else entry
 
-    return patch.object(JobStore, "_of_attempt", latest)
+    return patch.object(Attempts, "of", latest)
 
 
 def earlier_attempts_are_overwritten() -> AbstractContextManager[object]:

@@ -65,6 +65,9 @@ _HEARD = (State.ACCEPTED, State.IN_DOUBT, State.READY, State.FAILED)
 _ANSWERS = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
 """How the owner of a doubt may end it."""
 
+_SHOWN = (State.READY, State.IN_DOUBT)
+"""What a callback may show of a job whose owner has named the wrong task."""
+
 USUAL_MOVES: Mapping[State, frozenset[State]] = {
     state: frozenset(moves) - {state}
     for state, moves in {
@@ -83,7 +86,8 @@ USUAL_MOVES: Mapping[State, frozenset[State]] = {
 }
 """From each state to those that may follow. A change of an entry within its state is no move."""
 CORRECTIONS: Mapping[State, frozenset[State]] = {
-    state: frozenset((*_ANSWERS, *((State.READY,) if state.is_paid else ()))) - {state}
+    state: frozenset((*_ANSWERS, *((State.READY, State.IN_DOUBT) if state.is_paid else ())))
+    - {state}
     for state in State
     if state not in (State.PLANNED, State.SENDING, State.REFUSED, State.IN_DOUBT)
 }

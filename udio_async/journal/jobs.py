@@ -147,6 +147,26 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
     return healed(attrs.evolve(entry, songs=songs))
 
 
+def are_attempts_of_one(entry: Entry, other: Entry) -> bool:
+    """Return whether two jobs are attempts of the same request."""
+    return (entry.attempt_of or entry.key) == (other.attempt_of or other.key)
+
+
+def misnamed(entry: Entry, attempt: Entry) -> Entry:
+    """Take back the task that an owner named: a callback has shown that it is another attempt's."""
+    return _moved(
+        entry,
+        State.IN_DOUBT,
+        evidence=f"task {entry.task_id}, which was named for it, is that of {attempt.key!r}",
+        task_id=None,
+        told=False,
+        songs=(),
+        saved=(),
+        undelivered="",
+        **_UNTIMED,
+    )
+
+
 def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
     """Add what a callback shows and the task that its owner named has not: it is paid for, too."""
     known = tuple(song.id for song in entry.songs)

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from .._errors import GenerationFailed, InvalidRequest, JournalError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
+from .attempts import Attempts
 from .base import Journal
 from .entry import Entry, State, Times
 from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
@@ -42,6 +43,7 @@ class JobStore:
 
     def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
         self._journal = journal
+        self._attempts = Attempts(journal)
         self._fresh_keys = FreshKeys()
         self._tasks = tasks
         self._provider = provider
@@ -163,7 +165,7 @@ class JobStore:
             settled = jobs.settled(entry, error)
             try:
                 known = await self._journal.get(entry.key) or entry
-                settled = jobs.settled(await self._without_others_task(known), error)
+                settled = jobs.settled(await self._attempts.without_others_task(known), error)
                 await self._journal.put(settled, expected=entry.state)
             except JournalError as failure:
                 self._break(failure, entry)
@@ -176,7 +178,8 @@ class JobStore:
         """
         async with self._hearing:
             try:
-                known = await self._without_others_task(await self._journal.get(entry.key) or entry)
+                known = await self._journal.get(entry.key) or entry
+                known = await self._attempts.without_others_task(known)
                 doubted = jobs.healed(jobs.doubted(known, evidence))
                 await self._journal.put(doubted, expected=entry.state)
             except JournalError as failure:
@@ -221,9 +224,10 @@ class JobStore:
             JournalError: it cannot be kept; the provider should call again.
         """
         async with self._hearing:
-            entry = await self._of_attempt(key, attempt)
+            entry = await self._attempts.of(key, attempt)
             while entry is not None and (entry.told or not entry.state.is_paid):
-                if news.task_id is not None and await self._others_task(entry, news.task_id):
+                task_id = news.task_id
+                if task_id is not None and await self._attempts.is_others(entry, task_id):
                     break  # nor are the songs this job's
                 heard = jobs.heard(entry, news)
                 if heard == entry:
@@ -244,33 +248,9 @@ class JobStore:
         Called when a journal is opened: the process may have died in between.
         """
         async for entry in self._journal.entries([State.IN_DOUBT]):
-            healed = jobs.healed(await self._without_others_task(entry))
+            healed = jobs.healed(await self._attempts.without_others_task(entry))
             if healed != entry:
                 await self._journal.put(healed, expected=entry.state)
-
-    async def _of_attempt(self, key: str, attempt: int | None) -> Entry | None:
-        """Return the entry of an attempt; an earlier one has its own."""
-        entry = await self._journal.get(key)
-        if entry is None and attempt is not None:  # forgotten since
-            return await self._journal.get(jobs.attempt_key(key, attempt))
-        if entry is None or attempt in (None, entry.attempt):
-            return entry
-        earlier = jobs.earlier_attempt(entry, attempt)
-        return await self._journal.add(earlier) or earlier
-
-    async def _without_others_task(self, entry: Entry) -> Entry:
-        """Take back a task id that belongs to another job."""
-        if entry.task_id is None or not await self._others_task(entry, entry.task_id):
-            return entry
-        return jobs.without_task(entry)
-
-    async def _others_task(self, entry: Entry, task_id: str) -> bool:
-        """Return whether this task belongs to another job."""
-        owner = await self._journal.of_task(task_id)
-        if owner is None or owner.key == entry.key:
-            return False
-        logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
-        return True
 
     # The end
 

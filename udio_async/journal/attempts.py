@@ -1,0 +1,54 @@
+"""Which attempt of a job is meant, and which attempt a task belongs to."""
+
+import logging
+
+import attrs
+
+from . import jobs
+from .base import Journal
+from .entry import Entry
+
+logger = logging.getLogger("udio_async")
+
+
+@attrs.frozen
+class Attempts:
+    """Finds attempts in a journal."""
+
+    _journal: Journal
+
+    async def of(self, key: str, attempt: int | None) -> Entry | None:
+        """Return the entry of an attempt; an earlier one has its own."""
+        entry = await self._journal.get(key)
+        if entry is None and attempt is not None:  # forgotten since
+            return await self._journal.get(jobs.attempt_key(key, attempt))
+        if entry is None or attempt in (None, entry.attempt):
+            return entry
+        earlier = jobs.earlier_attempt(entry, attempt)
+        return await self._journal.add(earlier) or earlier
+
+    async def without_others_task(self, entry: Entry) -> Entry:
+        """Take back a task id that belongs to another job."""
+        if entry.task_id is None or not await self._others_task(entry, entry.task_id):
+            return entry
+        return jobs.without_task(entry)
+
+    async def is_others(self, entry: Entry, task_id: str) -> bool:
+        """Return whether a task is another job's, by more than the word of its owner.
+
+        Where he named it for another attempt of the same request, that one is in doubt again.
+        """
+        other = await self._journal.of_task(task_id)
+        if other is None or not other.told or not jobs.are_attempts_of_one(entry, other):
+            return await self._others_task(entry, task_id)
+        if other.key != entry.key:
+            await self._journal.put(jobs.misnamed(other, entry), expected=other.state)
+        return False
+
+    async def _others_task(self, entry: Entry, task_id: str) -> bool:
+        """Return whether this task belongs to another job."""
+        owner = await self._journal.of_task(task_id)
+        if owner is None or owner.key == entry.key:
+            return False
+        logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
+        return True
