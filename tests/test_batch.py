@@ -599,6 +599,30 @@ async def test_a_batch_that_was_made_is_looked_up_in_stretches(
     assert reads.one + reads.many < 20
 
 
+async def test_an_input_that_waits_for_outcomes_gets_them(tmp_path: Path) -> None:
+    """One that yields the next request only after the outcome before, run again."""
+    provider = TimedProvider(song)
+    journal = SqliteJournal(tmp_path / "journal.db", threaded=False)
+
+    async def one_by_one(released: Iterable[anyio.Event]) -> AsyncGenerator[str]:
+        for number, event in enumerate(released):
+            await event.wait()
+            yield f"song {number}"
+
+    for _ in range(2):
+        waits = [anyio.Event() for _ in range(8)]
+        rest = iter(waits)
+        next(rest).set()
+        async with (
+            Client(provider, journal=journal) as client,
+            client.generate_many(one_by_one(waits)) as batch,
+        ):
+            async for _ in batch:
+                next(rest, anyio.Event()).set()
+        assert all(event.is_set() for event in waits)
+    assert len(provider.sent) == 8
+
+
 async def test_a_stretch_that_cannot_be_looked_up_is_told_of_each_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

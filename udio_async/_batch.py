@@ -88,6 +88,8 @@ class Batch(AsyncContextManagerMixin):
         """Requests that were pulled, and are to be submitted."""
         self._stretch = 1
         """How many requests to pull at once: more while all of them were made before."""
+        # An async input may wait for the outcomes of what was pulled before.
+        self._longest = 1 if isinstance(requests, AsyncIterable) else _LONGEST_STRETCH
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
         self._pulling = anyio.Lock()
         self._max_active = max_active
@@ -217,7 +219,7 @@ class Batch(AsyncContextManagerMixin):
         if self._asked:
             self._stretch = 1
         elif pulled:
-            self._stretch = min(2 * self._stretch, _LONGEST_STRETCH)
+            self._stretch = min(2 * self._stretch, self._longest)
 
     def _handover(self, job: Job, asked: Asked) -> Handover:
         return Handover.of(job, asked.index, asked.request, self._hand_in)
@@ -236,7 +238,7 @@ class Batch(AsyncContextManagerMixin):
             if job is None:  # it is somebody else's by now, or over
                 self._end(None)
             else:
-                self._stretch = 2 if job.is_over else 1
+                self._stretch = min(2, self._longest) if job.is_over else 1
                 handover = self._handover(job, asked)
                 self._waiting.add(handover)
                 handover.wait()

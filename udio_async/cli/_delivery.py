@@ -33,7 +33,7 @@ _SAVES_AT_ONCE = 32
 
 
 async def make_songs(
-    run: Run, client: Client, entries: Sequence[Entry], *, max_active: int
+    run: Run, client: Client, entries: Sequence[Entry], *, max_active: int | None
 ) -> None:
     """Have all songs made, saved and written as they finish.
 

@@ -20,7 +20,6 @@ KEY_VARIABLES = {
 
 SERVICES = (*KEY_VARIABLES, SANDBOX)
 DEFAULT_SERVICE = "udioapi-v2"
-MAX_ACTIVE = 20
 FILE_WAIT = 180.0
 """Seconds that the file of a song that was completed just now is waited for."""
 JOURNAL = "journal.db"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, MAX_ACTIVE, SANDBOX, SERVICES
+from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, SANDBOX, SERVICES
 from ._numbers import COUNT, CREDITS, SECONDS, SPEED
 
 if TYPE_CHECKING:
@@ -80,10 +80,8 @@ many_options = (
     click.option(
         "--max-active",
         type=COUNT,
-        default=MAX_ACTIVE,
-        show_default=True,
         metavar="N",
-        help="Requests in the making at once.",
+        help="Requests in the making at once.  [default: as many as the service takes]",
     ),
     *limit_options,
     click.option(

@@ -79,7 +79,7 @@ class Progress:
     """How many failures another run may make good."""
     price: float | None = None
     """Credits for one request, where it is known."""
-    at_once: int = 1
+    at_once: int | None = None
     """How many requests may be in the making."""
     unrecorded: int = 0
     """How many lines are missing in the manifest."""
@@ -137,7 +137,8 @@ class Progress:
         rests = [max(0.0, self.mean - flight.age) for flight in self._flights.values()]
         waiting = self.total - self.done - len(rests)
         longest = self.mean if waiting > 0 else max(rests, default=0.0)
-        return max(longest, (sum(rests) + waiting * self.mean) / self.at_once) or None
+        at_once = self.at_once or max(1, len(rests))
+        return max(longest, (sum(rests) + waiting * self.mean) / at_once) or None
 
     @property
     def note(self) -> str:

@@ -23,7 +23,8 @@ from ._service import Service
 class Terms:
     """The limits of a run: how many at once, for how much, and its journal."""
 
-    max_active: int = 1
+    max_active: int | None = None
+    """Requests in the making at once; None for as many as the service takes."""
     max_submits: int | None = None
     max_credits: float | None = None
     on_doubt: Literal["hold", "resubmit"] = "hold"
