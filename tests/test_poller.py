@@ -113,7 +113,7 @@ async def test_a_failed_song_ends_with_its_reason() -> None:
     assert watch.error.task_id == "0"
 
 
-async def test_ten_thousand_songs_are_heap_entries_and_a_handful_of_tasks() -> None:
+async def test_thousands_of_songs_are_heap_entries_and_a_handful_of_tasks() -> None:
     """A waiting song has no task: only the scheduler and the looks on the wire have one."""
     counts = []
 
@@ -124,11 +124,11 @@ async def test_ten_thousand_songs_are_heap_entries_and_a_handful_of_tasks() -> N
     provider = TimedProvider(lambda _: 100.0, max_ids_per_look=20, answer_time=0.1, retouch=count)
     before = count_tasks()
     async with polling(provider, PollPolicy(look_cost=20)) as poller:
-        watches = [await submitted(provider, poller) for _ in range(10_000)]
-        assert len(poller._agenda) == 10_000
+        watches = [await submitted(provider, poller) for _ in range(3_000)]
+        assert len(poller._agenda) == 3_000
         await over(*watches)
         assert not poller._agenda
-    assert len(provider.seen_at) == 10_000
+    assert len(provider.seen_at) == 3_000
     assert before < max(counts) <= before + 1 + _LOOKS_AT_ONCE
 
 
@@ -421,12 +421,12 @@ BOUND = 60
 
 
 async def test_an_outage_costs_few_looks_no_song_and_ends_without_a_burst() -> None:
-    """10,000 songs: one probe at a time for ten minutes, then a minute until all were seen."""
-    looks = await run_outage(10_000)
+    """3,000 songs: one probe at a time for ten minutes, then a minute until all were seen."""
+    looks = await run_outage(3_000)
     during = [look for look in looks if look.at < 900]
     assert 20 < len(during) <= 200
     soon = [look for look in looks if 900 <= look.at < 960]
-    assert len(set().union(*(look.task_ids for look in soon))) == 10_000
+    assert len(set().union(*(look.task_ids for look in soon))) == 3_000
     assert most_within_a_second([look.at for look in soon]) <= BOUND
 
 
