@@ -373,9 +373,11 @@ async def test_the_id_of_another_job_changes_none(tmp_path: Path) -> None:
         first, second = [await line.client.submit(SONG) for _ in range(2)]
         await anyio.sleep(61)
         body = said("complete", task_id=second.task_id)
+        before = len(line.provider.looks)
         assert await line.post(body, 1) == 200
         await anyio.sleep(1)
-        assert line.provider.looks[-1].task_ids == (first.task_id,)
+        looked_at = [look.task_ids for look in line.provider.looks[before:]]
+        assert (first.task_id,) in looked_at
         assert await line.post(body, 0) == 200
         [doubt] = await line.client.doubts()
         assert doubt.task_id is None

@@ -138,7 +138,7 @@ sys.meta_path.insert(0, Finder())
 """
 
 
-@pytest.mark.parametrize("name", ["httpx", "click", "udio_async.cli._one"])
+@pytest.mark.parametrize("name", ["httpx", "click", "udio_async.cli._execute"])
 @pytest.mark.parametrize("script", [False, True], ids=["module", "script"])
 def test_an_interrupt_while_the_command_starts_is_one_line(
     name: str, script: bool, tmp_path: Path

@@ -29,6 +29,7 @@ UNSEEN = {
     "key is {}, which would show it": "it makes an ApiKey",
     "{} is no provider": "it makes the client; so in all that follow",
     "on_doubt is {}; known": "",
+    "PollPolicy ": "",
     "the http_client that was given is closed": "",
     "the client is {}; use it inside": "",
     "the client is not open": "",
