@@ -371,7 +371,7 @@ async def test_the_id_of_another_job_changes_none(tmp_path: Path) -> None:
     """It wakes a look at an accepted song of our own, and leaves a doubt a doubt."""
     async with in_doubt(journal=journal_at(tmp_path)) as line:
         first, second = [await line.client.submit(SONG) for _ in range(2)]
-        await anyio.sleep(61)
+        await anyio.sleep(50)
         body = said("complete", task_id=second.task_id)
         before = len(line.provider.looks)
         assert await line.post(body, 1) == 200
