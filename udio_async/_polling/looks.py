@@ -8,6 +8,7 @@ dynamic programming. Pure arithmetic, no clock, no I/O.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import sqrt
 
@@ -36,7 +37,8 @@ class Chances:
     """The chance that it is over at once, in the first stage."""
 
 
-def next_looks(chances: Chances, *, price: float, min_interval: float) -> list[list[float]]:
+@lru_cache(maxsize=32)  # clients that have learned nothing yet all ask for the same few
+def next_looks(chances: Chances, *, price: float, min_interval: float) -> Sequence[Sequence[float]]:
     """Return, for each stage and each age of the grid, the age of the best next look.
 
     At the end of the grid nobody looks any more, so its last ages are of no use.
@@ -122,7 +124,7 @@ def chances_of(
         if left > 0:
             fails[at] = (bad - still_bad) / left
             moves[0][at] = going * (now - then) / left
-    return Chances(ages=ages, moves=moves, fails=fails)
+    return Chances(ages=tuple(ages), moves=tuple(map(tuple, moves)), fails=tuple(fails))
 
 
 def _lost(now: float, then: float) -> float:

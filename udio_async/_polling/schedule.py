@@ -221,9 +221,11 @@ class Schedule:
         return self._stages[-1].quantile(_LATE)
 
     def _mind_what_moved(self) -> None:
-        moved = [learned.has_moved() for learned in self._learned]
-        if any(moved):  # only now: each of them is to be asked
+        *stages, end, failures = [learned.has_moved() for learned in self._learned]
+        if end or failures:
             self._tables.clear()
+        elif any(stages):  # which matter only to who follows them
+            self._tables = {key: table for key, table in self._tables.items() if not key[0]}
 
     def _make_table(self, *, follows: bool, may_fail: bool, price: float) -> _Table:
         stages = self._stages if follows else self._stages[-1:]
@@ -235,8 +237,8 @@ class Schedule:
             [[times.survival(age) for age in ages] for times in stages],
             failing=self._failures.surviving(ages) if may_fail else [0.0] * len(ages),
         )
-        looks = next_looks(chances, price=price, min_interval=self._min_interval)
+        first, *later = next_looks(chances, price=price, min_interval=self._min_interval)
         first_look = self._failures.first_look if may_fail else 0.0
-        for place in range(bisect_left(ages, first_look / 2)):
-            looks[0][place] = min(looks[0][place], first_look)
-        return _Table(ages, looks, end.quantile(_BEYOND))
+        early = bisect_left(ages, first_look / 2)
+        first = [*(min(at, first_look) for at in first[:early]), *first[early:]]
+        return _Table(ages, (first, *later), end.quantile(_BEYOND))
