@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from math import sqrt
+from math import inf, sqrt
 
 import attrs
 
@@ -68,43 +68,40 @@ class _Planner:
         return looks
 
     def _best(self, stage: int, place: int) -> tuple[float, float]:
-        """Return the least cost of a song seen in this stage at this age, and the next look."""
-        ages = self._chances.ages
-        shares = [0.0] * len(self._costs)  # of such songs, by the stage that they are in by now
-        shares[stage] = 1.0
+        """Return the least cost of a song seen in this stage at this age, and the next look.
+
+        It is most of what a table costs, so it looks things up once.
+        """
+        ages, price, fails = self._chances.ages, self._price, self._chances.fails
+        ahead = list(zip(self._chances.moves, self._costs, strict=True))[stage:]
+        shares = [1.0, *[0.0] * (len(ahead) - 1)]  # of such songs, by the stage that they are in
         unseen = late = 0.0  # things that happened, and the seconds for which nobody knew
         earliest = ages[place] + self._min_interval
-        best, best_at = float("inf"), ages[-1]
+        best, best_at = inf, ages[-1]
         for at in range(place, len(ages) - 1):
-            happened = self._move_on(shares, at)
-            late += (ages[at + 1] - ages[at]) * (unseen + happened / 2)
+            happened = 0.0 if stage else shares[0] * fails[at]
+            arriving, going_on = -happened, 0.0
+            for then, (moves, costs) in enumerate(ahead):
+                leaving = shares[then] * moves[at]
+                shares[then] += arriving - leaving
+                arriving = leaving
+                happened += leaving
+                going_on += shares[then] * costs[at + 1]
+            step = ages[at + 1] - ages[at]
+            late += step * (unseen + happened / 2)
             unseen += happened
-            if ages[at + 1] + (ages[at + 1] - ages[at]) / 2 < earliest:
+            if ages[at + 1] + step / 2 < earliest:
                 continue  # too soon, by more than half a step
-            if self._price + late >= best:
+            if price + late >= best:
                 break  # it only becomes dearer
-            cost = self._price + late
-            for share, costs in zip(shares, self._costs, strict=True):
-                cost += share * costs[at + 1]
-            if cost < best:
-                soonest = best == float("inf")
-                best, best_at = cost, ages[at + 1]
+            if price + late + going_on < best:
+                soonest = best == inf
+                best, best_at = price + late + going_on, ages[at + 1]
                 if soonest:  # the grid may be too wide to tell: within one step, things come evenly
                     span = best_at - ages[place]
-                    gap = sqrt(2 * self._price * span / unseen) if unseen > 0 else span
+                    gap = sqrt(2 * price * span / unseen) if unseen > 0 else span
                     best_at = max(earliest, ages[place] + min(gap, span))
-        return (best if best < float("inf") else 0.0), best_at
-
-    def _move_on(self, shares: list[float], at: int) -> float:
-        """Let songs come as far as they do in one step of the grid; return how much happens."""
-        happened = shares[0] * self._chances.fails[at]
-        arriving = -happened
-        for stage, moves in enumerate(self._chances.moves):
-            leaving = shares[stage] * moves[at]
-            shares[stage] += arriving - leaving
-            arriving = leaving
-            happened += leaving
-        return happened
+        return (best if best < inf else 0.0), best_at
 
 
 def chances_of(
