@@ -611,4 +611,4 @@ async def test_a_task_that_was_named_for_another_attempt_is_not_lost(first: int)
         tasks_of = {
             entry.attempt: entry.task_id async for entry in store.entries(list(JournalState))
         }
-    assert tasks_of == {1: "t1", 2: "t2"}
+        assert tasks_of == {1: "t1", 2: "t2"}
