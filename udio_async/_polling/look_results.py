@@ -4,6 +4,7 @@ A bad look says nothing about the songs. The caller brings the time, in seconds.
 """
 
 import logging
+from math import inf
 
 import attrs
 
@@ -77,11 +78,14 @@ class LookResults:
         """
         before, looked_before = tracked.task.stage, tracked.looked_at
         tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
+        tracked.decided_at = inf
         if task.settling:
             task = settled(tracked, task, now, settle=self.times.traits.settle)
+            tracked.decided_at = tracked.settling_since + self.times.traits.settle
         if not task.status_known and not task.stage.is_final:
             patience = _PATIENCE * self.times.traits.typical_duration
             task = judged(tracked, task, now, patience=patience)
+            tracked.decided_at = min(tracked.decided_at, (tracked.odd_since or now) + patience)
         else:
             tracked.odd = None
         if not tracked.resumed:

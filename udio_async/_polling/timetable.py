@@ -67,8 +67,8 @@ class Timetable:
     ) -> float:
         """Return when to look next at a task.
 
-        It is when its schedule says so, at the latest after `at_most` seconds, and when its time is
-        up.
+        It is when its schedule says so, at the latest after `at_most` seconds, when a
+        look would decide what became of it, and when its time is up.
 
         Args:
             tracked: the task.
@@ -80,6 +80,7 @@ class Timetable:
         if tracked.is_called_for:
             return max(now, tracked.asked_at + _CALLED_GAP)
         wait = min(self._wait(tracked, now - tracked.accepted_at, others), at_most)
+        wait = min(wait, tracked.decided_at - now)
         wait = max(wait, self.min_interval)
         if wait > left:
             wait = max(left, self.min_interval)

@@ -63,6 +63,8 @@ class TrackedTask:
     """Since when it has looked like its end, and shown the same songs."""
     settling: Task | None = None
     """What it showed then."""
+    decided_at: float = float("inf")
+    """From when on a look that shows the same once more says what became of it."""
     odd_since: float | None = None
     """Since when it has said the same word that nobody knows, and shown the same."""
     odd: Task | None = None

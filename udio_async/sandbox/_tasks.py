@@ -60,7 +60,7 @@ _COURSES = {
     "expired": Course(fails_before=Phase.FIRST, words={Phase.FAILED: "expired"}),
     "stuck": Course(stays_at=0.99),
     "stuck_first": Course(says_at_most=Phase.FIRST),
-    "unknown_word": Course(stays_at=0.2, words={Phase.STARTED: "in_review"}),
+    "unknown_word": Course(stays_at=0.05, words={Phase.STARTED: "in_review"}),
 }
 """How a task goes under a fault, where that is not as usual."""
 
