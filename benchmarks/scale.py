@@ -198,13 +198,10 @@ def measure(name: str, songs: int, *, median: float) -> Cell:
 
 
 def all_cells(*, quick: bool) -> list[Cell]:
-    """Measure the dearest cell alone; the others, which leave the machine idle, together."""
+    """Measure the dear cells alone; the others, which leave the machine idle, together."""
     median = 20.0 if quick else 75.0
     together = [(name, songs) for name in PROVIDERS for songs in (100, 1_000)]
-    cells = []
-    if not quick:
-        cells.append(measure("udioapi-v2", 10_000, median=median))
-        together.append(("apiframe", 10_000))
+    cells = [] if quick else [measure(name, 10_000, median=median) for name in PROVIDERS]
     with ThreadPoolExecutor(len(together)) as pool:
         cells += pool.map(lambda cell: measure(*cell, median=median), together)
     return sorted(cells, key=lambda cell: (PROVIDERS.index(cell.provider), cell.songs))

@@ -21,15 +21,17 @@ class Agenda:
     """The tasks that wait for their next look, by the time it is due."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, TrackedTask]] = []
+        # Only numbers are in the heap: the garbage collector does not visit such pairs.
+        self._heap: list[tuple[float, int]] = []
+        self._tasks: dict[int, TrackedTask] = {}
         self._numbers = count()
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._tasks)
 
     def __iter__(self) -> Iterator[TrackedTask]:
         """Iterate over the tasks that wait, in no order."""
-        return (task for _, place, task in self._heap if place == task.place)
+        return iter(self._tasks.values())
 
     @property
     def next_due(self) -> float:
@@ -41,22 +43,31 @@ class Agenda:
 
         Returns whether it is the next of all.
         """
+        self.remove(task)
         task.place = next(self._numbers)
-        heapq.heappush(self._heap, (due, task.place, task))
-        return self._heap[0][2] is task
+        self._tasks[task.place] = task
+        heapq.heappush(self._heap, (due, task.place))
+        return self._heap[0][1] == task.place
+
+    def remove(self, task: TrackedTask) -> None:
+        """Forget the look that is planned, if there is one."""
+        if task.place is not None:
+            del self._tasks[task.place]
+            task.place = None
 
     def take(self, room: int, may_join: MayJoin) -> list[TrackedTask]:
         """Take the next tasks, as many as fit into one request."""
         batch: list[TrackedTask] = []
         while self._heap and len(batch) < room:
-            due, place, task = self._heap[0]
-            current = not task.over and place == task.place
-            if current and not may_join(batch, task, due):
-                break
-            heapq.heappop(self._heap)
-            if current:
-                task.place = None
+            due, place = self._heap[0]
+            task = self._tasks.get(place)  # None: it was planned anew since
+            if task is not None and not task.over:
+                if not may_join(batch, task, due):
+                    break
                 batch.append(task)
+            heapq.heappop(self._heap)
+            if task is not None:
+                self.remove(task)
         return batch
 
     def due_at_least(self, enough: int, now: float) -> int:
@@ -82,7 +93,7 @@ class Agenda:
             return
         window = min(_SPREAD, _SPREAD_PER_LOOK * len(late) / per_request)
         self._heap = [entry for entry in self._heap if entry[0] > now] + [
-            (now + window * place / len(late), number, task)
-            for place, (_, number, task) in enumerate(sorted(late, key=lambda entry: entry[:2]))
+            (now + window * place / len(late), number)
+            for place, (_, number) in enumerate(sorted(late))
         ]
         heapq.heapify(self._heap)

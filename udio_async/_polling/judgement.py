@@ -66,11 +66,19 @@ def _settled_song(song: Song) -> Song:
     return attrs.evolve(song, stage=Stage.FAILED, error=lost)
 
 
-def without_raw(task: Task) -> Task:
-    """Drop the words of an answer while more will come.
+def kept(tracked: TrackedTask, task: Task) -> Task:
+    """Return what is kept of a task while more will come.
 
-    Ten thousand tasks may wait, so they would fill the memory.
+    Ten thousand may wait in a batch. There nobody asks how far the songs are, and they would be
+    most of what fills the memory and keeps the garbage collector busy.
     """
+    if tracked.is_seen or task.settling:
+        return without_raw(task)
+    return attrs.evolve(task, songs=(), raw=NOTHING)
+
+
+def without_raw(task: Task) -> Task:
+    """Drop the words of an answer."""
     songs = tuple(attrs.evolve(song, raw=NOTHING) for song in task.songs)
     return attrs.evolve(task, songs=songs, raw=NOTHING)
 

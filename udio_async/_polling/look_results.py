@@ -16,11 +16,11 @@ from .judgement import (
     as_it_is,
     is_unreadable,
     judged,
+    kept,
     not_known,
     refusal,
     settled,
     still_running,
-    without_raw,
 )
 from .learning import learn
 from .reachability import PROBE_CAP, Reachability
@@ -94,7 +94,7 @@ class LookResults:
             return
         never_seen = tracked.resumed and looked_before == tracked.accepted_at
         since_look = None if never_seen else now - looked_before
-        tracked.task = task if task.stage.is_final else without_raw(task)
+        tracked.task = task if task.stage.is_final else kept(tracked, task)
         if task.stage.is_final:
             error = failure_error(task) if task.stage is Stage.FAILED else None
             self.registry.finish(tracked, error, since_look=since_look)

@@ -151,7 +151,7 @@ class Poller:
         """Stop looking at the task of a job: its owner says it is another one."""
         tracked = self._registry.find(key)
         if tracked is not None:
-            tracked.place = None
+            self._agenda.remove(tracked)
             self._registry.finish(tracked, error)
 
     def call(self, key: str, stage: Stage) -> bool:

@@ -203,11 +203,11 @@ class Schedule:
         `may_fail` is false for a song that cannot fail early, or of which others would tell.
 
         A look that asks about several songs is dearer than one, and for each of them cheaper:
-        an eighth of the price where 16 go `together`, so it falls with the power 3/4 of how many.
+        an eleventh of the price where 16 go `together`: it falls with the power 7/8 of how many.
         """
         self._mind_what_moved()
         price = self._follow_cost if follows else self._look_cost
-        price *= 2 ** (-0.75 * (together.bit_length() - 1))  # one table for each power of two
+        price *= 2 ** (-7 / 8 * (together.bit_length() - 1))  # one table for each power of two
         key = follows, may_fail, price
         table = self._tables.get(key)
         if table is None:

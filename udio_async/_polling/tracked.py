@@ -47,7 +47,7 @@ class TrackedTask:
     outages_before: float
     """Seconds of outage that had passed when it was accepted; they do not count as its wait."""
     place: int | None = None
-    """Which entry of the agenda is its own, older ones being out of date; None while asked for."""
+    """Where the agenda has its next look; None while it is asked for."""
     asked_at: float = float("-inf")
     """When the latest look left."""
     called: Stage | None = None
@@ -76,7 +76,11 @@ class TrackedTask:
     waiters: int = 0
     """How many callers wait for its end."""
     _changed: anyio.Event | None = None
-    _then: list[Callable[[], None]] = attrs.field(factory=list)
+    _then: Callable[[], None] | None = None
+    """Called at its end. Mostly one batch waits, if any; a list for each of ten thousand would be
+    one more object that the garbage collector visits."""
+    _then_too: list[Callable[[], None]] | None = None
+    """What others want to be called."""
 
     @classmethod
     def of_ended(cls, entry: Entry, schedule: Schedule, now: float) -> "TrackedTask":
@@ -115,7 +119,12 @@ class TrackedTask:
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for its end."""
-        return self.waiters > 0 or bool(self._then)
+        return self.waiters > 0 or self._then is not None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether somebody may ask how far its songs are; a batch only waits for its end."""
+        return self.waiters > 0 or self.followed or self._then is None
 
     @property
     def is_called_for(self) -> bool:
@@ -170,18 +179,22 @@ class TrackedTask:
         self.over = True
         self.error = error
         self.announce()
-        then, self._then = self._then, []  # they may hold this task, in a circle
-        for call in then:
-            call()
+        calls = self._then, *(self._then_too or ())
+        self._then = self._then_too = None  # they may hold this task, in a circle
+        for call in calls:
+            if call is not None:
+                call()
 
     def on_end(self, then: Callable[[], None]) -> None:
         """Call `then` once it is over, at once if it is already."""
         if self.over:
             then()
+        elif self._then is None:
+            self._then = then
         else:
-            self._then.append(then)
+            self._then_too = [*(self._then_too or ()), then]
 
     def no_more(self, then: Callable[[], None]) -> None:
         """Stop calling `then`."""
-        if then in self._then:
-            self._then.remove(then)
+        left = [call for call in (self._then, *(self._then_too or ())) if call not in (then, None)]
+        self._then, self._then_too = (left[0], left[1:]) if left else (None, None)
