@@ -35,8 +35,10 @@ from udio_async import (
     WaitExpired,
 )
 from udio_async._polling import TrackedTask
+from udio_async._polling.agenda import Agenda
 from udio_async._polling.poller import _LOOKS_AT_ONCE, Poller
 from udio_async._polling.schedule import Schedule
+from udio_async._polling.timetable import Timetable
 
 Backend = tuple[str, Mapping[str, Any]]
 AWAY = Unreachable("no route")
@@ -111,6 +113,30 @@ async def test_a_failed_song_ends_with_its_reason() -> None:
         await over(watch)
     assert isinstance(watch.error, GenerationFailed)
     assert watch.error.task_id == "0"
+
+
+def test_a_look_that_is_planned_anew_replaces_the_one_before() -> None:
+    """Else its time would stand first, and a look before all that is left would wake nobody."""
+    provider = TimedProvider(lambda _: 60.0)
+    schedule = Timetable(provider.traits, PollPolicy()).schedule_for("timed")
+    one, other = (
+        TrackedTask(
+            task=Task(id=name, provider="timed", stage=Stage.QUEUED),
+            schedule=schedule,
+            accepted_at=0.0,
+            looked_at=0.0,
+            outages_before=0.0,
+        )
+        for name in ("one", "other")
+    )
+    agenda = Agenda()
+    agenda.put(one, 10.0)
+    agenda.put(one, 20.0)
+    assert agenda.next_due == 20.0
+    assert agenda.put(other, 15.0)
+    agenda.remove(other)
+    assert agenda.take(5, lambda *_: True) == [one]
+    assert agenda.next_due == float("inf")
 
 
 async def test_thousands_of_songs_are_heap_entries_and_a_handful_of_tasks() -> None:

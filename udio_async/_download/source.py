@@ -7,7 +7,7 @@ import attrs
 
 from .._http import Http
 from .._records import Song
-from ..journal import Journal
+from ..journal import Entry, Journal
 from ..providers import Provider
 
 _REMEMBERED = 256
@@ -32,13 +32,19 @@ class Source:
     async def age(self, song: Song) -> float | None:
         """Return the seconds since a song was completed; None where nobody knows."""
         since = self._since.get(song.task_id)
-        if since is not None or not song.task_id:
-            return None if since is None else anyio.current_time() - since
-        entry = await self._journal.of_task(song.task_id)
+        if since is not None:
+            return anyio.current_time() - since
+        entry = await self._entry(song)
         if entry is None or not entry.submitted_at:
             return None
         took = self._provider.traits.typical_duration if entry.took is None else entry.took
         return max(0.0, time.time() - entry.submitted_at - took)
+
+    async def _entry(self, song: Song) -> Entry | None:
+        """Return the job of a song; one that a callback has brought may name no task."""
+        if song.task_id:
+            return await self._journal.of_task(song.task_id)
+        return await self._journal.get(song.job_key) if song.job_key else None
 
     async def refresh(self, song: Song) -> Song | None:
         """Look once at a song whose link is not good any more; None where it is not shown."""

@@ -21,7 +21,8 @@ class Agenda:
     """The tasks that wait for their next look, by the time it is due."""
 
     def __init__(self) -> None:
-        # Only numbers are in the heap: the garbage collector does not visit such pairs.
+        # Only numbers are in the heap: the garbage collector does not visit such pairs. Some are of
+        # tasks that were planned anew since, but the first one never is.
         self._heap: list[tuple[float, int]] = []
         self._tasks: dict[int, TrackedTask] = {}
         self._numbers = count()
@@ -54,20 +55,20 @@ class Agenda:
         if task.place is not None:
             del self._tasks[task.place]
             task.place = None
+            while self._heap and self._heap[0][1] not in self._tasks:
+                heapq.heappop(self._heap)
 
     def take(self, room: int, may_join: MayJoin) -> list[TrackedTask]:
         """Take the next tasks, as many as fit into one request."""
         batch: list[TrackedTask] = []
         while self._heap and len(batch) < room:
             due, place = self._heap[0]
-            task = self._tasks.get(place)  # None: it was planned anew since
-            if task is not None and not task.over:
+            task = self._tasks[place]
+            if not task.over:
                 if not may_join(batch, task, due):
                     break
                 batch.append(task)
-            heapq.heappop(self._heap)
-            if task is not None:
-                self.remove(task)
+            self.remove(task)
         return batch
 
     def due_at_least(self, enough: int, now: float) -> int:
@@ -88,11 +89,12 @@ class Agenda:
 
         Otherwise they would all leave at once.
         """
-        late = [entry for entry in self._heap if entry[0] <= now]
+        heap = [entry for entry in self._heap if entry[1] in self._tasks]
+        late = [entry for entry in heap if entry[0] <= now]
         if len(late) <= at_once:
             return
         window = min(_SPREAD, _SPREAD_PER_LOOK * len(late) / per_request)
-        self._heap = [entry for entry in self._heap if entry[0] > now] + [
+        self._heap = [entry for entry in heap if entry[0] > now] + [
             (now + window * place / len(late), number)
             for place, (_, number) in enumerate(sorted(late))
         ]
