@@ -4,6 +4,7 @@ Run as a program, this file prints the tables into docs/downloads.md again.
 """
 
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.kit.clocks import virtual_backend
 from tests.kit.timed import TimedProvider
 from udio_async import (
     DownloadFailed,
+    JournalEntry,
+    JournalState,
     LinkExpired,
     MemoryJournal,
     NotAudio,
@@ -194,6 +197,25 @@ async def test_the_latest_completions_are_remembered() -> None:
         for number in range(256):
             source.note_completed(f"song {number}")
         assert [await age(name) for name in ("old", "song 0", "song 255")] == [None, 0.0, 0.0]
+
+
+async def test_a_song_whose_task_nobody_knows_is_as_new_as_its_job() -> None:
+    """A callback brought it, and the answer to its submit was lost."""
+    journal = MemoryJournal()
+    source = Source(TimedProvider(durations=lambda _: 60.0), RecordedHttp([]), journal)
+    song = attrs.evolve(song_at("https://x/a.mp3"), task_id="")
+    entry = JournalEntry(
+        key="job",
+        provider="timed",
+        request={},
+        state=JournalState.READY,
+        submitted_at=time.time() - 70,
+    )
+    async with journal.open("account"):
+        await journal.add(entry)
+        age = await source.age(attrs.evolve(song, job_key="job"))
+        assert age == pytest.approx(10, abs=5)
+        assert await source.age(song) is None
 
 
 @pytest.mark.parametrize(("age", "most"), [(170.0, 30), (190.0, 20), (None, 20)])

@@ -41,7 +41,9 @@ class Order:
     task_id: str
     ends_at: float
     end: str
-    """ "complete", "failed", or "stuck": it is never ready."""
+    """ "complete", "half" of it only, "failed", or "stuck": it is never ready."""
+    files_at: float
+    """When the audio can be had: the links are shown before."""
     left_at: float
     """When the first byte of the submit left."""
     acknowledged: bool = False
@@ -52,8 +54,13 @@ class Order:
     def word(self, now: float) -> str:
         """How far it is: not begun, "text", or its end."""
         if now >= self.ends_at and self.end != "stuck":
-            return self.end
+            return "complete" if self.end == "half" else self.end
         return "text" if now >= self.ends_at - 20 else ""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The ids of the songs that are made in the end."""
+        return {"complete": self.names, "half": self.names[:1]}.get(self.end, ())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,11 +145,14 @@ class World:
 
     def _charge(self, prompt: str, request: httpx.Request, left_at: float) -> Order:
         now = anyio.current_time()
+        ends = ["complete", "half", "failed", "stuck"]
+        ends_at = now + self.random.uniform(1, 90)
         order = Order(
             prompt=prompt,
             task_id=f"t{len(self.orders)}",
-            ends_at=now + self.random.uniform(1, 90),
-            end=self.random.choices(["complete", "failed", "stuck"], [8, 1, self.trouble])[0],
+            ends_at=ends_at,
+            end=self.random.choices(ends, [8, 2 * self.trouble, 1, self.trouble])[0],
+            files_at=ends_at + self.random.choice([0, 0, 0, 60 * self.trouble]),
             left_at=left_at,
         )
         self.orders[order.task_id] = order
@@ -179,6 +189,9 @@ class World:
         if fault == "no JSON":
             return httpx.Response(200, content=b"<html></html>")
         if request.url.host == CDN:
+            order = self.orders[request.url.path.strip("/").partition("-")[0]]
+            if anyio.current_time() < order.files_at:
+                return httpx.Response(404)
             return httpx.Response(200, content=MP3, headers={"etag": '"1"'})
         return httpx.Response(200, json=self._look(request))
 
@@ -205,6 +218,8 @@ class World:
             | {"audio_url": f"https://{CDN}/{name}.mp3" if ready else None}
             for name in (order.names if word else ())
         ]
+        if ready and order.end == "half":
+            songs[1] |= {"status": "text", "error_message": "no luck", "audio_url": None}
         if self.provider.name == "apiframe":
             status = {"complete": "finished", "failed": "failed"}.get(word, "processing")
             return {"task_id": order.task_id, "status": status, "songs": songs}
