@@ -86,6 +86,25 @@ async def resumed(client: Client, *which: JournalState) -> list[Outcome]:
 # Whoever stops waiting -----------------------------------------------------------------------
 
 
+async def test_an_error_that_is_heard_late_does_not_hand_out_songs_that_came_since(
+    journal: MemoryJournal | SqliteJournal,
+) -> None:
+    """The wait expired, somebody asked again, and the songs came, before anybody took the error."""
+    provider = TimedProvider(durations=lambda _: 70.0)
+    request = SongRequest(description="a song", key="mine")
+    async with Client(provider, journal=journal, poll=PollPolicy(deadline=60.0)) as client:
+        first = await client.submit(request)
+        await anyio.sleep(61.0)
+        await client.submit(request)
+        await anyio.sleep(59.0)
+        with pytest.raises(WaitExpired):
+            await first.songs()
+        await anyio.sleep(1.0)
+        [outcome] = await resumed(client)
+    assert outcome.job_key == "mine"
+    assert outcome.ok
+
+
 @pytest.mark.parametrize("after", [0.5, 30.0, 59.9], ids=["on the wire", "in the making", "late"])
 async def test_a_song_whose_caller_was_cancelled_is_handed_out_by_resume(
     after: float, journal: MemoryJournal | SqliteJournal

@@ -183,10 +183,12 @@ class Session:
         """Remember that somebody has the songs of a task.
 
         A journal on disk waits for its owner to save them, or to acknowledge them: the process may
-        die before. One that ends with the process has nobody else to hand them to.
+        die before. One that ends with the process has nobody else to hand them to. A wait that
+        ended in an error handed out nothing, even if the songs have come since.
         """
-        closed = self.tasks.cancel_scope.cancel_called
-        if tracked.key is not None and not self.store.durable and not closed:
+        if tracked.key is None or tracked.error is not None or self.store.durable:
+            return
+        if not self.tasks.cancel_scope.cancel_called:
             self.tasks.start_soon(self.store.deliver, tracked.key)
 
     # Jobs
