@@ -102,7 +102,8 @@ class Batch(AsyncContextManagerMixin):
         self._late = deque[Handover]()
         """Jobs whose songs could not be saved before: they are handed out last."""
         self._waiting: set[Handover] = set()
-        self._moved = anyio.Event()
+        self._moved: anyio.Event | None = None
+        """There while somebody waits."""
         self._stopped_by: UdioError | None = None
         self._entered = False
         self._input_ended = False
@@ -154,12 +155,15 @@ class Batch(AsyncContextManagerMixin):
 
     async def _change(self) -> None:
         """Wait until something has moved."""
+        if self._moved is None:
+            self._moved = anyio.Event()
         await self._moved.wait()
 
     def _announce(self) -> None:
         """Wake all that wait for something to move."""
-        self._moved.set()
-        self._moved = anyio.Event()
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     async def _submit_all(self) -> None:
         """Turn requests into accepted jobs, while there is room for them.
@@ -188,7 +192,8 @@ class Batch(AsyncContextManagerMixin):
     async def _room(self) -> int:
         """Wait until there is room for a request and its outcome; return for how many."""
         while True:
-            most = self._max_active or self._at_once()
+            # What was made before is not in the making, so a stretch of it may be longer.
+            most = self._max_active or max(self._at_once(), self._stretch)
             room = most - max(self._active, len(self._finished))
             if room > 0:
                 return room
