@@ -161,6 +161,7 @@ async def test_a_disk_may_be_full_at_any_write(
     monkeypatch.setattr(parts, "_PIECE", 1)
     pieces = [MP3[at : at + 8_000] for at in range(0, len(MP3), 8_000)]
     script = faults.drip(faults.http(200, b"", length=len(MP3)), pieces, every=0.002)
+    nth = 0
     for nth in range(len(pieces) + 1):
         async with bench(tmp_path / str(nth), script) as test:
             bad_disk.refuse(Step.WRITE, "ENOSPC", after=nth)

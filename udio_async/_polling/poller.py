@@ -26,7 +26,6 @@ from .agenda import Agenda
 from .look_results import LookResults
 from .pace import Listening
 from .policy import PollPolicy
-from .reachability import BEAT
 from .registry import Registry
 from .timetable import Timetable
 from .tracked import NOTHING, TrackedTask
@@ -224,7 +223,7 @@ class Poller:
         if self._agenda and self._may_look():
             due = max(self._agenda.next_due + self._gather, self._results.reach.not_before)
         self._moved = anyio.Event()
-        beat = now + BEAT if self._agenda or self._looking else float("inf")
+        beat = self._results.reach.beat(now) if self._agenda or self._looking else float("inf")
         with anyio.CancelScope(deadline=min(due, beat)):
             await self._moved.wait()
         now = anyio.current_time()

@@ -10,7 +10,7 @@ from .._limits import backoff
 
 PROBE_CAP = 20.0
 """Seconds between two probes of a provider that stays away, at most."""
-BEAT = 10.0
+_BEAT = 10.0
 """Seconds after which whoever looks at tasks wakes up, at the latest, while there are any."""
 
 
@@ -30,15 +30,19 @@ class Reachability:
     _failing_since: float = 0.0
     _refused_since: float = 0.0
 
+    def beat(self, now: float) -> float:
+        """Return when to wake up at the latest, so that a longer sleep is noticed."""
+        return now + _BEAT
+
     def awake(self, now: float) -> bool:
-        """Take in that somebody runs; return whether nobody did for more than a `BEAT`.
+        """Take in that somebody runs; return whether nobody did for longer than is usual.
 
         The machine slept, or the process was stopped: as in an outage, nobody could be asked, and
         the provider is not to blame for its silence.
         """
-        asleep = now - self._awake_at - BEAT
+        asleep = now - self._awake_at - _BEAT
         self._awake_at = now
-        if asleep <= BEAT:
+        if asleep <= _BEAT:
             return False
         if not self.failures:  # else it is part of the outage that still goes on
             self.outages += asleep
