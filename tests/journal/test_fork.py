@@ -60,7 +60,7 @@ def test_a_child_is_told_and_its_parent_goes_on(tmp_path: Path) -> None:
         timeout=20,
         check=False,
     )
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr
     assert done.stdout.split() == [
         *("RuntimeError", "RuntimeError", "ClientClosed", "JournalError"),
         *("ready", "2"),
