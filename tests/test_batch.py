@@ -42,6 +42,7 @@ from udio_async import (
     Outcome,
     Sandbox,
     SongRequest,
+    SpendLimitReached,
     SqliteJournal,
     SubmitInDoubt,
     UnsupportedOption,
@@ -362,6 +363,24 @@ async def test_an_endless_input_stays_bounded() -> None:
             await anext(batch)
             assert source.pulled <= consumed + 2 * 10
     assert tally.most <= 10
+
+
+async def test_a_program_that_never_stops_asking_spends_no_more_than_its_limit() -> None:
+    """An input without end, and a loop around `generate`: of both the rest is refused, unsent."""
+    provider = TimedProvider(song)
+    async with Client(provider, max_submits=7) as client:
+        outcomes = []
+        async with client.generate_many(Endless().sync()) as batch:
+            async for outcome in batch:
+                outcomes.append(outcome)
+                if len(outcomes) == 200:
+                    break
+        for _ in range(50):
+            with pytest.raises(SpendLimitReached, match="7 songs") as caught:
+                await client.generate("one more")
+            assert caught.value.charged == "no"
+    assert {type(outcome.error) for outcome in outcomes} == {SpendLimitReached}
+    assert len(provider.sent) == 7
 
 
 async def test_a_slow_consumer_holds_back_submits() -> None:

@@ -333,6 +333,27 @@ async def test_a_transfer_that_breaks_off_goes_on_or_starts_over(
             assert server.sent["1"] <= 1.2 * len(SONGS["1"])
 
 
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("pause", [0.0, 0.02])
+async def test_a_server_that_is_too_slow_is_left(pause: float, tmp_path: Path) -> None:
+    """It sends all the time, so that no idle time-out would end it: 100 bytes each 20 ms.
+
+    As fast as it can it is waited for: the control.
+    """
+    pieces = [MP3[at : at + 100] for at in range(0, len(MP3), 100)]
+    head = faults.http(200, b"", AUDIO, length=len(MP3))
+    async with serving(faults.drip(head, pieces, every=pause)) as (client, server):
+        song = make_song(f"{server.url}/a.mp3")
+        if pause:
+            with pytest.raises(DownloadFailed, match="too slowly"):
+                await client.download(song, tmp_path)
+            assert server.accepted == 5
+            assert files_in(tmp_path) == []
+        else:
+            [saved] = await client.download(song, tmp_path)
+            assert saved.path.read_bytes() == MP3
+
+
 async def download_through_faults(songs: int, directory: Path, seed: int) -> tuple[int, int, int]:
     """Download songs through random faults; return how many came, and the bytes of those that
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.kit.clocks import virtual_backend
+from tests.kit.clocks import block, virtual_backend
 from tests.kit.timed import SONG, TimedProvider
 from udio_async import Client, Event, GenerationFailed, RateLimited, Stage, Task
 from udio_async._events import guarded
@@ -126,6 +126,17 @@ async def test_an_observer_that_fails_is_logged_and_harmless(
     for record in caplog.records:
         assert record.exc_info is not None
         assert isinstance(record.exc_info[1], LookupError)
+
+
+async def test_an_observer_that_takes_its_time_costs_no_song() -> None:
+    """It holds the event loop up for a minute and a half, at each event of each song."""
+    provider = staged()
+
+    def hang(_: Event) -> None:
+        block(90.0)
+
+    await make_songs(provider, 3, hang)
+    assert len(provider.seen_at) == len(provider.sent) == 3
 
 
 async def test_without_a_guard_it_would_not_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,15 @@
 """A connection of our own: what it raises, when it is used again, and TLS that goes on."""
 
 import ssl
-import subprocess
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
-from anyio.abc import SocketAttribute
-from anyio.streams.tls import TLSAttribute, TLSStream
 
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import Connection, FaultServer
+from tests.kit.secure import SecureServer, make_certificate
 from udio_async._http import LeasedTransport
 
 GOOD = faults.ok(b'{"id":"song-1"}')
@@ -150,43 +146,7 @@ async def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a certificate for 127.0.0.1 and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    wanted = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=songs"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
-    subprocess.run(["openssl", *wanted, *names, *files], check=True, capture_output=True)
-    return folder
-
-
-class SecureServer:
-    """Answers over TLS, and remembers which connections went on from an earlier one."""
-
-    def __init__(self, folder: Path, version: ssl.TLSVersion) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-        self._context.maximum_version = version
-        self.resumed: list[bool | None] = []
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[str]:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, self._attend)
-            yield f"https://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
-            tasks.cancel_scope.cancel()
-
-    async def _attend(self, stream: anyio.abc.SocketStream) -> None:
-        async with stream:
-            try:
-                secure = await TLSStream.wrap(
-                    stream, server_side=True, ssl_context=self._context, standard_compatible=False
-                )
-                self.resumed.append(secure.extra(TLSAttribute.ssl_object).session_reused)
-                while True:
-                    await secure.receive()
-                    await secure.send(GOOD)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
-                return
+    return make_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
 
 
 @pytest.mark.skipif(httpx.__name__ == "httpx2", reason="its contexts ask the operating system")
@@ -196,7 +156,7 @@ async def test_tls_goes_on_from_the_connection_before(
 ) -> None:
     """The second connection to a host spares both sides most of the handshake."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
-    server = SecureServer(certificate, version)
+    server = SecureServer(certificate, GOOD, version=version)
     async with server.running() as url:
         for _ in range(3):  # a client after the other
             transport = LeasedTransport(keep=1)
@@ -207,7 +167,7 @@ async def test_tls_goes_on_from_the_connection_before(
 
 async def test_a_certificate_is_always_verified(certificate: Path) -> None:
     """Without its CA no request leaves, and no session is kept."""
-    server = SecureServer(certificate, ssl.TLSVersion.TLSv1_3)
+    server = SecureServer(certificate, GOOD)
     async with server.running() as url:
         for _ in range(2):
             with pytest.raises(httpx.ConnectError) as caught:

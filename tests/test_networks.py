@@ -3,7 +3,6 @@
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from anyio.streams.tls import TLSStream
 
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import FaultServer
+from tests.kit.secure import make_certificate
 from udio_async import (
     Client,
     InsufficientCredits,
@@ -44,16 +44,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for the host that only who has it can verify, and its key."""
-    folder = tmp_path_factory.mktemp("ca")
-    wanted = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={HOST}".split()
-    names = ["-addext", f"subjectAltName=DNS:{HOST},DNS:localhost"]
-    files = ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
-    subprocess.run(
-        ["openssl", *wanted, *names, *files],
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return make_certificate(tmp_path_factory.mktemp("ca"), f"DNS:{HOST}", "DNS:localhost")
 
 
 class Breaker:

@@ -17,7 +17,7 @@ import pytest
 from tests.kit import fault_server as faults
 from udio_async import DownloadFailed
 from udio_async._download import disk as disk_room
-from udio_async._download import remove_stale, sound
+from udio_async._download import parts, remove_stale, sound
 from udio_async._download.disk import WRITING, Disk, Done, Step, disk_rule
 from udio_async._download.names import file_name, file_names, is_part
 
@@ -56,13 +56,17 @@ class BadDisk:
     patch: pytest.MonkeyPatch
     left: int = 0
     name: str = ""
+    passing: int = 0
+    """How many operations are let through before."""
 
-    def refuse(self, step: Step, name: str, *, times: int = 1_000_000) -> None:
-        self.left, self.name = times, name
+    def refuse(self, step: Step, name: str, *, times: int = 1_000_000, after: int = 0) -> None:
+        self.left, self.name, self.passing = times, name, after
         getattr(self, f"_refuse_{step.name.lower()}")()
 
     def _fail(self) -> None:
-        if self.left:
+        if self.passing:
+            self.passing -= 1
+        elif self.left:
             self.left -= 1
             raise no(self.name)
 
@@ -150,6 +154,30 @@ async def test_a_disk_that_takes_nothing_is_told_to_whoever_buys(
     assert waits.waited == []
 
 
+async def test_a_disk_may_be_full_at_any_write(
+    tmp_path: Path, bad_disk: BadDisk, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever piece of the song it is: it is told, nothing is left, and with room it comes."""
+    monkeypatch.setattr(parts, "_PIECE", 1)
+    pieces = [MP3[at : at + 8_000] for at in range(0, len(MP3), 8_000)]
+    script = faults.drip(faults.http(200, b"", length=len(MP3)), pieces, every=0.002)
+    nth = 0
+    for nth in range(len(pieces) + 1):
+        async with bench(tmp_path / str(nth), script) as test:
+            bad_disk.refuse(Step.WRITE, "ENOSPC", after=nth)
+            try:
+                await test.get()
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017  # or it is saved
+            else:
+                break  # it took fewer writes than that
+            assert test.files == []
+            bad_disk.left = 0
+            assert (await test.get()).path.read_bytes() == MP3
+    assert nth > 2
+    assert waits.waited == []
+
+
 async def test_a_song_that_is_written_is_told_too(tmp_path: Path, waits: Waits) -> None:
     """So that what was held goes on; one that was there already says nothing."""
     watch = Watch()
@@ -178,6 +206,24 @@ async def test_a_disk_that_is_busy_is_tried_again(
     assert watch.heard == [tmp_path]
     assert test.files == []
     assert waits.total < 60
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_file_that_another_program_holds_open_is_tried_again(
+    step: Step, tmp_path: Path, bad_disk: BadDisk, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virus scanner on Windows, say, where the error is called EACCES as for a foreign folder."""
+
+    class SharingViolation(PermissionError):
+        winerror = 32
+
+    watch = Watch()
+    monkeypatch.setattr(f"{__name__}.no", lambda _: SharingViolation(errno.EACCES, "is in use"))
+    async with bench(tmp_path, faults.answer(FILE), disk=watch) as test:
+        bad_disk.refuse(step, "EACCES", times=2)
+        assert (await test.get()).path.read_bytes() == MP3
+    assert watch.heard == [tmp_path]
+    assert len(waits.waited) == 2
 
 
 @pytest.mark.parametrize("name", PLAIN)

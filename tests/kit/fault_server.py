@@ -82,7 +82,8 @@ Behaviour = Callable[[Connection], Awaitable[None]]
 class FaultServer:
     """Listens on loopback; the n-th connection gets the n-th behaviour, the last one repeats."""
 
-    def __init__(self, script: Behaviour | Sequence[Behaviour]) -> None:
+    def __init__(self, script: Behaviour | Sequence[Behaviour], *, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._script = [script] if callable(script) else list(script)
         self._changed = anyio.Event()
         self.requests: list[Request] = []
@@ -94,11 +95,12 @@ class FaultServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
 
     @asynccontextmanager
     async def _serving(self) -> AsyncGenerator[Self]:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", backlog=1024)
+        listener = await anyio.create_tcp_listener(local_host=self._host, backlog=1024)
         self.port = listener.extra(SocketAttribute.local_port)
         async with listener, anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, self._attend)

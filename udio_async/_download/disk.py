@@ -138,9 +138,15 @@ DISK_RULES = (
 """The first row that fits decides."""
 
 
+_HELD_OPEN = frozenset({32, 33})
+"""Errors of Windows for a file that another program has open, which Python calls EACCES."""
+
+
 def disk_rule(step: Step, error: OSError) -> DiskRule:
     """Return the first row that fits an error in this step."""
-    return next(rule for rule in DISK_RULES if rule.fits(step, error.errno))
+    held_open = getattr(error, "winerror", None) in _HELD_OPEN
+    number = errno.EBUSY if held_open else error.errno
+    return next(rule for rule in DISK_RULES if rule.fits(step, number))
 
 
 @attrs.define

@@ -212,10 +212,10 @@ def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unre
     reason = _reason(error)
     where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
     failure: Unreachable | BadAnswer
-    if isinstance(error, httpx.RemoteProtocolError) and not _is_silence(error):
-        failure = BadAnswer(f"{where}: the answer is not HTTP: {reason}")
-    elif trail.proves_unsent(error):
+    if trail.proves_unsent(error):  # a proxy, too, may answer with something that is no HTTP
         failure = unsent(f"{where}: {reason}; nothing was sent", error)
+    elif isinstance(error, httpx.RemoteProtocolError) and not _is_silence(error):
+        failure = BadAnswer(f"{where}: the answer is not HTTP: {reason}")
     else:
         failure = Unreachable(f"{where}: {reason}; it may have arrived", sent=True)
     # The original's frames and request hold headers and body, which tracebacks would show.

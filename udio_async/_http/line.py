@@ -92,7 +92,7 @@ class Line:
         except TimeoutError as error:
             raise httpx.ConnectTimeout(str(error)) from error
         except OSError as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise httpx.ConnectError(_why(error)) from error
         self._stream = stream
         self._socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # this is no Django
         await trace("connection.connect_tcp.complete", {"return_value": self})
@@ -239,6 +239,14 @@ class _Body(httpx.AsyncByteStream):
 def _within(seconds: float | None) -> AbstractContextManager[object]:
     """Bound a step. API requests have a deadline for all of it: a scope less for each step."""
     return nullcontext() if seconds is None else anyio.fail_after(seconds)
+
+
+def _why(error: OSError) -> str:
+    """Return why there is no connection: anyio says only that all attempts have failed."""
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):  # of each address; one is enough to go on with
+        cause = cause.exceptions[0]
+    return str(cause or error)
 
 
 def _is_readable(file: int) -> bool:

@@ -16,7 +16,17 @@ from .._urls import without_query
 from .departure import Departure
 from .diagnosis import Outlook
 from .exchange import Download, Incoming, Opener, exchange
-from .messages import Call, Http, LinkRefused, Receiver, Reply, api_request, joined, link_request
+from .messages import (
+    Call,
+    Http,
+    LinkRefused,
+    Receiver,
+    Reply,
+    api_request,
+    installed_version,
+    joined,
+    link_request,
+)
 from .own import OwnClient
 from .transport import LeasedTransport, Proxies
 
@@ -48,6 +58,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
     ) -> None:
         if client and transport:
             raise InvalidRequest("both client and transport are given; give one of them")
+        installed_version()  # reads a file, which must not fail while a paid request is built
         self._tasks = tasks
         # A request waits for its answer anyway: it need not let others go first at the gate.
         self._gate = anyio.Semaphore(max_in_flight, fast_acquire=True)

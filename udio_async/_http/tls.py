@@ -64,4 +64,6 @@ def _context(places: tuple[str | None, ...]) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if type(context) is ssl.SSLContext:  # httpx2 has one that asks the operating system
         context.sslobject_class = ResumingConnection
+        # SSLKEYLOGFILE would let its reader see the API key.
+        context.keylog_filename = None  # type: ignore[assignment]  # None means no log
     return context

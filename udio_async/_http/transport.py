@@ -1,5 +1,6 @@
 """Connections: one for each request, lent and taken back."""
 
+import errno
 import urllib.request
 from collections.abc import AsyncIterator
 
@@ -13,6 +14,8 @@ from .tls import ssl_context
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing one connection may take."""
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE})
+"""Errors that say nothing of the file that was read: this process has too many open."""
 _Origin = tuple[str, str, int | None]
 
 
@@ -74,6 +77,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
 
         Raises:
             UnusableProxy: proxy or certificates of the environment cannot be used.
+            httpx.ConnectError: the certificates cannot be read now.
         """
         try:
             return self._open(url)
@@ -83,6 +87,8 @@ class LeasedTransport(httpx.AsyncBaseTransport):
                 "ALL_PROXY, or take nothing from the environment"
             ) from error
         except OSError as error:
+            if error.errno in _PASSING:
+                raise httpx.ConnectError(str(error)) from error
             raise UnusableProxy(
                 f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}"
             ) from error

@@ -115,7 +115,7 @@ class Poller:
         """
         if entry is not None and (known := self._registry.find(entry.key)) is not None:
             return known
-        now = anyio.current_time()
+        now = self._awake()
         schedule = self._times.schedule_for(request.model or self._times.traits.default_model)
         tracked = TrackedTask(
             task=Task(id=task_id, provider=self._provider.name, stage=Stage.QUEUED, raw=NOTHING),
@@ -199,12 +199,13 @@ class Poller:
         """Look for ever; a cancellation ends the waits that are left."""
         try:
             while True:
-                batch = self._take(anyio.current_time()) if self._may_look() else []
+                now = self._awake()
+                batch = self._take(now) if self._may_look() else []
                 if batch:
                     self._looking += 1
                     self._tasks.start_soon(self._look, batch)
                 else:
-                    await self._sleep_until_due()
+                    await self._sleep_until_due(now)
         finally:
             self._closed = True
             for tracked in self._results.waiting([]):
@@ -217,16 +218,24 @@ class Poller:
         """
         return self._looking < (1 if self._results.reach.failures else _LOOKS_AT_ONCE)
 
-    async def _sleep_until_due(self) -> None:
+    async def _sleep_until_due(self, now: float) -> None:
         due = float("inf")
         if self._agenda and self._may_look():
             due = max(self._agenda.next_due + self._gather, self._results.reach.not_before)
         self._moved = anyio.Event()
-        with anyio.CancelScope(deadline=due):
+        beat = self._results.reach.beat(now) if self._agenda or self._looking else float("inf")
+        with anyio.CancelScope(deadline=min(due, beat)):
             await self._moved.wait()
         now = anyio.current_time()
         if now - due > _OVERSLEPT:
             self._spread(now)
+
+    def _awake(self) -> float:
+        """Return the time; notice whether nobody ran for a while."""
+        now = anyio.current_time()
+        if self._results.reach.awake(now):
+            self._spread(now)
+        return now
 
     def _take(self, now: float) -> list[TrackedTask]:
         """Return the tasks for the next look: those due, and some nearly due."""
@@ -268,11 +277,11 @@ class Poller:
         try:
             tasks = await self._ask(batch)
         except AccountError as error:
-            at_most = self._results.refused(batch, error, anyio.current_time())
+            at_most = self._results.refused(batch, error, self._awake())
         except RequestError as error:
-            self._results.unknown(batch, error, anyio.current_time())
+            self._results.unknown(batch, error, self._awake())
         except Exception as error:  # noqa: BLE001  # one bad look must not end all the others
-            at_most = self._results.missed(batch, error, anyio.current_time())
+            at_most = self._results.missed(batch, error, self._awake())
         else:
             self._take_in(batch, tasks)
         finally:
@@ -295,7 +304,7 @@ class Poller:
         raise Unreachable(f"{self._provider.name} has not answered within {seconds:.3g} s")
 
     def _take_in(self, batch: list[TrackedTask], tasks: dict[str, Task]) -> None:
-        now = anyio.current_time()
+        now = self._awake()
         if self._results.reach.answered(now):
             self._spread(now)
         self._results.answered(batch, tasks, now)

@@ -10,6 +10,8 @@ from .._limits import backoff
 
 PROBE_CAP = 20.0
 """Seconds between two probes of a provider that stays away, at most."""
+_BEAT = 10.0
+"""Seconds after which whoever looks at tasks wakes up, at the latest, while there are any."""
 
 
 @attrs.define
@@ -19,12 +21,33 @@ class Reachability:
     failures: int = 0
     not_before: float = 0.0
     answered_at: float = 0.0
+    """When it last gave a good answer, or had the chance to give one for the first time again."""
     refusals: int = 0
     """Looks in a row that were refused for the key or the credits."""
     outages: float = 0.0
-    """Seconds without any good answer while there were bad ones, in all."""
+    """Seconds without any good answer while there were bad ones, or nobody ran, in all."""
+    _awake_at: float = 0.0
     _failing_since: float = 0.0
     _refused_since: float = 0.0
+
+    def beat(self, now: float) -> float:
+        """Return when to wake up at the latest, so that a longer sleep is noticed."""
+        return now + _BEAT
+
+    def awake(self, now: float) -> bool:
+        """Take in that somebody runs; return whether nobody did for longer than is usual.
+
+        The machine slept, or the process was stopped: as in an outage, nobody could be asked, and
+        the provider is not to blame for its silence.
+        """
+        asleep = now - self._awake_at - _BEAT
+        self._awake_at = now
+        if asleep <= _BEAT:
+            return False
+        if not self.failures:  # else it is part of the outage that still goes on
+            self.outages += asleep
+        self.answered_at = now
+        return True
 
     def failed(self, error: Exception, now: float) -> float:
         """Count a look without an answer; return the seconds to wait."""

@@ -41,6 +41,11 @@ class Held:
             if self._owners.get(os.path.realpath(path)) is owner:
                 del self._owners[os.path.realpath(path)]
 
+    def forget(self) -> None:
+        """Forget all of them: this is a fork of their process, and holds none."""
+        self._owners.clear()
+        self._lock = threading.Lock()  # another thread may have had the old one
+
     def owner(self, path: Path) -> object | None:
         """Return who holds this file in this process, or None."""
         return self._owners.get(os.path.realpath(path))
@@ -100,3 +105,5 @@ def _head(log: Path) -> bytes:
 
 
 held = Held()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=held.forget)

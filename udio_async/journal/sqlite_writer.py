@@ -4,6 +4,7 @@ Both have `start`, `do` and `stop`. After one failed commit all further work is 
 failed sync has lost, a second one does not bring back.
 """
 
+import os
 import queue
 import threading
 from collections.abc import (
@@ -27,25 +28,48 @@ _GROUP = 64
 """Changes in one commit, at most."""
 
 
-class InlineWriter:
+class Writer:
+    """What both writers have in common: the path, and whether they still write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._broken: JournalError | None = None
+        self._stopped = False
+        self._process = os.getpid()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is written any more.
+
+        A fork of the process has no thread of it, and must leave the file alone
+        (https://sqlite.org/howtocorrupt.html, 2.6).
+        """
+        return self._stopped or self._process != os.getpid()
+
+    def _check(self) -> None:
+        """Refuse work.
+
+        Raises:
+            ClientClosed: it was stopped before.
+            JournalError: an earlier change could not be kept.
+        """
+        if self.stopped:
+            raise closed_error(self._path)
+        if self._broken:
+            raise _again(self._broken)
+
+
+class InlineWriter(Writer):
     """Does the work at once, in the event loop.
 
     For virtual clocks, which do not wait for threads. It blocks the loop for each commit.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
     async def start(self) -> None:
         self._store = SqliteFile(self._path)
-        self._broken: JournalError | None = None
-        self.stopped = False
 
     async def do(self, work: Callable[[SqliteFile], T]) -> T:
-        if self.stopped:
-            raise closed_error(self._path)
-        if self._broken:
-            raise _again(self._broken)
+        self._check()
         order = Order(work, anyio.Event(), current_token())
         try:
             self._store.commit([order])
@@ -57,11 +81,12 @@ class InlineWriter:
         return order.result  # type: ignore[return-value]  # set, as there is no error
 
     async def stop(self) -> None:
-        self.stopped = True
-        self._store.close()
+        if not self.stopped:
+            self._stopped = True
+            self._store.close()
 
 
-class WriterThread:
+class WriterThread(Writer):
     """Hands work to the thread that writes, and results back.
 
     The thread is its own: `start` begins it, `stop` waits for its end. What was ordered before
@@ -69,10 +94,8 @@ class WriterThread:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         self._orders: queue.SimpleQueue[Order[Any] | None] = queue.SimpleQueue()
-        self._broken: JournalError | None = None
-        self.stopped = False
 
     async def start(self) -> None:
         """Begin the thread, and wait until it has opened the file.
@@ -105,10 +128,7 @@ class WriterThread:
             ClientClosed: it was stopped before.
             JournalError: it cannot be kept, or an earlier change could not.
         """
-        if self.stopped:
-            raise closed_error(self._path)
-        if self._broken:
-            raise _again(self._broken)
+        self._check()
         order = Order(work, anyio.Event(), current_token())
         self._orders.put(order)
         await order.done.wait()
@@ -118,7 +138,9 @@ class WriterThread:
 
     async def stop(self) -> None:
         """Write what was ordered, close the file and end the thread."""
-        self.stopped = True
+        if self.stopped:
+            return
+        self._stopped = True
         self._orders.put(None)
         await wait_shielded(self._closed)
         self._thread.join()
