@@ -195,6 +195,19 @@ async def test_a_damaged_file_raises_nothing_but_journal_errors(tmp_path: Path) 
     assert report.refused > 50, f"most damage is noticed: {report}"
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_large_file_is_read_through_only_where_a_process_has_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take seconds. What is damaged is found when it is read, then."""
+    monkeypatch.setattr(sqlite_file, "CHECKED", 0)
+    report = await damage(tmp_path, cases=100, seed=2)
+    assert report.violations == []
+    assert report.broke_later > 5, f"some damage is noticed later: {report}"
+    assert report.refused > 10, f"left by a dead process, it is refused: {report}"
+
+
 # Who owns it ---------------------------------------------------------------------------------
 
 _HOLD = """

@@ -74,6 +74,8 @@ create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
 """`alias`: what a job of a batch would be called today, where the rule was another then."""
 
+CHECKED = 256 * 2**20
+"""Bytes of the largest file that is read through each time it is opened."""
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
 
@@ -92,6 +94,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, *, shown: Path | None = None) -> None:
         self._path, self._shown = path, shown or path
+        self._is_checked = _has_to_be_checked(path)
         try:
             self._db = self._connect()
             try:
@@ -148,7 +151,7 @@ class SqliteFile:
             raise JournalError(
                 f"{self._shown} has version {version}, this library knows {_VERSION}; update it"
             )
-        elif self._db.execute("pragma quick_check").fetchone()[0] != "ok":
+        elif self._is_checked and self._db.execute("pragma quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("its check failed")
         elif version == 1:
             self._update()
@@ -349,6 +352,18 @@ def _of_the_disk(error: Exception, path: Path) -> str | None:
     if code == sqlite3.SQLITE_CANTOPEN and path.is_dir():
         return "cannot be opened: it is a folder; give the path of a file in it"
     return _DISK.get(code)
+
+
+def _has_to_be_checked(path: Path) -> bool:
+    """Return whether a file is read through as it is opened, so that damage is found at once.
+
+    A large one only if a process has died over it: that takes seconds, and what is damaged in one
+    that was closed in order is found when it is read.
+    """
+    try:
+        return path.stat().st_size <= CHECKED or path.with_name(f"{path.name}-wal").exists()
+    except OSError:
+        return True
 
 
 def _sync_directory(directory: Path) -> None:
