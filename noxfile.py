@@ -7,6 +7,20 @@ nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["lint", "typing", "tests"]
 
 TOUCH_HTTP = ["tests/test_http.py", "tests/test_line.py", "tests/test_client.py", "tests/providers"]
+LONG = (
+    "tests.model.run --seeds 0:100000",
+    "tests.model.run --seeds 0:20000 --songs 50",
+    "tests.fuzz.run --bodies 500000 --seed 1",
+    "tests.planted.run",
+    "tests.leaks.run --looks 200000 --songs 10000",
+    "tests.crash.kill --rounds 200 --seed 1",
+    "tests.crash.kill --rounds 200 --seed 1 --library",
+    "tests.crash.inject --seed 1",
+    "tests.crash.power --states 10000 --seed 1",
+    "tests.callbacks.kill --rounds 60 --seed 1",
+    "tests.callbacks.storm --deliveries 20000 --seed 1",
+    "tests.journal.damage --cases 2000 --seed 1",
+)
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -23,6 +37,15 @@ def tests(session: nox.Session) -> None:
     session.run(*pytest, *session.posargs)
     if not session.posargs:  # whatever touches the HTTP library, once more under its continuation
         session.run(*pytest, "-p", "tests.kit.alias_httpx2", *TOUCH_HTTP)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run what takes hours; docs/reliability.md has what came of it. Arguments pick by name."""
+    install(session, "tests")
+    for command in LONG:
+        if not session.posargs or any(word in command for word in session.posargs):
+            session.run("python", "-m", *command.split())
 
 
 @nox.session
