@@ -5,6 +5,7 @@ from its seed, and made smaller by leaving steps out.
 """
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
@@ -46,6 +47,19 @@ class Subject:
     that breaks a promise."""
     share: int = 100
     """How many cases it gets, beside the others."""
+    in_loop: bool = True
+    """Whether it is read in the event loop, which then waits."""
+
+
+@attrs.frozen(kw_only=True)
+class Trial:
+    """What came of reading a case."""
+
+    outcome: str
+    flaw: str | None
+    """The promise that was not kept, if one was not."""
+    ms: float
+    """CPU time in milliseconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,23 +93,24 @@ class Case:
             sample = dice.choice(self.subject.changes)(sample, dice)
         return sample
 
-    async def outcome(self) -> str:
-        return await self.subject.read(self.made())
-
-    async def flaw(self) -> str | None:
-        """Return what is wrong with it, or None."""
+    async def tried(self) -> "Trial":
+        """Read it, and return what came of that."""
+        made = self.made()
+        start = time.thread_time()
+        flaw = None
         try:
-            await self.outcome()
+            outcome = await self.subject.read(made)
         except Exception as error:  # noqa: BLE001  # whatever else comes out is what we look for
-            return f"{type(error).__name__}: {error}"
-        return None
+            outcome = type(error).__name__
+            flaw = f"{outcome}: {error}"
+        return Trial(outcome=outcome, flaw=flaw, ms=(time.thread_time() - start) * 1000)
 
     async def shrunk(self) -> "Case":
         """Leave out steps for as long as anything stays wrong."""
         case = self
         for step in reversed(self.steps):
             fewer = attrs.evolve(case, steps=tuple(one for one in case.steps if one != step))
-            if await fewer.flaw() is not None:
+            if (await fewer.tried()).flaw is not None:
                 case = fewer
         return case
 
@@ -110,4 +125,11 @@ class Case:
         small = await self.shrunk()
         made = small.made()
         head = f"{made.name}, status {made.status}, headers {dict(made.headers)}, cut {made.cut}"
-        return f"{await small.flaw()}\n  {self.command}\n  {head}\n  {made.body[:1500]!r}"
+        trial = await small.tried()
+        lines = (trial.flaw, self.command, head, small.story(), f"{made.body[:800]!r}")
+        return "\n  ".join(map(str, lines))
+
+    def story(self) -> str:
+        """Return the names of its changes, in their order."""
+        changes = (random.Random(step).choice(self.subject.changes) for step in self.steps)
+        return f"changed by: {', '.join(change.__name__ for change in changes) or 'nothing'}"

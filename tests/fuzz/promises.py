@@ -14,6 +14,8 @@ from .records import is_text, iter_flaws
 from .ways import KEY, Way
 
 TASK_NAMES = ("workId", "work_id", "task_id", "taskId")
+MOST_WORDS = 1000
+"""Characters of a message."""
 SMALL = 50_000
 """Bytes of an answer of which it is promised that each of its songs is read."""
 
@@ -24,25 +26,42 @@ def keep(way: Way, reply: Reply, result: object, calls: int) -> None:
     Raises:
         Broken: a promise was not kept.
     """
-    flaws = list(_iter_flaws(way, reply, result))
-    if way.verb == "submit" and calls != 1:
-        flaws.append(f"a paid request was sent {calls} times")
+    flaws = list(_flaws_of_result(way, result, calls))
+    if way.verb == "submit":
+        flaws += _flaws_of_verdict(reply, result)
+    if way.verb == "look":
+        flaws += _flaws_of_promised(way, reply, result)
     if flaws:
         raise Broken("; ".join(flaws))
 
 
-def _iter_flaws(way: Way, reply: Reply, result: object) -> Iterator[str]:
+def keep_alone(way: Way, result: object, calls: int) -> None:
+    """Check what came of an answer of which nobody knows how much has arrived."""
+    if flaws := list(_flaws_of_result(way, result, calls)):
+        raise Broken("; ".join(flaws))
+
+
+def outcome_of(result: object) -> str:
+    """Return an outcome in a word, for the counts."""
+    return type(result).__name__ if isinstance(result, ua.UdioError) else "read"
+
+
+def _flaws_of_result(way: Way, result: object, calls: int) -> Iterator[str]:
+    if way.verb == "submit":
+        if calls > 1:
+            yield f"a paid request was sent {calls} times"
+        yield from _flaws_of_submit(result)
     if isinstance(result, ua.UdioError):
         yield from _flaws_of_error(way, result)
-    if way.verb == "submit":
-        yield from _flaws_of_submit(reply, result)
     elif way.verb == "look":
-        yield from _flaws_of_look(way, reply, result)
+        yield from _flaws_of_tasks(way, result)
     elif isinstance(result, ua.CallbackNews):
         yield from iter_flaws(result)
         yield from _flaws_of_songs(result.songs, result.task_id or "", way)
     elif isinstance(result, ua.Credits):
         yield from iter_flaws(result)
+    elif way.verb != "submit":
+        yield f"{way.verb} gave {result!r:.100}"
 
 
 # Errors ----------------------------------------------------------------------------------------
@@ -60,7 +79,7 @@ def _flaws_of_error(way: Way, error: ua.UdioError) -> Iterator[str]:
     said = str(error)
     if not isinstance(error, _DOCUMENTED[way.verb]):
         yield f"{way.verb} is not documented to raise {type(error).__name__}: {said}"
-    if not is_text(said) or len(said) > 1000 or KEY in said:
+    if not is_text(said) or len(said) > MOST_WORDS or KEY in said:
         yield f"a message of {len(said)} characters, which nobody can be shown: {said[:200]!r}"
     if error.provider not in (way.provider.name, None if way.verb == "callback" else ""):
         yield f"the error does not say whose it is: {error.provider}"
@@ -81,34 +100,43 @@ _SAYS_SO = re.compile(
 _ID_IN_TEXT = re.compile(rf'"(?:{"|".join(TASK_NAMES)})"\s*:\s*(?:"([^"]*)"?|(\d+))')
 
 
-def _flaws_of_submit(reply: Reply, result: object) -> Iterator[str]:
-    ids = ids_in(reply)
+def _flaws_of_submit(result: object) -> Iterator[str]:
+    """A submit is accepted with an id, refused and not charged, or in doubt: nothing else."""
     if isinstance(result, str):
-        if result not in ids or not result.strip() or not is_text(result):
-            yield f"accepted as {result!r:.100}, which no answer has said"
-    elif not isinstance(result, ua.UdioError):
-        yield f"a submit gave {result!r:.100}"
+        if not result.strip() or not is_text(result):
+            yield f"accepted as {result!r:.100}"
     elif isinstance(result, ua.SubmitInDoubt):
         if (result.charged, result.may_repeat) != ("unknown", False) or not result.evidence:
             yield f"a doubt that is none: {result.charged}, {result.may_repeat}"
-    elif result.charged != "no":
-        yield f"neither refused nor in doubt: {type(result).__name__} {result.charged}"
-    elif ids:
-        yield f"{type(result).__name__} says that nothing was taken, and the answer names {ids}"
-    elif not may_refuse(reply):
-        yield f"{type(result).__name__} says that nothing was taken, and nothing else does"
+    elif not isinstance(result, ua.UdioError) or result.charged != "no":
+        yield f"neither accepted, nor refused, nor in doubt: {result!r:.100}"
+
+
+def _flaws_of_verdict(reply: Reply, result: object) -> Iterator[str]:
+    """What names a task is no refusal, and a refusal has to be one."""
+    ids = ids_in(reply)
+    if isinstance(result, str):
+        if result not in ids:
+            yield f"accepted as {result!r:.100}, which the answer does not name"
+    elif isinstance(result, ua.UdioError) and result.charged == "no":
+        if ids:
+            yield f"{type(result).__name__} says that nothing was taken, and the answer names {ids}"
+        if not may_refuse(reply):
+            yield f"{type(result).__name__} says that nothing was taken, and nothing else does"
 
 
 def ids_in(reply: Reply) -> set[str]:
     """Return what may be the id of a task, anywhere in an answer."""
-    try:
-        value = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        text = reply.body.decode(json.detect_encoding(reply.body), errors="replace")
-        found = {quoted or digits for quoted, digits in _ID_IN_TEXT.findall(text)}
+    names = {"utf-8", json.detect_encoding(reply.body)}
+    texts = [reply.body.decode(name, errors="replace") for name in names]
+    values = [value for text in texts if (value := _loaded(text)) is not None]
+    if values and reply.cut is None:
+        under = (one for value in values for one in _under(TASK_NAMES, value))
+        found = {str(one) for one in under if _is_id(one)}
     else:
-        found = {str(one) for one in _under(TASK_NAMES, value) if _is_id(one)}
-    return {one for one in found if one.strip()}
+        pairs = [pair for text in texts for pair in _ID_IN_TEXT.findall(text)]
+        found = {quoted or digits for quoted, digits in pairs}
+    return {one.encode(errors="replace").decode() for one in found if one.strip()}
 
 
 def _is_id(value: object) -> bool:
@@ -139,7 +167,8 @@ def may_refuse(reply: Reply) -> bool:
         return False
     code = said.get("code") if isinstance(said, dict) else None
     number = int(code) if isinstance(code, str | int) and str(code).isdecimal() else 0
-    return number in range(400, 500) or _SAYS_SO.search(json.dumps(said, ensure_ascii=False)) is not None
+    words = _SAYS_SO.search(json.dumps(said, ensure_ascii=False))
+    return number in range(400, 500) or words is not None
 
 
 def _loaded(text: str) -> Any:  # noqa: ANN401  # JSON is anything
@@ -152,8 +181,12 @@ def _loaded(text: str) -> Any:  # noqa: ANN401  # JSON is anything
 # Looks -----------------------------------------------------------------------------------------
 
 
-def _flaws_of_look(way: Way, reply: Reply, result: object) -> Iterator[str]:
-    tasks = result if isinstance(result, list) else []
+def _tasks_in(result: object) -> list[ua.Task]:
+    return result if isinstance(result, list) else []
+
+
+def _flaws_of_tasks(way: Way, result: object) -> Iterator[str]:
+    tasks = _tasks_in(result)
     names = [task.id for task in tasks]
     if not set(names) <= set(way.tasks) or len(set(names)) < len(names):
         yield f"asked about {way.tasks}, told of {names}"
@@ -162,12 +195,22 @@ def _flaws_of_look(way: Way, reply: Reply, result: object) -> Iterator[str]:
         yield from _flaws_of_songs(task.songs, task.id, way)
         if (task.error is not None) != (task.stage is ua.Stage.FAILED):
             yield f"a task that is {task.stage} has the error {task.error}"
+        yield from _flaws_of_failure(task.error)
         if task.percentage is not None and not 0 <= task.percentage <= 100:
             yield f"a task is done to {task.percentage} percent"
-    found = {task.id: {song.id for song in task.songs} for task in tasks}
+
+
+def _flaws_of_promised(way: Way, reply: Reply, result: object) -> Iterator[str]:
+    found = {task.id: {song.id for song in task.songs} for task in _tasks_in(result)}
     for name, songs in promised(way, reply).items():
         if not songs <= found.get(name, set()) or name not in found:
-            yield f"task {name} shows {songs}, and of it was read {found.get(name)} ({result!r:.100})"
+            read = f"{found.get(name)} ({result!r:.100})"
+            yield f"task {name} shows {songs}, and of it was read {read}"
+
+
+def _flaws_of_failure(failure: ua.Failure | None) -> Iterator[str]:
+    if failure is not None and not 0 < len(failure.message) <= MOST_WORDS:
+        yield f"a failure is told in {len(failure.message)} characters"
 
 
 def _flaws_of_songs(songs: Sequence[ua.Song], task_id: str, way: Way) -> Iterator[str]:
@@ -179,8 +222,13 @@ def _flaws_of_songs(songs: Sequence[ua.Song], task_id: str, way: Way) -> Iterato
             yield f"song {place} says that it is {song.index} of {song.task_id}, {song.provider}"
         if song.stage is ua.Stage.FAILED and song.error is None:
             yield f"song {place} has failed, and does not say why"
+        yield from _flaws_of_failure(song.error)
         if song.audio_is_final and not (song.audio_url and song.stage is ua.Stage.COMPLETE):
             yield f"song {place} is final, and is {song.stage} at {song.audio_url}"
+        said = {text for text in song.raw.values() if type(text) is str}
+        for text in (song.title, song.lyrics, song.tags, song.model):
+            if text is not None and text not in said:
+                yield f"song {place} is said to have {text!r:.100}, which nobody has said"
         for link in (song.audio_url, song.image_url):
             if link is not None and as_link(link) is None:
                 yield f"song {place} has a link that is none: {link!r:.100}"
@@ -205,13 +253,14 @@ def promised(way: Way, reply: Reply) -> Mapping[str, set[str]]:
 
 def _promised_of_many(way: Way, value: object) -> Mapping[str, set[str]]:
     tasks = value.get("tasks") if isinstance(value, dict) else value
-    tasks = [task for task in tasks[:100] if isinstance(task, dict)] if isinstance(tasks, list) else []
+    shown = tasks[:100] if isinstance(tasks, list) else []
+    tasks = [task for task in shown if isinstance(task, dict)]
     names = Counter(str(task.get("task_id")) for task in tasks)
     found: dict[str, set[str]] = {}
     for task in tasks:
-        name, shown = task.get("task_id"), _shown(way, task)
-        if name in way.tasks and names[name] == 1 and shown is not None:
-            found[name] = shown
+        name, songs = task.get("task_id"), _shown(way, task)
+        if name in way.tasks and names[name] == 1 and songs is not None:
+            found[name] = songs
     return found
 
 

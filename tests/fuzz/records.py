@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -28,14 +28,19 @@ def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # a type
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         return any(_fits(value, one) for one in get_args(kind))
+    if origin is Literal:
+        return value in get_args(kind)
     if origin is tuple:
         [inner, *_] = get_args(kind)
         return type(value) is tuple and all(_fits(each, inner) for each in value)
     if origin is not None and issubclass(origin, Mapping):
         return isinstance(value, dict) and is_plain_json(value)
-    if type(value) is not kind and not (kind is type(None) and value is None):
-        return False
-    return _is_sound(value)
+    return _is_of(value, kind) and _is_sound(value)
+
+
+def _is_of(value: object, kind: type) -> bool:
+    """Return whether it is of this very type; a record may be of one below it."""
+    return isinstance(value, kind) if attrs.has(kind) else type(value) is kind
 
 
 def _is_sound(value: object) -> bool:

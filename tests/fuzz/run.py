@@ -1,8 +1,10 @@
 """Change what was recorded, read it, and see whether every promise is kept.
 
-    python -m tests.fuzz.run --bodies 500000 --seed 1 [--way "look at v1"] [--case 17]
+    python -m tests.fuzz.run --bodies 500000 --seed 1 [--way "look at v1"] [--trio]
+    python -m tests.fuzz.run --way "look at v1" --seed 1 --case 17
 
-The exit code is 1 if one was not. `--case` reads one case again, and tells what is wrong with it.
+The second one reads one case again, and tells what is wrong with it. The exit code is 1 if a
+promise was not kept.
 """
 
 # ruff: noqa: T201 - it is a command
@@ -11,95 +13,49 @@ import argparse
 import logging
 import sys
 import time
-import tracemalloc
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
-import attrs
 
+from .applications import of_applications
 from .cases import Case, Subject
-from .subjects import at_parsers
-
-MEASURED = 200
-"""Of so many cases, one is read with its memory measured."""
-TOLD = 5
-"""Broken promises of a subject that are told in full."""
-
-
-@attrs.define
-class Report:
-    """What came of the cases of one subject."""
-
-    subject: str
-    cases: int = 0
-    outcomes: Counter[str] = attrs.field(factory=Counter)
-    flaws: list[str] = attrs.field(factory=list)
-    broken: int = 0
-    worst_ms: float = 0.0
-    worst: int = 0
-    """The number of the case that took longest."""
-    peak_kib: float = 0.0
-
-    @property
-    def line(self) -> str:
-        outcomes = ", ".join(f"{name} {number}" for name, number in self.outcomes.most_common())
-        cost = f"{self.worst_ms:6.1f} ms (case {self.worst}) {self.peak_kib:7.0f} KiB"
-        return f"{self.subject:22} {self.cases:7} {cost}  {outcomes}"
+from .files import of_files
+from .journals import of_journals
+from .parsers import at_parsers
+from .reports import tried
+from .sockets import over_sockets
 
 
-async def try_cases(subject: Subject, seed: int, numbers: Sequence[int]) -> Report:
-    """Read all these cases of a subject."""
-    report = Report(subject.name)
-    for number in numbers:
-        case = Case.make(subject, seed, number)
-        made = case.made()
-        if number % MEASURED == 0:
-            tracemalloc.start()
-        start = time.thread_time()
-        try:
-            report.outcomes[await subject.read(made)] += 1
-        except Exception as error:  # noqa: BLE001  # whatever else comes out is what we look for
-            report.outcomes[type(error).__name__] += 1
-            report.broken += 1
-            if len(report.flaws) < TOLD:
-                report.flaws.append(await case.report())
-        took = (time.thread_time() - start) * 1000
-        if number % MEASURED == 0:
-            report.peak_kib = max(report.peak_kib, tracemalloc.get_traced_memory()[1] / 1024)
-            tracemalloc.stop()
-        elif took > report.worst_ms:
-            report.worst_ms, report.worst = took, number
-        report.cases += 1
-    return report
-
-
-def shares(subjects: Sequence[Subject], bodies: int) -> dict[str, int]:
-    """Return how many of the bodies each subject gets."""
+async def try_all(subjects: Sequence[Subject], options: argparse.Namespace) -> int:
+    """Read all bodies, and print what came of them."""
     total = sum(subject.share for subject in subjects)
-    return {subject.name: max(1, bodies * subject.share // total) for subject in subjects}
-
-
-async def try_all(subjects: Sequence[Subject], seed: int, bodies: int) -> list[Report]:
-    numbers = shares(subjects, bodies)
-    return [await try_cases(one, seed, range(numbers[one.name])) for one in subjects]
-
-
-async def command(options: argparse.Namespace) -> int:
-    subjects = [one for one in at_parsers() if options.way in (None, one.name)]
-    if options.case is not None:
-        [subject] = subjects
-        case = Case.make(subject, options.seed, options.case)
-        flaw = await case.flaw()
-        print(await case.report() if flaw else f"fine: {await case.outcome()}")
-        return int(flaw is not None)
-    start = time.monotonic()
-    broken = cases = 0
-    for report in await try_all(subjects, options.seed, options.bodies):
-        print(report.line, *report.flaws, sep="\n  ")
+    start, broken, cases = time.monotonic(), 0, 0
+    for subject in subjects:
+        wanted = max(1, options.bodies * subject.share // total)
+        report = await tried(subject, wanted, seed=options.seed, timed=True)
+        print(report, flush=True)
         broken, cases = broken + report.broken, cases + report.cases
-    print(f"{cases} bodies, seed {options.seed}, {time.monotonic() - start:.0f} s: {broken} broken")
+    took = time.monotonic() - start
+    print(f"{cases} bodies, seed {options.seed}, {took:.0f} s: {broken} broken promises")
     return int(broken > 0)
+
+
+async def try_one(subject: Subject, options: argparse.Namespace) -> int:
+    """Read one case, and print what is wrong with it."""
+    case = Case.make(subject, options.seed, options.case)
+    trial = await case.tried()
+    print(f"{trial.outcome}, {trial.ms:.1f} ms" if trial.flaw is None else await case.report())
+    return int(trial.flaw is not None)
+
+
+async def command(options: argparse.Namespace, every: Sequence[Subject]) -> int:
+    async with over_sockets() as sockets:
+        subjects = [one for one in (*every, *sockets) if options.way in (None, one.name)]
+        if options.case is None:
+            return await try_all(subjects, options)
+        [subject] = subjects
+        return await try_one(subject, options)
 
 
 def main() -> None:
@@ -107,9 +63,13 @@ def main() -> None:
     parser.add_argument("--bodies", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--way", help="the name of one subject")
-    parser.add_argument("--case", type=int, help="the number of one case, of one way")
+    parser.add_argument("--case", type=int, help="the number of one case of this way")
+    parser.add_argument("--trio", action="store_true")
+    options = parser.parse_args()
     logging.getLogger("udio_async").disabled = True
-    sys.exit(anyio.run(command, parser.parse_args()))
+    every = [*at_parsers(), *of_files(), *of_applications(), *of_journals()]
+    backend = "trio" if options.trio else "asyncio"
+    sys.exit(anyio.run(partial(command, options, every), backend=backend))
 
 
 if __name__ == "__main__":

@@ -305,6 +305,8 @@ class SqliteFile:
 
     def noted(self, name: str) -> str | None:
         row = self._db.execute("select value from notes where name = ?", (name,)).fetchone()
+        if row is not None and not isinstance(row[0], str):
+            raise sqlite3.DataError(f"the note {name!r} is no text")
         return row[0] if row else None
 
     def commit(self, orders: "Sequence[Order[Any]]") -> None:
@@ -393,7 +395,9 @@ def look(path: Path, work: Callable[[SqliteFile], T]) -> T:
         store = SqliteFile(copy, shown=path)
         try:
             return work(store)
-        except sqlite3.Error as error:
+        except JournalError:
+            raise
+        except Exception as error:  # a damaged file may hold anything
             raise store._unusable(error) from error  # noqa: SLF001  # the same module
         finally:
             store.close()

@@ -153,7 +153,7 @@ class Provider(Protocol):
 
         Returns:
             One `Task` for each id that the provider showed, in any order. Ids that it does not show
-            are missing.
+            are missing, and so are those of tasks that cannot be read, where others can.
 
         Raises:
             ProviderUnavailable: this look failed, which says nothing about the songs; look again.

@@ -7,13 +7,8 @@ import udio_async as ua
 from .cases import Sample, Subject
 from .changes import OF_ANSWERS, OF_CALLBACKS
 from .corpus import samples_of
-from .promises import keep
+from .promises import keep, outcome_of
 from .ways import WAYS, Way, answering
-
-
-def outcome_of(result: object) -> str:
-    """Return an outcome in a word, for the counts."""
-    return type(result).__name__ if isinstance(result, ua.UdioError) else "read"
 
 
 async def _read(way: Way, sample: Sample) -> str:
