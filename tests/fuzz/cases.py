@@ -7,6 +7,7 @@ from its seed, and made smaller by leaving steps out.
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -35,6 +36,11 @@ class Broken(AssertionError):
     """A promise was not kept."""
 
 
+def _as_it_is(_: Sample, outcome: str) -> str:
+    """Check nothing more: `read` has done it."""
+    return outcome
+
+
 @attrs.frozen(kw_only=True)
 class Subject:
     """One thing that is read, in one way."""
@@ -42,9 +48,11 @@ class Subject:
     name: str
     samples: Sequence[Sample]
     changes: Sequence[Change]
-    read: Callable[[Sample], Awaitable[str]]
-    """Reads a sample and returns the outcome in a word; raises `Broken`, or lets an error out, if
-    that breaks a promise."""
+    read: Callable[[Sample], Awaitable[Any]]
+    """Reads a sample. An error that comes out of it breaks a promise."""
+    check: Callable[[Sample, Any], str] = _as_it_is
+    """Returns what was read in a word, or raises `Broken`. It takes its time, which `read` must
+    not: that is measured."""
     share: int = 100
     """How many cases it gets, beside the others."""
     in_loop: bool = True
@@ -96,14 +104,16 @@ class Case:
     async def tried(self) -> "Trial":
         """Read it, and return what came of that."""
         made = self.made()
-        start = time.thread_time()
+        start, took = time.thread_time(), 0.0
         flaw = None
         try:
-            outcome = await self.subject.read(made)
+            result = await self.subject.read(made)
+            took = time.thread_time() - start
+            outcome = self.subject.check(made, result)
         except Exception as error:  # noqa: BLE001  # whatever else comes out is what we look for
             outcome = type(error).__name__
             flaw = f"{outcome}: {error}"
-        return Trial(outcome=outcome, flaw=flaw, ms=(time.thread_time() - start) * 1000)
+        return Trial(outcome=outcome, flaw=flaw, ms=took * 1000)
 
     async def shrunk(self) -> "Case":
         """Leave out steps for as long as anything stays wrong."""
@@ -120,13 +130,16 @@ class Case:
         where = f"--way {self.subject.name!r} --seed {self.seed} --case {self.number}"
         return f"python -m tests.fuzz.run {where}"
 
-    async def report(self) -> str:
-        """Tell of a case that fails, as small as it can be made."""
+    async def report(self, flaw: str | None = None) -> str:
+        """Tell of a case that fails, as small as it can be made.
+
+        `flaw` is what is told where reading it once more shows none, as of what took too long.
+        """
         small = await self.shrunk()
         made = small.made()
         head = f"{made.name}, status {made.status}, headers {dict(made.headers)}, cut {made.cut}"
         trial = await small.tried()
-        lines = (trial.flaw, self.command, head, small.story(), f"{made.body[:800]!r}")
+        lines = (trial.flaw or flaw, self.command, head, small.story(), f"{made.body[:800]!r}")
         return "\n  ".join(map(str, lines))
 
     def story(self) -> str:

@@ -136,6 +136,11 @@ SAID = (
     "moderation", "insufficient credits", "", "internal error", "prompt too long", "\ud83d",
     "all generated successfully", "You have 0 credits", "x" * 70_000,
 )  # fmt: skip
+LINKS = (
+    None, "", "https://cdn.example.com/stream/a.mp3", "http://10.0.0.1/a.mp3", "/a.mp3", "a.mp3",
+    "https://10.0.0.1/a.mp3", "https://audiopipe.suno.ai/?item_id=a", "https://cdn.example.com/ a",
+    "https://user:pass@cdn.example.com/a.mp3", "https://[::1]/a.mp3", "javascript:alert(1)",
+)  # fmt: skip
 
 
 def _named(found: list[Place], *names: str) -> list[Place]:
@@ -188,6 +193,21 @@ def other_id(_: Value, found: list[Place], dice: random.Random) -> None:
     for inner, place in named:
         if dice.random() < 0.5:
             inner[place] = dice.choice([*values, "another-task", 7, "", " ", None, True, 1.0])
+
+
+@in_json
+def other_link(_: Value, found: list[Place], dice: random.Random) -> None:
+    for inner, place in _named(found, "audio_url", "image_url"):
+        if dice.random() < 0.5:
+            inner[place] = dice.choice(LINKS)
+
+
+@in_json
+def id_elsewhere(_: Value, found: list[Place], dice: random.Random) -> None:
+    objects = [inner[place] for inner, place in found if isinstance(inner[place], dict)]
+    if objects:
+        named = {dice.choice(IDS[:4]): dice.choice(("t0", "another-task", 7))}
+        dice.choice(objects)[dice.choice(("job", "data", "songs"))] = dice.choice((named, [named]))
 
 
 @in_json
@@ -306,8 +326,8 @@ BY_TYPE: tuple[Change, ...] = (
     value_wrapped, value_unwrapped, nested_deeply,
 )  # fmt: skip
 BY_STAGE: tuple[Change, ...] = (
-    other_word, other_word, entry_doubled, entries_mixed, half_failed, other_id, other_code,
-    other_words,
+    other_word, other_word, entry_doubled, entries_mixed, half_failed, other_link, other_id,
+    id_elsewhere, other_code, other_words,
 )  # fmt: skip
 BY_BYTE: tuple[Change, ...] = (
     bytes_cut, bytes_gone, bits_flipped, bytes_more, bytes_repeated, other_encoding,

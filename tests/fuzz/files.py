@@ -1,5 +1,6 @@
 """Files of requests, as the shell reads them: tables, JSON, texts and workbooks."""
 
+import csv
 import io
 import random
 import zipfile
@@ -8,16 +9,19 @@ from collections.abc import Iterable
 import attrs
 from openpyxl import Workbook
 
+from udio_async import SongRequest
 from udio_async._http.messages import api_request
 from udio_async.cli._failures import BadInput
 from udio_async.cli._input import Reading, read_entries
 from udio_async.journal.keys import BatchKeys
-from udio_async.providers.kit import Reply
+from udio_async.providers.kit import Call
+from udio_async.providers.udioapi_v2 import GENERATE, build_body
 
 from .cases import Broken, Change, Sample, Subject
 from .changes import BY_BYTE, BY_TYPE, ODD
+from .promises import MOST_WORDS
 from .records import is_text, iter_flaws
-from .ways import V2, answering
+from .ways import V2
 
 ROWS = (
     ("lyrics", "style", "title", "instrumental", "options", "extra", "key"),
@@ -35,14 +39,16 @@ TEXTS = {
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".xlsx", ".md", "")
 FORMATS = ("", "jsonl", "json", "csv", "tsv", "text", "xlsx")
 ENCODINGS = ("", "utf-8", "utf-16", "cp1252", "latin-1", "shift_jis", "utf-7", "hex", "idna", "\0")
+CHECKED = 50
+"""Requests of a file that are looked at one by one."""
+MOST_LINES = 30
 PACKED = b"PK\x03\x04"
 
 
 def _table(separator: str) -> bytes:
-    quoted = (
-        separator.join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in ROWS
-    )
-    return "\n".join(quoted).encode()
+    file = io.StringIO()
+    csv.writer(file, delimiter=separator).writerows(ROWS)
+    return file.getvalue().encode()
 
 
 def _workbook(rows: Iterable[Iterable[object]]) -> bytes:
@@ -116,36 +122,37 @@ OF_FILES: tuple[Change, ...] = (
 # Reading ---------------------------------------------------------------------------------------
 
 
-async def read_file(sample: Sample) -> str:
+async def read_file(sample: Sample) -> Reading | BadInput:
+    """Read a file of requests, or return why it is refused."""
     kind, encoding = sample.headers.get("format"), sample.headers.get("encoding")
     try:
-        reading = read_entries(io.BytesIO(sample.body), sample.name, V2, kind, encoding)  # type: ignore[arg-type]
+        return read_entries(io.BytesIO(sample.body), sample.name, V2, kind, encoding)  # type: ignore[arg-type]  # one of FORMATS
     except BadInput as error:
-        _check_refusal(error)
+        return error
+
+
+def check_file(_: Sample, read: Reading | BadInput) -> str:
+    """Check that a refusal can be shown, and that whatever has passed can be sent."""
+    if isinstance(read, BadInput):
+        said = [read.format_message(), *read.problems]
+        if len(said) > MOST_LINES or not all(said) or max(map(len, said)) > MOST_WORDS:
+            lengths = [len(line) for line in said]
+            raise Broken(f"lines of {lengths} characters, beginning with {said[0][:200]!r}")
         return "BadInput"
-    await _check_requests(reading)
+    keys = BatchKeys()
+    for entry in read.entries[:CHECKED]:
+        keys.name(entry.request)
+        _check_request(entry.request)
+    str(read.preview)
     return "read"
 
 
-def _check_refusal(error: BadInput) -> None:
-    said = [error.format_message(), *error.problems]
-    if len(said) > 30 or not all(said) or max(map(len, said)) > 3000:
-        lengths = [len(line) for line in said]
-        raise Broken(f"a message of {lengths} characters, beginning with {said[0][:200]!r}")
-
-
-async def _check_requests(reading: Reading) -> None:
-    """Check that whatever has passed can be named, sent and shown."""
-    keys = BatchKeys()
-    for entry in reading.entries:
-        flaws = list(iter_flaws(entry.request))
-        if flaws or not is_text(str(entry.request)):
-            raise Broken(f"request {entry.line}: {flaws or entry.request}")
-        keys.name(entry.request)
-        http = answering(Reply(status=200, headers={}, body=b'{"workId": "t0"}'))
-        await V2.submit(http, entry.request)
-        api_request(http.calls[0])
-    str(reading.preview)
+def _check_request(request: SongRequest) -> None:
+    flaws = list(iter_flaws(request))
+    if flaws or not is_text(str(request)):
+        raise Broken(f"{flaws}: {request}")
+    call = Call(account=V2.account(), method="POST", path=GENERATE, json=build_body(request))
+    api_request(call)
 
 
 def of_files() -> list[Subject]:
@@ -159,6 +166,7 @@ def of_files() -> list[Subject]:
             samples=samples,
             changes=OF_FILES,
             read=read_file,
+            check=check_file,
             share=60,
             in_loop=False,  # nothing else runs yet
         ),
@@ -167,6 +175,7 @@ def of_files() -> list[Subject]:
             samples=[book],
             changes=(part_changed, part_changed, part_changed, *BY_BYTE, called_otherwise),
             read=read_file,
+            check=check_file,
             share=4,
             in_loop=False,
         ),

@@ -1,4 +1,4 @@
-"""What is tried: every way of reading an answer, straight at the parsers."""
+"""Every way of reading an answer, straight at the parsers."""
 
 from functools import partial
 
@@ -10,14 +10,21 @@ from .corpus import samples_of
 from .promises import keep, outcome_of
 from .ways import WAYS, Way, answering
 
+Told = tuple[object, int]
+"""A result or an error, and how many requests it took."""
 
-async def _read(way: Way, sample: Sample) -> str:
+
+async def _read(way: Way, sample: Sample) -> Told:
     http = answering(sample.reply)
     try:
-        result = await way.read(http, sample.body)
+        return await way.read(http, sample.body), len(http.calls)
     except ua.UdioError as error:
-        result = error
-    keep(way, sample.reply, result, len(http.calls))
+        return error, len(http.calls)
+
+
+def _check(way: Way, sample: Sample, told: Told) -> str:
+    result, calls = told
+    keep(way, sample.reply, result, calls)
     return outcome_of(result)
 
 
@@ -28,6 +35,7 @@ def at_parsers() -> list[Subject]:
             samples=samples_of(way),
             changes=OF_CALLBACKS if way.verb == "callback" else OF_ANSWERS,
             read=partial(_read, way),
+            check=partial(_check, way),
         )
         for name, way in WAYS.items()
     ]

@@ -97,7 +97,8 @@ _SAYS_SO = re.compile(
     "|余额不足|积分不足|点数不足|额度不足",
     re.IGNORECASE,
 )
-_ID_IN_TEXT = re.compile(rf'"(?:{"|".join(TASK_NAMES)})"\s*:\s*(?:"([^"]*)"?|(\d+))')
+_ID_IN_TEXT = re.compile(rf'(?="(?:{"|".join(TASK_NAMES)})"\s*:\s*(?:"([^"]*)"?|(\d+)))')
+"""It looks ahead only, so that one may begin within another."""
 
 
 def _flaws_of_submit(result: object) -> Iterator[str]:

@@ -73,7 +73,7 @@ class Report:
     async def _add(self, case: Case, flaw: str) -> None:
         self.broken += 1
         if len(self.flaws) < TOLD:
-            self.flaws.append(f"{flaw}\n  {await case.report()}")
+            self.flaws.append(await case.report(flaw))
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{name} {number}" for name, number in self.outcomes.most_common())
