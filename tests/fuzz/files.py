@@ -18,7 +18,7 @@ from udio_async.providers.kit import Call
 from udio_async.providers.udioapi_v2 import GENERATE, build_body
 
 from .cases import Broken, Change, Sample, Subject
-from .changes import BY_BYTE, BY_TYPE, ODD
+from .changes import BY_BYTE, BY_TYPE, ODD, bytes_repeated
 from .promises import MOST_WORDS
 from .records import is_text, iter_flaws
 from .ways import V2
@@ -86,6 +86,14 @@ def cell_changed(sample: Sample, dice: random.Random) -> Sample:
     return attrs.evolve(sample, body=separator.join(cells))
 
 
+def lines_repeated(sample: Sample, dice: random.Random) -> Sample:
+    """Repeat some lines, which repeats keys and names, too."""
+    lines = sample.body.split(b"\n")
+    place = dice.randrange(len(lines))
+    lines[place:place] = lines[place : place + dice.randint(1, 3)] * dice.choice((1, 2, 30))
+    return attrs.evolve(sample, body=b"\n".join(lines))
+
+
 def part_changed(sample: Sample, dice: random.Random) -> Sample:
     """Change one file in a workbook."""
     if not sample.body.startswith(PACKED):
@@ -115,7 +123,8 @@ def called_otherwise(sample: Sample, dice: random.Random) -> Sample:
 
 
 OF_FILES: tuple[Change, ...] = (
-    *BY_TYPE, *map(in_line, BY_TYPE), *BY_BYTE, *map(in_line, BY_BYTE), *[cell_changed] * 6,
+    *BY_TYPE, *map(in_line, BY_TYPE), *map(in_line, BY_BYTE), *[cell_changed] * 6, lines_repeated,
+    *(change for change in BY_BYTE if change is not bytes_repeated),  # it makes 100,000 requests
     *[part_changed] * 4, *[called_otherwise] * 2,
 )  # fmt: skip
 

@@ -260,9 +260,9 @@ _EVERYWHERE = frozenset({"options", "extra", "model", "key"})
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
-    """Refuse what JSON cannot say: NaN, sets, circles."""
+    """Refuse what JSON cannot say: NaN, sets, circles, halves of characters."""
     try:
-        json.dumps(dict(extra), allow_nan=False)
+        json.dumps(dict(extra), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"extra cannot be sent as JSON: {error}") from error
 
