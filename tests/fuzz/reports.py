@@ -14,7 +14,7 @@ TOLD = 5
 """Broken promises of a subject that are told in full."""
 MOST_MS = 100.0
 """For so long one answer may keep the event loop, by promise."""
-MOST_KIB = 24 * 1024
+MOST_KIB = 16 * 1024
 """What reading one body may take of memory; the body has at most 1 MiB."""
 
 

@@ -3,28 +3,35 @@
 `python -m tests.fuzz.run` reads as many bodies as you like; a flaw says how to read it again.
 """
 
+import json
 import logging
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from udio_async import UdioError
+from udio_async._http import MAX_BODY
 from udio_async.callbacks import application
 from udio_async.cli import _input
 from udio_async.journal import sqlite
 from udio_async.journal.snapshot import held
 from udio_async.journal.sqlite_file import SqliteFile
-from udio_async.providers import apiframe, apiframe_tasks, udioapi_feed, verdicts
+from udio_async.providers import apiframe, apiframe_tasks, udioapi_feed, verdicts, wire
+from udio_async.providers.kit import Reply
 
 from .applications import of_applications
 from .cases import Case
 from .files import of_files
 from .journals import of_journals
 from .parsers import at_parsers
-from .reports import Report, tried
+from .reports import MOST_KIB, Report, tried
 from .sockets import TRIED, over_sockets
+from .ways import WAYS, Way
 
 SUBJECTS = {
     one.name: one for one in (*at_parsers(), *of_files(), *of_applications(), *of_journals())
@@ -32,6 +39,8 @@ SUBJECTS = {
 CASES = {"file of requests": 2000, "workbook": 100, "journal": 150}
 """How many are read of each subject; of one at the parsers, its part of 20,000."""
 AT_PARSERS = 20_000 // len(at_parsers())
+WIDEST = "\N{MUSICAL SYMBOL G CLEF}"
+"""It takes four bytes, on the wire and in memory."""
 BY_ASGI = 150
 BY_SOCKET = 1000 // (2 * len(TRIED))
 
@@ -77,6 +86,38 @@ async def test_most_outcomes_are_met() -> None:
     assert look["read"] > 100
     assert submit["read"] > 50
     assert {"SubmitInDoubt", "RequestRefused", "RateLimited", "AuthenticationFailed"} <= {*submit}
+
+
+WIDE = json.dumps(
+    {"data": {"response_data": [{"id": "a", "title": WIDEST * 250_000}]}}, ensure_ascii=False
+)
+MANY = json.dumps({"data": {"response_data": [{}] * 260_000}})
+"""The largest bodies: of one text, and of many values."""
+
+
+async def peak_kib(way: Way, text: str) -> float:
+    reply = Reply(status=200, headers={}, body=text.encode()[:MAX_BODY])
+    tracemalloc.start()
+    try:
+        with suppress(UdioError):
+            await way.read_reply(reply)
+        return tracemalloc.get_traced_memory()[1] / 1024
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_the_largest_body_takes_little_memory(name: str) -> None:
+    """Its text takes four bytes for each character, which may be all of one MiB, and no more."""
+    for text in (WIDE, MANY):
+        assert await peak_kib(WAYS[name], text) < MOST_KIB
+
+
+async def test_control_a_reader_without_caps_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the test above can fail."""
+    monkeypatch.setattr(wire, "MAX_CONTAINERS", 10**9)
+    monkeypatch.setattr(wire, "MAX_VALUES", 10**9)
+    assert await peak_kib(WAYS["credits of v2"], MANY) > MOST_KIB
 
 
 # The test can fail -----------------------------------------------------------------------------
