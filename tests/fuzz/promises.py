@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import udio_async as ua
-from udio_async.providers.kit import Reply, as_link
+from udio_async.providers.kit import Reply
 
 from .cases import Broken
 from .records import is_text, iter_flaws
@@ -207,6 +207,23 @@ def _flaws_of_promised(way: Way, reply: Reply, result: object) -> Iterator[str]:
         if not songs <= found.get(name, set()) or name not in found:
             read = f"{found.get(name)} ({result!r:.100})"
             yield f"task {name} shows {songs}, and of it was read {read}"
+    if found and len(way.tasks) == 1 and names_others(way, reply):
+        yield f"asked about {way.tasks}, and the answer was about another task"
+
+
+def names_others(way: Way, reply: Reply) -> bool:
+    """Return whether an answer about one task says that it is about another."""
+    value = _loaded(reply.body.decode(json.detect_encoding(reply.body), errors="replace"))
+    of_apiframe = way.provider.name == "apiframe"
+    names = ("task_id",) if of_apiframe else TASK_NAMES
+    outer = value if isinstance(value, dict) else {}
+    inner = outer.get("data") if not of_apiframe else None
+    parts = (outer, inner if isinstance(inner, dict) else {})
+    ids = {str(part[name]) for part in parts for name in names if _is_id(part.get(name))}
+    return bool(ids) and not ids & {*way.tasks}
+
+
+_LINK = re.compile(r"https?://[^\s/]+(?:[/?#]\S*)?\Z", re.IGNORECASE)
 
 
 def _flaws_of_failure(failure: ua.Failure | None) -> Iterator[str]:
@@ -231,7 +248,7 @@ def _flaws_of_songs(songs: Sequence[ua.Song], task_id: str, way: Way) -> Iterato
             if text is not None and text not in said:
                 yield f"song {place} is said to have {text!r:.100}, which nobody has said"
         for link in (song.audio_url, song.image_url):
-            if link is not None and as_link(link) is None:
+            if link is not None and not _LINK.match(link):
                 yield f"song {place} has a link that is none: {link!r:.100}"
 
 
