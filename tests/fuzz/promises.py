@@ -160,11 +160,10 @@ def _under(names: Sequence[str], value: object) -> Iterator[object]:
 
 def may_refuse(reply: Reply) -> bool:
     """Return whether anything in an answer says that nothing was taken."""
-    text = reply.body.decode(json.detect_encoding(reply.body), errors="replace")
     if reply.status in _MAY_REFUSE:
         return True
-    whole = reply.cut is None and (said := _loaded(text)) is not None
-    if not whole:
+    said = _loaded(reply.body.decode(json.detect_encoding(reply.body), errors="replace"))
+    if reply.cut is not None or said is None:
         return False
     code = said.get("code") if isinstance(said, dict) else None
     number = int(code) if isinstance(code, str | int) and str(code).isdecimal() else 0
@@ -276,7 +275,7 @@ def _promised_of_many(way: Way, value: object) -> Mapping[str, set[str]]:
     names = Counter(str(task.get("task_id")) for task in tasks)
     found: dict[str, set[str]] = {}
     for task in tasks:
-        name, songs = task.get("task_id"), _shown(way, task)
+        name, songs = str(task.get("task_id")), _shown(way, task)
         if name in way.tasks and names[name] == 1 and songs is not None:
             found[name] = songs
     return found

@@ -79,7 +79,7 @@ class Loopback:
         """Put a question to it, and check what comes of this answer."""
         self.sample = attrs.evolve(sample, cut=None)
         asked = len(self.server.requests)
-        provider = attrs.evolve(way.provider, base_url=self.server.url)  # type: ignore[type-var]
+        provider = attrs.evolve(way.provider, base_url=self.server.url)
         here = attrs.evolve(way, provider=provider)
         try:
             result = await here.read(self.sender)

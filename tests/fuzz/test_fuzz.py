@@ -6,7 +6,7 @@
 import json
 import logging
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -138,18 +138,18 @@ def spelled_out(value: object) -> object:
 
 def coerced(converter: Any, payload: Any, kind: Any, *, about: str) -> Any:  # noqa: ANN401
     songs = spelled_out(payload["response_data"])
-    return STRUCTURE(converter, {**payload, "response_data": songs}, kind, about=about)
+    return wire.structure(converter, {**payload, "response_data": songs}, kind, about=about)
 
 
-STRUCTURE: Any = udioapi_feed.structure
-
-
-def all_or_nothing(payload: Any, task_ids: Any, *, base: str = "") -> Any:  # noqa: ANN401
+def all_or_nothing(payload: Any, task_ids: Sequence[str], *, base: str = "") -> Any:  # noqa: ANN401
     entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
     entries = entries if isinstance(entries, list) else []
     shown = {find_id(entry, ("task_id",)): entry for entry in entries}
-    known = [name for name in task_ids if name in shown]
-    return [apiframe_tasks.read_task(shown[name], task_id=name, base=base) for name in known]
+    return [
+        apiframe_tasks.read_task(shown[name], task_id=name, base=base)
+        for name in task_ids
+        if name in shown
+    ]
 
 
 def trusting_look(path: Path, work: Callable[[SqliteFile], object]) -> object:

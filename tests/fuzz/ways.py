@@ -1,11 +1,12 @@
 """Every way in which the library reads what a provider says."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import attrs
 
 import udio_async as ua
-from udio_async.providers.kit import Http, Provider, Reply
+from udio_async.providers.kit import Http, Reply
 from udio_async.testing import RecordedHttp
 
 KEY = "key-of-the-ways-that-nobody-may-see"
@@ -26,16 +27,12 @@ def answering(reply: Reply) -> RecordedHttp:
     return RecordedHttp([reply, reply])
 
 
-Read = Callable[[Provider, Http, bytes], Awaitable[object]]
-
-
 @attrs.frozen
 class Way:
     """A provider, and what it is asked to read."""
 
-    provider: Provider
-    verb: str
-    """submit, look, credits or callback."""
+    provider: ua.UdioApiV1 | ua.UdioApiV2 | ua.Apiframe
+    verb: Literal["submit", "look", "credits", "callback"]
     recorded: str
     """How the recordings of such answers are named."""
     tasks: Sequence[str] = (TASK,)
