@@ -88,14 +88,15 @@ class ReadReply:
         """Read a reply. Nothing is raised, whatever it holds.
 
         udioapi also answers HTTP 200 with an error in the body: `{"code": 401}`. Then the body's
-        number counts, if it is a 4xx; any other is taken as a 500, which proves nothing.
+        number counts, if the body is whole and it is a 4xx; any other is taken as a 500, which
+        proves nothing.
         """
         try:
             payload, is_json = loads(reply.body), reply.cut is None
         except BadAnswer:
             payload, is_json = None, False
         said = _said_in(payload) if is_json else reply.body[:SEARCHED].decode(errors="replace")
-        code = _code_in(payload) if 200 <= reply.status < 300 else None
+        code = _code_in(payload) if is_json and 200 <= reply.status < 300 else None
         status = reply.status
         if code is not None and not 200 <= code < 300:
             # Only 4xx are taken at their word; any other is a 500, which proves nothing.
