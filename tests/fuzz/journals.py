@@ -1,6 +1,7 @@
 """Journals whose rows, tables or bytes were changed: the file may hold anything."""
 
 import random
+import re
 import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -116,8 +117,8 @@ def in_entry(change: Change) -> Change:
         number, text = dice.choice(rows or [(0, "{}")])
         body = text.encode() if isinstance(text, str) else b"{}"
         body = change(Sample(name="entry", body=body), dice).body
-        # Half a character is never written: answers are cleaned before.
-        text = body.decode(errors="replace").replace("\\ud800", "?")
+        # These are never written: answers are cleaned before.
+        text = re.sub(r"\\ud800|-?\b(?:NaN|Infinity)\b", "0", body.decode(errors="replace"))
         database.execute("update jobs set entry = ? where number = ?", (text, number))
 
     changed.__name__ = f"{change.__name__} in an entry"

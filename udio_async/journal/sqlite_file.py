@@ -74,6 +74,8 @@ create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
 """`alias`: what a job of a batch would be called today, where the rule was another then."""
 
+_REASON = 200
+"""Characters that are told of what is wrong: a row of a damaged file may be long."""
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
 
@@ -329,7 +331,7 @@ class SqliteFile:
 
     def _unusable(self, error: Exception) -> JournalError:
         """Return the error for a file that cannot be used, and why."""
-        reason = str(error) or type(error).__name__
+        reason = (str(error) or type(error).__name__)[:_REASON]
         if "locked" in reason:
             return JournalError(
                 f"{self._shown} is in use by another process or client; wait for it to end"
