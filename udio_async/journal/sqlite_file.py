@@ -19,6 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -79,7 +80,16 @@ _REASON = 200
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
 
+
+def _number(value: object, _: object) -> float:
+    """Take finite numbers only: cattrs would take the text "nan" for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
 _converter = make_converter()
+_converter.register_structure_hook(float, _number)
 
 
 class SqliteFile:
