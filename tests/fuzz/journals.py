@@ -197,7 +197,8 @@ def _check(found: object) -> None:
         return
     if not isinstance(found, JournalEntry):
         raise Broken(f"a journal gave {found!r:.200}")
-    flaws = [flaw for record in (found, *found.songs) for flaw in iter_flaws(record)]
+    records: list[attrs.AttrsInstance] = [found, *found.songs]
+    flaws = [flaw for record in records for flaw in iter_flaws(record)]
     if flaws := [flaw for flaw in flaws if not flaw.startswith(AS_KEPT)]:
         raise Broken("; ".join(flaws))
 

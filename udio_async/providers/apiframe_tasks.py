@@ -112,12 +112,12 @@ def read_task(
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
     fields = _without_messages(payload)
-    where = f"{provider} task {task_id}"
+    where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(fields.get("songs"), f"{where}, songs")
     wire = structure(converter, {**fields, "songs": shown}, WireTask, about=where)
     if wire.task_id not in (None, task_id):
         found = excerpt(wire.task_id or "")
-        raise BadAnswer(f"asked about task {task_id}, and the answer is about {found}")
+        raise BadAnswer(f"asked about task {excerpt(task_id)}, and the answer is about {found}")
     songs = [_with_links(song, base) for song in wire.songs or ()]
     places = distinct_songs([(song.song_id, song.audio_url is not None) for song in songs])
     songs = [songs[place] for place in places]

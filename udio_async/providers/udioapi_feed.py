@@ -259,9 +259,11 @@ def read_task(
     """
     found = find_id(payload)
     if found is not None and found != task_id:
-        raise BadAnswer(f"asked about task {task_id}, and the answer is about {excerpt(found)}")
+        raise BadAnswer(
+            f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
+        )
     opened = open_envelope(payload)
-    where = f"{provider} task {task_id}"
+    where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(opened.get("response_data"), f"{where}, response_data")
     feed = structure(converter, {**opened, "response_data": shown}, Feed, about=where)
     items = [_with_links(item, base) for item in feed.response_data or ()]
