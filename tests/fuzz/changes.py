@@ -16,6 +16,8 @@ from .cases import Change, Sample
 
 Value = Any
 """A value of JSON."""
+MOST_BYTES = 1 << 20
+"""Of a body; more of one is never read."""
 Place = tuple[Any, Any]
 """A list or an object, and a place in it."""
 
@@ -66,7 +68,8 @@ def in_json(change: Callable[[Value, list[Place], random.Random], None]) -> Chan
             text = json.dumps(root[0], ensure_ascii=dice.random() < 0.7)
         except (ValueError, RecursionError):
             return sample
-        return attrs.evolve(sample, body=text.encode(errors="surrogatepass"))
+        body = text.encode(errors="surrogatepass")
+        return sample if len(body) > MOST_BYTES else attrs.evolve(sample, body=body)
 
     changed.__name__ = change.__name__
     return changed
@@ -241,7 +244,7 @@ def in_bytes(change: Callable[[bytes, int, int, random.Random], bytes]) -> Chang
     def changed(sample: Sample, dice: random.Random) -> Sample:
         place = dice.randint(0, len(sample.body))
         body = change(sample.body, place, dice.choice((1, 2, 8, 40, 400)), dice)
-        return attrs.evolve(sample, body=body[: 1 << 20])
+        return attrs.evolve(sample, body=body[:MOST_BYTES])
 
     changed.__name__ = change.__name__
     return changed
@@ -273,7 +276,7 @@ def bytes_more(body: bytes, place: int, _: int, dice: random.Random) -> bytes:
 @in_bytes
 def bytes_repeated(body: bytes, place: int, length: int, dice: random.Random) -> bytes:
     part = body[place : place + length]
-    times = dice.choice((2, 2, 3, 50)) if dice.random() < 0.98 else (1 << 20) // (len(part) or 1)
+    times = dice.choice((2, 2, 3, 50)) if dice.random() < 0.98 else MOST_BYTES // (len(part) or 1)
     return body[:place] + part * times + body[place:]
 
 

@@ -204,12 +204,12 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
 
 def _texts(body: bytes) -> list[str]:
     """Return what a body may say: a wrong byte order mark must not hide the rest."""
-    encodings = dict.fromkeys(("utf-8", json.detect_encoding(body)))
+    encodings = dict.fromkeys(("utf-8", json.detect_encoding(body).removesuffix("-sig")))
     return [body.decode(name, errors="replace") for name in encodings]
 
 
-_ID_NAME = re.compile("(?:task|work)[ _-]?id", re.IGNORECASE)
-_ID_IN_TEXT = re.compile(rf'"{_ID_NAME.pattern}"\s*:\s*(?:"\s*[^"\s]|\d)', re.IGNORECASE)
+_ID_NAME = re.compile("(?:[Tt]ask|[Ww]ork)[ _-]?[Ii][Dd]")
+_ID_IN_TEXT = re.compile(rf'"{_ID_NAME.pattern}"\s*:\s*(?:"\s*[^"\s]|\d)')
 
 
 def names_task(read: ReadReply) -> bool:
