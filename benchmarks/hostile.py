@@ -15,25 +15,20 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
 import attrs
 
 import udio_async as ua
+from tests.fuzz.ways import WAYS
 from udio_async._http import MAX_BODY, Reply
 from udio_async.providers.wire import loads
-from udio_async.testing import RecordedHttp
 
 LIMIT = 0.1
 """Seconds for which the event loop may be kept, by promise."""
 KEPT = 40
 """Slowest bodies that are changed further."""
-KEY = "key-of-the-benchmark"
-ADDRESS = ua.CallbackAddress(url="https://songs.example.org/x", secret="s")
-SONG = ua.SongRequest(description="a song")
-TASKS = [f"t{place}" for place in range(20)]
 
 
 @attrs.frozen(order=True)
@@ -47,40 +42,11 @@ class Found:
 
 # Reading ---------------------------------------------------------------------------------------
 
-V1, V2, AF = ua.UdioApiV1(api_key=KEY), ua.UdioApiV2(api_key=KEY), ua.Apiframe(api_key=KEY)
-
-
-def http_of(body: bytes, status: int) -> RecordedHttp:
-    return RecordedHttp([Reply(status=status, headers={}, body=body)])
-
-
-Way = Callable[[bytes, int], Awaitable[object]]
-
-
-async def _callback_of_v1(body: bytes, _: int) -> object:
-    return V1.read_callback({}, body, ADDRESS)
-
-
-async def _callback_of_apiframe(body: bytes, _: int) -> object:
-    return AF.read_callback({"x-webhook-secret": "s"}, body, ADDRESS)
-
-
-WAYS: dict[str, Way] = {
-    "submit": lambda body, status: V2.submit(http_of(body, status), SONG),
-    "look at v1": lambda body, status: V1.fetch(http_of(body, status), ["t0"]),
-    "look at v2": lambda body, status: V2.fetch(http_of(body, status), ["t0"]),
-    "look at apiframe": lambda body, status: AF.fetch(http_of(body, status), ["t0"]),
-    "look at many": lambda body, status: AF.fetch(http_of(body, status), TASKS),
-    "credits": lambda body, status: V2.credits(http_of(body, status)),
-    "callback of v1": _callback_of_v1,
-    "webhook of apiframe": _callback_of_apiframe,
-}
-
 
 async def cpu_of(way: str, body: bytes, status: int) -> float:
     start = time.thread_time()
     with suppress(ua.UdioError):
-        await WAYS[way](body, status)
+        await WAYS[way].read_reply(Reply(status=status, headers={}, body=body))
     return time.thread_time() - start
 
 

@@ -300,7 +300,10 @@ def test_times_come_in_many_shapes(value: object) -> None:
     assert read({"instant": value}).instant == _MOMENT
 
 
-@pytest.mark.parametrize("value", [None, "", "yesterday", True, [], {}, 10**40, "9" * 30, -1e300])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "yesterday", True, [], {}, 10**40, "9" * 30, -1e300, "0001-01-01T00:00:00+14:00"],
+)
 def test_a_bad_time_is_none(value: object) -> None:
     """A date that nobody can read must not cost a song."""
     assert read({"instant": value}).instant is None

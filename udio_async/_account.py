@@ -10,7 +10,7 @@ from ._errors import InvalidRequest, JournalError, UdioError
 from ._http import Http
 from ._options import AnyJournal, as_journal
 from ._records import Audit, Credits
-from .journal import Journal, State
+from .journal import Journal, State, read_note
 from .providers import Provider, account_of
 
 _TIMEOUT = 10.0
@@ -81,8 +81,9 @@ class AccountNotes:
         Raises:
             ProviderUnavailable: the provider does not answer now; ask again.
             AccountError: the key is wrong.
+            JournalError: the journal cannot be read.
         """
-        first = await self._journal.noted(_FIRST)
+        first = await read_note(self._journal, _FIRST, float)
         if first is None:
             return None
         now = await self.credits()
@@ -91,7 +92,7 @@ class AccountNotes:
             accepted=sum(number for state, number in counts.items() if state.is_paid),
             in_doubt=counts.get(State.IN_DOUBT, 0),
             price=self._provider.traits.credits_per_song,
-            counted=_spent_so_far(now) - json.loads(first),
+            counted=_spent_so_far(now) - first,
         )
 
     async def songs_at_once(self) -> int | None:
@@ -100,8 +101,7 @@ class AccountNotes:
         Nothing is raised: a journal that cannot be used tells whoever submits.
         """
         with suppress(JournalError):
-            noted = await self._journal.noted(_AT_ONCE)
-            return int(noted) if noted else None
+            return await read_note(self._journal, _AT_ONCE, int)
         return None
 
     async def keep_songs_at_once(self, number: int) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,27 @@ async def test_a_large_file_is_read_through_only_where_a_process_has_died(
     assert report.violations == []
     assert report.broke_later > 5, f"some damage is noticed later: {report}"
     assert report.refused > 10, f"left by a dead process, it is refused: {report}"
+
+
+async def test_a_reader_of_a_damaged_file_hears_of_it_too(
+    path: Path, journal: SqliteJournal
+) -> None:
+    """Without a client the same errors come: what is written in a row may be anything."""
+    async with journal.open(ACCOUNT):
+        await journal.add(make_entry("a"))
+        await journal.note("name", "value")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("update jobs set state = 'unheard of', entry = '{\"key\": 1}'")
+        database.execute("update notes set value = x'ff'")
+    for read in (
+        journal.get("a"),
+        journal.get_many(["a"]),
+        journal.count(),
+        journal.noted("name"),
+        listed(journal, ["unheard of"]),  # type: ignore[list-item]  # as the row says
+    ):
+        with pytest.raises(JournalError, match="cannot be trusted"):
+            await read
 
 
 # Who owns it ---------------------------------------------------------------------------------

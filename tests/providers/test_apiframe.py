@@ -1,5 +1,7 @@
 """apiframe udio-imagine: its page, fetching one and many, and its account."""
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,14 @@ from udio_async._errors import (
     SubmitInDoubt,
     UpstreamFailed,
 )
-from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage, failure_error
+from udio_async._records import (
+    CallbackAddress,
+    FailureKind,
+    SongRequest,
+    Stage,
+    Task,
+    failure_error,
+)
 from udio_async.providers import (
     Apiframe,
     ApiframeOptions,
@@ -255,6 +264,29 @@ async def test_a_list_that_is_none_is_a_bad_answer(body: bytes) -> None:
     reply = attrs.evolve(CASE.reply("fetch-many"), body=body)
     with pytest.raises(BadAnswer):
         await CASE.provider.fetch(RecordedHttp([reply]), [ID, SECOND])
+
+
+async def test_a_task_that_cannot_be_read_costs_no_other() -> None:
+    """It is missing, so that it is asked about alone; only where all are so has the look failed."""
+    sound = {"task_id": ID, "status": "processing", "songs": []}
+    odd = {"task_id": SECOND, "status": "processing", "songs": "soon"}
+    [task] = await look_at_many(sound, odd)
+    assert task.id == ID
+    with pytest.raises(BadAnswer, match="should be a list"):
+        await look_at_many(odd)
+
+
+async def look_at_many(*tasks: Mapping[str, object]) -> Sequence[Task]:
+    body = json.dumps({"tasks": tasks}).encode()
+    reply = attrs.evolve(CASE.reply("fetch-many"), body=body)
+    return await CASE.provider.fetch(RecordedHttp([reply]), [ID, SECOND])
+
+
+@pytest.mark.parametrize("percentage", [-1, 101, 1e300, "-5"])
+async def test_other_percentages_are_none(percentage: object) -> None:
+    """A progress bar has 100 of them."""
+    [task] = await look_at_many({"task_id": ID, "percentage": percentage})
+    assert task.percentage is None
 
 
 async def test_percentage_may_be_a_number_or_text() -> None:

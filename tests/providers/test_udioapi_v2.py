@@ -182,7 +182,7 @@ async def test_a_callback_goes_through_extra_only() -> None:
     assert build_body(request)["callback_url"] == callback.url
 
 
-@pytest.mark.parametrize("extra", [{1: "x"}, {"x": object()}, {"x": float("nan")}])
+@pytest.mark.parametrize("extra", [{1: "x"}, {"x": object()}, {"x": float("nan")}, {"x": "\ud800"}])
 def test_extra_has_to_be_json(extra: dict[Any, Any]) -> None:
     """Raw fields that cannot be sent are refused before anything is."""
     with pytest.raises(InvalidRequest, match="extra"):

@@ -25,9 +25,9 @@ from udio_async._errors import (
     Unreachable,
 )
 from udio_async._http import Account, ApiKey, Call, Reply
-from udio_async._records import SongRequest, Task
+from udio_async._records import FailureKind, SongRequest, Task
 from udio_async.providers import PROVIDERS, apiframe_tasks, udioapi, udioapi_feed
-from udio_async.providers.replies import find_id, message_in, song_ids
+from udio_async.providers.replies import explain, find_id, message_in, song_ids
 from udio_async.providers.rules import BEFORE_RULES, LOOK_RULES, SHARED_RULES, Rule
 from udio_async.providers.verdicts import accepted_id, judge, read_look, send_submit
 from udio_async.testing import RecordedHttp
@@ -53,7 +53,8 @@ by its class: `charged`, `may_repeat` and `stops_batch`."""
 LOOKS = """## Looks (feed, fetch, account)
 
 They cost nothing and are repeated. What is in no row here is a `BadAnswer`: that look failed, which
-says nothing about the song."""
+says nothing about the song. The last row is only for looks at tasks: no answer about the account
+says that a task is unknown."""
 NOT_SENT, REFUSED, IN_DOUBT, ACCEPTED = "not sent", "refused", "in doubt", "accepted"
 
 
@@ -189,6 +190,9 @@ IDS: list[object] = [
     {"task_id": "x1"},
     {"code": 500, "workId": "", "data": {"task_id": "x1"}},
     {"workId": None, "data": [], "task_id": "x1"},
+    {"taskId": "x1"},
+    {"data": {"workId": "x1"}},
+    {"data": {"work_id": "x1"}},
 ]
 
 
@@ -197,6 +201,50 @@ IDS: list[object] = [
 def test_an_id_is_worth_more_than_the_status(status: int, body: object) -> None:
     """Wherever the id is and whatever the status says: the task exists."""
     assert accepted_id(reply(status, body), SHARED_RULES, provider="p") == "x1"
+
+
+ELSEWHERE: list[object] = [
+    {"job": {"task_id": "x1"}},
+    {"message": "slow down", "result": [{"Work-ID": 7}]},
+    [{"taskId": "x1"}],
+    b'{"task_id": "x 1',
+    b'{"workId": 12',
+    '{"task_id": "x 1'.encode("utf-16"),
+]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 422, 429, 503, 521])
+@pytest.mark.parametrize("body", ELSEWHERE, ids=str)
+def test_an_id_at_another_place_is_no_refusal(status: int, body: object) -> None:
+    """Something was made: to send it again could pay for it twice."""
+    with pytest.raises(SubmitInDoubt) as caught:
+        accepted_id(reply(status, body, retry_after="5"), SHARED_RULES, provider="p")
+    assert caught.value.charged == "unknown"
+
+
+@pytest.mark.parametrize("value", [None, "", " ", False, {}, []])
+def test_a_place_for_an_id_with_nothing_in_it_is_a_refusal(value: object) -> None:
+    """Servers write all their fields, whatever they answer."""
+    with pytest.raises(RateLimited):
+        accepted_id(reply(429, {"job": {"task_id": value}}), SHARED_RULES, provider="p")
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_no_answer_about_the_account_says_that_a_task_is_unknown(
+    name: str, status: int
+) -> None:
+    """No task was asked about: that answer is one to ask again for."""
+    provider = PROVIDERS[name](api_key="key-of-an-account")
+    with pytest.raises(BadAnswer):
+        await provider.credits(RecordedHttp([reply(status)]))
+
+
+def test_the_words_of_a_failure_end() -> None:
+    """A whole page in place of a message is cut, and its kind is known all the same."""
+    failure = explain("x" * 5000 + " moderation", udioapi_feed.FAILURES)
+    assert failure.kind is FailureKind.MODERATION
+    assert len(failure.message) <= 600
 
 
 @given(st.sampled_from(IDS), st.integers(0, 200))

@@ -16,7 +16,7 @@ import anyio
 from .._errors import InvalidRequest
 from .._records import CallbackAddress
 from .._urls import check_callback_url
-from ..journal import Journal
+from ..journal import Journal, read_note, texts_in
 from ..providers import Provider
 
 _SECRETS = "callback secrets"
@@ -74,10 +74,9 @@ class Addresses:
         version.
         """
         mark = _mark(token)
-        noted = await self._journal.noted(f"attempt {mark}")
-        if noted is not None:
-            attempt, _, key = noted.partition(" ")
-            return key, int(attempt)
+        job = await read_note(self._journal, f"attempt {mark}", _key_and_attempt)
+        if job is not None:
+            return job
         key_alone = await self._journal.noted(mark)  # of an earlier version
         return None if key_alone is None else (key_alone, None)
 
@@ -98,8 +97,7 @@ class Addresses:
         """Return the secrets whose addresses count, the newest first."""
         if not self._secrets:
             async with self._lock:
-                known = await self._journal.noted(_SECRETS)
-                self._secrets = json.loads(known) if known else []
+                self._secrets = await read_note(self._journal, _SECRETS, _secrets_in) or []
             if not self._secrets:
                 await self.rotate()
         return self._secrets
@@ -125,6 +123,21 @@ def check_public_url(url: str, *, provider: Provider, allow_private: bool) -> No
     check_callback_url(url, allow_private=allow_private)
     if set(url) & set("?#"):
         raise InvalidRequest(f"callback address {url!r} has a query or a fragment; leave it out")
+
+
+def _key_and_attempt(text: str) -> tuple[str, int]:
+    """Read whose address it is: "2 rain-1" is the second attempt of the job "rain-1"."""
+    attempt, _, key = text.partition(" ")
+    return key, int(attempt)
+
+
+def _secrets_in(text: str) -> list[str]:
+    """Read secrets, which are hexadecimal digits.
+
+    Raises:
+        ValueError: there are others, with which no address could be made.
+    """
+    return [bytes.fromhex(secret).hex() for secret in texts_in(text)]
 
 
 def _mac(secret: str, purpose: str, text: str) -> str:

@@ -19,11 +19,13 @@ from ._formats import choose_format, is_workbook
 from ._lines import MARK, Source, Unreadable, iter_lines, iter_text, refuse_long
 from ._preview import PREVIEWED, Preview
 from ._rows import Findings, Format, Rows, read_ideas, read_json, read_json_lines
-from ._text import counted, one_line, shortened
+from ._text import counted, shortened
 from ._workbook import read_workbook
 
 _SHOWN = 20
 """Problems of a file that are listed; the others are counted."""
+_LONGEST = 600
+"""Characters that one of them is told in."""
 _IN_A_TABLE = "names in the first line, and one request per line"
 _WANTED: Mapping[Format, str] = {
     "jsonl": "one JSON object per line",
@@ -153,7 +155,7 @@ class _Problems:
         """Count a problem, and keep its words if there are few yet."""
         self.number += 1
         if self.number <= _SHOWN:
-            self.shown.append(f"{place} {one_line(reason_of(error))}")
+            self.shown.append(f"{place} {shortened(reason_of(error), _LONGEST)}")
 
     def end(self, name: str) -> None:
         """Report the problems.
@@ -259,7 +261,7 @@ def _read_options(values: object, provider: Provider) -> ProviderOptions:
 
 def _refuse_unknown(values: Mapping[str, Any], kind: type[attrs.AttrsInstance], what: str) -> None:
     known = [field.name for field in attrs.fields(kind)]
-    unknown = [repr(name) for name in values if name not in known]
+    unknown = [repr(shortened(name, 40)) for name in values if name not in known]
     if unknown:
         near = get_close_matches(unknown[0].strip("'"), known, n=1)
         meant = f" (did you mean {near[0]}?)" if near else ""

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import attrs
 
-from ..journal import BatchKeys, Journal
+from ..journal import BatchKeys, Journal, read_note, texts_in
 from ._directory import prepare_directory
 from ._execute import View, execute
 from ._failures import say
@@ -112,7 +112,7 @@ async def _make(
 async def _settle(journal: Journal, found: Found) -> None:
     """Remember what the user was asked about: it is not asked again."""
     if found.jobs:
-        known = json.loads(await journal.noted(SETTLED) or "[]")
+        known = await read_note(journal, SETTLED, texts_in) or ()
         await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
 
 

@@ -1,6 +1,5 @@
 """The plan of a batch, made before anything is spent."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import attrs
 import click
 
 from .. import Provider, SqliteJournal
-from ..journal import State, is_of_batch, request_digest
+from ..journal import State, is_of_batch, read_note, request_digest, texts_in
 from ..providers.kit import is_local_url
 from ._clients import open_client
 from ._input import Entry
@@ -103,7 +102,7 @@ async def _read(service: Service, path: Path) -> Known:
                 same[digest] += 1
                 if not job.key.startswith(digest):  # named by the rule of an earlier version
                     states[f"{digest}-{same[digest]}"] = job.state
-        settled = json.loads(await journal.noted(SETTLED) or "[]")
+        settled = await read_note(journal, SETTLED, texts_in) or ()
     return Known(states, frozenset(tasks), frozenset(settled))
 
 

@@ -9,6 +9,7 @@ from .base import Journal
 from .entry import Entry, State, Times
 from .keys import BatchKeys, FreshKeys, is_fresh, is_of_batch, normalised, request_digest
 from .memory import MemoryJournal
+from .notes import read_note, texts_in
 from .sqlite import SqliteJournal
 
 __all__ = [
@@ -23,5 +24,7 @@ __all__ = [
     "is_fresh",
     "is_of_batch",
     "normalised",
+    "read_note",
     "request_digest",
+    "texts_in",
 ]

@@ -19,6 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -76,10 +77,21 @@ create unique index jobs_by_alias on jobs (alias) where alias is not null;
 
 CHECKED = 256 * 2**20
 """Bytes of the largest file that is read through each time it is opened."""
+_REASON = 200
+"""Characters that are told of what is wrong: a row of a damaged file may be long."""
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
 
+
+def _number(value: object, _: object) -> float:
+    """Take finite numbers only: cattrs would take the text "nan" for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
 _converter = make_converter()
+_converter.register_structure_hook(float, _number)
 
 
 class SqliteFile:
@@ -308,6 +320,8 @@ class SqliteFile:
 
     def noted(self, name: str) -> str | None:
         row = self._db.execute("select value from notes where name = ?", (name,)).fetchone()
+        if row is not None and not isinstance(row[0], str):
+            raise sqlite3.DataError(f"the note {name!r} is no text")
         return row[0] if row else None
 
     def commit(self, orders: "Sequence[Order[Any]]") -> None:
@@ -330,7 +344,7 @@ class SqliteFile:
 
     def _unusable(self, error: Exception) -> JournalError:
         """Return the error for a file that cannot be used, and why."""
-        reason = str(error) or type(error).__name__
+        reason = (str(error) or type(error).__name__)[:_REASON]
         if "locked" in reason:
             return JournalError(
                 f"{self._shown} is in use by another process or client; wait for it to end"
@@ -408,7 +422,9 @@ def look(path: Path, work: Callable[[SqliteFile], T]) -> T:
         store = SqliteFile(copy, shown=path)
         try:
             return work(store)
-        except sqlite3.Error as error:
+        except JournalError:
+            raise
+        except Exception as error:  # a damaged file may hold anything
             raise store._unusable(error) from error  # noqa: SLF001  # the same module
         finally:
             store.close()

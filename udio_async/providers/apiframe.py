@@ -27,7 +27,7 @@ from .._validators import fraction, moment, switch, text
 from .apiframe_tasks import read_many, read_task, read_webhook
 from .base import Traits, check_fields, key_from
 from .replies import about, ask
-from .rules import SHARED_RULES, Rule
+from .rules import ACCOUNT_RULES, SHARED_RULES, Rule
 from .verdicts import read_look, send_submit
 from .wire import (
     Number,
@@ -268,7 +268,7 @@ class Apiframe:
         call = attrs.evolve(self._call(ACCOUNT), method="GET")
         with about(self.name):
             reply = await ask(http, call)
-            return read_credits(read_look(reply, provider=self.name))
+            return read_credits(read_look(reply, provider=self.name, rules=ACCOUNT_RULES))
 
     def read_callback(
         self, headers: Mapping[str, str], body: bytes, address: CallbackAddress

@@ -20,6 +20,7 @@ from .wire import (
     OptionalId,
     OptionalText,
     Seconds,
+    excerpt,
     loads,
     make_converter,
     objects_in,
@@ -111,11 +112,12 @@ def read_task(
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
     fields = _without_messages(payload)
-    where = f"{provider} task {task_id}"
+    where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(fields.get("songs"), f"{where}, songs")
     wire = structure(converter, {**fields, "songs": shown}, WireTask, about=where)
     if wire.task_id not in (None, task_id):
-        raise BadAnswer(f"asked about task {task_id}, and the answer is about {wire.task_id}")
+        found = excerpt(wire.task_id or "")
+        raise BadAnswer(f"asked about task {excerpt(task_id)}, and the answer is about {found}")
     songs = [_with_links(song, base) for song in wire.songs or ()]
     places = distinct_songs([(song.song_id, song.audio_url is not None) for song in songs])
     songs = [songs[place] for place in places]
@@ -124,7 +126,7 @@ def read_task(
         id=task_id,
         provider=provider,
         stage=stage,
-        percentage=wire.percentage,
+        percentage=_percentage(wire.percentage),
         status=wire.status or "",
         status_known=plain(wire.status) in KNOWN,
         settling=settling,
@@ -147,6 +149,11 @@ def _with_links(song: WireSong, base: str) -> WireSong:
         audio_url=song.audio_url and as_link(song.audio_url, base),
         image_url=song.image_url and as_link(song.image_url, base),
     )
+
+
+def _percentage(number: float | None) -> float | None:
+    """Leave out a number that is no percentage."""
+    return number if number is not None and 0 <= number <= 100 else None
 
 
 def _without_messages(payload: object) -> dict[str, Any]:
@@ -195,7 +202,7 @@ def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task)
     its `index`, which counts from 0.
     """
     stage = _song_stage(song, task)
-    lost = Failure(message=f"the task is {task.status}, and this song has no audio")
+    lost = Failure(message=f"the task is {excerpt(task.status)}, and this song has no audio")
     return Song(
         id=song.song_id or f"{task.id}-{index}",
         task_id=task.id,
@@ -256,17 +263,22 @@ def read_many(payload: object, task_ids: Sequence[str], *, base: str = "") -> li
 
     A bare list, which has been seen as well, will do. Tasks are matched by id and never by place.
     An id may be missing there, and so it is in the result; a task that nobody asked about is
-    dropped.
+    dropped. One that cannot be read costs none of the others: it is missing, too.
 
     Raises:
-        BadAnswer: there is no list, or one of the tasks cannot be read.
+        BadAnswer: there is no list, or none of the tasks that it shows can be read.
     """
     entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
     if not isinstance(entries, list):
         raise BadAnswer("the answer to /fetch-many holds no list of tasks")
     shown = {find_id(entry, ("task_id",)): entry for entry in entries[:MAX_ENTRIES]}
-    return [
-        read_task(shown[task_id], task_id=task_id, base=base)
-        for task_id in task_ids
-        if task_id in shown
-    ]
+    tasks: list[Task] = []
+    flaws: list[BadAnswer] = []
+    for task_id in filter(shown.__contains__, task_ids):
+        try:
+            tasks.append(read_task(shown[task_id], task_id=task_id, base=base))
+        except BadAnswer as error:
+            flaws.append(error)
+    if flaws and not tasks:
+        raise flaws[0]
+    return tasks

@@ -153,7 +153,7 @@ class Provider(Protocol):
 
         Returns:
             One `Task` for each id that the provider showed, in any order. Ids that it does not show
-            are missing.
+            are missing, and so are those of tasks that cannot be read, where others can.
 
         Raises:
             ProviderUnavailable: this look failed, which says nothing about the songs; look again.
@@ -260,9 +260,9 @@ _EVERYWHERE = frozenset({"options", "extra", "model", "key"})
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
-    """Refuse what JSON cannot say: NaN, sets, circles."""
+    """Refuse what JSON cannot say: NaN, sets, circles, halves of characters."""
     try:
-        json.dumps(dict(extra), allow_nan=False)
+        json.dumps(dict(extra), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"extra cannot be sent as JSON: {error}") from error
 

@@ -27,7 +27,7 @@ from .replies import (
     find_id,
     message_in,
 )
-from .rules import SHARED_RULES, Rule
+from .rules import ACCOUNT_RULES, SHARED_RULES, Rule
 from .verdicts import read_look, send_submit
 from .wire import (
     Instant,
@@ -43,6 +43,7 @@ from .wire import (
 from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
 
 __all__ = [
+    "ACCOUNT_RULES",
     "ENDED_BADLY",
     "ENDED_WELL",
     "ID_PATHS",

@@ -5,6 +5,7 @@ fails because of what a server wrote, however odd. Searches in a body stop after
 bytes and levels.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
 SEARCHED = 64 * 1024
 """Characters of a message, or bytes of a body without JSON, in which words are looked for."""
+
+LONGEST_MESSAGE = 600
+"""Characters that the words about a failure are told in."""
 
 
 @contextmanager
@@ -84,14 +88,15 @@ class ReadReply:
         """Read a reply. Nothing is raised, whatever it holds.
 
         udioapi also answers HTTP 200 with an error in the body: `{"code": 401}`. Then the body's
-        number counts, if it is a 4xx; any other is taken as a 500, which proves nothing.
+        number counts, if the body is whole and it is a 4xx; any other is taken as a 500, which
+        proves nothing.
         """
         try:
             payload, is_json = loads(reply.body), reply.cut is None
         except BadAnswer:
             payload, is_json = None, False
         said = _said_in(payload) if is_json else reply.body[:SEARCHED].decode(errors="replace")
-        code = _code_in(payload) if 200 <= reply.status < 300 else None
+        code = _code_in(payload) if is_json and 200 <= reply.status < 300 else None
         status = reply.status
         if code is not None and not 200 <= code < 300:
             # Only 4xx are taken at their word; any other is a 500, which proves nothing.
@@ -155,8 +160,17 @@ def _words(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-ID_PATHS = ("workId", "work_id", "data.task_id", "data.taskId", "task_id")
-"""Where a reply may hold the task's id: every place that any page or sample shows."""
+ID_PATHS = (
+    "workId",
+    "work_id",
+    "data.task_id",
+    "data.taskId",
+    "task_id",
+    "taskId",
+    "data.workId",
+    "data.work_id",
+)
+"""Where a reply may hold the task's id: each name that a page or a sample shows, at both places."""
 
 
 def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
@@ -183,8 +197,42 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     names = "|".join(re.escape(path.rpartition(".")[2]) for path in paths)
     # A number has to be followed by something: a cut may have left half of it.
     pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
-    found = re.search(pattern, body.decode(errors="replace"))
+    searches = (re.search(pattern, text) for text in _texts(body))
+    found = next(filter(None, searches), None)
     return found[1] or found[2] if found else None
+
+
+def _texts(body: bytes) -> list[str]:
+    """Return what a body may say: a wrong byte order mark must not hide the rest."""
+    encodings = dict.fromkeys(("utf-8", json.detect_encoding(body).removesuffix("-sig")))
+    return [body.decode(name, errors="replace") for name in encodings]
+
+
+_ID_NAME = re.compile("(?:[Tt]ask|[Ww]ork)[ _-]?[Ii][Dd]")
+_ID_IN_TEXT = re.compile(rf'"{_ID_NAME.pattern}"\s*:\s*(?:"\s*[^"\s]|\d)')
+
+
+def names_task(read: ReadReply) -> bool:
+    """Return whether a reply has anything like a task's id, at any place.
+
+    Such a reply may be read as "taken", so it never counts as a refusal.
+    """
+    if not read.is_json:
+        return any(_ID_IN_TEXT.search(text) for text in _texts(read.reply.body))
+    left = [read.payload]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if any(_ID_NAME.fullmatch(name) and _is_given(value[name]) for name in value):
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False
+
+
+def _is_given(value: object) -> bool:
+    return type(value) is int or bool(value.strip() if isinstance(value, str) else value)
 
 
 _DEPTH = 3
@@ -241,9 +289,11 @@ def explain(message: str, table: FailureTable) -> Failure:
     """Return a failure with its kind and advice.
 
     `table` is searched in order for words in the message, without regard to case. A message with
-    none of them is of kind UNKNOWN, without advice.
+    none of them is of kind UNKNOWN, without advice. A very long one is cut: `raw` has all of it.
     """
     lowered = message.lower()
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[: LONGEST_MESSAGE - 1]}…"
     for words, kind, advice in table:
         if words in lowered:
             return Failure(message=message, kind=kind, advice=advice)

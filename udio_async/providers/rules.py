@@ -108,7 +108,10 @@ HAS_ID = Rule(
     error=None,
     advice="The task exists: it is watched, and never asked for again.",
 )
-BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID)
+ID_ELSEWHERE = attrs.evolve(
+    LOST, seen="any status and any body, with an id at another place, or with one that is cut"
+)
+BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID, ID_ELSEWHERE)
 
 # Rows for an answer without an id, the first that matches decides -----------------------------
 
@@ -215,9 +218,9 @@ SHARED_RULES = (
 )
 """Rows that hold for every provider. A provider puts its own before them."""
 
-# Rows for a look; what matches none is a `BadAnswer`, and is looked at again -------------------
+# Rows for what is free; what matches none is a `BadAnswer`, and is asked for again -------------
 
-LOOK_RULES = (
+ACCOUNT_RULES = (
     NO_CREDIT,
     attrs.evolve(CDN_CHALLENGE, error=BadAnswer),
     attrs.evolve(CDN_BLOCK, error=BadAnswer),
@@ -226,6 +229,11 @@ LOOK_RULES = (
     FORBIDDEN,
     THROTTLED,
     TOLD_TO_WAIT,
+)
+"""Rows for a question about the account, such as its credits."""
+
+LOOK_RULES = (
+    *ACCOUNT_RULES,
     attrs.evolve(
         DECLINED,
         seen="400, 404, 410, 422 with JSON",
@@ -234,3 +242,4 @@ LOOK_RULES = (
         "results are kept for days only.",
     ),
 )
+"""Rows for a look at tasks."""

@@ -19,7 +19,7 @@ from .._urls import check_callback_url
 from .._validators import hundredths, switch, text
 from .base import key_from
 from .replies import ReadReply, about, ask, find_id
-from .rules import DECLINED, SHARED_RULES
+from .rules import ACCOUNT_RULES, DECLINED, SHARED_RULES
 from .udioapi_feed import is_failed, read_task, shows_audio
 from .verdicts import payload_of, read_look
 from .wire import Number, make_converter, structure
@@ -297,4 +297,5 @@ async def ask_credits(http: Http, account: Account, *, provider: str) -> Credits
     """
     with about(provider):
         reply = await ask(http, Call(account=account, method="GET", path=CREDITS_PATH))
-        return read_credits(read_look(reply, provider=provider), provider=provider)
+        payload = read_look(reply, provider=provider, rules=ACCOUNT_RULES)
+        return read_credits(payload, provider=provider)

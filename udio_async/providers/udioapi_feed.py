@@ -22,6 +22,7 @@ from .wire import (
     OptionalId,
     OptionalText,
     Seconds,
+    excerpt,
     loads,
     make_converter,
     objects_in,
@@ -258,9 +259,11 @@ def read_task(
     """
     found = find_id(payload)
     if found is not None and found != task_id:
-        raise BadAnswer(f"asked about task {task_id}, and the answer is about {found}")
+        raise BadAnswer(
+            f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
+        )
     opened = open_envelope(payload)
-    where = f"{provider} task {task_id}"
+    where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(opened.get("response_data"), f"{where}, response_data")
     feed = structure(converter, {**opened, "response_data": shown}, Feed, about=where)
     items = [_with_links(item, base) for item in feed.response_data or ()]
@@ -346,7 +349,7 @@ def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> 
     stage = _song_stage(item, task)
     failure = item.failure
     if stage is Stage.FAILED and failure is None:
-        failure = f"the task is {task.status or task.stage}, and this song has no audio"
+        failure = f"the task is {excerpt(task.status or task.stage)}, and this song has no audio"
     return Song(
         id=item.id or f"{task.id}-{index}",
         task_id=task.id,

@@ -21,8 +21,17 @@ from .._errors import (
 )
 from .._http import Call, Http, Reply
 from .._limits import parse_retry_after
-from .replies import ID_PATHS, ReadReply, about, ask, find_id, find_id_in_text, song_ids
-from .rules import HAS_ID, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
+from .replies import (
+    ID_PATHS,
+    ReadReply,
+    about,
+    ask,
+    find_id,
+    find_id_in_text,
+    names_task,
+    song_ids,
+)
+from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
 from .wire import excerpt
 
 __all__ = ["SHARED_RULES", "accepted_id", "judge", "make_error", "read_look", "send_submit"]
@@ -47,8 +56,8 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
     """Return the verdict on the reply to a submit; nothing is raised.
 
     An id at any known place (or at `id_at`) means accepted, whatever the status: the documents show
-    a 500 that carries one. It is searched for even in a body that was cut. Otherwise the first
-    matching row decides, and without one it is in doubt.
+    a 500 that carries one. It is searched for even in a body that was cut. At another place it
+    makes a doubt. Otherwise the first matching row decides, and without one it is in doubt.
     """
     read = ReadReply.from_reply(reply)
     paths = ID_PATHS if id_at is None else (id_at, *ID_PATHS)
@@ -57,6 +66,8 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
         task_id = find_id_in_text(reply.body, paths)
     if task_id is not None:
         return Ruling(reply=read, rule=HAS_ID, task_id=task_id)
+    if names_task(read):
+        return Ruling(reply=read, rule=ID_ELSEWHERE)
     rule = next((rule for rule in rules if rule.matches(read)), IN_DOUBT)
     return Ruling(reply=read, rule=rule)
 
@@ -156,13 +167,20 @@ def _evidence(read: ReadReply) -> str:
     return f"HTTP {reply.status}, {phase}: {excerpt(reply.body) or 'empty'}{named}"
 
 
-def read_look(reply: Reply, *, provider: str, task_id: str | None = None) -> Any:  # noqa: ANN401  # JSON is anything
+def read_look(
+    reply: Reply,
+    *,
+    provider: str,
+    task_id: str | None = None,
+    rules: Iterable[Rule] = LOOK_RULES,
+) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the JSON of a reply to a call that is free to repeat.
 
     Args:
         reply: the answer as it came.
         provider: its name, for messages.
         task_id: the task that was asked about, for messages.
+        rules: what other answers mean; `ACCOUNT_RULES` if no task was asked about.
 
     Raises:
         AccountError: the key is wrong, or the credits are used up.
@@ -170,10 +188,17 @@ def read_look(reply: Reply, *, provider: str, task_id: str | None = None) -> Any
         RequestRefused: the provider does not know the task.
         BadAnswer: anything else, which says nothing about the songs; look again.
     """
-    return payload_of(ReadReply.from_reply(reply), provider=provider, task_id=task_id)
+    read = ReadReply.from_reply(reply)
+    return payload_of(read, provider=provider, task_id=task_id, rules=rules)
 
 
-def payload_of(read: ReadReply, *, provider: str, task_id: str | None = None) -> Any:  # noqa: ANN401  # JSON is anything
+def payload_of(
+    read: ReadReply,
+    *,
+    provider: str,
+    task_id: str | None = None,
+    rules: Iterable[Rule] = LOOK_RULES,
+) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the JSON of a reply that has been read already.
 
     For adapters that look into the reply before they decide; otherwise use `read_look`.
@@ -186,7 +211,7 @@ def payload_of(read: ReadReply, *, provider: str, task_id: str | None = None) ->
     subject = f" about task {task_id}" if task_id else ""
     cut = f" (cut: {read.reply.cut})" if read.reply.cut else ""
     said = f"{provider} answered {read.status}{subject}{cut}: {read.message}"
-    rule = next((rule for rule in LOOK_RULES if rule.matches(read)), None)
+    rule = next((rule for rule in rules if rule.matches(read)), None)
     with about(provider, task_id):
         if rule is None:
             raise BadAnswer(said)

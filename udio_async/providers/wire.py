@@ -354,7 +354,9 @@ def _instant(value: object, _kind: object) -> datetime | None:
     try:
         if isinstance(value, str) and not value.strip().isdigit():
             moment = datetime.fromisoformat(value.strip())
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            moment.astimezone(UTC)  # some moments of the years 1 and 9999 are in no other zone
+            return moment
         if isinstance(value, int | float | str) and not isinstance(value, bool):
             return datetime.fromtimestamp(float(value) / 1000, tz=UTC)
     except (ValueError, OverflowError, OSError):

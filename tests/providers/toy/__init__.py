@@ -20,6 +20,7 @@ from udio_async import (
     Task,
 )
 from udio_async.providers.kit import (
+    ACCOUNT_RULES,
     SHARED_RULES,
     Account,
     ApiKey,
@@ -109,7 +110,8 @@ class Toy:
         ]
 
     async def credits(self, http: Http) -> Credits:
-        payload = read_look(await ask(http, self._call("/me")), provider=self.name)
+        reply = await ask(http, self._call("/me"))
+        payload = read_look(reply, provider=self.name, rules=ACCOUNT_RULES)
         return Credits(provider=self.name, remaining=payload["coins"])
 
     def read_callback(
