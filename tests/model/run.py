@@ -17,7 +17,6 @@ import argparse
 import gc
 import logging
 import os
-import random
 import shutil
 import sys
 import tempfile
@@ -29,18 +28,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest.mock import patch
 
 import anyio
-import anyio.to_thread
 import attrs
-import trio
 from anyio.abc import TaskGroup
 
 from tests.kit.asgi import call
 from tests.kit.clocks import virtual_backend
 from tests.model.planted import PLANTS
-from tests.model.world import PROVIDERS, Network, Process, World
+from tests.model.world import PROVIDERS, Network, Process, World, in_memory
 from udio_async import (
     Client,
     ClientClosed,
@@ -61,7 +57,6 @@ from udio_async import (
     UdioError,
 )
 from udio_async._download.names import file_name
-from udio_async._http import sender
 
 FAST = Path("/dev/shm")  # a disk in memory, where there is one
 PUBLIC = "https://songs.example.org/udio"
@@ -569,26 +564,14 @@ async def _schedule(seed: int, folder: Path) -> Owner:
 def replay(seed: int) -> Owner:
     """Run one schedule, and return what its owner has found wrong."""
     backend, options = virtual_backend("trio" if seed % 2 else "asyncio")
-    random.seed(seed)  # of waits that are spread
-    trio._core._run._r.seed(seed)  # of the order in which tasks go on
     folder = Path(tempfile.mkdtemp(dir=FAST if FAST.is_dir() else None))
     try:
-        with (
-            patch.object(sender, "LeasedTransport", Network),
-            patch.object(anyio.to_thread, "run_sync", _in_the_loop),
-            patch.object(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
-        ):
+        with in_memory(seed):
             return anyio.run(
                 _schedule, seed, folder, backend=backend, backend_options=dict(options)
             )
     finally:
         shutil.rmtree(folder)
-
-
-async def _in_the_loop(func: Callable[..., Any], *args: Any, **_: Any) -> Any:  # noqa: ANN401
-    """A virtual clock does not wait for threads."""
-    await anyio.lowlevel.checkpoint()
-    return func(*args)
 
 
 @attrs.frozen

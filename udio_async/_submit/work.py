@@ -24,6 +24,8 @@ class Work:
     done: anyio.Event = attrs.field(factory=anyio.Event)
     departure: Departure = attrs.field(factory=Departure)
     early: Stage | None = None
+    was_kept: bool = False
+    """Whether it was kept for later before."""
     task_id: str | None = None
     """The provider's id, once it is known."""
     may_be_paid: bool = attrs.field(init=False)

@@ -390,6 +390,11 @@ class JobStore:
             planned = jobs.planned(keys.name(request), self._provider, canonical(request))
             await self._journal.add(planned)
 
+    async def plan_again(self, key: str) -> None:
+        """Keep a request for later that was kept before: its submit was taken back."""
+        entry = await self.known(key)
+        await self._journal.put(jobs.planned_again(entry), expected=entry.state)
+
     async def entries(
         self, states: Collection[State], *, newest: int | None = None
     ) -> AsyncIterator[Entry]:

@@ -1,0 +1,572 @@
+"""Whoever calls a verb of the client may be cancelled, wherever he is suspended.
+
+Each verb is run again and again, on a virtual clock, against a provider with a ledger. The first
+time its caller is cancelled before the first turn of the event loop, then before the second one,
+and so on until the call is over before that. Each time the same is done, and asked, after that:
+the same call again, everything that is unfinished, and another song; nothing may be paid twice,
+lost, or left behind.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from itertools import count
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+from unittest.mock import patch
+
+import anyio
+import anyio.lowlevel
+import attrs
+import httpx
+import pytest
+from anyio.abc import TaskGroup
+
+from tests.crash.child import provider_at
+from tests.crash.world import serving
+from tests.kit.asgi import call as post
+from tests.kit.clocks import AtTurn, virtual_backend
+from tests.model.run import FAST
+from tests.model.world import MP3, Network, Order, Process, World, address_of, in_memory
+from udio_async import (
+    Apiframe,
+    Client,
+    InvalidRequest,
+    Job,
+    Journal,
+    JournalEntry,
+    JournalState,
+    MemoryJournal,
+    Song,
+    SongRequest,
+    SqliteJournal,
+    Stage,
+    SubmitInDoubt,
+    UdioError,
+    _batch,
+)
+from udio_async._concurrency import LastingTasks
+from udio_async._submit import submitter
+from udio_async.callbacks import Callbacks
+from udio_async.journal.sqlite_file import SqliteFile
+
+T = TypeVar("T")
+PUBLIC = "https://songs.example.org/udio"
+
+
+# A client and its account ----------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Account(World):
+    """At a provider whose songs take 20 seconds and never fail."""
+
+    answers_to_lose: int = 0
+    addresses: dict[str, tuple[str, str]] = attrs.field(factory=dict)
+    """Where the provider is to call back, by the id of the task."""
+    under_way: int = 0
+    """Requests that have no answer yet."""
+
+    def _fault(self, paid: bool) -> str:
+        if not paid or not self.answers_to_lose:
+            return ""
+        self.answers_to_lose -= 1
+        return "answer lost"
+
+    def _charge(self, prompt: str, request: httpx.Request, left_at: float) -> Order:
+        order = super()._charge(prompt, request, left_at)
+        order.end, order.ends_at = "complete", anyio.current_time() + 20
+        address = address_of(request)
+        assert address is not None
+        self.addresses[order.task_id] = address
+        return order
+
+    async def exchange(self, request: httpx.Request, process: Process) -> httpx.Response:
+        self.under_way += 1
+        try:
+            return await super().exchange(request, process)
+        finally:
+            self.under_way -= 1
+
+
+@attrs.define(eq=False)
+class Scene:
+    """A client, its account, and what its owner has."""
+
+    account: Account
+    client: Client
+    journal: Journal
+    app: Callbacks
+    folder: Path
+    others: TaskGroup
+    """For those who use the client meanwhile."""
+    had: set[str] = attrs.field(factory=set)
+    """The ids of the songs that were handed out."""
+    closed_with: Mapping[str, JournalEntry] = attrs.field(factory=dict)
+    """What a journal in memory knew, and has forgotten as its client was closed."""
+    job: Job | None = None
+    songs: Sequence[Song] = ()
+
+    def take(self, songs: Iterable[Song]) -> None:
+        self.had |= {song.id for song in songs}
+
+    def has(self, prompt: str) -> bool:
+        return any(self.had >= set(order.names) for order in self.account.charges(prompt))
+
+    async def take_all_unfinished(self) -> None:
+        async with self.client.resume() as batch:
+            async for outcome in batch:
+                self.take(outcome.songs)
+                if outcome.error is not None:
+                    raise outcome.error
+
+
+def asked(name: str) -> SongRequest:
+    return SongRequest(description=name, key=f"key of {name}")
+
+
+# The verbs -------------------------------------------------------------------------------------
+
+
+async def nothing(_: Scene) -> None:
+    pass
+
+
+async def generate(scene: Scene) -> None:
+    scene.take(await scene.client.generate(asked("a song")))
+
+
+async def submit(scene: Scene) -> None:
+    scene.job = await scene.client.submit(asked("a song"))
+
+
+async def songs(scene: Scene) -> None:
+    assert scene.job is not None
+    scene.take(await scene.job.songs())
+
+
+async def updates(scene: Scene) -> None:
+    assert scene.job is not None
+    async for task in scene.job.updates():
+        scene.take(task.songs if task.stage is Stage.COMPLETE else ())
+
+
+async def generate_many(scene: Scene) -> None:
+    wanted = [name for name in ("one", "two", "three") if not scene.has(name)]
+    async with scene.client.generate_many(map(asked, wanted), max_active=2) as batch:
+        async for outcome in batch:
+            scene.take(outcome.songs)
+            assert outcome.error is None
+
+
+async def leave_some_unfinished(scene: Scene) -> None:
+    await scene.client.submit(asked("one"))
+    await scene.client.submit(asked("two"))
+    await scene.client.keep([asked("three")])
+
+
+async def resume(scene: Scene) -> None:
+    await scene.take_all_unfinished()
+
+
+async def come_in_doubt(scene: Scene) -> None:
+    scene.account.answers_to_lose = 1
+    with suppress(SubmitInDoubt):
+        await scene.client.submit(asked("a song"))
+    assert len(await scene.client.doubts()) == 1
+
+
+async def resolve(scene: Scene) -> None:
+    await scene.client.resolve("key of a song", task_id="t0")
+
+
+async def callback(scene: Scene) -> None:
+    """The provider calls about what is in doubt, and the server of the application gives up."""
+    [order] = scene.account.charges("a song")
+    body = json.dumps(scene.account._shown(order)).encode()
+    url, secret = scene.account.addresses[order.task_id]
+    assert await post(scene.app, url, body, headers={"x-webhook-secret": secret}) == 200
+
+
+async def keep(scene: Scene) -> None:
+    await scene.client.keep(map(asked, ("one", "two", "three")))
+
+
+async def keep_one(scene: Scene) -> None:
+    await scene.client.keep([asked("a song")])
+
+
+async def forget(scene: Scene) -> None:
+    with suppress(InvalidRequest):  # it is forgotten already
+        await scene.client.forget("key of a song")
+
+
+async def have_songs(scene: Scene) -> None:
+    scene.songs = await scene.client.generate(asked("a song"))
+    scene.take(scene.songs)
+
+
+async def download(scene: Scene) -> None:
+    saved = await scene.client.download(scene.songs, scene.folder)
+    assert [each.path.read_bytes() for each in saved] == [MP3, MP3]
+
+
+async def be_submitting(scene: Scene) -> None:
+    async def impatiently() -> None:
+        with suppress(UdioError):
+            await submit(scene)
+
+    scene.others.start_soon(impatiently)
+    await anyio.sleep(1)
+
+
+async def close(scene: Scene) -> None:
+    await scene.client.aclose()
+
+
+async def open_again(scene: Scene) -> None:
+    with suppress(RuntimeError):  # it is open already
+        await scene.client.open()
+
+
+async def close_and_open(scene: Scene) -> None:
+    await scene.client.aclose()
+    if isinstance(scene.journal, KeepingMemory):
+        scene.closed_with = dict(scene.journal.last)
+    await scene.client.open()
+
+
+Step = Callable[[Scene], Awaitable[None]]
+
+
+@attrs.frozen
+class Verb:
+    """What is cancelled, what has to be so before, and what is done after that."""
+
+    call: Step
+    before: Step = nothing
+    again: Step = attrs.field()
+    charges: Mapping[str, int] = attrs.field(factory=lambda: {"a song": 1})
+    """What the ledger has to say in the end."""
+
+    @again.default
+    def _the_same(self) -> Step:
+        return self.call
+
+
+THREE = {"one": 1, "two": 1, "three": 1}
+VERBS: Mapping[str, Verb] = {
+    "generate": Verb(generate),
+    "submit": Verb(submit),
+    "songs": Verb(songs, before=submit),
+    "updates": Verb(updates, before=submit),
+    "generate_many": Verb(generate_many, charges=THREE),
+    "resume": Verb(resume, before=leave_some_unfinished, charges=THREE),
+    "resolve": Verb(resolve, before=come_in_doubt),
+    "a callback": Verb(callback, before=come_in_doubt),
+    "keep": Verb(keep, charges=THREE),
+    "forget": Verb(forget, before=keep_one, charges={}),
+    "download": Verb(download, before=have_songs),
+    "opening": Verb(open_again, before=close, charges={}),
+    "closing": Verb(close, before=be_submitting, again=close_and_open),
+}
+
+
+# The cancellations -----------------------------------------------------------------------------
+
+
+async def by_a_scope(call: Callable[[], Awaitable[None]], turn: int) -> bool:
+    with anyio.CancelScope() as scope:
+        at_turn = AtTurn(turn, scope.cancel)
+        with at_turn.counting():
+            await call()
+    return at_turn.has_come
+
+
+async def by_cancelling_its_task(call: Callable[[], Awaitable[None]], turn: int) -> bool:
+    caller = asyncio.ensure_future(call())
+    at_turn = AtTurn(turn, caller.cancel)
+    with at_turn.counting():
+        await asyncio.wait([caller])
+    if not caller.cancelled():
+        caller.result()
+    return at_turn.has_come
+
+
+async def by_a_timeout(call: Callable[[], Awaitable[None]], turn: int) -> bool:
+    loop = asyncio.get_running_loop()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as limit:
+            at_turn = AtTurn(turn, lambda: limit.reschedule(loop.time()))
+            with at_turn.counting():
+                await call()
+    return at_turn.has_come
+
+
+Cancel = Callable[[Callable[[], Awaitable[None]], int], Awaitable[bool]]
+"""Cancels a call before a turn of the event loop; tells whether that turn has come."""
+
+CANCELLATIONS: Mapping[str, tuple[str, Cancel]] = {
+    "task.cancel": ("asyncio", by_cancelling_its_task),
+    "asyncio.timeout": ("asyncio", by_a_timeout),
+    "scope-asyncio": ("asyncio", by_a_scope),
+    "scope-trio": ("trio", by_a_scope),
+}
+
+
+# What is asked each time -----------------------------------------------------------------------
+
+
+class KeepingMemory(MemoryJournal):
+    """Remembers the last of each job, even when it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: dict[str, JournalEntry] = {}
+
+    async def put(self, entry: JournalEntry, *, expected: JournalState) -> None:
+        await super().put(entry, expected=expected)
+        self.last[entry.key] = entry
+
+
+class SuspendingSqlite(SqliteJournal):
+    """Lets its callers wait, as for a thread: what they ask for is done, cancelled or not."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, threaded=False)
+
+    async def _write(self, work: Callable[[SqliteFile], T]) -> T:
+        written = await super()._write(work)
+        await anyio.lowlevel.checkpoint()
+        return written
+
+    async def _read(self, work: Callable[[SqliteFile], T]) -> T:
+        found = await super()._read(work)
+        await anyio.lowlevel.checkpoint()
+        return found
+
+
+JOURNALS: Mapping[str, Callable[[Path], Journal]] = {
+    "memory": lambda _: KeepingMemory(),
+    "SQLite": lambda folder: SuspendingSqlite(folder / "songs.db"),
+}
+
+
+def in_use() -> Mapping[str, object]:
+    """Return what a client may not leave behind."""
+    descriptors = Path("/proc/self/fd")
+    return {
+        "tasks": sorted(task.name or "" for task in anyio.get_running_tasks()),
+        "threads": [thread.name for thread in threading.enumerate() if is_ours(thread)],
+        "descriptors": sum(1 for _ in descriptors.iterdir()) if descriptors.is_dir() else 0,
+    }
+
+
+def is_ours(thread: threading.Thread) -> bool:
+    """Return whether it belongs neither to Python nor to a pool that the event loop keeps."""
+    return not thread.name.startswith(("MainThread", "AnyIO worker", "Trio thread", "asyncio_"))
+
+
+async def scene_of(
+    verb: Verb, cancel: Cancel, make_journal: Callable[[Path], Journal], folder: Path, turn: int
+) -> tuple[bool, list[str]]:
+    """Cancel a verb once; return whether its turn has come, and what is wrong after that."""
+    account = Account(Apiframe(api_key="key"), Random(0), trouble=0)
+    Network.world, Network.process = account, Process()
+    journal = make_journal(folder)
+    client = Client(account.provider, journal=journal)
+    before, wrong = in_use(), []
+    async with anyio.create_task_group() as others:
+        scene = Scene(account, client, journal, client.callbacks(PUBLIC), folder / "songs", others)
+        async with client:
+            await verb.before(scene)
+            has_come = await cancel(lambda: verb.call(scene), turn)
+            try:
+                with anyio.fail_after(1_000):
+                    await go_on(scene, verb)
+            except (UdioError, TimeoutError) as error:
+                wrong.append(f"the next call raises {error!r}")
+        wrong += await left_behind(before)
+        others.cancel_scope.cancel()
+    return has_come, [*wrong, *wrong_with(scene, verb)]
+
+
+async def go_on(scene: Scene, verb: Verb) -> None:
+    """Do with the same client what its owner does next."""
+    await verb.again(scene)
+    await scene.take_all_unfinished()
+    scene.take(await scene.client.generate(asked("another")))
+
+
+async def left_behind(before: Mapping[str, object]) -> list[str]:
+    """Return what is in use that was not before, and has not gone after 2 seconds."""
+    with anyio.move_on_after(2):
+        while in_use() != before:  # noqa: ASYNC110  # it has no event
+            await anyio.sleep(0.05)
+    now = in_use()
+    return [f"{name}: {now[name]}, not {before[name]}" for name in now if now[name] != before[name]]
+
+
+def wrong_with(scene: Scene, verb: Verb) -> list[str]:
+    """Compare what there is with the ledger."""
+    wrong = []
+    orders = scene.account.orders.values()
+    charges = {order.prompt: len(scene.account.charges(order.prompt)) for order in orders}
+    if charges != {**verb.charges, "another": 1}:
+        wrong.append(f"charged is {charges}")
+    wrong += [
+        f"{order.prompt} is lost"
+        for order in orders
+        if not scene.had >= set(order.names) and not is_known(order, scene)
+    ]
+    if scene.account.under_way:
+        wrong.append(f"{scene.account.under_way} requests are still under way")
+    if not endings(scene.folder) <= {".mp3"}:
+        wrong.append(f"there are files with {endings(scene.folder)}")
+    return wrong
+
+
+def endings(folder: Path) -> set[str]:
+    return {path.suffix for path in folder.iterdir()} if folder.exists() else set()
+
+
+def is_known(order: Order, scene: Scene) -> bool:
+    """Return whether a journal in memory knew its id, as its client was closed in between."""
+    entry = scene.closed_with.get(asked(order.prompt).key or "")
+    return entry is not None and entry.task_id == order.task_id
+
+
+def cancel_everywhere(verb: str, cancellation: str, journal: str) -> tuple[int, list[str]]:
+    """Cancel a verb at each turn; return how many there were, and what was wrong after which."""
+    name, cancel = CANCELLATIONS[cancellation]
+    wrong: list[str] = []
+    for turn in count(1):
+        backend, options = virtual_backend(name)
+        scene = scene_of, VERBS[verb], cancel, JOURNALS[journal]
+        with TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as folder, in_memory(turn):
+            has_come, found = anyio.run(
+                *scene, Path(folder), turn, backend=backend, backend_options=dict(options)
+            )
+        wrong += [f"turn {turn}: {each}" for each in found]
+        if not has_come:
+            return turn - 1, wrong
+    raise AssertionError
+
+
+@pytest.mark.parametrize("journal", JOURNALS)
+@pytest.mark.parametrize("cancellation", CANCELLATIONS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_may_be_cancelled_anywhere(verb: str, cancellation: str, journal: str) -> None:
+    """The next calls work, nothing is paid twice or lost, and nothing is left behind."""
+    turns, wrong = cancel_everywhere(verb, cancellation, journal)
+    assert not wrong
+    assert turns or journal == "memory"  # it may have nothing to wait for
+
+
+# Controls --------------------------------------------------------------------------------------
+
+
+async def in_its_callers_task(
+    _: TaskGroup, function: Callable[..., Awaitable[T]], *args: object
+) -> T:
+    """Stand in for `owned`: a shield in place of a task of the client."""
+    with anyio.CancelScope(shield=True):
+        return await function(*args)
+
+
+async def unshielded(_: TaskGroup, function: Callable[..., Awaitable[T]], *args: object) -> T:
+    return await function(*args)
+
+
+class NotEnded(LastingTasks):
+    """Goes on when nobody has come to own it."""
+
+    async def __aenter__(self) -> TaskGroup:
+        with patch.object(self, "end", anyio.lowlevel.checkpoint):
+            return await super().__aenter__()
+
+
+def a_shield() -> AbstractContextManager[object]:
+    return patch.object(submitter, "owned", in_its_callers_task)
+
+
+def no_shield() -> AbstractContextManager[object]:
+    return patch.object(submitter, "owned", unshielded)
+
+
+def no_owner() -> AbstractContextManager[object]:
+    return patch.object(_batch, "LastingTasks", NotEnded)
+
+
+@pytest.mark.parametrize(
+    ("bug", "verb", "cancellation", "journal"),
+    [
+        (a_shield, "generate", "task.cancel", "SQLite"),
+        (a_shield, "submit", "asyncio.timeout", "SQLite"),
+        (no_shield, "submit", "scope-asyncio", "SQLite"),
+        (no_shield, "submit", "scope-trio", "SQLite"),
+        (no_owner, "generate_many", "task.cancel", "memory"),
+    ],
+)
+def test_control_a_bug_is_found(
+    bug: Callable[[], AbstractContextManager[object]], verb: str, cancellation: str, journal: str
+) -> None:
+    """A paid step that is torn with its caller, and tasks that nobody ends."""
+    with bug():
+        _, wrong = cancel_everywhere(verb, cancellation, journal)
+    assert wrong
+
+
+# With real sockets, threads and files ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as world:
+        yield world.url
+
+
+async def generate_really(client: Client, _: Path) -> None:
+    await client.generate("a song")
+
+
+async def generate_many_really(client: Client, _: Path) -> None:
+    async with client.generate_many(f"song {number}" for number in range(8)) as batch:
+        async for _outcome in batch:
+            pass
+
+
+async def download_really(client: Client, folder: Path) -> None:
+    await client.download(await client.generate("a song"), folder / "songs")
+
+
+@pytest.mark.parametrize("after", [0, 0.02, 0.05, 0.15, 0.4])
+@pytest.mark.parametrize("call", [generate_really, generate_many_really, download_really])
+async def test_no_socket_thread_or_file_is_left(
+    call: Callable[[Client, Path], Awaitable[None]], after: float, url: str, tmp_path: Path
+) -> None:
+    """Whenever its caller is cancelled, and the client closed at once."""
+    before = in_use()
+    async with Client(provider_at(url), journal=tmp_path / "songs.db") as client:
+        with anyio.move_on_after(after):
+            await call(client, tmp_path)
+    assert not await left_behind(before)
+    assert endings(tmp_path / "songs") <= {".mp3"}
+
+
+async def test_control_what_is_left_is_seen(tmp_path: Path) -> None:
+    """A task, a thread and a file that nobody ends."""
+    before, end = in_use(), threading.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.sleep_forever)
+        thread = threading.Thread(target=end.wait)
+        thread.start()
+        with (tmp_path / "a file").open("w"):
+            assert len(await left_behind(before)) == 3
+        end.set()
+        thread.join()
+        tasks.cancel_scope.cancel()
