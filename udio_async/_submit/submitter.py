@@ -147,7 +147,7 @@ class Submitter:
         while True:
             known = await self._recall(work) if repeated or not work.is_new else None
             work.may_be_paid = work.may_be_paid and repeated
-            if work.only is not None and (known is None or known.state not in work.only):
+            if work.leaves_alone(known, repeated=repeated):
                 return None
             if known is not None and not self._may_submit(known):
                 return self._remembered(known, work.request)

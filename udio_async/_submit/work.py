@@ -36,6 +36,12 @@ class Work:
     def __attrs_post_init__(self) -> None:
         self.may_be_paid = not self.is_new
 
+    def leaves_alone(self, known: Entry | None, *, repeated: bool) -> bool:
+        """Return whether it is for jobs in some states only, and this one was in none of them."""
+        if self.only is None:
+            return False
+        return known is None or (known.state not in self.only and not repeated)
+
     def note_early(self, stage: Stage) -> None:
         """Keep what a callback says before the answer is here, in whatever order."""
         if self.early is None or self.early.is_before(stage):
