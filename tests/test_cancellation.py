@@ -41,6 +41,7 @@ from udio_async import (
     JournalEntry,
     JournalState,
     MemoryJournal,
+    PollPolicy,
     Song,
     SongRequest,
     SqliteJournal,
@@ -160,7 +161,8 @@ async def generate_many(scene: Scene) -> None:
     async with scene.client.generate_many(map(asked, wanted), max_active=2) as batch:
         async for outcome in batch:
             scene.take(outcome.songs)
-            assert outcome.error is None
+            if outcome.error is not None:
+                raise outcome.error
 
 
 async def leave_some_unfinished(scene: Scene) -> None:
@@ -189,7 +191,9 @@ async def callback(scene: Scene) -> None:
     [order] = scene.account.charges("a song")
     body = json.dumps(scene.account._shown(order)).encode()
     url, secret = scene.account.addresses[order.task_id]
-    assert await post(scene.app, url, body, headers={"x-webhook-secret": secret}) == 200
+    status = await post(scene.app, url, body, headers={"x-webhook-secret": secret})
+    if status != 200:
+        raise RuntimeError(f"it was answered with {status}")
 
 
 async def keep(scene: Scene) -> None:
@@ -279,7 +283,12 @@ VERBS: Mapping[str, Verb] = {
 # The cancellations -----------------------------------------------------------------------------
 
 
-async def by_a_scope(call: Callable[[], Awaitable[None]], turn: int) -> bool:
+Call = Callable[[], Awaitable[None]]
+Cancel = Callable[[Scene, Call, int], Awaitable[bool]]
+"""Ends a call before a turn of the event loop; tells whether that turn has come."""
+
+
+async def by_a_scope(_: Scene, call: Call, turn: int) -> bool:
     with anyio.CancelScope() as scope:
         at_turn = AtTurn(turn, scope.cancel)
         with at_turn.counting():
@@ -287,7 +296,7 @@ async def by_a_scope(call: Callable[[], Awaitable[None]], turn: int) -> bool:
     return at_turn.has_come
 
 
-async def by_cancelling_its_task(call: Callable[[], Awaitable[None]], turn: int) -> bool:
+async def by_cancelling_its_task(_: Scene, call: Call, turn: int) -> bool:
     caller = asyncio.ensure_future(call())
     at_turn = AtTurn(turn, caller.cancel)
     with at_turn.counting():
@@ -297,7 +306,7 @@ async def by_cancelling_its_task(call: Callable[[], Awaitable[None]], turn: int)
     return at_turn.has_come
 
 
-async def by_a_timeout(call: Callable[[], Awaitable[None]], turn: int) -> bool:
+async def by_a_timeout(_: Scene, call: Call, turn: int) -> bool:
     loop = asyncio.get_running_loop()
     with suppress(TimeoutError):
         async with asyncio.timeout(None) as limit:
@@ -307,14 +316,32 @@ async def by_a_timeout(call: Callable[[], Awaitable[None]], turn: int) -> bool:
     return at_turn.has_come
 
 
-Cancel = Callable[[Callable[[], Awaitable[None]], int], Awaitable[bool]]
-"""Cancels a call before a turn of the event loop; tells whether that turn has come."""
+async def by_closing_the_client(scene: Scene, call: Call, turn: int) -> bool:
+    """Another task closes it, and opens it again."""
+    begin = anyio.Event()
+
+    async def reopen() -> None:
+        await begin.wait()
+        await close_and_open(scene)
+
+    at_turn = AtTurn(turn, begin.set)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reopen)
+        with at_turn.counting(), suppress(UdioError, RuntimeError):
+            await call()
+        begin.set()
+    return at_turn.has_come
+
 
 CANCELLATIONS: Mapping[str, tuple[str, Cancel]] = {
     "task.cancel": ("asyncio", by_cancelling_its_task),
     "asyncio.timeout": ("asyncio", by_a_timeout),
     "scope-asyncio": ("asyncio", by_a_scope),
     "scope-trio": ("trio", by_a_scope),
+}
+CLOSINGS: Mapping[str, tuple[str, Cancel]] = {
+    "closing-asyncio": ("asyncio", by_closing_the_client),
+    "closing-trio": ("trio", by_closing_the_client),
 }
 
 
@@ -378,17 +405,17 @@ async def scene_of(
     account = Account(Apiframe(api_key="key"), Random(0), trouble=0)
     Network.world, Network.process = account, Process()
     journal = make_journal(folder)
-    client = Client(account.provider, journal=journal)
+    client = Client(account.provider, journal=journal, poll=PollPolicy(interval=10))
     before, wrong = in_use(), []
     async with anyio.create_task_group() as others:
         scene = Scene(account, client, journal, client.callbacks(PUBLIC), folder / "songs", others)
         async with client:
             await verb.before(scene)
-            has_come = await cancel(lambda: verb.call(scene), turn)
+            has_come = await cancel(scene, lambda: verb.call(scene), turn)
             try:
                 with anyio.fail_after(1_000):
                     await go_on(scene, verb)
-            except (UdioError, TimeoutError) as error:
+            except (UdioError, RuntimeError, TimeoutError) as error:
                 wrong.append(f"the next call raises {error!r}")
         wrong += await left_behind(before)
         others.cancel_scope.cancel()
@@ -442,7 +469,7 @@ def is_known(order: Order, scene: Scene) -> bool:
 
 def cancel_everywhere(verb: str, cancellation: str, journal: str) -> tuple[int, list[str]]:
     """Cancel a verb at each turn; return how many there were, and what was wrong after which."""
-    name, cancel = CANCELLATIONS[cancellation]
+    name, cancel = {**CANCELLATIONS, **CLOSINGS}[cancellation]
     wrong: list[str] = []
     for turn in count(1):
         backend, options = virtual_backend(name)
@@ -465,6 +492,15 @@ def test_a_verb_may_be_cancelled_anywhere(verb: str, cancellation: str, journal:
     turns, wrong = cancel_everywhere(verb, cancellation, journal)
     assert not wrong
     assert turns or journal == "memory"  # it may have nothing to wait for
+
+
+@pytest.mark.parametrize("closing", CLOSINGS)
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"songs", "updates", "opening", "closing"}))
+def test_a_client_may_be_closed_in_the_middle_of_a_verb(verb: str, closing: str) -> None:
+    """Opened again, it goes on where it was; its journal is on disk."""
+    turns, wrong = cancel_everywhere(verb, closing, "SQLite")
+    assert not wrong
+    assert turns
 
 
 # Controls --------------------------------------------------------------------------------------
