@@ -9,7 +9,7 @@ Only this module knows that there are two event loops.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar, TypeVarTuple
@@ -123,6 +123,19 @@ async def to_its_end(func: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
     await wait_shielded(promise.done)
     del task  # kept from the gc until now
     return promise.result()
+
+
+@asynccontextmanager
+async def closed_after(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
+    """Close an iterator that is left in the middle, if it is one to close.
+
+    A generator would otherwise wait for the garbage collector, and trio warns of that.
+    """
+    try:
+        yield iterator
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
 
 
 def _start(func: Callable[[], Coroutine[Any, Any, None]]) -> object:

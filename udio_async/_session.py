@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 
 from ._account import AccountNotes
 from ._batch import Asked, Batch
-from ._concurrency import to_its_end
+from ._concurrency import closed_after, to_its_end
 from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
@@ -161,11 +161,12 @@ class Session:
         return self.make_many(self._unfinished(wanted), max_active=max_active, only=wanted)
 
     async def _unfinished(self, states: frozenset[State]) -> AsyncGenerator[SongRequest]:
-        async for entry in self.store.entries(states):
-            if entry.state is State.SENDING and not self.submitter.is_running(entry.key):
-                continue  # somebody else's, or settled meanwhile
-            if not self._is_awaited(entry.key):
-                yield self.request_of(entry)
+        async with closed_after(self.store.entries(states)) as entries:
+            async for entry in entries:
+                if entry.state is State.SENDING and not self.submitter.is_running(entry.key):
+                    continue  # somebody else's, or settled meanwhile
+                if not self._is_awaited(entry.key):
+                    yield self.request_of(entry)
 
     def _is_awaited(self, key: str) -> bool:
         tracked = self.poller.find(key)

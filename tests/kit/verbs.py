@@ -168,8 +168,8 @@ async def updates(scene: Scene) -> None:
 
 
 async def generate_many(scene: Scene) -> None:
-    wanted = [name for name in ("one", "two", "three") if not scene.has(name)]
-    async with scene.client.generate_many(map(asked, wanted), max_active=2) as batch:
+    wanted = [name for name in ("one", "two") if not scene.has(name)]
+    async with scene.client.generate_many(map(asked, wanted), max_active=1) as batch:
         async for outcome in batch:
             scene.take(outcome.songs)
             if outcome.error is not None:
@@ -178,8 +178,7 @@ async def generate_many(scene: Scene) -> None:
 
 async def leave_some_unfinished(scene: Scene) -> None:
     await scene.client.submit(asked("one"))
-    await scene.client.submit(asked("two"))
-    await scene.client.keep([asked("three")])
+    await scene.client.keep([asked("two")])
 
 
 async def resume(scene: Scene) -> None:
@@ -208,7 +207,7 @@ async def callback(scene: Scene) -> None:
 
 
 async def keep(scene: Scene) -> None:
-    await scene.client.keep(map(asked, ("one", "two", "three")))
+    await scene.client.keep(map(asked, ("one", "two")))
 
 
 async def keep_one(scene: Scene) -> None:
@@ -273,17 +272,17 @@ class Verb:
         return self.call
 
 
-THREE = {"one": 1, "two": 1, "three": 1}
+TWO = {"one": 1, "two": 1}
 VERBS: Mapping[str, Verb] = {
     "generate": Verb(generate),
     "submit": Verb(submit),
     "songs": Verb(songs, before=submit),
     "updates": Verb(updates, before=submit),
-    "generate_many": Verb(generate_many, charges=THREE),
-    "resume": Verb(resume, before=leave_some_unfinished, charges=THREE),
+    "generate_many": Verb(generate_many, charges=TWO),
+    "resume": Verb(resume, before=leave_some_unfinished, charges=TWO),
     "resolve": Verb(resolve, before=come_in_doubt),
     "a callback": Verb(callback, before=come_in_doubt),
-    "keep": Verb(keep, charges=THREE),
+    "keep": Verb(keep, charges=TWO),
     "forget": Verb(forget, before=keep_one, charges={}),
     "download": Verb(download, before=have_songs),
     "opening": Verb(open_again, before=close, charges={}),
