@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -53,10 +54,10 @@ Cancel = Callable[[Scene, Call, int], Awaitable[bool]]
 
 
 async def by_a_scope(_: Scene, call: Call, turn: int) -> bool:
-    with anyio.CancelScope() as scope:
-        at_turn = AtTurn(turn, scope.cancel)
-        with at_turn.counting():
-            await call()
+    scope = anyio.CancelScope()
+    at_turn = AtTurn(turn, scope.cancel)
+    with scope, at_turn.counting():
+        await call()
     return at_turn.has_come
 
 
@@ -71,10 +72,10 @@ async def by_cancelling_its_task(_: Scene, call: Call, turn: int) -> bool:
 
 
 async def by_a_timeout(_: Scene, call: Call, turn: int) -> bool:
-    loop = asyncio.get_running_loop()
+    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+    at_turn = AtTurn(turn, lambda: limit.reschedule(loop.time()))
     with suppress(TimeoutError):
-        async with asyncio.timeout(None) as limit:
-            at_turn = AtTurn(turn, lambda: limit.reschedule(loop.time()))
+        async with limit:
             with at_turn.counting():
                 await call()
     return at_turn.has_come
@@ -135,9 +136,9 @@ async def scene_of(
     Network.world, Network.process = account, Process()
     journal = make_journal(folder)
     client = Client(account.provider, journal=journal, poll=PollPolicy(interval=15))
-    before, wrong = in_use(), []
-    async with anyio.create_task_group() as others:
-        scene = Scene(account, client, journal, client.callbacks(PUBLIC), folder / "songs", others)
+    scene = Scene(account, client, journal, client.callbacks(PUBLIC), folder / "songs")
+    before, wrong, has_come = in_use(), [], False
+    async with anyio.create_task_group() as scene.others:
         async with client:
             await verb.before(scene)
             has_come = await cancel(scene, lambda: verb.call(scene), turn)
@@ -147,13 +148,13 @@ async def scene_of(
             except (UdioError, RuntimeError, TimeoutError) as error:
                 wrong.append(f"the next call raises {error!r}")
         wrong += await left_behind(before)
-        others.cancel_scope.cancel()
+        scene.others.cancel_scope.cancel()
     return has_come, [*wrong, *wrong_with(scene, verb)]
 
 
 async def go_on(scene: Scene, verb: Verb) -> None:
     """Do with the same client what its owner does next."""
-    await verb.again(scene)
+    await verb.repeat(scene)
     await scene.take_all_unfinished()
     scene.take(await scene.client.generate(asked("another")))
 
@@ -198,15 +199,14 @@ def is_known(order: Order, scene: Scene) -> bool:
 
 def cancel_everywhere(verb: str, cancellation: str, journal: str) -> tuple[int, list[str]]:
     """Cancel a verb at each turn; return how many there were, and what was wrong after which."""
-    name, cancel = {**CANCELLATIONS, **CLOSINGS}[cancellation]
+    loop, cancel = {**CANCELLATIONS, **CLOSINGS}[cancellation]
+    make_journal = JOURNALS[journal]
     wrong: list[str] = []
     for turn in count(1):
-        backend, options = virtual_backend(name)
-        scene = scene_of, VERBS[verb], cancel, JOURNALS[journal]
-        with TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as folder, in_memory(turn):
-            has_come, found = anyio.run(
-                *scene, Path(folder), turn, backend=backend, backend_options=dict(options)
-            )
+        backend, options = virtual_backend(loop)
+        with TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as name, in_memory(turn):
+            scene = partial(scene_of, VERBS[verb], cancel, make_journal, Path(name), turn)
+            has_come, found = anyio.run(scene, backend=backend, backend_options=dict(options))
         wrong += [f"turn {turn}: {each}" for each in found]
         if not has_come:
             return turn - 1, wrong
@@ -247,6 +247,7 @@ async def in_its_callers_task(
     """Stand in for `owned`: a shield in place of a task of the client."""
     with anyio.CancelScope(shield=True):
         return await function(*args)
+    raise AssertionError  # only for type checkers: a shield keeps nothing back
 
 
 async def unshielded(_: TaskGroup, function: Callable[..., Awaitable[T]], *args: object) -> T:

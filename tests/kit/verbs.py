@@ -114,7 +114,7 @@ class Scene:
     journal: Journal
     app: Callbacks
     folder: Path
-    others: TaskGroup
+    others: TaskGroup = attrs.field(init=False)
     """For those who use the client meanwhile."""
     had: set[str] = attrs.field(factory=set)
     """The ids of the songs that were handed out."""
@@ -263,13 +263,13 @@ class Verb:
 
     call: Step
     before: Step = nothing
-    again: Step = attrs.field()
+    again: Step | None = None
+    """None for the same call."""
     charges: Mapping[str, int] = attrs.field(factory=lambda: {"a song": 1})
     """What the ledger has to say in the end."""
 
-    @again.default
-    def _the_same(self) -> Step:
-        return self.call
+    async def repeat(self, scene: Scene) -> None:
+        await (self.again or self.call)(scene)
 
 
 TWO = {"one": 1, "two": 1}
