@@ -2,7 +2,8 @@
 
     python -m tests.leaks.child URL INTERVAL [--leak]
 
-Each line is answered with the number of its tasks, when all is at rest again.
+Each line is answered with the numbers of its tasks and of blocks of memory that Python has given
+to its objects, when all is at rest again.
 """
 
 # ruff: noqa: T201 - it is listened to
@@ -19,7 +20,8 @@ import attrs
 from anyio.abc import TaskGroup
 
 from udio_async import Client, PollPolicy, Task, UdioApiV2
-from udio_async._http import Http
+from udio_async._http import Http, messages
+from udio_async.providers.udioapi_v2 import FEED
 
 
 @attrs.define(eq=False)
@@ -50,6 +52,12 @@ class HoardingProvider(UdioApiV2):
         return answer
 
 
+def fill_what_is_bounded(url: str) -> None:
+    """Have the client remember the addresses of 1,024 tasks, which is as many as it does."""
+    for number in range(1_100):
+        messages._url(f"{url}{FEED}?workId=gen2{number:012}warm")  # as long as the server's
+
+
 async def make_songs(client: Client, songs: int) -> None:
     requests = (f"a song about the number {number}" for number in range(songs))
     async with client.generate_many(requests, max_active=songs) as batch:
@@ -66,12 +74,13 @@ async def run(url: str, interval: float, leak: bool) -> None:
         Client(kind(api_key="key", base_url=url), poll=poll) as client,
     ):
         HoardingProvider.hoard = Hoard(tasks)
+        fill_what_is_bounded(url)
         while line := await anyio.to_thread.run_sync(sys.stdin.readline):
             await make_songs(client, int(line))
             if leak:
                 HoardingProvider.hoard.grow()
             gc.collect()
-            print(len(anyio.get_running_tasks()), flush=True)
+            print(len(anyio.get_running_tasks()), sys.getallocatedblocks(), flush=True)
         tasks.cancel_scope.cancel()
 
 

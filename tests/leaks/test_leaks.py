@@ -19,9 +19,10 @@ def test_a_client_does_not_grow() -> None:
 def test_control_a_client_that_leaks_is_found() -> None:
     """It keeps each answer, a file, a thread and a task."""
     samples = list(measure(4_000, 200, leak=True))
-    assert slope(warm(samples)[1]) > 100
+    assert slope("memory", warm(samples)[1]) > 100
     assert [leak.partition(":")[0] for leak in leaks(samples)] == [
         "memory",
+        "blocks",
         "descriptors",
         "threads",
         "tasks",
