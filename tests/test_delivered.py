@@ -32,6 +32,7 @@ from udio_async import (
     Outcome,
     PermissionDenied,
     PollPolicy,
+    RateLimited,
     Sandbox,
     Song,
     SongRequest,
@@ -348,6 +349,22 @@ async def test_what_is_kept_is_submitted_by_resume_and_by_the_same_batch_once(
         assert len(await resumed(client)) == 2
         async with client.generate_many(wanted) as batch:
             assert all([outcome.ok async for outcome in batch])
+    assert len(provider.sent) == 2
+
+
+async def test_what_is_kept_is_kept_again_if_its_submit_is_taken_back(
+    journal: MemoryJournal | SqliteJournal,
+) -> None:
+    """Also where the provider has refused it for a moment, which by itself ends nothing."""
+    limited = RateLimited("slow down", retry_after=100.0)
+    provider = TimedProvider(sixty, refuse=lambda place: None if place else limited)
+    async with Client(provider, journal=journal) as client:
+        await client.keep([named("one", "1")])
+        with anyio.move_on_after(20):
+            await resumed(client)
+        await anyio.sleep(1)
+        assert await states(client) == {"1": S.PLANNED}
+        assert len(await resumed(client)) == 1
     assert len(provider.sent) == 2
 
 

@@ -9,9 +9,10 @@ Only this module knows that there are two event loops.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar, TypeVarTuple
+from functools import partial
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.lowlevel
@@ -112,6 +113,43 @@ async def wait_shielded(event: anyio.Event) -> None:
         raise cancelled
 
 
+async def to_its_end(func: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+    """Run `func` in a task of its own and wait for it, whoever cancels the caller.
+
+    A cancellation meanwhile is raised afterwards; errors of `func` are raised here.
+    """
+    promise: _Promise[T] = _Promise()
+    task = _start(partial(promise.keep, func, *args))
+    await wait_shielded(promise.done)
+    del task  # kept from the gc until now
+    return promise.result()
+
+
+@asynccontextmanager
+async def closed_after(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
+    """Close an iterator that is left in the middle, if it is one to close.
+
+    A generator would otherwise wait for the garbage collector, and trio warns of that.
+    """
+    try:
+        yield iterator
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+
+
+def _start(func: Callable[[], Coroutine[Any, Any, None]]) -> object:
+    """Run a function in a task that no cancellation from outside reaches; return the task.
+
+    Keep it: asyncio does not.
+    """
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return asyncio.get_running_loop().create_task(func())
+    import trio  # noqa: PLC0415  # only who runs on it has it
+
+    return trio.lowlevel.spawn_system_task(func)
+
+
 class Home:
     """The event loop that something was made on.
 
@@ -163,13 +201,12 @@ class LastingTasks:
 
     async def __aenter__(self) -> TaskGroup:
         self._home = Home()
-        if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
-            self._task = asyncio.get_running_loop().create_task(self._run())  # kept from the gc
-        else:
-            import trio  # noqa: PLC0415  # only who runs on it has it
-
-            trio.lowlevel.spawn_system_task(self._run)
-        await wait_shielded(self._begun)
+        self._task = _start(self._run)
+        try:
+            await wait_shielded(self._begun)
+        except BaseException:  # cancelled meanwhile: nobody leaves what he has not entered
+            await self.end()
+            raise
         return self._tasks
 
     async def __aexit__(self, *_: object) -> None:

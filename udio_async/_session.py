@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 
 from ._account import AccountNotes
 from ._batch import Asked, Batch
-from ._concurrency import LastingTasks, wait_shielded
+from ._concurrency import closed_after, to_its_end
 from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
@@ -81,10 +81,7 @@ class Session:
         """Take back what has not left, and wait for what has."""
         self.downloads.close()
         self.submitter.close()
-        drained = anyio.Event()
-        async with LastingTasks() as closing:  # the client's own may be broken
-            closing.start_soon(self._wait_for_the_wire, drained)
-            await wait_shielded(drained)
+        await to_its_end(self._wait_for_the_wire)
         await self._keep_what_was_found_out()
 
     async def _keep_what_was_found_out(self) -> None:
@@ -92,10 +89,9 @@ class Session:
             with suppress(JournalError):
                 await self.account.keep_songs_at_once(self.gate.found_out)
 
-    async def _wait_for_the_wire(self, drained: anyio.Event) -> None:
+    async def _wait_for_the_wire(self) -> None:
         with anyio.move_on_after(_GRACE):
             await self.gate.drain()
-        drained.set()
 
     # Songs
 
@@ -165,11 +161,12 @@ class Session:
         return self.make_many(self._unfinished(wanted), max_active=max_active, only=wanted)
 
     async def _unfinished(self, states: frozenset[State]) -> AsyncGenerator[SongRequest]:
-        async for entry in self.store.entries(states):
-            if entry.state is State.SENDING and not self.submitter.is_running(entry.key):
-                continue  # somebody else's, or settled meanwhile
-            if not self._is_awaited(entry.key):
-                yield self.request_of(entry)
+        async with closed_after(self.store.entries(states)) as entries:
+            async for entry in entries:
+                if entry.state is State.SENDING and not self.submitter.is_running(entry.key):
+                    continue  # somebody else's, or settled meanwhile
+                if not self._is_awaited(entry.key):
+                    yield self.request_of(entry)
 
     def _is_awaited(self, key: str) -> bool:
         tracked = self.poller.find(key)

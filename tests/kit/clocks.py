@@ -6,9 +6,11 @@ They jump over worker threads and real sockets too, so they are for code that ha
 import asyncio
 import selectors
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import anyio.lowlevel
 import trio
 import trio.abc
 import trio.testing
@@ -20,8 +22,12 @@ class _NoWait(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.jump = 0.0
+        self.before_turn: Callable[[], bool] | None = None
+        """Called at each turn; tells whether it has woken somebody."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.before_turn is not None and self.before_turn():
+            timeout = 0
         ready = super().select(0)
         if not ready and timeout:
             self.jump += timeout
@@ -40,6 +46,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def move(self, seconds: float) -> None:
         self._no_wait.jump += seconds
+
+    def call_before_turns(self, function: Callable[[], bool] | None) -> None:
+        self._no_wait.before_turn = function
 
 
 class MovableLoop(asyncio.SelectorEventLoop):
@@ -97,3 +106,53 @@ def block(seconds: float) -> None:
     else:
         assert isinstance(loop, (VirtualLoop, MovableLoop))
         loop.move(seconds)
+
+
+class AtTurn(trio.abc.Instrument):
+    """Does something once: before the n-th turn of the event loop from now.
+
+    Between two turns every task is suspended, and each has run once at most since the turn before.
+    So this comes to every suspension of all of them, if `number` does.
+    """
+
+    def __init__(self, number: int, then: Callable[[], object]) -> None:
+        self._left = number
+        self._then = then
+
+    @property
+    def has_come(self) -> bool:
+        return self._left <= 0
+
+    def _turn(self) -> bool:
+        self._left -= 1
+        if self._left == 0:
+            self._then()
+        return self._left == 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        self._turn()
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the turns meanwhile."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            trio.lowlevel.add_instrument(self)
+            try:
+                yield
+            finally:
+                trio.lowlevel.remove_instrument(self)
+        else:
+            assert isinstance(loop, VirtualLoop)
+            loop.call_before_turns(self._turn)
+            try:
+                yield
+            finally:
+                loop.call_before_turns(None)
+
+
+async def in_the_loop(function: Callable[..., Any], *args: Any, **_: Any) -> Any:  # noqa: ANN401
+    """Stand in for `anyio.to_thread.run_sync`: a virtual clock does not wait for threads."""
+    await anyio.lowlevel.checkpoint()
+    return function(*args)

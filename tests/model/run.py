@@ -17,32 +17,26 @@ import argparse
 import gc
 import logging
 import os
-import random
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import Any
-from unittest.mock import patch
 
 import anyio
-import anyio.to_thread
 import attrs
-import trio
 
 from tests.kit.clocks import virtual_backend
 from tests.model.owner import Owner
 from tests.model.planted import PLANTS
 from tests.model.program import Program
-from tests.model.world import PROVIDERS, Network, World
-from udio_async._http import sender
+from tests.model.world import PROVIDERS, World, in_memory
 
 FAST = Path("/dev/shm")  # a disk in memory, where there is one
 
@@ -67,26 +61,14 @@ async def _schedule(seed: int, folder: Path, songs: int) -> Owner:
 def replay(seed: int, songs: int = 0) -> Owner:
     """Run one schedule, and return what its owner has found wrong."""
     backend, options = virtual_backend("trio" if seed % 2 else "asyncio")
-    random.seed(seed)  # of waits that are spread
-    trio._core._run._r.seed(seed)  # of the order in which tasks go on
     folder = Path(tempfile.mkdtemp(dir=FAST if FAST.is_dir() else None))
     try:
-        with (
-            patch.object(sender, "LeasedTransport", Network),
-            patch.object(anyio.to_thread, "run_sync", _in_the_loop),
-            patch.object(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
-        ):
+        with in_memory(seed):
             return anyio.run(
                 _schedule, seed, folder, songs, backend=backend, backend_options=dict(options)
             )
     finally:
         shutil.rmtree(folder)
-
-
-async def _in_the_loop(func: Callable[..., Any], *args: Any, **_: Any) -> Any:  # noqa: ANN401
-    """A virtual clock does not wait for threads."""
-    await anyio.lowlevel.checkpoint()
-    return func(*args)
 
 
 @attrs.frozen

@@ -4,15 +4,22 @@ It speaks HTTP to the client's own adapters in place of a connection, on virtual
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import anyio
+import anyio.to_thread
 import attrs
 import httpx
+import trio
 
+from tests.kit.clocks import in_the_loop
 from udio_async import Apiframe, UdioApiV1, UdioApiV2
+from udio_async._http import sender
 
 MP3 = (bytes.fromhex("fffb9064") + bytes(413)) * 8
 Provider = UdioApiV1 | UdioApiV2 | Apiframe
@@ -157,7 +164,7 @@ class World:
         )
         self.orders[order.task_id] = order
         self.note(f"{prompt} is charged as {order.task_id}, {order.end} at {order.ends_at:.2f}")
-        address = _address(request)
+        address = address_of(request)
         if address is not None and self.tasks is not None:
             self.tasks.start_soon(self._call_back, order, *address)
         return order
@@ -263,6 +270,19 @@ class Network:
         pass
 
 
+@contextmanager
+def in_memory(seed: int) -> Iterator[None]:
+    """Put `Network` in place of connections and threads; all goes the same way each time."""
+    random.seed(seed)  # of waits that are spread
+    trio._core._run._r.seed(seed)  # of the order in which tasks go on
+    with (
+        patch.object(sender, "LeasedTransport", Network),
+        patch.object(anyio.to_thread, "run_sync", in_the_loop),
+        patch.object(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
+    ):
+        yield
+
+
 class _Line:
     """An open connection."""
 
@@ -287,7 +307,7 @@ def _prompt(request: httpx.Request) -> str:
     return str(body.get("gpt_description_prompt") or body["prompt"])
 
 
-def _address(request: httpx.Request) -> tuple[str, str] | None:
+def address_of(request: httpx.Request) -> tuple[str, str] | None:
     body = _body(request)
     url = body.get("webhook_url") or body.get("callback_url")
     return None if url is None else (url, body.get("webhook_secret", ""))

@@ -5,6 +5,7 @@ Every other error is raised as it is, or as a doubt if it proves nothing.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 import attrs
@@ -12,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from .._concurrency import Unfinished, owned
 from .._download import Room
-from .._errors import InvalidRequest, SubmitInDoubt, UdioError
+from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError
 from .._events import Event, Observer
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
@@ -126,6 +127,9 @@ class Submitter:
             return await self._submit(work)
         except UdioError as error:
             error.job_key = error.job_key or work.key
+            if work.was_kept and isinstance(error, ClientClosed):
+                with suppress(UdioError):  # it is only not resumed then
+                    await self.store.plan_again(work.key)
             raise work.as_it_stands(error) from error.__cause__
         finally:
             for key in {name, work.key}:
@@ -143,12 +147,13 @@ class Submitter:
         while True:
             known = await self._recall(work) if repeated or not work.is_new else None
             work.may_be_paid = work.may_be_paid and repeated
-            if work.only is not None and (known is None or known.state not in work.only):
+            if work.leaves_alone(known, repeated=repeated):
                 return None
             if known is not None and not self._may_submit(known):
                 return self._remembered(known, work.request)
             if known is not None and known.state is State.IN_DOUBT:
                 work.doubt = known
+            work.was_kept |= known is not None and known.state is State.PLANNED
             if work.stopped_by is not None:
                 raise _stopped(work.stopped_by, self.provider.name)
             self.provider.check(work.request)

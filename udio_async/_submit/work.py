@@ -24,6 +24,8 @@ class Work:
     done: anyio.Event = attrs.field(factory=anyio.Event)
     departure: Departure = attrs.field(factory=Departure)
     early: Stage | None = None
+    was_kept: bool = False
+    """Whether it was kept for later before."""
     task_id: str | None = None
     """The provider's id, once it is known."""
     may_be_paid: bool = attrs.field(init=False)
@@ -33,6 +35,12 @@ class Work:
 
     def __attrs_post_init__(self) -> None:
         self.may_be_paid = not self.is_new
+
+    def leaves_alone(self, known: Entry | None, *, repeated: bool) -> bool:
+        """Return whether it is for jobs in some states only, and this one was in none of them."""
+        if self.only is None:
+            return False
+        return known is None or (known.state not in self.only and not repeated)
 
     def note_early(self, stage: Stage) -> None:
         """Keep what a callback says before the answer is here, in whatever order."""

@@ -22,7 +22,7 @@ class State(StrEnum):
     """
 
     PLANNED = "planned"
-    """It is kept for later, and was not submitted yet."""
+    """It is kept for later: it was not submitted yet, or its submit was taken back."""
     SENDING = "sending"
     """The request is on its way, or it was when the process died."""
     ACCEPTED = "accepted"
@@ -71,11 +71,11 @@ _SHOWN = (State.READY, State.IN_DOUBT)
 USUAL_MOVES: Mapping[State, frozenset[State]] = {
     state: frozenset(moves) - {state}
     for state, moves in {
-        State.PLANNED: (State.SENDING, State.FORGOTTEN),
+        State.PLANNED: (State.SENDING, State.FORGOTTEN, *_HEARD),
         State.SENDING: (State.REFUSED, State.NOT_SENT, *_HEARD),
         State.ACCEPTED: (State.READY, State.FAILED),
-        State.REFUSED: (State.SENDING, State.FORGOTTEN, *_HEARD),
-        State.NOT_SENT: (State.SENDING, State.FORGOTTEN, *_HEARD),
+        State.REFUSED: (State.SENDING, State.PLANNED, State.FORGOTTEN, *_HEARD),
+        State.NOT_SENT: (State.SENDING, State.PLANNED, State.FORGOTTEN, *_HEARD),
         State.IN_DOUBT: (State.SENDING, *_HEARD, *_ANSWERS),
         State.READY: (State.DELIVERED,),
         State.DELIVERED: (),

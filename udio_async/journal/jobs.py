@@ -40,6 +40,13 @@ def planned(key: str, provider: str, request: Mapping[str, Any]) -> Entry:
     return Entry(key=key, provider=provider, request=request, state=State.PLANNED, attempt=0)
 
 
+def planned_again(entry: Entry) -> Entry:
+    """Keep for later what was kept before: its submit was taken back."""
+    if entry.state not in (State.REFUSED, State.NOT_SENT):
+        return entry
+    return _moved(entry, State.PLANNED, told=False, evidence="", error="")
+
+
 def first_sending(key: str, provider: str, request: Mapping[str, Any], *, now: float) -> Entry:
     """Return the entry of a job that is submitted for the first time."""
     return Entry(key=key, provider=provider, request=request, state=State.SENDING, submitted_at=now)

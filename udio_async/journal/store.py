@@ -14,6 +14,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
+from .._concurrency import closed_after
 from .._errors import GenerationFailed, InvalidRequest, JournalError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
@@ -247,10 +248,11 @@ class JobStore:
 
         Called when a journal is opened: the process may have died in between.
         """
-        async for entry in self._journal.entries([State.IN_DOUBT]):
-            healed = jobs.healed(await self._attempts.without_others_task(entry))
-            if healed != entry:
-                await self._journal.put(healed, expected=entry.state)
+        async with closed_after(self._journal.entries([State.IN_DOUBT])) as entries:
+            async for entry in entries:
+                healed = jobs.healed(await self._attempts.without_others_task(entry))
+                if healed != entry:
+                    await self._journal.put(healed, expected=entry.state)
 
     # The end
 
@@ -390,9 +392,13 @@ class JobStore:
             planned = jobs.planned(keys.name(request), self._provider, canonical(request))
             await self._journal.add(planned)
 
-    async def entries(
+    async def plan_again(self, key: str) -> None:
+        """Keep a request for later that was kept before: its submit was taken back."""
+        entry = await self.known(key)
+        await self._journal.put(jobs.planned_again(entry), expected=entry.state)
+
+    def entries(
         self, states: Collection[State], *, newest: int | None = None
     ) -> AsyncIterator[Entry]:
         """Iterate over the jobs in these states, oldest first; only over the `newest` few."""
-        async for entry in self._journal.entries(states, newest=newest):
-            yield entry
+        return self._journal.entries(states, newest=newest)
