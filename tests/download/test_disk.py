@@ -300,6 +300,26 @@ async def test_what_is_refused_after_the_song_has_its_name_costs_nothing(
         assert (await test.get()).path.read_bytes() == MP3
 
 
+async def test_a_name_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes are on the disk before they get their name, and then the name is."""
+    sync, link, done = os.fsync, os.link, list[tuple[str, int]]()
+
+    def noted_sync(handle: int) -> None:
+        sync(handle)
+        done.append(("sync", os.fstat(handle).st_ino))
+
+    def noted_link(source: Path, name: Path) -> None:
+        link(source, name)
+        done.append(("link", name.stat().st_ino))
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "link", noted_link)
+    async with bench(tmp_path, faults.answer(FILE)) as test:
+        path = (await test.get()).path
+        song, folder = path.stat().st_ino, path.parent.stat().st_ino
+    assert done == [("sync", song), ("link", song), ("sync", folder)]
+
+
 def test_every_step_and_every_error_has_a_row() -> None:
     """And none is without a remedy where something is told."""
     for step in Step:

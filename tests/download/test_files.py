@@ -189,6 +189,19 @@ async def test_a_part_that_somebody_has_removed_is_not_gone_on_with(
     assert saved.path.read_bytes() == MP3
 
 
+@pytest.mark.parametrize(("etag", "proves"), [('"1"', True), ('W/"1"', False), ("1", False)])
+async def test_the_rest_is_asked_for_only_where_the_file_is_proved_the_same(
+    etag: str, proves: bool, tmp_path: Path, waits: Waits
+) -> None:
+    """A weak ETag says that two files are much alike, which half a song is not made of."""
+    half = faults.http(200, MP3[:1000], f"ETag: {etag}", length=len(MP3))
+    async with bench(tmp_path, [faults.answer_once(half), faults.answer(FILE)]) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+        asked = test.server.requests[1].headers
+    assert asked.get("if-range") == (etag if proves else None)
+    assert asked.get("range") == ("bytes=1000-" if proves else None)
+
+
 async def test_a_server_that_answers_in_slices_is_asked_for_the_next(
     tmp_path: Path, waits: Waits
 ) -> None:

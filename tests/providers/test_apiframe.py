@@ -12,6 +12,7 @@ from udio_async._errors import (
     AuthenticationFailed,
     BadAnswer,
     Blocked,
+    CallbackRejected,
     InsufficientCredits,
     InvalidRequest,
     PermissionDenied,
@@ -192,6 +193,16 @@ async def test_a_webhook_nobody_can_reach_is_refused_before_paying() -> None:
         await CASE.provider.submit(
             RecordedHttp(), CASE.request, CallbackAddress(url="https://10.0.0.1/h")
         )
+
+
+@pytest.mark.parametrize("shown", [None, "", "abc12", "abc1234", "ABC123", " abc123", "\u00e4"])
+def test_a_webhook_with_another_secret_is_a_forgery(shown: str | None) -> None:
+    """Nor is its body read: what it says is worth nothing."""
+    headers = {} if shown is None else {"x-webhook-secret": shown}
+    assert CASE.callback is not None
+    with pytest.raises(CallbackRejected) as caught:
+        CASE.provider.read_callback(headers, b"{", CASE.callback)
+    assert caught.value.forged
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""What is mutated, and the tests that should notice."""
+
+import attrs
+
+
+@attrs.frozen
+class Target:
+    """Modules that keep one promise."""
+
+    modules: tuple[str, ...]
+    """A module's name, with ":" and a function's where only that is meant."""
+    tests: tuple[str, ...]
+    share: float
+    """Of the mutants of a sample."""
+
+
+TARGETS = {
+    "paid step": Target(
+        modules=("_submit.submitter", "_submit.gate", "_submit.work", "_submit.limit"),
+        tests=(
+            "tests/test_submit.py",
+            "tests/test_plans.py",
+            "tests/test_waiting.py",
+            "tests/journal/test_continue.py",
+            "tests/test_delivered.py",
+            "tests/mutation/schedules.py",
+        ),
+        share=0.35,
+    ),
+    "ledger": Target(
+        modules=("journal.attempts", "journal.jobs", "journal.entry", "journal.store"),
+        tests=(
+            "tests/journal/test_jobs.py",
+            "tests/journal/test_continue.py",
+            "tests/test_callbacks.py",
+            "tests/test_delivered.py",
+            "tests/mutation/schedules.py",
+        ),
+        share=0.35,
+    ),
+    "verdicts": Target(
+        modules=(
+            "providers.verdicts",
+            "providers.replies",
+            "providers.rules",
+            "_polling.judgement",
+        ),
+        tests=(
+            "tests/providers/test_verdicts.py",
+            "tests/providers/test_udioapi_v1.py",
+            "tests/test_delivered.py",
+            "tests/test_odd_services.py",
+            "tests/test_poller.py",
+            "tests/test_answers.py",
+        ),
+        share=0.2,
+    ),
+    "redaction": Target(
+        modules=(
+            "_http.account",
+            "_http.messages",
+            "_http.exchange:_reason",
+            "_http.exchange:_translated",
+            "_urls:without_query",
+        ),
+        tests=("tests/test_http.py", "tests/test_addresses.py"),
+        share=0.1,
+    ),
+}
+SLOW = (
+    "test_processes_started_on_one_journal_pay_once_for_each_song",
+    "test_control_without_a_journal_each_process_pays",
+    "test_a_storm_of_cancellations_costs_no_connection",
+    "test_a_stock_client_does_not_survive_that_storm",
+    "test_an_answer_cut_anywhere_gives_what_arrived",
+)
+"""Tests that take too long for what they add here."""
