@@ -30,7 +30,7 @@ from udio_async import (
     SqliteJournal,
     UdioError,
 )
-from udio_async.journal import sqlite_file
+from udio_async.journal import sqlite_disk, sqlite_file
 from udio_async.testing import ACCOUNT, listed, make_entry
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +201,7 @@ async def test_a_large_file_is_read_through_only_where_a_process_has_died(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would take seconds. What is damaged is found when it is read, then."""
-    monkeypatch.setattr(sqlite_file, "CHECKED", 0)
+    monkeypatch.setattr(sqlite_disk, "CHECKED", 0)
     report = await damage(tmp_path, cases=100, seed=2)
     assert report.violations == []
     assert report.broke_later > 5, f"some damage is noticed later: {report}"

@@ -33,6 +33,7 @@ from .entry import Entry, State
 from .jobs import doubted
 from .keys import is_of_batch, request_digest
 from .snapshot import held
+from .sqlite_disk import has_to_be_checked, sync_directory, unusable
 
 T = TypeVar("T")
 
@@ -41,15 +42,6 @@ _VERSION = 2
 PAGE = 256
 """Entries that are read at once."""
 _DIED = "the process died after the intent was kept and before an answer was"
-
-_PRIMARY = 0xFF
-"""The part of an error code of SQLite that says of what kind it is."""
-_DISK = {
-    sqlite3.SQLITE_FULL: "cannot be written: the disk is full; make room",
-    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only; allow that, or give another path",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: the system refuses it; see whose it is",
-}
-"""What is wrong with the place of a journal, and not with the journal."""
 
 _SCHEMA = """
 create table meta (name text primary key, value blob not null) without rowid;
@@ -75,10 +67,6 @@ create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
 """`alias`: what a job of a batch would be called today, where the rule was another then."""
 
-CHECKED = 256 * 2**20
-"""Bytes of the largest file that is read through each time it is opened."""
-_REASON = 200
-"""Characters that are told of what is wrong: a row of a damaged file may be long."""
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
 
@@ -106,7 +94,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, *, shown: Path | None = None) -> None:
         self._path, self._shown = path, shown or path
-        self._is_checked = _has_to_be_checked(path)
+        self._is_checked = has_to_be_checked(path)
         try:
             self._db = self._connect()
             try:
@@ -117,7 +105,7 @@ class SqliteFile:
         except JournalError:
             raise
         except Exception as error:  # a damaged file may hold anything
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file; make it first if it is missing."""
@@ -125,7 +113,7 @@ class SqliteFile:
         # closing it would let go of the lease that another client of this process may hold.
         with suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        _sync_directory(self._path.parent)
+        sync_directory(self._path.parent)
         return sqlite3.connect(self._path, isolation_level=None, timeout=0)
 
     def _prepare(self) -> None:
@@ -340,57 +328,14 @@ class SqliteFile:
         except Exception as error:  # a damaged file may hold anything
             with suppress(sqlite3.Error):
                 self._db.execute("rollback")
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
-    def _unusable(self, error: Exception) -> JournalError:
-        """Return the error for a file that cannot be used, and why."""
-        reason = (str(error) or type(error).__name__)[:_REASON]
-        if "locked" in reason:
-            return JournalError(
-                f"{self._shown} is in use by another process or client; wait for it to end"
-            )
-        what = _of_the_disk(error, self._shown) or f"cannot be trusted: {reason}"
-        return JournalError(f"the journal {self._shown} {what}")
+    def unusable(self, error: Exception) -> JournalError:
+        """Return the error for this file, as it cannot be used."""
+        return unusable(error, self._shown)
 
     def close(self) -> None:
         self._db.close()
-
-
-def _of_the_disk(error: Exception, path: Path) -> str | None:
-    """Say what keeps a journal from being used that has nothing wrong with it, if that is so."""
-    if isinstance(error, FileNotFoundError):
-        return f"cannot be made: there is no folder {path.parent}; make it first"
-    if isinstance(error, OSError):
-        return f"cannot be opened: {error.strerror or error}; mend that, or give another path"
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-    if code == sqlite3.SQLITE_CANTOPEN and path.is_dir():
-        return "cannot be opened: it is a folder; give the path of a file in it"
-    return _DISK.get(code)
-
-
-def _has_to_be_checked(path: Path) -> bool:
-    """Return whether a file is read through as it is opened, so that damage is found at once.
-
-    A large one only if a process has died over it: that takes seconds, and what is damaged in one
-    that was closed in order is found when it is read.
-    """
-    try:
-        return path.stat().st_size <= CHECKED or path.with_name(f"{path.name}-wal").exists()
-    except OSError:
-        return True
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a new file's name durable.
-
-    SQLite does that only for its own log. Windows has no such call.
-    """
-    if sys.platform != "win32":
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 @attrs.define(eq=False)
@@ -425,6 +370,6 @@ def look(path: Path, work: Callable[[SqliteFile], T]) -> T:
         except JournalError:
             raise
         except Exception as error:  # a damaged file may hold anything
-            raise store._unusable(error) from error  # noqa: SLF001  # the same module
+            raise store.unusable(error) from error
         finally:
             store.close()

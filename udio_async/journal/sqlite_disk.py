@@ -1,0 +1,68 @@
+"""What lies under a journal's file: the disk that may refuse it, lose it, or have damaged it."""
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from .._errors import JournalError
+
+_PRIMARY = 0xFF
+"""The part of an error code of SQLite that says of what kind it is."""
+_DISK = {
+    sqlite3.SQLITE_FULL: "cannot be written: the disk is full; make room",
+    sqlite3.SQLITE_READONLY: "cannot be written: it is read-only; allow that, or give another path",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: the system refuses it; see whose it is",
+}
+"""What is wrong with the place of a journal, and not with the journal."""
+
+CHECKED = 256 * 2**20
+"""Bytes of the largest file that is read through each time it is opened."""
+_REASON = 200
+"""Characters that are told of what is wrong: a row of a damaged file may be long."""
+
+
+def unusable(error: Exception, path: Path) -> JournalError:
+    """Return the error for a file that cannot be used, and why."""
+    reason = (str(error) or type(error).__name__)[:_REASON]
+    if "locked" in reason:
+        return JournalError(f"{path} is in use by another process or client; wait for it to end")
+    what = _of_the_disk(error, path) or f"cannot be trusted: {reason}"
+    return JournalError(f"the journal {path} {what}")
+
+
+def _of_the_disk(error: Exception, path: Path) -> str | None:
+    """Say what keeps a journal from being used that has nothing wrong with it, if that is so."""
+    if isinstance(error, FileNotFoundError):
+        return f"cannot be made: there is no folder {path.parent}; make it first"
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror or error}; mend that, or give another path"
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code == sqlite3.SQLITE_CANTOPEN and path.is_dir():
+        return "cannot be opened: it is a folder; give the path of a file in it"
+    return _DISK.get(code)
+
+
+def has_to_be_checked(path: Path) -> bool:
+    """Return whether a file is read through as it is opened, so that damage is found at once.
+
+    A large one only if a process has died over it: that takes seconds, and what is damaged in one
+    that was closed in order is found when it is read.
+    """
+    try:
+        return path.stat().st_size <= CHECKED or path.with_name(f"{path.name}-wal").exists()
+    except OSError:
+        return True
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a new file's name durable.
+
+    SQLite does that only for its own log. Windows has no such call.
+    """
+    if sys.platform != "win32":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
