@@ -169,7 +169,7 @@ async def updates(scene: Scene) -> None:
 
 async def generate_many(scene: Scene) -> None:
     wanted = [name for name in ("one", "two") if not scene.has(name)]
-    async with scene.client.generate_many(map(asked, wanted), max_active=1) as batch:
+    async with scene.client.generate_many(map(asked, wanted), max_active=2) as batch:
         async for outcome in batch:
             scene.take(outcome.songs)
             if outcome.error is not None:
