@@ -89,7 +89,7 @@ def in_database(change: Callable[[sqlite3.Connection, random.Random], None]) -> 
     """Make a change of a file out of one of a database; what is none stays as it is."""
 
     def changed(sample: Sample, dice: random.Random) -> Sample:
-        with suppress(sqlite3.Error), _as_database(sample.body) as database:
+        with suppress(sqlite3.Error, UnicodeDecodeError), _as_database(sample.body) as database:
             change(database, dice)
             return attrs.evolve(sample, body=database.serialize())
         return sample
