@@ -125,7 +125,15 @@ def _changes(function: Function) -> Iterator[tuple[tuple[_Place, ast.AST], ast.A
     """Iterate over what can be changed in a function: where, to what, and in words."""
     for place, node in _nodes(function, in_body=True):
         for new in _instead(place, node):
-            yield (place, node), new, f"{_words(node)} -> {_words(new)}"
+            yield (place, node), new, _said(node, new)
+
+
+def _said(node: ast.AST, new: ast.AST) -> str:
+    """Return a change in words."""
+    if isinstance(node, ast.Call) and isinstance(new, ast.Call):
+        [left_out] = [word for word in node.keywords if word not in new.keywords]
+        return f"{_words(node.func)}({_words(left_out)}) -> without it"
+    return f"{_words(node)} -> {_words(new)}"
 
 
 def _nodes(node: ast.AST, *, in_body: bool = False) -> Iterator[tuple[_Place, ast.AST]]:

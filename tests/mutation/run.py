@@ -42,9 +42,9 @@ from tests.mutation.targets import SLOW, TARGETS, Target
 
 KILLED, NO_END, LIVED, UNMET = "killed", "killed (no end)", "LIVED", "LIVED (no test meets it)"
 ENOUGH = 0.9
-CPU = 15.0
+CPU = 8.0
 """Seconds of tests for one mutant, by what they take without it."""
-NO_MORE = 30
+NO_MORE = 20
 """Seconds of CPU after which a mutant has no end."""
 OPTIONS = (
     *("-qq", "--no-header", "--no-summary", "--tb=native", "--timeout=90", "-k", "not trio"),

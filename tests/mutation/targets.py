@@ -18,11 +18,12 @@ TARGETS = {
     "paid step": Target(
         modules=("_submit.submitter", "_submit.gate", "_submit.work", "_submit.limit"),
         tests=(
+            "tests/test_song_limit.py",
+            "tests/test_gate.py",
+            "tests/test_work.py",
             "tests/test_submit.py",
-            "tests/test_plans.py",
             "tests/test_waiting.py",
             "tests/journal/test_continue.py",
-            "tests/test_delivered.py",
             "tests/mutation/schedules.py",
         ),
         share=0.35,
@@ -30,6 +31,7 @@ TARGETS = {
     "ledger": Target(
         modules=("journal.attempts", "journal.jobs", "journal.entry", "journal.store"),
         tests=(
+            "tests/journal/test_attempts.py",
             "tests/journal/test_jobs.py",
             "tests/journal/test_continue.py",
             "tests/test_callbacks.py",
@@ -48,10 +50,8 @@ TARGETS = {
         tests=(
             "tests/providers/test_verdicts.py",
             "tests/providers/test_udioapi_v1.py",
-            "tests/test_delivered.py",
             "tests/test_odd_services.py",
             "tests/test_poller.py",
-            "tests/test_answers.py",
         ),
         share=0.2,
     ),
@@ -63,13 +63,16 @@ TARGETS = {
             "_http.exchange:_translated",
             "_urls:without_query",
         ),
-        tests=("tests/test_http.py", "tests/test_addresses.py"),
+        tests=("tests/test_http.py",),
         share=0.1,
     ),
 }
 SLOW = (
     "test_processes_started_on_one_journal_pay_once_for_each_song",
     "test_control_without_a_journal_each_process_pays",
+    "test_thousands_of_songs_are_heap_entries_and_a_handful_of_tasks",
+    "test_any_answer_to_a_look_has_a_documented_end",
+    "test_any_request_is_taken_or_refused_in_words",
     "test_a_storm_of_cancellations_costs_no_connection",
     "test_a_stock_client_does_not_survive_that_storm",
     "test_an_answer_cut_anywhere_gives_what_arrived",
