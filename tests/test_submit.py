@@ -246,6 +246,24 @@ async def test_closing_waits_for_what_is_on_the_wire_and_sends_nothing_more() ->
     ] * 3
 
 
+async def test_who_comes_while_it_closes_sends_nothing() -> None:
+    """As a batch may that has the session already: there would be a place for one more."""
+    provider = TimedProvider(song, submit_time=10.0)
+    async with anyio.create_task_group() as users, Client(provider) as client:
+        session = client._session()
+
+        async def come_late() -> None:
+            await anyio.sleep(5)
+            with pytest.raises(ClientClosed) as caught:
+                await session.submit(SONG)
+            assert caught.value.charged == "no"
+
+        users.start_soon(client.submit, SONG)
+        users.start_soon(come_late)
+        await anyio.sleep(1)
+    assert provider.sent == [0.0]
+
+
 async def test_closing_does_not_wait_for_the_end_of_a_hold() -> None:
     """Who was told to wait 500 seconds is let go at once."""
     limited = RateLimited("slow down", retry_after=500.0)
