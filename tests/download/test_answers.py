@@ -216,6 +216,7 @@ async def test_a_song_whose_task_nobody_knows_is_as_new_as_its_job() -> None:
         age = await source.age(attrs.evolve(song, job_key="job"))
         assert age == pytest.approx(10, abs=5)
         assert await source.age(song) is None
+        assert await source.age(attrs.evolve(song, unverified=True)) == 0.0
 
 
 @pytest.mark.parametrize(("age", "most"), [(170.0, 30), (190.0, 20), (None, 20)])

@@ -35,6 +35,8 @@ class Source:
         if since is not None:
             return anyio.current_time() - since
         entry = await self._entry(song)
+        if entry is None and song.unverified and not self._journal.durable:
+            return 0.0  # a callback has brought it in this run, and its job is over and forgotten
         if entry is None or not entry.submitted_at:
             return None
         took = self._provider.traits.typical_duration if entry.took is None else entry.took
