@@ -12,6 +12,7 @@ LONG = (
     "tests.model.run --seeds 0:20000 --songs 50",
     "tests.fuzz.run --bodies 500000 --seed 1",
     "tests.planted.run",
+    "tests.mutation.run --size 100 --seed 1",
     "tests.leaks.run --looks 200000 --songs 10000",
     "tests.crash.kill --rounds 200 --seed 1",
     "tests.crash.kill --rounds 200 --seed 1 --library",
