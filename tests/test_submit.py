@@ -21,6 +21,7 @@ from udio_async import (
     MemoryJournal,
     RateLimited,
     RequestRefused,
+    SongRequest,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -102,6 +103,55 @@ async def test_a_wait_asked_for_is_kept_by_every_submit() -> None:
     assert provider.sent[:2] == [0.0, 0.5]
     assert min(provider.sent[2:]) >= 51.0
     assert len(provider.sent) == 7
+
+
+async def test_a_turn_that_came_too_late_is_given_back() -> None:
+    """A refusal came while it was waited for; so the turn is waited for anew, after the hold."""
+    limited = RateLimited("slow down", retry_after=50.0)
+    provider = TimedProvider(song, submit_time=0.5, refuse=first(1, limited))
+    async with Client(provider, requests_per_second=1.0, submit_concurrency=2) as client:
+        turns = client._session().submitter.http._gate
+        free = turns.value
+        async with anyio.create_task_group() as users:
+            for _ in range(2):
+                users.start_soon(client.submit, SONG)
+        assert len(provider.sent) == 3
+        assert min(provider.sent[1:]) >= 50.5
+        assert turns.value == free
+
+
+async def test_a_job_that_is_being_submitted_is_waited_for() -> None:
+    """Both callers get the same task, of one request."""
+    provider = TimedProvider(song, submit_time=1.0)
+    request = SongRequest(description="a song", key="mine")
+    jobs: list[Job] = []
+    async with Client(provider) as client:
+
+        async def call() -> None:
+            jobs.append(await client.submit(request))
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as users:
+                for _ in range(3):
+                    users.start_soon(call)
+    assert [job.task_id for job in jobs] == ["0"] * 3
+    assert provider.sent == [0.0]
+
+
+async def test_a_doubt_tells_what_the_account_shows() -> None:
+    """In the error, and in the journal for a later run."""
+
+    async def evidence() -> str:
+        return "; 90 credits, 10 fewer than before"
+
+    provider = TimedProvider(song, refuse=first(1, SubmitInDoubt("no answer", evidence="cut")))
+    async with Client(provider) as client:
+        client._session().submitter.evidence = evidence
+        with pytest.raises(SubmitInDoubt) as caught:
+            await client.submit(SONG)
+        [doubt] = await client.doubts()
+    assert caught.value.evidence == "cut; 90 credits, 10 fewer than before"
+    assert doubt.evidence == caught.value.evidence
 
 
 async def test_it_stops_trying_after_a_while() -> None:

@@ -21,6 +21,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import sys
 import threading
@@ -44,8 +45,10 @@ KILLED, NO_END, LIVED, UNMET = "killed", "killed (no end)", "LIVED", "LIVED (no 
 ENOUGH = 0.9
 CPU = 8.0
 """Seconds of tests for one mutant, by what they take without it."""
-NO_MORE = 20
+NO_MORE = 12
 """Seconds of CPU after which a mutant has no end."""
+PATIENCE = 60.0
+"""Seconds, by the clock on the wall, after which it has none either."""
 OPTIONS = (
     *("-qq", "--no-header", "--no-summary", "--tb=native", "--timeout=90", "-k", "not trio"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
@@ -156,6 +159,8 @@ def in_fork(work: Callable[[], str], *, endless: bool = False) -> str:
         _work(work, writer, endless=endless)
     os.close(writer)
     with os.fdopen(reader) as pipe:
+        if not endless and not select.select([pipe], [], [], PATIENCE)[0]:
+            os.kill(child, signal.SIGKILL)  # it waits for what never comes
         said = pipe.read()
     os.waitpid(child, 0)
     return said or NO_END
@@ -188,6 +193,7 @@ def sample(size: int, seed: int, target_name: str | None, only: str) -> list[tup
         share = len(mutants) if only else int(size * (1 if target_name else target.share))
         dice = random.Random(f"{seed} {name}")
         chosen += [(target, mutant) for mutant in dice.sample(mutants, min(share, len(mutants)))]
+    random.Random(seed).shuffle(chosen)  # so a run whose time is up is a sample as well
     return chosen
 
 
