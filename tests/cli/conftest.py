@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 import udio_async.cli
+from tests.kit.forks import Fork, Forks, can_have, forking
 from udio_async.cli import main
 from udio_async.sandbox import Fault, Sandbox
 
@@ -48,15 +50,31 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "UDIOAPI_API_KEY": KEY, "APIFRAME_API_KEY": KEY, **more}
 
 
+_running = ExitStack()
+
+
+@cache
+def _forks() -> Forks:
+    """What starts commands without their imports, which are most of what they cost."""
+    needed = ("udio_async", "anyio._backends._asyncio", "anyio._backends._trio")
+    return _running.enter_context(forking("udio_async.cli", *needed, flags=("-W", "error")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ends_forks() -> Iterator[None]:
+    with _running:
+        yield
+
+
 def run_cli(*args: object, stdin: bytes = b"", env: dict[str, str] | None = None) -> Ended:
-    """Run a command to its end."""
+    """Run a command to its end, in a child; a Python that starts anew if `env` is for its start."""
+    words, env = [*map(str, args)], env or environment()
+    if can_have(env):
+        with _forks().start(words, env) as fork:
+            out, err = fork.communicate(stdin, timeout=30)
+        return Ended(fork.wait(), out, err)
     child = subprocess.run(
-        [*COMMAND, *map(str, args)],
-        input=stdin,
-        capture_output=True,
-        timeout=30,
-        env=env or environment(),
-        check=False,
+        [*COMMAND, *words], input=stdin, capture_output=True, timeout=30, env=env, check=False
     )
     return Ended(child.returncode, child.stdout.decode(), child.stderr.decode())
 
@@ -83,24 +101,20 @@ def call_cli(
 class Child:
     """A command that is still running."""
 
-    process: "subprocess.Popen[str]"
+    process: Fork
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> Ended:
         """Read what is left; not by `communicate`, which would miss what is already buffered."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
         out, err = self.process.stdout.read(), self.process.stderr.read()
         return Ended(self.process.wait(30), out, err)
 
     def next_line(self) -> str:
-        assert self.process.stdout is not None
         return self.process.stdout.readline()
 
     def next_error(self) -> str:
-        assert self.process.stderr is not None
         return self.process.stderr.readline()
 
 
@@ -109,16 +123,9 @@ def start_cli() -> Iterator[Callable[..., Child]]:
     """Start commands, and end those that a failed test leaves behind."""
     with ExitStack() as children:
 
-        def start(*args: object) -> Child:
-            process = subprocess.Popen(
-                [*COMMAND, *map(str, args)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment(),
-            )
-            children.enter_context(process)
+        def start(*args: object, stdin: bytes = b"") -> Child:
+            process = children.enter_context(_forks().start([*map(str, args)], environment()))
+            process.write(stdin)
             children.callback(process.kill)
             return Child(process)
 

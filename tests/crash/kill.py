@@ -20,7 +20,6 @@ import attrs
 
 from tests.crash.world import (
     World,
-    child_command,
     environment,
     judge,
     judge_files,
@@ -29,10 +28,13 @@ from tests.crash.world import (
     settle,
     tail,
 )
+from tests.kit.forks import Fork, Forks, forking
 
 SONGS = 40
 SPAN = 0.6
 """Seconds after the start within which a child is killed."""
+IMPORTS = ("udio_async", "anyio._backends._asyncio")
+"""What all children need, and only one process has to read."""
 
 
 @attrs.define
@@ -48,29 +50,40 @@ class Report:
     violations: list[str] = attrs.field(factory=list)
 
 
-def run_until(seconds: float, command: list[str]) -> tuple[str, bool]:
-    """Run a child, and kill it so long after it was ready; return its words, and if it died."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+def run_until(seconds: float, child: Fork) -> tuple[str, bool]:
+    """Kill a child so long after it was ready; return its words, and if it died.
+
+    A pipe holds all that it says.
+    """
+    with child:
+        assert child.stdout.readline() == "ready\n"
         try:
-            words, _ = process.communicate(timeout=seconds)
+            child.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            words, _ = process.communicate()
-            return words, True
-        return words, False
+            child.kill()
+            return child.stdout.read(), True
+        return child.stdout.read(), False
+
+
+@attrs.frozen
+class Place:
+    """Where batches run: at this provider, as children of this kind."""
+
+    world: World
+    forks: Forks
+    folder: Path
 
 
 def one_batch(
-    world: World, journal: Path, dice: random.Random, report: Report, rounds: int, *flags: str
+    place: Place, journal: Path, dice: random.Random, report: Report, rounds: int, *flags: str
 ) -> None:
     """Run one batch as often as it takes; the journal's name is the batch's."""
+    world = place.world
     while True:
         enough = report.kills >= rounds or (flags and report.violations)
         moment = 60.0 if enough else dice.uniform(0.0, SPAN)
-        command = child_command(world.url, journal, journal.stem, SONGS, *flags)
-        words, died = run_until(moment, command)
+        args = [world.url, str(journal), journal.stem, str(SONGS), *flags]
+        words, died = run_until(moment, place.forks.start(args, environment()))
         said = read_words(words)
         report.runs += 1
         if not died and not said.done:
@@ -90,12 +103,12 @@ def one_batch(
         report.violations += [f"kill {report.kills}: {text}" for text in after.violations]
 
 
-def kill(world: World, folder: Path, *flags: str, rounds: int, seed: int, lane: int = 0) -> Report:
+def kill(place: Place, *flags: str, rounds: int, seed: int, lane: int = 0) -> Report:
     """Kill so often, over as many batches as it takes."""
     dice, report = random.Random(f"{seed}/{lane}"), Report()
     while report.kills < rounds:
-        journal = folder / f"seed-{seed}-{lane}-batch-{report.batches}.db"
-        one_batch(world, journal, dice, report, rounds, *flags)
+        journal = place.folder / f"seed-{seed}-{lane}-batch-{report.batches}.db"
+        one_batch(place, journal, dice, report, rounds, *flags)
         report.batches += 1
         if flags and report.violations:  # a control has done its work
             break
@@ -106,10 +119,12 @@ def kill_in_lanes(folder: Path, *flags: str, rounds: int, seed: int, lanes: int 
     """Kill so often in all, in a few batches at once over one provider."""
     folder.mkdir(parents=True, exist_ok=True)
     each = -(-rounds // lanes)
-    with serving() as world, ThreadPoolExecutor(lanes) as pool:
+    children = forking("tests.crash.child", *IMPORTS)
+    with serving() as world, children as forks, ThreadPoolExecutor(lanes) as pool:
+        place = Place(world, forks, folder)
         reports = list(
             pool.map(
-                lambda lane: kill(world, folder, *flags, rounds=each, seed=seed, lane=lane),
+                lambda lane: kill(place, *flags, rounds=each, seed=seed, lane=lane),
                 range(lanes),
             )
         )

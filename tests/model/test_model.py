@@ -1,7 +1,7 @@
 """Whatever verbs a program mixes: nothing is paid twice, lost, or called what it is not."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Executor
 
 import pytest
 
@@ -11,13 +11,15 @@ from tests.model.run import find, run_all, workers
 SCHEDULES = 5_000
 ENOUGH = 1_000
 """Schedules within which each planted bug has to be found."""
+LIKELY = (10, 0, 5, 4, 1, 28, 63, 47, 219)
+"""Those that found one when the bugs were planted: where they still do, no search is needed."""
 
 
 @pytest.fixture(scope="module")
-def searches() -> Iterator[dict[str, Future[int | None]]]:
-    """Searches for all planted bugs, side by side."""
+def elsewhere() -> Iterator[Executor]:
+    """A process in which a seed always leads to the same schedule."""
     with workers() as pool:
-        yield {plant: pool.submit(find, plant, range(ENOUGH)) for plant in PLANTS}
+        yield pool
 
 
 @pytest.mark.timeout(600)
@@ -29,6 +31,7 @@ def test_all_verbs_together_keep_every_promise() -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("plant", PLANTS)
-def test_the_model_finds_a_planted_bug(searches: dict[str, Future[int | None]], plant: str) -> None:
+def test_the_model_finds_a_planted_bug(elsewhere: Executor, plant: str) -> None:
     """So the test above can fail, for each of these reasons."""
-    assert searches[plant].result() is not None
+    seeds = (*LIKELY, *range(ENOUGH))
+    assert elsewhere.submit(find, plant, seeds).result() is not None
