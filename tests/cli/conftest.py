@@ -101,24 +101,20 @@ def call_cli(
 class Child:
     """A command that is still running."""
 
-    process: "Fork | subprocess.Popen[str]"
+    process: Fork
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> Ended:
         """Read what is left; not by `communicate`, which would miss what is already buffered."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
         out, err = self.process.stdout.read(), self.process.stderr.read()
         return Ended(self.process.wait(30), out, err)
 
     def next_line(self) -> str:
-        assert self.process.stdout is not None
         return self.process.stdout.readline()
 
     def next_error(self) -> str:
-        assert self.process.stderr is not None
         return self.process.stderr.readline()
 
 
@@ -127,9 +123,9 @@ def start_cli() -> Iterator[Callable[..., Child]]:
     """Start commands, and end those that a failed test leaves behind."""
     with ExitStack() as children:
 
-        def start(*args: object) -> Child:
+        def start(*args: object, stdin: bytes = b"") -> Child:
             process = children.enter_context(_forks().start([*map(str, args)], environment()))
-            process.stdin.close()
+            process.write(stdin)
             children.callback(process.kill)
             return Child(process)
 

@@ -303,9 +303,7 @@ def test_a_reader_that_leaves(
     requests = write_requests(*QUICK_AND_STUCK, {"description": "a"}, {"description": "b"})
     child = start_cli("batch", requests, "--out", tmp_path, "--no-journal", *bench.at)
     child.next_line()
-    assert child.process.stdout is not None
     child.process.stdout.close()
-    assert child.process.stderr is not None
     err = child.process.stderr.read()
     assert child.process.wait() == 128 + signal.SIGPIPE
     assert "not delivered; look for them at the provider" in err

@@ -19,7 +19,7 @@ from udio_async import Unreachable, WaitExpired
 from udio_async.cli import _hints, _remedies
 from udio_async.sandbox import Fault, Sandbox
 
-from .conftest import COMMAND, KEY, Child, Ended, Json, environment, run_cli
+from .conftest import KEY, Child, Ended, Json, environment, run_cli
 
 SPEED = 400.0
 FAULTS = (
@@ -98,28 +98,20 @@ def test_the_command_that_an_interrupt_shows_continues(
 
 
 def test_what_came_from_stdin_is_resumed(
-    sandbox: Sandbox, at: tuple[str, ...], call_cli: CallCli, tmp_path: Path
+    sandbox: Sandbox,
+    at: tuple[str, ...],
+    call_cli: CallCli,
+    start_cli: StartCli,
+    tmp_path: Path,
 ) -> None:
     """Its requests cannot be read again, so the journal has them, and `resume` is shown."""
     prompts = [f"quick {number}" for number in range(30)]
     text = "".join(f"{json.dumps(ask)}\n" for ask in asks(*prompts))
     options = ("--max-active", "2", "--backend", "trio", *at)
-    process = subprocess.Popen(
-        [*COMMAND, "batch", "-", "--out", str(tmp_path), *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    with process:
-        assert process.stdin is not None
-        process.stdin.write(text)
-        process.stdin.close()
-        child = Child(process)
-        child.next_line()
-        child.interrupt()
-        ended = child.end()
+    child = start_cli("batch", "-", "--out", tmp_path, *options, stdin=text.encode())
+    child.next_line()
+    child.interrupt()
+    ended = child.end()
     command = shown_after(ended.err, "to continue:")
     assert f"resume {tmp_path} --max-active 2" in command
     paid = charged(sandbox)

@@ -55,7 +55,7 @@ class Fork:
     def communicate(self, words: bytes = b"", timeout: float | None = None) -> tuple[str, str]:
         """Write to its stdin, and return its stdout and stderr; after a time-out it is killed."""
         with ThreadPoolExecutor(3) as pool:
-            pool.submit(self._write, words)
+            pool.submit(self.write, words)
             out, err = pool.submit(self.stdout.read), pool.submit(self.stderr.read)
             try:
                 self.wait(timeout)
@@ -64,7 +64,8 @@ class Fork:
                 raise
             return out.result(), err.result()
 
-    def _write(self, words: bytes) -> None:
+    def write(self, words: bytes) -> None:
+        """Write all of its stdin, and close it."""
         with suppress(BrokenPipeError), self.stdin:
             self.stdin.write(words)
 
