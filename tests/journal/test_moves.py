@@ -1,5 +1,7 @@
 """Every move of a job, field by field: what it changes, what it clears, and what it keeps."""
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -59,7 +61,7 @@ FULL = Entry(
 CLEARED = {"saved": (), "undelivered": "", "took": None, "reached": (), "failed": None}
 
 
-def at(state: State, **changes: object) -> Entry:
+def at(state: State, **changes: Any) -> Entry:  # noqa: ANN401  # any field
     return attrs.evolve(FULL, state=state, **changes)
 
 
@@ -174,7 +176,7 @@ def test_songs_of_a_callback_show_what_became_of_it(songs: tuple[Song, ...], sta
     """Even where the answer said that nothing was taken."""
     entry = at(State.REFUSED, task_id=None, songs=songs, told=False)
     healed = jobs.healed(entry)
-    said = {"error": "", "evidence": ""} if state is State.READY else {}
+    said: dict[str, Any] = {"error": "", "evidence": ""} if state is State.READY else {}
     if state is State.FAILED:
         said = {"error": "GenerationFailed", "evidence": healed.evidence}
         assert "lost" in healed.evidence
