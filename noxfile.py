@@ -64,6 +64,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     install(session, "typing", "benchmarks")
     session.install("-q", "nox")
-    with ThreadPoolExecutor() as pool:  # side by side, for each takes but one core
-        for _ in pool.map(session.run, ("mypy", "pyright")):
+    checkers = ("mypy",), ("pyright", "--threads")
+    with ThreadPoolExecutor() as pool:  # side by side, for mypy has but one core's work
+        for _ in pool.map(lambda words: session.run(*words), checkers):
             pass

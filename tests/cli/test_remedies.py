@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -77,7 +78,8 @@ def is_message(text: str) -> bool:
     return text.count(" ") >= 2 and "attrs.Attribute" not in text
 
 
-def python_messages(*, of_shell: bool) -> list[str]:
+@cache
+def python_messages(*, of_shell: bool) -> Sequence[str]:
     """The messages that name Python, of the library or of the command line."""
     return [
         text

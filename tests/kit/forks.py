@@ -73,9 +73,10 @@ class Fork:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(BrokenPipeError):
-            self.stdin.close()
-        with self._told, self.stdout, self.stderr:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with suppress(BrokenPipeError):
+                stream.close()
+        with self._told:
             self.wait()
 
 
