@@ -1,5 +1,7 @@
 """Every move of a job, field by field: what it changes, what it clears, and what it keeps."""
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -36,6 +38,7 @@ def song(
     )
 
 
+ALSO_LOST = attrs.evolve(song("b", failed=True), error=Failure(message="gone as well"))
 FULL = Entry(
     key="mine",
     provider="p",
@@ -59,7 +62,7 @@ FULL = Entry(
 CLEARED = {"saved": (), "undelivered": "", "took": None, "reached": (), "failed": None}
 
 
-def at(state: State, **changes: object) -> Entry:
+def at(state: State, **changes: Any) -> Entry:  # noqa: ANN401  # any field
     return attrs.evolve(FULL, state=state, **changes)
 
 
@@ -167,14 +170,14 @@ def test_songs_without_an_id_are_kept_by_their_furthest_stage() -> None:
     [
         ((song("a"), song("b", failed=True)), State.READY),
         ((song("a"), song("b", stage=Stage.FIRST_AUDIO)), State.IN_DOUBT),
-        ((song("a", failed=True), song("b", failed=True)), State.FAILED),
+        ((song("a", failed=True), ALSO_LOST), State.FAILED),
     ],
 )
 def test_songs_of_a_callback_show_what_became_of_it(songs: tuple[Song, ...], state: State) -> None:
     """Even where the answer said that nothing was taken."""
     entry = at(State.REFUSED, task_id=None, songs=songs, told=False)
     healed = jobs.healed(entry)
-    said = {"error": "", "evidence": ""} if state is State.READY else {}
+    said: dict[str, Any] = {"error": "", "evidence": ""} if state is State.READY else {}
     if state is State.FAILED:
         said = {"error": "GenerationFailed", "evidence": healed.evidence}
         assert "lost" in healed.evidence
