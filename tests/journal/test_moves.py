@@ -38,6 +38,7 @@ def song(
     )
 
 
+ALSO_LOST = attrs.evolve(song("b", failed=True), error=Failure(message="gone as well"))
 FULL = Entry(
     key="mine",
     provider="p",
@@ -169,7 +170,7 @@ def test_songs_without_an_id_are_kept_by_their_furthest_stage() -> None:
     [
         ((song("a"), song("b", failed=True)), State.READY),
         ((song("a"), song("b", stage=Stage.FIRST_AUDIO)), State.IN_DOUBT),
-        ((song("a", failed=True), song("b", failed=True)), State.FAILED),
+        ((song("a", failed=True), ALSO_LOST), State.FAILED),
     ],
 )
 def test_songs_of_a_callback_show_what_became_of_it(songs: tuple[Song, ...], state: State) -> None:

@@ -27,6 +27,7 @@ import sys
 import threading
 import time
 import tomllib
+import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -42,6 +43,7 @@ from tests.mutation.mutants import Mutant, live_function, mutants_of
 from tests.mutation.targets import SLOW, TARGETS, Target
 
 KILLED, NO_END, LIVED, UNMET = "killed", "killed (no end)", "LIVED", "LIVED (no test meets it)"
+BROKEN = "BROKEN (it could not be tried)"
 ENOUGH = 0.9
 CPU = 8.0
 """Seconds of tests for one mutant, by what they take without it."""
@@ -151,7 +153,10 @@ def _watched(items: Sequence[pytest.Item], codes: Mapping[CodeType, str]) -> str
 
 
 def in_fork(work: Callable[[], str], *, endless: bool = False) -> str:
-    """Return what some work returns in a child; `NO_END` if the child had to be ended."""
+    """Return what some work returns in a child; `NO_END` if the child had to be ended.
+
+    `BROKEN` if the work has failed: that says nothing about the tests.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -162,8 +167,8 @@ def in_fork(work: Callable[[], str], *, endless: bool = False) -> str:
         if not endless and not select.select([pipe], [], [], PATIENCE)[0]:
             os.kill(child, signal.SIGKILL)  # it waits for what never comes
         said = pipe.read()
-    os.waitpid(child, 0)
-    return said or NO_END
+    _, status = os.waitpid(child, 0)
+    return said or (NO_END if os.WIFSIGNALED(status) else BROKEN)
 
 
 def _work(work: Callable[[], str], writer: int, *, endless: bool) -> NoReturn:
@@ -175,8 +180,10 @@ def _work(work: Callable[[], str], writer: int, *, endless: bool) -> NoReturn:
         text = work()
         with os.fdopen(writer, "w") as pipe:
             pipe.write(text)
-    finally:
-        os._exit(0)
+    except BaseException:  # noqa: BLE001  # nothing of a child goes back to pytest
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def sample(size: int, seed: int, target_name: str | None, only: str) -> list[tuple[Target, Mutant]]:
@@ -222,7 +229,7 @@ def main(arguments: Sequence[str]) -> int:
 def summary(results: dict[str, str], tell: Callable[[str], None]) -> int:
     """Tell the figures, and what is new among the survivors."""
     known = reasons()
-    lived = [name for name, result in results.items() if result in (LIVED, UNMET)]
+    lived = [name for name, result in results.items() if result not in (KILLED, NO_END)]
     unknown = [name for name in lived if name not in known]
     share = 1 - len(lived) / max(1, len(results))
     tell(f"{len(results) - len(lived)} of {len(results)} mutants were killed: {share:.1%}")

@@ -32,6 +32,8 @@ TARGETS = {
     "ledger": Target(
         modules=("journal.attempts", "journal.jobs", "journal.entry", "journal.store"),
         tests=(
+            "tests/journal/test_moves.py",
+            "tests/journal/test_store.py",
             "tests/journal/test_attempts.py",
             "tests/journal/test_jobs.py",
             "tests/journal/test_continue.py",

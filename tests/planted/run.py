@@ -15,10 +15,10 @@ import attrs
 import pytest
 from _pytest.runner import runtestprotocol  # the only way to run one test twice
 
-from tests.planted import following, paying, saving, sending
+from tests.planted import changed, following, paying, saving, sending
 from tests.planted.table import PLANTS, Plant, calls
 
-ROOMS = (paying, sending, following, saving)
+ROOMS = (paying, sending, following, saving, changed)
 """Each enters its bugs into the table as it is imported."""
 CLUMSY = (AttributeError, ImportError, NameError, SyntaxError, TypeError)
 """How code fails that is wrong by itself: so does a bug that was not put in well."""

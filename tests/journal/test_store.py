@@ -1,0 +1,121 @@
+"""A client's jobs in a journal, where two of its hands reach for the same job."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import attrs
+import pytest
+
+from udio_async import InvalidRequest, JournalError, MemoryJournal, Song, SongRequest, Stage
+from udio_async._records import CallbackNews
+from udio_async.journal import Entry, State, jobs
+from udio_async.journal.entry import Times
+from udio_async.journal.store import JobStore
+
+REQUEST = SongRequest(description="a song", key="mine")
+SONG = Song(id="a", task_id="t", provider="p", index=0, stage=Stage.COMPLETE, audio_is_final=True)
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[MemoryJournal]:
+    journal = Racing()
+    async with journal.open("account"):
+        yield journal
+
+
+@pytest.fixture
+async def store(journal: MemoryJournal) -> AsyncIterator[JobStore]:
+    async with anyio.create_task_group() as tasks:
+        yield JobStore(journal, tasks, provider="p")
+
+
+class Racing(MemoryJournal):
+    """Another hand changes an entry just before it is put."""
+
+    meanwhile: Entry | None = None
+
+    async def put(self, entry: Entry, *, expected: State) -> None:
+        if self.meanwhile is not None:
+            other, self.meanwhile = self.meanwhile, None
+            await super().put(other, expected=expected)
+        await super().put(entry, expected=expected)
+
+
+async def test_evidence_is_added_to_a_doubt_and_to_nothing_else(
+    journal: MemoryJournal, store: JobStore
+) -> None:
+    """The doubt may have ended, or the job may be gone."""
+    sending = await store.intend(REQUEST, "mine", None)
+    await store.add_evidence("mine", "more")
+    await store.add_evidence("of nobody", "more")
+    assert await journal.get("mine") == sending
+    await store.doubt(sending, "cut")
+    await store.add_evidence("mine", "cut; 90 credits")
+    assert (await store.known("mine")).evidence == "cut; 90 credits"
+
+
+async def test_evidence_that_cannot_be_kept_is_no_failure(journal: Racing, store: JobStore) -> None:
+    """The callback that came meanwhile is kept."""
+    await store.doubt(await store.intend(REQUEST, "mine", None), "cut")
+    journal.meanwhile = jobs.accepted(await store.known("mine"), "t")
+    await store.add_evidence("mine", "more")
+    assert await journal.get("mine") == jobs.accepted(await store.known("mine"), "t")
+
+
+async def test_a_callback_beside_the_answer_finds_it_accepted(
+    journal: Racing, store: JobStore
+) -> None:
+    """What the answer has changed counts, and the callback is taken."""
+    sending = await store.intend(REQUEST, "mine", None)
+    journal.meanwhile = accepted = jobs.accepted(sending, "t")
+    heard = await store.hear("mine", 1, CallbackNews(stage=Stage.QUEUED, task_id="t"))
+    assert heard is not None
+    assert (heard.entry, heard.healed) == (accepted, False)
+    assert await journal.get("mine") == accepted
+
+
+async def test_a_callback_that_cannot_be_kept_is_an_error(journal: Racing, store: JobStore) -> None:
+    """It should come again: the job has not changed, so nothing else has kept what it says."""
+    sending = await store.intend(REQUEST, "mine", None)
+    journal.put = _full  # type: ignore[method-assign]  # the disk is full
+    with pytest.raises(JournalError, match="full"):
+        await store.hear("mine", 1, CallbackNews(stage=Stage.QUEUED, task_id="t"))
+    assert await journal.get("mine") == sending
+
+
+async def _full(entry: Entry, *, expected: State) -> None:
+    raise JournalError("the disk is full")
+
+
+async def test_a_delivery_waits_for_the_end_of_its_job(
+    journal: MemoryJournal, store: JobStore
+) -> None:
+    """Its owner may have the songs before the journal knows that they are made."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    store.end(entry, (SONG,), times=Times(took=60.0))
+    with anyio.fail_after(5):
+        await store.deliver("mine")
+    known = await store.known("mine")
+    assert (known.state, known.took, known.songs) == (State.DELIVERED, 60.0, (SONG,))
+
+
+async def test_what_is_not_there_is_named(store: JobStore) -> None:
+    """By the key that was given."""
+    with pytest.raises(InvalidRequest, match="no job 'other'") as caught:
+        await store.known("other")
+    assert caught.value.job_key == "other"
+
+
+async def test_another_request_under_a_key_is_named(store: JobStore) -> None:
+    """Also where the job is looked up for a batch it is not taken for this one's."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    store.end(entry, (SONG,), times=Times(took=60.0))
+    await store.deliver("mine")
+    other = attrs.evolve(REQUEST, description="another song")
+    with pytest.raises(InvalidRequest, match="stands for another request") as caught:
+        await store.recall(other, "mine")
+    assert caught.value.job_key == "mine"
+    known = await store.known("mine")
+    wanted = [REQUEST, other, attrs.evolve(other, key=None)]
+    assert await store.recall_made(wanted, ["mine"] * 3) == [known, None, known]
+    assert await store.recall_made([REQUEST], ["of nobody"]) == [None]
