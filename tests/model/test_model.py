@@ -8,7 +8,7 @@ import pytest
 from tests.model.planted import PLANTS
 from tests.model.run import find, run_all, workers
 
-SCHEDULES = 1_000
+SCHEDULES = 500
 BATCHES, SONGS = 40, 25
 ENOUGH = 1_000
 """Schedules within which each planted bug has to be found."""

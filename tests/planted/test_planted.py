@@ -11,7 +11,7 @@ from udio_async._submit import Submitter
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("third", [1, 2, 3])
+@pytest.mark.parametrize("third", [1])  # of all, for the time of CI: `nox -s long` has the others
 def test_each_planted_bug_is_caught(third: int) -> None:
     """`python -m tests.planted.run NAME` tries one alone.
 
