@@ -28,7 +28,7 @@ import attrs
 import udio_async as ua
 from udio_async.testing import make_entry
 
-from .scale import Goal, resident
+from .scale import Goal, resident, show_goals
 
 PROVIDER = ua.UdioApiV2(api_key="key", base_url="http://127.0.0.1:9")
 """Nothing is sent to it."""
@@ -122,9 +122,7 @@ def main() -> None:
         f"{options.rows:,} jobs, {size / 2**20:,.0f} MiB: {found.opened:.2f} s to open, "
         f"{found.listed:.2f} s to list {found.left:,} that are left, {grown:+.1f} MiB\n"
     )
-    for goal in goals:
-        verdict = "met" if goal.met else "MISSED"
-        print(f"{goal.figure:9.2f}  {verdict:<7} {goal.name} (goal: at most {goal.at_most:g})")
+    show_goals(goals)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ import udio_async as ua
 from udio_async.journal import sqlite_file
 
 from .canned import serving
-from .scale import SIGMA, TYPICAL, Goal, provider
+from .scale import SIGMA, TYPICAL, Goal, provider, show_goals
 
 PROVIDER = "udioapi-v2"
 
@@ -206,9 +206,7 @@ def show(found: Report) -> None:
         f"{after.open:>8.2f} s to open{after.listed:>8.2f} s to list"
         f"{after.again:>8.2f} s for the same batch again\n"
     )
-    for goal in goals(found):
-        verdict = "met" if goal.met else "MISSED"
-        print(f"{goal.figure:9.2f}  {verdict:<7} {goal.name} (goal: at most {goal.at_most:g})")
+    show_goals(goals(found))
 
 
 def main() -> None:

@@ -268,7 +268,11 @@ def show(cells: list[Cell]) -> None:
             f"{server.late_p50:>5.1f}{server.late_p95:>5.1f}{server.late_p99:>5.1f}"
         )
     print()
-    for goal in goals(cells):
+    show_goals(goals(cells))
+
+
+def show_goals(found: list[Goal]) -> None:
+    for goal in found:
         verdict = "met" if goal.met else "MISSED"
         print(f"{goal.figure:9.2f}  {verdict:<7} {goal.name} (goal: at most {goal.at_most:g})")
 

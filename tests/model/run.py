@@ -2,10 +2,12 @@
 
     python -m tests.model.run --seeds 0:5000
     python -m tests.model.run --seeds 17 --show
+    python -m tests.model.run --seeds 0:300 --songs 25
 
 A schedule is a few runs of a program that ends, is closed or is killed. In each, several tasks use
 one client at once, on a virtual clock, while answers are lost and callers leave. In the end it
-runs once more, without any trouble. Then must hold, by the ledger:
+runs once more, without any trouble. With `--songs`, one of the tasks of each run makes the same
+large batch, and its requests have one outcome each. Then must hold, by the ledger:
 
 1. Nothing was paid twice that its owner did not ask for twice.
 2. Everything that was paid for and made is in its owner's hands.

@@ -26,7 +26,8 @@ async def read_note(journal: Journal, name: str, read: Callable[[str], T]) -> T 
         return None if text is None else read(text)
     except (ValueError, TypeError) as error:
         raise JournalError(
-            f"the journal cannot be trusted: its note {name!r} is {text!r:.60}"
+            f"the journal cannot be trusted: its note {name!r} is {text!r:.60}; "
+            "go on with a copy of it from before, or with another file"
         ) from error
 
 

@@ -27,7 +27,9 @@ def unusable(error: Exception, path: Path) -> JournalError:
     reason = (str(error) or type(error).__name__)[:_REASON]
     if "locked" in reason:
         return JournalError(f"{path} is in use by another process or client; wait for it to end")
-    what = _of_the_disk(error, path) or f"cannot be trusted: {reason}"
+    what = _of_the_disk(error, path) or (
+        f"cannot be trusted: {reason}; go on with a copy of it from before, or with another file"
+    )
     return JournalError(f"the journal {path} {what}")
 
 
