@@ -252,11 +252,13 @@ def test_a_terminal_that_is_gone_is_survived(
     screen, terminal = pty.openpty()
     at_home = 'exec "$@" <"$0" >"$0" 2>"$0"'  # the first terminal of a new session is its own
     command = (*COMMAND, "batch", str(path), "--out", str(tmp_path), *bench.at)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     child = subprocess.Popen(
         ["sh", "-c", at_home, os.ttyname(terminal), *command],
         env=environment(TERM="xterm"),
         start_new_session=True,
     )
+    signal.signal(signal.SIGHUP, before)
     try:
         shown = b""
         while b".mp3" not in shown:

@@ -49,8 +49,9 @@ def keep(order: Mapping[str, Any], descriptors: Sequence[int]) -> Mapping[str, A
     *streams, told = descriptors
     child = os.fork()
     if child == 0:
-        # As in one that is started in the foreground, however the tests were.
+        # As in one that is started in the foreground, however the tests were: under nohup, say.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.close(told)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
