@@ -6,7 +6,7 @@ seen in, the next look is put where what it costs and what comes after it are le
 dynamic programming. Pure arithmetic, no clock, no I/O.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -43,8 +43,60 @@ def next_looks(chances: Chances, *, price: float, min_interval: float) -> Sequen
 
     At the end of the grid nobody looks any more, so its last ages are of no use.
     """
-    planner = _Planner(chances, price, min_interval)
-    return planner.plan()
+    if len(chances.moves) == 1:
+        return [_looks_for_the_end(chances, price, min_interval)]
+    return _Planner(chances, price, min_interval).plan()
+
+
+def _looks_for_the_end(chances: Chances, price: float, min_interval: float) -> list[float]:
+    """Return the best next looks where only the end matters: what the planner says, sooner.
+
+    Nearly all tables are of this kind, and here the sums have a short form. With Q the share of
+    songs that are left at an age, and R its integral from there to the end of the grid, a look at
+    b after one at a is late by (b - a) - (R(a) - R(b)) / Q(a), over all songs.
+    """
+    ages, last = chances.ages, len(chances.ages) - 1
+    left, integral = _left(chances)
+    beyond = [ages[0], *(now + (now - before) / 2 for before, now in pairwise(ages))]
+    looks, to_pay = [ages[-1]] * len(ages), [0.0] * len(ages)
+    for place in reversed(range(last)):
+        age, share = ages[place], left[place]
+        soonest = max(place + 1, bisect_left(beyond, age + min_interval))
+        best, best_at = inf, last
+        for at in range(soonest, last + 1):
+            cost = price + ages[at] - age - (integral[place] - integral[at]) / share
+            if cost >= best:
+                break  # it only becomes dearer
+            cost += to_pay[at] / share
+            if cost < best:
+                best, best_at = cost, at
+        looks[place] = ages[best_at]
+        if best < inf:
+            to_pay[place] = best * share
+            if best_at == soonest:
+                unseen = 1 - left[soonest] / share
+                looks[place] = _within(age, ages[soonest], unseen, price, min_interval)
+    return looks
+
+
+def _left(chances: Chances) -> tuple[list[float], list[float]]:
+    """Return the share of songs that are left at each age, and its integral from there on."""
+    left = [1.0]
+    for ending, failing in zip(chances.moves[0], chances.fails, strict=True):
+        left.append(left[-1] * (1 - ending - failing))
+    integral = [0.0]
+    for (then, later), (some, fewer) in zip(
+        reversed([*pairwise(chances.ages)]), reversed([*pairwise(left)]), strict=True
+    ):
+        integral.append(integral[-1] + (later - then) * (some + fewer) / 2)
+    return left, integral[::-1]
+
+
+def _within(age: float, soonest: float, unseen: float, price: float, min_interval: float) -> float:
+    """Return the next look where the grid is too wide to tell: within a step, things come evenly."""
+    span = soonest - age
+    gap = sqrt(2 * price * span / unseen) if unseen > 0 else span
+    return max(age + min_interval, age + min(gap, span))
 
 
 @attrs.define
@@ -97,10 +149,8 @@ class _Planner:
             if price + late + going_on < best:
                 soonest = best == inf
                 best, best_at = price + late + going_on, ages[at + 1]
-                if soonest:  # the grid may be too wide to tell: within one step, things come evenly
-                    span = best_at - ages[place]
-                    gap = sqrt(2 * price * span / unseen) if unseen > 0 else span
-                    best_at = max(earliest, ages[place] + min(gap, span))
+                if soonest:
+                    best_at = _within(ages[place], best_at, unseen, price, self._min_interval)
         return (best if best < inf else 0.0), best_at
 
 
