@@ -24,6 +24,9 @@ from benchmarks.oracle import (
 )
 from benchmarks.polling import LOOK_COSTS, SIGMAS, evaluate, fixed, scheduled
 from udio_async import InvalidRequest, PollPolicy
+from udio_async._polling.durations import Durations
+from udio_async._polling.failures import EarlyFailures
+from udio_async._polling.looks import Planner, chances_of, grid, next_looks
 from udio_async._polling.schedule import Schedule
 
 SECONDS = st.floats(min_value=0.01, max_value=1e5)
@@ -300,3 +303,24 @@ def test_a_good_policy_is_kept(name: str) -> None:
     values: list[Any] = [1, 0.25]
     for value in values:
         assert getattr(PollPolicy(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("failing", [True, False])
+@pytest.mark.parametrize("price", [0.2, 5.0, 100.0])
+@pytest.mark.parametrize(("typical", "sigma"), [(5.0, 0.5), (100.0, 0.02), (1500.0, 1.2)])
+def test_the_short_sums_say_what_the_planner_says(
+    typical: float, sigma: float, price: float, *, failing: bool
+) -> None:
+    """Where only the end matters, the looks are those of the planner for any number of stages."""
+    times = Durations(typical, sigma, bin_width=1.0)
+    failures = EarlyFailures(typical, bin_width=1.0)
+    ages = grid(step=typical / 50, growth=1 / 40, until=times.quantile(4.5))
+    chances = chances_of(
+        ages,
+        [[times.survival(age) for age in ages]],
+        failing=failures.surviving(ages) if failing else [0.0] * len(ages),
+    )
+    for min_interval in (1.0, 5.0):
+        (quick,) = next_looks(chances, price=price, min_interval=min_interval)
+        (full,) = Planner(chances, price, min_interval).plan()
+        assert quick == pytest.approx(full)

@@ -30,6 +30,11 @@ _NO_NAMES = frozenset({"", "none", "null", "undefined", "nan"})
 """What stands in a link in place of a file that does not exist."""
 
 
+_PLAIN = re.compile(
+    r"https?://[a-z0-9][a-z0-9.-]*(?::[1-5]?\d{1,4})?(/[\w.~%+=:@,/-]*)?(?:\?([\w.~%+=:@,&/-]*))?",
+    re.ASCII,
+)
+"""Nearly every link: nothing in it is to be read in a special way. Path and query are apart."""
 _WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?/")
 _FILE_PATH = re.compile(r"[\w%~./+-]+\.[a-z][a-z0-9]{2,3}(\?.*)?", re.ASCII | re.IGNORECASE)
 """A path without its slash, which has to end like a file: "pending" is none."""
@@ -51,6 +56,9 @@ def as_link(text: str, base: str = "") -> str | None:
     Blanks, a missing scheme and a path below the provider's own address (`base`) are understood. A
     link like "https://cdn.example/None.mp3", which stands for a missing file, is none.
     """
+    if plain := _PLAIN.fullmatch(text):
+        path, query = plain.groups(default="")
+        return None if _names_nothing(path, query) else text
     link = text.strip().replace(" ", "%20")
     if not link.isprintable():  # no blank is, but for the one above
         return None
@@ -63,10 +71,14 @@ def as_link(text: str, base: str = "") -> str | None:
     parts = split_url(link)
     if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         return None
-    name = parts.path.rpartition("/")[2].partition(".")[0]
-    if not name and parts.query:  # a live stream: "https://host/?item_id=..."
-        name = parts.query.rpartition("=")[2]
-    return None if name.lower() in _NO_NAMES else link
+    return None if _names_nothing(parts.path, parts.query) else link
+
+
+def _names_nothing(path: str, query: str) -> bool:
+    name = path.rpartition("/")[2].partition(".")[0]
+    if not name and query:  # a live stream: "https://host/?item_id=..."
+        name = query.rpartition("=")[2]
+    return name.lower() in _NO_NAMES
 
 
 def is_stream(link: str, hosts: tuple[str, ...] = ()) -> bool:

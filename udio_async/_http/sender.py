@@ -251,7 +251,7 @@ class PaidHttp:
             self._http._gate.release()  # noqa: SLF001  # its own room
 
     async def send(self, call: Call) -> Reply:
-        """Send a request, as `HttpSender.send` does.
+        """Send a request, as `HttpSender.send` does, from a task of the client (`for_tasks`).
 
         Raises:
             ClientClosed: it was taken back before it left.
@@ -261,7 +261,10 @@ class PaidHttp:
             with self._departure.waits():
                 await self.take_turn()
         self._has_turn = False
-        return await owned(self._http._tasks, self._http._deliver, call, self._departure)  # noqa: SLF001  # its own room
+        http = self._http
+        if http._sees_peers:  # noqa: SLF001  # its own room
+            return await http._deliver(call, self._departure)  # noqa: SLF001  # its own room
+        return await owned(http._tasks, http._deliver, call, self._departure)  # noqa: SLF001  # its own room
 
 
 def own_openers(

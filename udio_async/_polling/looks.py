@@ -45,7 +45,7 @@ def next_looks(chances: Chances, *, price: float, min_interval: float) -> Sequen
     """
     if len(chances.moves) == 1:
         return [_looks_for_the_end(chances, price, min_interval)]
-    return _Planner(chances, price, min_interval).plan()
+    return Planner(chances, price, min_interval).plan()
 
 
 def _looks_for_the_end(chances: Chances, price: float, min_interval: float) -> list[float]:
@@ -93,14 +93,14 @@ def _left(chances: Chances) -> tuple[list[float], list[float]]:
 
 
 def _within(age: float, soonest: float, unseen: float, price: float, min_interval: float) -> float:
-    """Return the next look where the grid is too wide to tell: within a step, things come evenly."""
+    """Return the next look within a step of the grid, where things come evenly."""
     span = soonest - age
     gap = sqrt(2 * price * span / unseen) if unseen > 0 else span
     return max(age + min_interval, age + min(gap, span))
 
 
 @attrs.define
-class _Planner:
+class Planner:
     """The tables while they are filled, from the last age backwards."""
 
     _chances: Chances
