@@ -547,6 +547,25 @@ async def test_a_wrong_id_given_to_resolve_can_be_corrected(tmp_path: Path) -> N
     assert len(provider.sent) == 1
 
 
+async def test_an_id_that_no_look_has_shown_is_not_called_paid(tmp_path: Path) -> None:
+    """Its owner gave it, and may have mistyped it; the task of another job is paid for."""
+    lost = SubmitInDoubt("the answer was lost")
+    provider = TimedProvider(sixty, refuse=lambda place: lost if place == 0 else None)
+    provider.completes_at["tpyo"] = 1e9
+    path = tmp_path / "songs.db"
+    async with Client(provider, journal=SqliteJournal(path, threaded=False)) as client:
+        with pytest.raises(SubmitInDoubt):
+            await client.generate(named("a song", "mine"))
+        await client.resolve("mine", task_id="tpyo")
+        jobs = [await client.submit(named("a song", key)) for key in ("mine", "other")]
+    said = []
+    for job in jobs:
+        with pytest.raises(WaitExpired) as caught:
+            await job.songs()
+        said.append(caught.value.charged)
+    assert said == ["unknown", "yes"]
+
+
 # Another key ---------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ from udio_async import (
     ModerationFailed,
     Outcome,
     ProviderUnavailable,
+    RequestRefused,
     Sandbox,
     Song,
     SongRequest,
@@ -45,6 +46,7 @@ from udio_async import (
 )
 from udio_async._http import ApiKey
 from udio_async._submit.gate import SubmitGate
+from udio_async.journal.entry import Times
 from udio_async.journal.jobs import remembered_error
 from udio_async.journal.store import JobStore
 from udio_async.sandbox import Fault
@@ -612,3 +614,22 @@ async def test_a_task_that_was_named_for_another_attempt_is_not_lost(first: int)
             entry.attempt: entry.task_id async for entry in store.entries(list(JournalState))
         }
         assert tasks_of == {1: "t1", 2: "t2"}
+
+
+async def test_songs_of_a_callback_are_not_lost_by_a_wrong_id() -> None:
+    """There is no task of the id that was given: what was called back is what was paid for."""
+    journal = MemoryJournal()
+    song = Song(
+        id="s", task_id="", provider="p", index=0, stage=Stage.COMPLETE, audio_is_final=True
+    )
+    async with journal.open("account"), anyio.create_task_group() as tasks:
+        store = JobStore(journal, tasks, provider="p")
+        entry = await store.intend(SongRequest(description="a song", key="mine"), "mine", None)
+        await store.settle(entry, SubmitInDoubt("no answer"))
+        entry = await store.resolve("mine", task_id="tpyo")
+        await store.hear("mine", 1, CallbackNews(stage=Stage.COMPLETE, songs=(song,)))
+        store.end(entry, (), error=RequestRefused("no such task"), times=Times(took=None))
+        await store.note_undelivered("mine", "")  # which waits for the end
+        ended = await store.known("mine")
+        assert ended.state is JournalState.READY
+        assert [kept.id for kept in ended.songs] == ["s"]

@@ -92,7 +92,7 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
         f"{str(error).rstrip('.')}; task {tracked.task_id} keeps running there",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
-        charged="yes",
+        charged="unknown" if _may_be_mistyped(tracked) else "yes",
     )
 
 
@@ -106,10 +106,14 @@ def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
     )
 
 
-def _if_mistyped(tracked: TrackedTask) -> str:
-    """Say what helps where its owner gave the id, and no look has ever shown such a task."""
+def _may_be_mistyped(tracked: TrackedTask) -> bool:
+    """Return whether its owner gave the id, and no look has ever shown such a task."""
     seen = tracked.looked_at > tracked.accepted_at
-    if seen or tracked.entry is None or not tracked.entry.told:
+    return not seen and tracked.entry is not None and tracked.entry.told
+
+
+def _if_mistyped(tracked: TrackedTask) -> str:
+    if not _may_be_mistyped(tracked):
         return ""
     return "; you gave this id: if it is wrong, client.resolve() takes another"
 
@@ -130,6 +134,7 @@ def still_running(
         f"it keeps running there, look again with this id{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
+        charged="unknown" if _may_be_mistyped(tracked) else None,
     )
 
 

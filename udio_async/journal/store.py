@@ -15,7 +15,7 @@ import attrs
 from anyio.abc import TaskGroup
 
 from .._concurrency import closed_after
-from .._errors import GenerationFailed, InvalidRequest, JournalError, UdioError
+from .._errors import GenerationFailed, InvalidRequest, JournalError, RequestError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .attempts import Attempts
@@ -266,17 +266,20 @@ class JobStore:
     ) -> None:
         """Keep what came of an accepted job, in the background: until then its id leads to it.
 
-        An error that is no `GenerationFailed` ends a wait only: the job may still be made.
+        An error that is no `GenerationFailed` ends a wait only: the job may still be made. Where
+        its owner gave the id, and there is no such task, what callbacks have brought is its end.
         """
         entry = jobs.timed(entry, times.reached, times.failed)
         if error is None:
-            ended = jobs.ended(entry, songs, took=times.took)
+            ended: Entry | None = jobs.ended(entry, songs, took=times.took)
         elif isinstance(error, GenerationFailed):
             ended = jobs.failed(entry, error)
+        elif entry.told and isinstance(error, RequestError):
+            ended = None
         else:
             return
         self._ending[entry.key] = anyio.Event()
-        self._tasks.start_soon(self._put_end, ended)
+        self._tasks.start_soon(self._put_heard if ended is None else self._put_end, ended or entry)
 
     async def _put_end(self, ended: Entry) -> None:
         """Write the end of a job, then let those go on who wait for it."""
@@ -289,6 +292,18 @@ class JobStore:
                 self._break(error, ended)
         finally:
             self._ending.pop(ended.key).set()
+
+    async def _put_heard(self, entry: Entry) -> None:
+        """End a job with the songs of its callbacks: there is no task of the id that was given."""
+        try:
+            known = await self._journal.get(entry.key)
+            if known is not None and known.state is State.ACCEPTED and known.songs:
+                ended = jobs.ended(known, known.songs, took=None)
+                await self._journal.put(ended, expected=State.ACCEPTED)
+        except JournalError as failure:  # it is still accepted
+            logger.debug("job %s: its songs are not kept as its end: %s", entry.key, failure)
+        finally:
+            self._ending.pop(entry.key).set()
 
     async def _is_known(self, ended: Entry) -> bool:
         """Return whether another wait has kept the end of the same job: the first one counts."""
