@@ -1,5 +1,6 @@
 """What CI runs: `nox` runs all of it, `nox -s tests` only the suite."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import nox
@@ -24,6 +25,7 @@ LONG = (
     "tests.callbacks.storm --deliveries 20000 --seed 1",
     "tests.journal.damage --cases 2000 --seed 1",
 )
+WORKERS = 2 * (os.cpu_count() or 1)  # many tests wait for a child, and leave their core to others
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -38,7 +40,7 @@ def tests(session: nox.Session) -> None:
     install(session, "tests")
     # Once, also where Python is told to write no bytecode: else each child would compile it anew.
     session.run("python", "-m", "compileall", "-q", "udio_async", "tests")
-    pytest = ["python", "-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+    pytest = ["python", "-m", "pytest", "-n", str(WORKERS), "--dist", "worksteal"]
     session.run(*pytest, *session.posargs)
     if not session.posargs:  # whatever touches the HTTP library, once more under its continuation
         session.run(*pytest, "-p", "tests.kit.alias_httpx2", *TOUCH_HTTP)

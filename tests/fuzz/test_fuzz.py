@@ -37,9 +37,9 @@ from .ways import WAYS, Way
 SUBJECTS = {
     one.name: one for one in (*at_parsers(), *of_files(), *of_applications(), *of_journals())
 }
-CASES = {"file of requests": 2000, "workbook": 100, "journal": 60}
-"""How many are read of each subject; of one at the parsers, its part of 10,000."""
-AT_PARSERS = 10_000 // len(at_parsers())
+CASES = {"file of requests": 2000, "workbook": 100, "journal": 150}
+"""How many are read of each subject; of one at the parsers, its part of 20,000."""
+AT_PARSERS = 20_000 // len(at_parsers())
 WIDEST = "\N{MUSICAL SYMBOL G CLEF}"
 """It takes four bytes, on the wire and in memory."""
 BY_ASGI = 150

@@ -8,8 +8,8 @@ import pytest
 from tests.model.planted import PLANTS
 from tests.model.run import find, run_all, workers
 
-SCHEDULES = 500
-BATCHES, SONGS = 40, 25
+SCHEDULES = 5_000
+BATCHES, SONGS = 200, 25
 ENOUGH = 1_000
 """Schedules within which each planted bug has to be found."""
 LIKELY = (0, 1, 4, 5, 6, 26, 107, 141, 334, 635, 799)
