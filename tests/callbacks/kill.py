@@ -31,8 +31,12 @@ from udio_async import Client, JournalEntry, SqliteJournal, Stage
 from udio_async.journal import State
 
 SONGS = 40
-SPAN = 0.5
-"""Seconds after the start within which a child is killed."""
+MOST = 80
+"""Callbacks that are answered before a child is killed, at most."""
+A_CALLBACK = 0.01
+"""Seconds that one takes, about: so the kill comes anywhere in it."""
+PATIENCE = 20.0
+"""Seconds after which a child is killed in any case."""
 SENDERS = 4
 STAGES = {"text": Stage.TEXT_READY, "first": Stage.FIRST_AUDIO, "complete": Stage.COMPLETE}
 
@@ -136,7 +140,10 @@ def one_life(taker: Taker, journal: Path, report: Report, dice: random.Random, *
             ]
             for sender in senders:
                 sender.start()
-            time.sleep(dice.uniform(0.0, SPAN))
+            enough, end = report.posted + dice.randrange(MOST), time.monotonic() + PATIENCE
+            while report.posted < enough and time.monotonic() < end:
+                time.sleep(0.001)
+            time.sleep(dice.uniform(0.0, A_CALLBACK))
         finally:
             process.kill()
             dead.set()
