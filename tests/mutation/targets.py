@@ -51,6 +51,9 @@ TARGETS = {
             "_polling.judgement",
         ),
         tests=(
+            "tests/test_judgement.py",
+            "tests/test_delivered.py",
+            "tests/providers/test_replies.py",
             "tests/providers/test_verdicts.py",
             "tests/providers/test_udioapi_v1.py",
             "tests/test_odd_services.py",
@@ -66,7 +69,7 @@ TARGETS = {
             "_http.exchange:_translated",
             "_urls:without_query",
         ),
-        tests=("tests/test_http.py",),
+        tests=("tests/providers/test_replies.py", "tests/test_http.py", "tests/test_download.py"),
         share=0.1,
     ),
 }

@@ -1,0 +1,77 @@
+"""What is read in any provider's replies."""
+
+import attrs
+import httpx
+import pytest
+
+from udio_async import ApiKey, BadAnswer
+from udio_async._http import Account, Call, Reply
+from udio_async._http.messages import LinkRefused, api_request, installed_version, link_request
+from udio_async.providers.replies import SHORTEST_KEY, ReadReply, ask, distinct_songs
+from udio_async.providers.verdicts import payload_of
+
+
+@pytest.mark.parametrize(
+    ("entries", "places"),
+    [
+        ([("a", True), ("a", True)], [0]),
+        ([("a", False), ("a", True), ("a", False)], [1]),
+        ([("a", False), ("a", False), ("b", False)], [0, 2]),
+        ([(None, False), (None, True)], [0, 1]),
+    ],
+)
+def test_a_song_that_is_listed_twice_is_one(
+    entries: list[tuple[str | None, bool]], places: list[int]
+) -> None:
+    """Its entry with a file counts, and of two such the first; without an id it is its own."""
+    assert distinct_songs(entries) == places
+
+
+@pytest.mark.parametrize(
+    ("status", "leads"), [(299, False), (300, True), (308, True), (399, True), (400, False)]
+)
+def test_a_redirect_says_where_it_leads(status: int, *, leads: bool) -> None:
+    """All of 3xx, and nothing else; without the query, which may be a secret."""
+    headers = {"location": "https://elsewhere.example/a?token=secret"}
+    said = ReadReply.from_reply(Reply(status=status, headers=headers, body=b"")).message
+    assert ("elsewhere.example/a" in said) is leads
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(("length", "kept"), [(SHORTEST_KEY - 1, True), (SHORTEST_KEY, False)])
+async def test_a_key_that_is_repeated_is_blanked_out(length: int, *, kept: bool) -> None:
+    """From twelve characters on: a shorter one is a stand-in, and may be a word."""
+    key = "k" * length
+
+    class Echo:
+        async def send(self, call: Call) -> Reply:
+            return Reply(status=200, headers={}, body=call.account.key.reveal().encode())
+
+    account = Account(key=ApiKey(key), base_url="https://api.example")
+    reply = await ask(Echo(), Call(account=account, method="GET", path="/a"))
+    assert (key.encode() in reply.body) is kept
+
+
+@pytest.mark.parametrize(("task_id", "about"), [("t-1", " about task t-1"), (None, "")])
+def test_an_answer_that_cannot_be_used_is_named(task_id: str | None, about: str) -> None:
+    """With the task that was asked about, where there is one."""
+    read = ReadReply.from_reply(Reply(status=200, headers={}, body=b"<html>", cut=None))
+    with pytest.raises(BadAnswer) as caught:
+        payload_of(attrs.evolve(read, is_json=False), provider="p", task_id=task_id)
+    assert str(caught.value).startswith(f"p answered 200{about}: ")
+
+
+def test_a_request_names_the_library_and_its_version() -> None:
+    """So a provider can tell who asks."""
+    account = Account(key=ApiKey("key"), base_url="https://api.example")
+    request = api_request(Call(account=account, method="GET", path="/a"))
+    assert request.headers["User-Agent"] == f"udio-async/{installed_version()}"
+    assert installed_version()[:1].isdigit() or installed_version() == "dev"
+
+
+@pytest.mark.parametrize("link", ["https://10.0.0.1/a.mp3", "https://cdn.internal/a.mp3"])
+def test_no_request_is_made_for_a_link_to_a_private_host(link: str) -> None:
+    """A provider's answer shall not make this machine ask its own network."""
+    with pytest.raises(LinkRefused, match="does not lead to the public internet"):
+        link_request(link, {}, local=False)
+    assert isinstance(link_request("https://cdn.example.org/a.mp3", {}, local=False), httpx.Request)

@@ -1,0 +1,81 @@
+"""What is made of a task that stands still, or ends with less than it promised."""
+
+import attrs
+import pytest
+
+from udio_async import Failure, Song, Stage, Task
+from udio_async._polling.judgement import as_it_is, judged, settled, without_raw
+from udio_async._polling.schedule import Schedule
+from udio_async._polling.tracked import NOTHING, TrackedTask
+
+RAW = {"status": "shining"}
+REFUSED = Failure(message="no such words")
+TASK = Task(id="t", provider="p", stage=Stage.FIRST_AUDIO, status="shining", raw=RAW)
+
+
+def song(**told: object) -> Song:
+    about = {"id": "s", "task_id": "t", "provider": "p", "index": 0, "stage": Stage.FIRST_AUDIO}
+    return Song(**{**about, "raw": RAW, **told})  # type: ignore[arg-type]  # by name
+
+
+def tracked() -> TrackedTask:
+    schedule = Schedule(typical=60, look_cost=1, min_interval=1)
+    return TrackedTask(
+        task=TASK, schedule=schedule, accepted_at=0.0, looked_at=0.0, outages_before=0.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "stage", "error"),
+    [
+        (song(audio_url="https://cdn.example/a.mp3"), Stage.COMPLETE, None),
+        (song(stage=Stage.COMPLETE), Stage.COMPLETE, None),
+        (song(stage=Stage.FAILED, error=REFUSED), Stage.FAILED, REFUSED),
+        (song(error=REFUSED, audio_url="https://cdn.example/a.mp3"), Stage.FIRST_AUDIO, REFUSED),
+    ],
+)
+def test_a_song_of_a_task_that_is_over_is_what_it_shows(
+    before: Song, stage: Stage, error: Failure | None
+) -> None:
+    """With audio it is complete; what has an error of its own stays as it is."""
+    (after,) = as_it_is(attrs.evolve(TASK, songs=(before,))).songs
+    assert (after.stage, after.error) == (stage, error)
+
+
+def test_a_song_without_audio_has_failed_when_its_task_is_over() -> None:
+    """It says why, and so does the task if it has no other."""
+    over = as_it_is(attrs.evolve(TASK, songs=(song(),)))
+    assert over.songs[0].stage is over.stage is Stage.FAILED
+    assert over.songs[0].error == over.error
+    assert "this song has no audio" in str(over.error)
+
+
+def test_a_word_that_nobody_knows_fails_the_task_after_a_while() -> None:
+    """Not before, and not if something moves; then it says what to do."""
+    waits = tracked()
+    assert judged(waits, TASK, 0.0, patience=60) is TASK
+    moved = attrs.evolve(TASK, percentage=50)
+    assert judged(waits, moved, 59.0, patience=60) is moved
+    assert judged(waits, moved, 118.0, patience=60) is moved
+    failed = judged(waits, moved, 119.0, patience=60)
+    assert failed.stage is Stage.FAILED
+    assert failed.error is not None
+    assert "'shining', which is no documented status" in failed.error.message
+    assert failed.error.advice == "look at your account before asking again: it may be running"
+
+
+def test_a_task_that_looks_like_its_end_is_over_once_nothing_changes() -> None:
+    """Its songs count; what a provider adds for a while starts the wait again."""
+    waits = tracked()
+    first, second = (attrs.evolve(TASK, songs=(song(audio_url=f"/{n}"),)) for n in "ab")
+    assert settled(waits, first, 0.0, settle=10) is first
+    assert settled(waits, second, 9.0, settle=10) is second
+    assert settled(waits, second, 18.0, settle=10) is second
+    assert settled(waits, second, 19.0, settle=10).stage is Stage.COMPLETE
+
+
+def test_what_is_kept_for_comparing_holds_no_words_of_answers() -> None:
+    """They are most of what an answer takes in memory."""
+    kept = without_raw(attrs.evolve(TASK, songs=(song(),)))
+    assert kept.raw is NOTHING
+    assert kept.songs[0].raw is NOTHING
