@@ -214,6 +214,7 @@ class Actor:
                 answers.append(self.random.choice(wrong))
             if {"resubmit": True} in answers:  # knowing that it may be paid for again
                 self.owner.wishes[prompt].allowed += 1
+                self.owner.wishes[prompt].denied = True
             else:
                 answers.append({"task_id": charged[0]} if charged else {"resubmit": True})
             for answer in answers:

@@ -24,6 +24,8 @@ class Wish:
     ends: list[str] = attrs.field(factory=list)
     """How each call for it ended: what its error says of money, "songs", or "unknown"."""
     calls: int = 0
+    denied: bool = False
+    """Its owner has said, without looking, that it was not taken: he is believed."""
     spans: list[tuple[float, float]] = attrs.field(factory=list)
     """When it may have left: while somebody asked for it."""
     had: set[str] = attrs.field(factory=set)
@@ -72,7 +74,7 @@ class Owner:
         wish.ends.append(error.charged)
         self.world.note(f"{wish.prompt}: {type(error).__name__}, charged {error.charged}: {error}")
         charges = len(self.world.charges(wish.prompt))
-        if error.charged == "no" and wish.calls == 1 and charges:
+        if error.charged == "no" and wish.calls == 1 and charges and not wish.denied:
             self.wrongly(f"{wish.prompt} is charged, and {error!r} says no")
         if error.charged == "yes" and not charges:
             self.wrongly(f"{wish.prompt} is not charged, and {error!r} says yes")
@@ -113,7 +115,7 @@ class Owner:
             orders = self.world.charges(wish.prompt)
             if len(orders) > wish.allowed:
                 self.wrongly(f"{wish.prompt} is paid {len(orders)} times, {wish.allowed} wanted")
-            if orders and wish.ends and set(wish.ends) == {"no"}:
+            if orders and wish.ends and set(wish.ends) == {"no"} and not wish.denied:
                 self.wrongly(f"{wish.prompt} is charged, and every call said no")
             for left in self.world.left.get(wish.prompt, []):
                 if not any(a <= left <= b for a, b in [*wish.spans, *self.anywhere]):
