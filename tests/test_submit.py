@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,11 +18,13 @@ from udio_async import (
     Client,
     ClientClosed,
     Event,
+    InsufficientCredits,
     Job,
     MemoryJournal,
     RateLimited,
     RequestRefused,
     SongRequest,
+    SqliteJournal,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -152,6 +155,63 @@ async def test_a_doubt_tells_what_the_account_shows() -> None:
         [doubt] = await client.doubts()
     assert caught.value.evidence == "cut; 90 credits, 10 fewer than before"
     assert doubt.evidence == caught.value.evidence
+
+
+async def test_an_error_of_the_adapter_is_the_evidence() -> None:
+    """It proves nothing, and its words may help whoever looks at the account."""
+    provider = TimedProvider(song, refuse=first(1, ValueError("no such field: seed")))
+    async with submitting(provider) as send:
+        with pytest.raises(SubmitInDoubt) as caught:
+            await send()
+    assert "ValueError('no such field: seed')" in caught.value.evidence
+
+
+async def test_a_job_on_disk_is_sent_again_as_the_same(tmp_path: Path) -> None:
+    """What the journal knows of the try before is no reason to refuse the next."""
+    provider = TimedProvider(song, refuse=first(2, UNSENT))
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+    async with Client(provider, journal=journal) as client:
+        job = await client.submit(SONG)
+        assert [entry.task_id async for entry in client.jobs()] == [job.task_id]
+    assert len(provider.sent) == 3
+
+
+async def test_what_is_on_the_wire_is_resumed_by_nobody_else() -> None:
+    """Its caller gets its songs."""
+    provider = TimedProvider(song, submit_time=10.0)
+    async with Client(provider) as client, anyio.create_task_group() as users:
+        users.start_soon(client.submit, SONG)
+        await anyio.sleep(1)
+        async with client.resume() as batch:
+            assert [outcome async for outcome in batch] == []
+
+
+async def test_an_empty_account_is_asked_once() -> None:
+    """The others of a batch end with the same error, and are not sent."""
+    provider = TimedProvider(song, refuse=first(9, InsufficientCredits("the account is empty")))
+    async with (
+        Client(provider, submit_concurrency=1) as client,
+        client.generate_many(["one", "two", "three"]) as batch,
+    ):
+        errors = [type(outcome.error) async for outcome in batch]
+    assert errors == [InsufficientCredits] * 3
+    assert len(provider.sent) == 1
+
+
+async def test_a_refusal_of_what_was_in_doubt_says_that_it_may_be_paid(tmp_path: Path) -> None:
+    """The second attempt was refused for certain; of the first one nobody knows."""
+    lost, refused = SubmitInDoubt("no answer"), RequestRefused("no such words")
+    provider = TimedProvider(song, refuse=lambda place: [lost, refused][place])
+    path = tmp_path / "songs.db"
+    asked = SongRequest(description="a song", key="mine")
+    async with Client(provider, journal=SqliteJournal(path, threaded=False)) as client:
+        with pytest.raises(SubmitInDoubt):
+            await client.submit(asked)
+    journal = SqliteJournal(path, threaded=False)
+    async with Client(provider, journal=journal, on_doubt="resubmit") as client:
+        with pytest.raises(RequestRefused) as caught:
+            await client.submit(asked)
+    assert caught.value.charged == "unknown"
 
 
 async def test_it_stops_trying_after_a_while() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 import pytest
 
 from udio_async import (
@@ -50,6 +51,26 @@ def test_what_is_said_of_the_money_is_of_the_job(is_new: bool, charged: Any, sai
     error = UdioError("no", charged=charged)
     assert work(is_new=is_new).as_it_stands(error) is error
     assert error.charged == said
+
+
+@pytest.mark.parametrize(
+    ("state", "only", "repeated", "left"),
+    [
+        (None, None, False, False),
+        (State.READY, None, False, False),
+        (None, {State.PLANNED}, False, True),
+        (State.PLANNED, {State.PLANNED}, False, False),
+        (State.ACCEPTED, {State.PLANNED}, False, True),
+        (State.NOT_SENT, {State.PLANNED}, True, False),
+    ],
+)
+def test_who_asks_for_some_states_leaves_other_jobs_alone(
+    state: State | None, only: set[State] | None, *, repeated: bool, left: bool
+) -> None:
+    """Once it has sent the job itself, it goes on with it, whatever its state is by then."""
+    known = None if state is None else attrs.evolve(DOUBT, state=state)
+    asked = work(only=None if only is None else frozenset(only))
+    assert asked.leaves_alone(known, repeated=repeated) is left
 
 
 def test_a_doubt_stays_one_if_nothing_follows_it() -> None:

@@ -6,7 +6,15 @@ import anyio
 import attrs
 import pytest
 
-from udio_async import InvalidRequest, JournalError, MemoryJournal, Song, SongRequest, Stage
+from udio_async import (
+    InvalidRequest,
+    JournalError,
+    MemoryJournal,
+    Song,
+    SongRequest,
+    Stage,
+    Unreachable,
+)
 from udio_async._records import CallbackNews
 from udio_async.journal import Entry, State, jobs
 from udio_async.journal.entry import Times
@@ -119,3 +127,57 @@ async def test_another_request_under_a_key_is_named(store: JobStore) -> None:
     wanted = [REQUEST, other, attrs.evolve(other, key=None)]
     assert await store.recall_made(wanted, ["mine"] * 3) == [known, None, known]
     assert await store.recall_made([REQUEST], ["of nobody"]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("task_id", "job_key", "found"),
+    [("t", None, "mine"), ("t", "yours", "yours"), ("", None, None), ("other", None, None)],
+)
+async def test_a_song_leads_to_its_job(
+    store: JobStore, task_id: str, job_key: str | None, found: str | None
+) -> None:
+    """By the key that it carries, else by its task; a song without either is of no job."""
+    await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    assert await store.key_of(attrs.evolve(SONG, task_id=task_id, job_key=job_key)) == found
+
+
+async def test_an_id_that_cannot_be_kept_is_in_the_error(journal: Racing, store: JobStore) -> None:
+    """It is paid for, and nothing more is sent by this client."""
+    sending = await store.intend(REQUEST, "mine", None)
+    journal.put = _full  # type: ignore[method-assign]  # the disk is full
+    with pytest.raises(JournalError, match="Write the id down") as caught:
+        await store.accept(sending, "t-1")
+    error = caught.value
+    assert (error.task_id, error.job_key, error.charged) == ("t-1", "mine", "yes")
+    with pytest.raises(JournalError, match="nothing more is submitted"):
+        await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
+
+
+async def test_a_doubt_that_cannot_be_kept_stops_what_would_be_sent(
+    journal: Racing, store: JobStore
+) -> None:
+    """The journal would not know of it later: so nothing is added to what it has lost."""
+    sending = await store.intend(REQUEST, "mine", None)
+    journal.put = _full  # type: ignore[method-assign]  # the disk is full
+    await store.doubt(sending, "cut")
+    with pytest.raises(JournalError, match="nothing more is submitted: the disk is full"):
+        await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
+
+
+async def test_the_end_of_a_job_that_is_gone_breaks_nothing(store: JobStore) -> None:
+    """A journal in memory forgets what was handed out; the next request is sent all the same."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    gone = attrs.evolve(entry, key="gone")
+    store.end(gone, (SONG,), times=Times(took=60.0))
+    await store.deliver("gone")  # which waits for the end
+    await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
+
+
+async def test_what_is_kept_again_has_forgotten_its_refusal(store: JobStore) -> None:
+    """It is as it was before its submit was taken back."""
+    sending = await store.intend(REQUEST, "mine", None)
+    await store.settle(sending, Unreachable("no route", sent=False))
+    assert (await store.known("mine")).error == "Unreachable"
+    await store.plan_again("mine")
+    entry = await store.known("mine")
+    assert (entry.state, entry.error, entry.evidence) == (State.PLANNED, "", "")
