@@ -21,6 +21,7 @@ from udio_async import (
     Callbacks,
     Client,
     Event,
+    GenerationFailed,
     InvalidRequest,
     Job,
     JournalEntry,
@@ -407,6 +408,23 @@ async def test_a_callback_before_a_lost_answer_leaves_no_doubt(
         unverified = [song.unverified for song in await jobs[0].songs()]
         assert unverified == ([True, True] if "songs" in news else [False])
         assert await line.client.doubts() == []
+
+
+async def test_a_failure_before_a_lost_answer_is_the_error_of_the_submit(tmp_path: Path) -> None:
+    """It was taken, and came to nothing: that is no doubt."""
+    provider = lose(provider_with(submit_time=20.0))
+    async with (
+        line_to(provider, journal=journal_at(tmp_path)) as line,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def submit() -> None:
+            with pytest.raises(GenerationFailed, match="no luck"):
+                await line.client.submit(SONG)
+
+        tasks.start_soon(submit)
+        await anyio.sleep(5)
+        assert await line.post(said("failed", songs=LINKS)) == 200
 
 
 async def test_songs_without_an_id_settle_a_doubt_unverified(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ TARGETS = {
             "tests/test_work.py",
             "tests/test_submit.py",
             "tests/test_waiting.py",
+            "tests/test_delivered.py",
             "tests/test_callbacks.py",
             "tests/journal/test_continue.py",
             "tests/mutation/schedules.py",
