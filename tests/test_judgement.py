@@ -3,8 +3,15 @@
 import attrs
 import pytest
 
-from udio_async import Failure, Song, Stage, Task
-from udio_async._polling.judgement import as_it_is, judged, settled, without_raw
+from udio_async import AuthenticationFailed, Failure, RequestRefused, Song, Stage, Task
+from udio_async._polling.judgement import (
+    as_it_is,
+    judged,
+    not_known,
+    refusal,
+    settled,
+    without_raw,
+)
 from udio_async._polling.schedule import Schedule
 from udio_async._polling.tracked import NOTHING, TrackedTask
 
@@ -72,6 +79,16 @@ def test_a_task_that_looks_like_its_end_is_over_once_nothing_changes() -> None:
     assert settled(waits, second, 9.0, settle=10) is second
     assert settled(waits, second, 18.0, settle=10) is second
     assert settled(waits, second, 19.0, settle=10).stage is Stage.COMPLETE
+
+
+def test_an_error_of_a_wait_names_provider_and_task() -> None:
+    """A wrong key says nothing of the song, which goes on; an unknown task may not be ours."""
+    waits = tracked()
+    refused = refusal(waits, AuthenticationFailed("wrong key."))
+    unknown = not_known(waits, RequestRefused("no such task"))
+    for error, charged in ((refused, "yes"), (unknown, "unknown")):
+        assert (error.provider, error.task_id, error.charged) == ("p", "t", charged)
+    assert str(refused) == "wrong key; task t keeps running there"
 
 
 def test_what_is_kept_for_comparing_holds_no_words_of_answers() -> None:

@@ -25,6 +25,7 @@ from udio_async import (
     RequestRefused,
     SongRequest,
     SqliteJournal,
+    Stage,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -179,9 +180,15 @@ async def test_a_job_on_disk_is_sent_again_as_the_same(tmp_path: Path) -> None:
 async def test_what_is_on_the_wire_is_resumed_by_nobody_else() -> None:
     """Its caller gets its songs."""
     provider = TimedProvider(song, submit_time=10.0)
+    asked = SongRequest(description="a song", key="mine")
     async with Client(provider) as client, anyio.create_task_group() as users:
-        users.start_soon(client.submit, SONG)
+        users.start_soon(client.submit, asked)
         await anyio.sleep(1)
+        submitter = client._session().submitter
+        assert [submitter.note_early(key, Stage.QUEUED) for key in ("mine", "other")] == [
+            True,
+            False,
+        ]
         async with client.resume() as batch:
             assert [outcome async for outcome in batch] == []
 
@@ -193,8 +200,10 @@ async def test_an_empty_account_is_asked_once() -> None:
         Client(provider, submit_concurrency=1) as client,
         client.generate_many(["one", "two", "three"]) as batch,
     ):
-        errors = [type(outcome.error) async for outcome in batch]
-    assert errors == [InsufficientCredits] * 3
+        errors = [outcome.error async for outcome in batch]
+    assert [(type(error), error and error.provider) for error in errors[1:]] == [
+        (InsufficientCredits, "timed")
+    ] * 2
     assert len(provider.sent) == 1
 
 

@@ -616,8 +616,18 @@ async def test_a_task_that_was_named_for_another_attempt_is_not_lost(first: int)
         assert tasks_of == {1: "t1", 2: "t2"}
 
 
-async def test_songs_of_a_callback_are_not_lost_by_a_wrong_id() -> None:
-    """There is no task of the id that was given: what was called back is what was paid for."""
+@pytest.mark.parametrize(
+    ("told", "error", "state"),
+    [
+        (True, RequestRefused("no such task"), JournalState.READY),
+        (True, WaitExpired("still queued"), JournalState.ACCEPTED),
+        (False, RequestRefused("no such task"), JournalState.ACCEPTED),
+    ],
+)
+async def test_songs_of_a_callback_are_not_lost_by_a_wrong_id(
+    error: UdioError, state: JournalState, *, told: bool
+) -> None:
+    """There is no task of the id that its owner gave: what was called back is what was paid for."""
     journal = MemoryJournal()
     song = Song(
         id="s", task_id="", provider="p", index=0, stage=Stage.COMPLETE, audio_is_final=True
@@ -625,11 +635,14 @@ async def test_songs_of_a_callback_are_not_lost_by_a_wrong_id() -> None:
     async with journal.open("account"), anyio.create_task_group() as tasks:
         store = JobStore(journal, tasks, provider="p")
         entry = await store.intend(SongRequest(description="a song", key="mine"), "mine", None)
-        await store.settle(entry, SubmitInDoubt("no answer"))
-        entry = await store.resolve("mine", task_id="tpyo")
+        if told:
+            await store.settle(entry, SubmitInDoubt("no answer"))
+            entry = await store.resolve("mine", task_id="tpyo")
+        else:
+            entry = await store.accept(entry, "t")
         await store.hear("mine", 1, CallbackNews(stage=Stage.COMPLETE, songs=(song,)))
-        store.end(entry, (), error=RequestRefused("no such task"), times=Times(took=None))
+        store.end(entry, (), error=error, times=Times(took=None))
         await store.note_undelivered("mine", "")  # which waits for the end
         ended = await store.known("mine")
-        assert ended.state is JournalState.READY
-        assert [kept.id for kept in ended.songs] == ["s"]
+        assert ended.state is state
+        assert [kept.id for kept in ended.songs] == (["s"] if told else [])

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from udio_async import (
+    Failure,
     InvalidRequest,
     JournalError,
     MemoryJournal,
@@ -173,6 +174,28 @@ async def test_the_end_of_a_job_that_is_gone_breaks_nothing(store: JobStore) -> 
     await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
 
 
+async def test_an_end_that_another_wait_has_kept_breaks_nothing(
+    journal: Racing, store: JobStore
+) -> None:
+    """The first one counts, and the next request is sent."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    journal.meanwhile = jobs.ended(entry, (SONG,), took=30.0)
+    store.end(entry, (SONG,), times=Times(took=60.0))
+    await store.note_undelivered("mine", "")  # which waits for the end
+    assert (await store.known("mine")).took == 30.0
+    await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
+
+
+def test_a_song_that_has_failed_need_not_be_delivered() -> None:
+    """Nor one whose audio is not all there: the others are all that its owner can have."""
+    entry = Entry(key="mine", provider="p", request={}, state=State.READY)
+    lost = attrs.evolve(SONG, id="b", error=Failure(message="no luck"))
+    cut = attrs.evolve(SONG, id="c", audio_is_final=False)
+    entry = attrs.evolve(entry, songs=(SONG, lost, cut))
+    assert jobs.delivered(entry, ["a"]).state is State.DELIVERED
+    assert jobs.delivered(entry, []).state is State.READY
+
+
 async def test_what_is_kept_again_has_forgotten_its_refusal(store: JobStore) -> None:
     """It is as it was before its submit was taken back."""
     sending = await store.intend(REQUEST, "mine", None)
@@ -181,3 +204,5 @@ async def test_what_is_kept_again_has_forgotten_its_refusal(store: JobStore) -> 
     await store.plan_again("mine")
     entry = await store.known("mine")
     assert (entry.state, entry.error, entry.evidence) == (State.PLANNED, "", "")
+    told = Entry(key="mine", provider="p", request={}, state=State.NOT_SENT, told=True)
+    assert not jobs.planned_again(told).told

@@ -1,14 +1,13 @@
 """What is read in any provider's replies."""
 
 import attrs
-import httpx
 import pytest
 
 from udio_async import ApiKey, BadAnswer
 from udio_async._http import Account, Call, Reply
 from udio_async._http.messages import LinkRefused, api_request, installed_version, link_request
 from udio_async.providers.replies import SHORTEST_KEY, ReadReply, ask, distinct_songs
-from udio_async.providers.verdicts import payload_of
+from udio_async.providers.verdicts import SHARED_RULES, SUBMIT_TIMEOUT, payload_of, send_submit
 
 
 @pytest.mark.parametrize(
@@ -36,6 +35,32 @@ def test_a_redirect_says_where_it_leads(status: int, *, leads: bool) -> None:
     said = ReadReply.from_reply(Reply(status=status, headers=headers, body=b"")).message
     assert ("elsewhere.example/a" in said) is leads
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "odd"),
+    [(99, 500, True), (100, 500, False), (404, 404, False), (599, 500, False), (600, 500, True)],
+)
+def test_a_code_in_the_body_counts(code: int, status: int, *, odd: bool) -> None:
+    """4xx are taken at their word; others are a 500, and some are no status at all."""
+    reply = Reply(status=200, headers={}, body=b'{"code": %d}' % code)
+    read = ReadReply.from_reply(reply)
+    assert (read.status, read.has_odd_code) == (status, odd)
+
+
+async def test_a_submit_has_its_own_connection_and_time() -> None:
+    """Whatever its adapter has set: one that was used before may close under it."""
+    sent: list[Call] = []
+
+    class Taking:
+        async def send(self, call: Call) -> Reply:
+            sent.append(call)
+            return Reply(status=200, headers={}, body=b'{"task_id": "t-1"}')
+
+    account = Account(key=ApiKey("key"), base_url="https://api.example")
+    call = Call(account=account, method="POST", path="/a", json={}, timeout=1.0)
+    assert await send_submit(Taking(), call, SHARED_RULES, provider="p") == "t-1"
+    assert (sent[0].fresh, sent[0].timeout) == (True, SUBMIT_TIMEOUT)
 
 
 @pytest.mark.parametrize(("length", "kept"), [(SHORTEST_KEY - 1, True), (SHORTEST_KEY, False)])
@@ -74,4 +99,5 @@ def test_no_request_is_made_for_a_link_to_a_private_host(link: str) -> None:
     """A provider's answer shall not make this machine ask its own network."""
     with pytest.raises(LinkRefused, match="does not lead to the public internet"):
         link_request(link, {}, local=False)
-    assert isinstance(link_request("https://cdn.example.org/a.mp3", {}, local=False), httpx.Request)
+    public = link_request("https://cdn.example.org/a.mp3", {}, local=False)
+    assert public.extensions["fresh"] is False

@@ -89,4 +89,4 @@ class SongLimit:
             self._ceiling = math.inf
             self._accepted, self._trust = 0, _TRUST
         elif self.limit + 1 < self._ceiling:
-            self.limit = min(self.limit + 0.5, self._ceiling - 1)
+            self.limit += 0.5
