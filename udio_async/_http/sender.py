@@ -117,6 +117,12 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """Return a sender for one paid request, which can be taken back."""
         return PaidHttp(self, departure)
 
+    async def deliver(self, call: Call, departure: Departure) -> Reply:
+        """Send a paid request that has its turn, from a task of the client, as `for_tasks` does."""
+        if self._sees_peers:
+            return await self._deliver(call, departure)
+        return await owned(self._tasks, self._deliver, call, departure)
+
     async def _take_turn(self) -> None:
         """Wait for a place among the requests, and for the rate."""
         await self._gate.acquire()
@@ -251,7 +257,7 @@ class PaidHttp:
             self._http._gate.release()  # noqa: SLF001  # its own room
 
     async def send(self, call: Call) -> Reply:
-        """Send a request, as `HttpSender.send` does, from a task of the client (`for_tasks`).
+        """Send a request, as `HttpSender.send` does.
 
         Raises:
             ClientClosed: it was taken back before it left.
@@ -261,10 +267,7 @@ class PaidHttp:
             with self._departure.waits():
                 await self.take_turn()
         self._has_turn = False
-        http = self._http
-        if http._sees_peers:  # noqa: SLF001  # its own room
-            return await http._deliver(call, self._departure)  # noqa: SLF001  # its own room
-        return await owned(http._tasks, http._deliver, call, self._departure)  # noqa: SLF001  # its own room
+        return await self._http.deliver(call, self._departure)
 
 
 def own_openers(
