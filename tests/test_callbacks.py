@@ -33,6 +33,7 @@ from udio_async import (
     SubmitInDoubt,
     UdioApiV2,
     UpstreamFailed,
+    WaitExpired,
 )
 
 PUBLIC = "https://songs.example.org/udio"
@@ -383,6 +384,26 @@ async def test_the_id_of_another_job_changes_none(tmp_path: Path) -> None:
         [doubt] = await line.client.doubts()
         assert doubt.task_id is None
         assert [song.task_id for song in await first.songs()] == [first.task_id]
+
+
+async def test_a_task_that_was_named_wrongly_ends_for_whoever_waits_for_it(tmp_path: Path) -> None:
+    """A callback names the right one; what becomes of the other one changes nothing any more."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line, anyio.create_task_group() as tasks:
+        right = await line.provider.submit(NO_HTTP, SONG)
+        wrong = await line.provider.submit(NO_HTTP, SONG)
+        mine = attrs.evolve(SONG, key="mine")
+        await line.client.resolve("mine", task_id=wrong)
+
+        async def wait() -> None:
+            with pytest.raises(WaitExpired, match=f"is {right}, and not {wrong}; resume"):
+                await line.client.generate(mine)
+
+        tasks.start_soon(wait)
+        await anyio.sleep(5)
+        assert await line.post(said("text", task_id=right)) == 200
+        await anyio.sleep(100)
+        songs = await line.client.generate(mine)
+    assert [song.task_id for song in songs] == [right]
 
 
 @pytest.mark.parametrize("news", [{"task_id": "7"}, {"songs": LINKS}], ids=["id", "songs"])

@@ -646,3 +646,25 @@ async def test_songs_of_a_callback_are_not_lost_by_a_wrong_id(
         ended = await store.known("mine")
         assert ended.state is state
         assert [kept.id for kept in ended.songs] == (["s"] if told else [])
+
+
+async def test_what_is_called_back_in_pieces_is_kept_beside_a_task_that_was_named() -> None:
+    """A text first, then the audio: that song is paid for, too, whatever else its owner named."""
+    journal = MemoryJournal()
+    whole = Song(
+        id="s", task_id="", provider="p", index=0, stage=Stage.COMPLETE, audio_is_final=True
+    )
+    text = attrs.evolve(whole, stage=Stage.TEXT_READY, audio_is_final=False)
+    async with journal.open("account"), anyio.create_task_group() as tasks:
+        store = JobStore(journal, tasks, provider="p")
+        entry = await store.intend(SongRequest(description="a song", key="mine"), "mine", None)
+        await store.hear("mine", 1, CallbackNews(stage=Stage.TEXT_READY, songs=(text,)))
+        await store.settle(entry, SubmitInDoubt("no answer"))
+        named = await store.resolve("mine", task_id="t")
+        await store.hear("mine", 1, CallbackNews(stage=Stage.COMPLETE, songs=(whole,)))
+        looked_at = attrs.evolve(whole, id="of t", task_id="t")
+        store.end(named, (looked_at,), times=Times(took=60.0))
+        await store.note_undelivered("mine", "")  # which waits for the end
+        ended = await store.known("mine")
+    assert ended.state is JournalState.READY
+    assert [song.id for song in ended.songs if song.audio_is_final] == ["of t", "s"]

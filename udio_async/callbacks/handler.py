@@ -4,6 +4,7 @@ import attrs
 from anyio.abc import TaskGroup
 
 from .._concurrency import owned
+from .._errors import WaitExpired
 from .._events import Event, Observer
 from .._polling import Poller
 from .._records import CallbackNews, Stage, Task
@@ -51,6 +52,9 @@ class CallbackHandler:
         if heard.healed:
             self.gate.count_settled(entry.key)
             self._tell_healed(entry)
+        tracked = self.poller.find(entry.key)
+        if tracked is not None and entry.task_id not in (None, tracked.task_id):
+            self.poller.drop(entry.key, _not_its_task(entry, tracked.task_id))
         if self.poller.call(entry.key, news.stage):
             return
         if not self.submitter.note_early(entry.key, news.stage) and (
@@ -70,3 +74,14 @@ class CallbackHandler:
                 songs=entry.songs,
             )
             self.observer(Event(kind="healed", provider=self.provider.name, task=task))
+
+
+def _not_its_task(entry: Entry, task_id: str) -> WaitExpired:
+    """Return the error for who waits for a task that its owner has named wrongly."""
+    return WaitExpired(
+        f"a callback says that the task of job {entry.key} is {entry.task_id}, and not {task_id}; "
+        "resume() leads to its songs",
+        provider=entry.provider,
+        task_id=entry.task_id,
+        charged="yes",
+    )

@@ -175,18 +175,42 @@ def misnamed(entry: Entry, attempt: Entry) -> Entry:
 
 
 def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
-    """Add what a callback shows and the task that its owner named has not: it is paid for, too."""
-    known = tuple(song.id for song in entry.songs)
+    """Add what a callback shows and the task that its owner named has not: it is paid for, too.
+
+    Of a song that callbacks alone have shown, the one that is all there counts.
+    """
+    known = tuple(song.id for song in entry.songs if _is_whole(song) or not song.unverified)
     others = tuple(
         attrs.evolve(song, unverified=True, raw={})
         for song in songs
-        if song.id not in known and song.audio_is_final and song.error is None
+        if song.id not in known and _is_whole(song)
     )
     if not others:
         return entry
     state = State.ACCEPTED if entry.state is State.ACCEPTED else State.READY
     had = known if entry.state is State.DELIVERED else entry.saved
-    return _moved(entry, state, songs=(*entry.songs, *others), saved=had)
+    new = [song.id for song in others]
+    before = (song for song in entry.songs if song.id not in new)
+    return _moved(entry, state, songs=(*before, *others), saved=had)
+
+
+def with_callbacks(end: Entry, known: Entry) -> Entry:
+    """Return the end of a job whose task its owner named, by what callbacks have said meanwhile.
+
+    Args:
+        end: the job as its task ended; still accepted if there is no such task.
+        known: what the journal has of it; it stays so where a callback has named another task.
+    """
+    if known.task_id != end.task_id or known.state is not State.ACCEPTED:
+        return known
+    if end.state is not State.ACCEPTED:
+        return with_other_songs(end, known.songs)
+    brought = any(map(_is_whole, known.songs))
+    return ended(known, known.songs, took=None) if brought else known
+
+
+def _is_whole(song: Song) -> bool:
+    return song.audio_is_final and song.error is None
 
 
 def without_task(entry: Entry) -> Entry:
@@ -246,7 +270,7 @@ def failed(entry: Entry, error: GenerationFailed) -> Entry:
 
 def delivered(entry: Entry, song_ids: Collection[str] | None = None) -> Entry:
     """Keep that its owner has these songs; None means all of them."""
-    wanted = [song.id for song in entry.songs if song.audio_is_final and song.error is None]
+    wanted = [song.id for song in entry.songs if _is_whole(song)]
     saved = wanted if song_ids is None else [*entry.saved, *song_ids]
     if set(wanted) <= set(saved):
         return _moved(entry, State.DELIVERED, saved=(), undelivered="")

@@ -271,39 +271,29 @@ class JobStore:
         """
         entry = jobs.timed(entry, times.reached, times.failed)
         if error is None:
-            ended: Entry | None = jobs.ended(entry, songs, took=times.took)
+            ended = jobs.ended(entry, songs, took=times.took)
         elif isinstance(error, GenerationFailed):
             ended = jobs.failed(entry, error)
         elif entry.told and isinstance(error, RequestError):
-            ended = None
+            ended = entry
         else:
             return
         self._ending[entry.key] = anyio.Event()
-        self._tasks.start_soon(self._put_heard if ended is None else self._put_end, ended or entry)
+        self._tasks.start_soon(self._put_end, ended)
 
     async def _put_end(self, ended: Entry) -> None:
         """Write the end of a job, then let those go on who wait for it."""
         try:
-            if ended.told and (known := await self._journal.get(ended.key)) is not None:
-                ended = jobs.with_other_songs(ended, known.songs)
-            await self._journal.put(ended, expected=State.ACCEPTED)
+            known = await self._journal.get(ended.key) if ended.told else None
+            if known is not None:
+                ended = jobs.with_callbacks(ended, known)
+            if ended != known:
+                await self._journal.put(ended, expected=State.ACCEPTED)
         except JournalError as error:
             if not await self._is_known(ended):
                 self._break(error, ended)
         finally:
             self._ending.pop(ended.key).set()
-
-    async def _put_heard(self, entry: Entry) -> None:
-        """End a job with the songs of its callbacks: there is no task of the id that was given."""
-        try:
-            known = await self._journal.get(entry.key)
-            if known is not None and known.state is State.ACCEPTED and known.songs:
-                ended = jobs.ended(known, known.songs, took=None)
-                await self._journal.put(ended, expected=State.ACCEPTED)
-        except JournalError as failure:  # it is still accepted
-            logger.debug("job %s: its songs are not kept as its end: %s", entry.key, failure)
-        finally:
-            self._ending.pop(entry.key).set()
 
     async def _is_known(self, ended: Entry) -> bool:
         """Return whether another wait has kept the end of the same job: the first one counts."""
