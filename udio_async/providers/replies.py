@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -77,11 +78,6 @@ class ReadReply:
     """The HTTP status, or the body's own `code` where HTTP says 2xx and the body does not."""
     has_odd_code: bool
     """Whether that `code` is a number that no HTTP status has."""
-    text: str
-    """What the rules look for words in, in lower case and on one line.
-
-    Of JSON only the provider's own message: lyrics that are echoed prove nothing.
-    """
 
     @classmethod
     def from_reply(cls, reply: Reply) -> "ReadReply":
@@ -95,7 +91,6 @@ class ReadReply:
             payload, is_json = loads(reply.body), reply.cut is None
         except BadAnswer:
             payload, is_json = None, False
-        said = _said_in(payload) if is_json else reply.body[:SEARCHED].decode(errors="replace")
         code = _code_in(payload) if is_json and 200 <= reply.status < 300 else None
         status = reply.status
         if code is not None and not 200 <= code < 300:
@@ -107,8 +102,17 @@ class ReadReply:
             is_json=is_json,
             status=status,
             has_odd_code=code is not None and not 100 <= code < 600,
-            text=" ".join(said[:SEARCHED].lower().split()),
         )
+
+    @cached_property
+    def text(self) -> str:
+        """What the rules look for words in, in lower case and on one line.
+
+        Of JSON only the provider's own message: lyrics that are echoed prove nothing.
+        """
+        body = self.reply.body
+        said = _said_in(self.payload) if self.is_json else body[:SEARCHED].decode(errors="replace")
+        return " ".join(said[:SEARCHED].lower().split())
 
     @property
     def message(self) -> str:
@@ -144,7 +148,7 @@ def message_in(payload: object) -> str:
 
 def _said_in(payload: object) -> str:
     """Return the first words found, in the body or in its `data`."""
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, dict):
         return ""
     names = ("errors", "message", "msg", "error", "detail", "reason", "error_message")
     found = (_words(payload.get(name)) for name in names)
@@ -155,7 +159,7 @@ def _words(value: object) -> str:
     """Return the text of one error, or of the first five in a list."""
     if isinstance(value, list):
         return "; ".join(filter(None, map(_words, value[:5])))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("msg") or value.get("message") or value.get("detail")
     return value if isinstance(value, str) else ""
 
@@ -182,7 +186,7 @@ def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
     for path in paths:
         value = payload
         for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
+            value = value.get(name) if isinstance(value, dict) else None
         if type(value) is int or (isinstance(value, str) and value.strip()):
             return str(value)
     return None
