@@ -395,7 +395,9 @@ async def test_a_task_that_was_named_wrongly_ends_for_whoever_waits_for_it(tmp_p
         await line.client.resolve("mine", task_id=wrong)
 
         async def wait() -> None:
-            with pytest.raises(WaitExpired, match=f"is {right}, and not {wrong}; resume"):
+            with pytest.raises(
+                WaitExpired, match=f"is {right}, and not {wrong}; ask for the job again"
+            ):
                 await line.client.generate(mine)
 
         tasks.start_soon(wait)

@@ -4,6 +4,8 @@ import contextlib
 import itertools
 import json
 import os
+import pty
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -195,6 +197,20 @@ def test_a_pipe_that_does_not_block_loses_no_line(bench: Bench, tmp_path: Path) 
         listener.join()
     assert child.returncode == 0, told
     assert len([json.loads(line) for line in lines]) == 80
+
+
+def test_a_terminal_that_has_hung_up_ends_as_its_signal_would() -> None:
+    """The write may fail before the signal is heard of; there is nobody to tell it to."""
+    screen, terminal = pty.openpty()
+    stdout = _streams._Stdout(terminal, "w", closefd=False)
+    stdout.write(b"a.mp3\n")
+    os.close(screen)
+    with pytest.raises(_streams.StdoutLost) as caught:
+        stdout.write(b"b.mp3\n")
+    os.close(terminal)
+    told: list[str] = []
+    assert _streams.tell_lost(caught.value, told.append) == 128 + signal.SIGHUP
+    assert told == []
 
 
 def test_a_stream_of_few_characters_costs_a_character(bench: Bench) -> None:

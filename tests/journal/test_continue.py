@@ -566,7 +566,7 @@ def test_processes_started_on_one_journal_pay_once_for_each_song(
             worked = [text for text in words if text.count('"ok": true') == 12]
             assert len(worked) >= 1
             assert len(refused) + len(worked) == processes, words
-            if refused or turn == 3:
+            if refused or turn == 15:  # on a busy machine, one may be done before the next begins
                 break
         assert refused, "they were started at the same time"
         charges = world.charges()

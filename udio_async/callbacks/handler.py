@@ -80,7 +80,7 @@ def _not_its_task(entry: Entry, task_id: str) -> WaitExpired:
     """Return the error for who waits for a task that its owner has named wrongly."""
     return WaitExpired(
         f"a callback says that the task of job {entry.key} is {entry.task_id}, and not {task_id}; "
-        "resume() leads to its songs",
+        "ask for the job again",
         provider=entry.provider,
         task_id=entry.task_id,
         charged="yes",

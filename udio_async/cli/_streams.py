@@ -6,6 +6,7 @@ gone.
 """
 
 import codecs
+import errno
 import io
 import os
 import select
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _STDOUT, _STDERR = 1, 2
-_SIGPIPE = 13  # spelled out: Windows has no such signal
+_SIGHUP, _SIGPIPE = 1, 13  # spelled out: Windows has no such signals
 _PATIENCE = 1.0
 """Seconds that a line on stderr may hold up everything else."""
 
@@ -43,21 +44,27 @@ class StdoutLost(OSError):
     It has no `errno`: with one, click would end the process.
     """
 
-    def __init__(self, reason: OSError) -> None:
+    def __init__(self, reason: OSError, *, of_terminal: bool = False) -> None:
         super().__init__(str(reason))
         self.reason = reason
+        self.has_hung_up = of_terminal and reason.errno == errno.EIO
+        """Whether it was a terminal that is gone; the signal of that may come a moment later."""
 
 
 class _Stdout(io.FileIO):
     """A stdout that reports when it fails; what is still buffered is dropped."""
 
+    _is_terminal: bool | None = None
+
     def write(self, data: "ReadableBuffer", /) -> int:
+        if self._is_terminal is None:
+            self._is_terminal = self.isatty()
         try:
             while (written := super().write(data)) is None:  # somebody made the pipe non-blocking
                 select.select([], [self], [])
         except OSError as error:
             lead_nowhere(self.fileno())
-            raise StdoutLost(error) from error
+            raise StdoutLost(error, of_terminal=self._is_terminal) from error
         return written
 
 
@@ -86,10 +93,12 @@ def as_lost(error: OSError) -> StdoutLost:
 def tell_lost(lost: StdoutLost, tell: Callable[[str], None]) -> int:
     """Write why stdout takes no more, and return the exit code.
 
-    Nothing is written if its reader has simply left.
+    Nothing is written if its reader has simply left, or the terminal is gone.
     """
     if isinstance(lost.reason, BrokenPipeError):
         return 128 + _SIGPIPE
+    if lost.has_hung_up:
+        return 128 + _SIGHUP
     tell(f"error: cannot write to stdout: {lost.reason.strerror}")
     return 1
 
