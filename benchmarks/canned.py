@@ -496,8 +496,9 @@ class Line(asyncio.Protocol):
 
     def write(self, status: str, answer: str) -> None:
         body = answer.encode()
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        self.transport.write(head.encode() + b"\r\n\r\n" + body)
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: keep-alive"
+        head += f"\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.transport.write(head.encode() + body)
 
 
 def _content_length(head: bytes) -> int:

@@ -52,9 +52,9 @@ def call(server: FaultServer | str, **fields: Any) -> Call:  # noqa: ANN401  # h
 
 
 def submit(server: FaultServer | str, **fields: Any) -> Call:  # noqa: ANN401  # handed on
-    """A paid request: a POST on a fresh connection."""
+    """A paid request: a POST that is sent once."""
     words = {"prompt": "a song"}
-    return call(server, **{"method": "POST", "json": words, "fresh": True, **fields})
+    return call(server, **{"method": "POST", "json": words, "paid": True, **fields})
 
 
 async def failure_of(http: HttpSender, request: Call) -> ProviderUnavailable:

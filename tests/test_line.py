@@ -140,6 +140,65 @@ async def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch
         await transport.aclose()
 
 
+# When it takes a paid request
+
+KEPT = faults.ok(b"{}", "Connection: Keep-Alive")
+
+
+@pytest.mark.parametrize(
+    ("data", "looks", "idle", "again"),
+    [
+        (KEPT, 1, 0.1, True),
+        (KEPT, 1, 0.005, False),
+        (KEPT, 1, 0.3, False),
+        (GOOD, 1, 0.1, False),
+        (GOOD, 2, 0.1, True),
+        (GOOD, 2, 0.3, False),
+    ],
+    ids=["said", "just now", "long ago", "not said", "shown", "shown long ago"],
+)
+async def test_a_paid_request_takes_a_connection_that_was_used_a_moment_ago(
+    data: bytes, looks: int, idle: float, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server has said or shown that it keeps it, and no answer may end it just now."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    async with FaultServer(faults.answer(data)) as server:
+        transport = LeasedTransport(keep=1)
+        for _ in range(looks):
+            await ask(transport, server.url)
+        now += idle
+        await ask(transport, server.url, paid=True)
+        await transport.aclose()
+        assert server.accepted == (1 if again else 2)
+
+
+async def test_a_paid_request_takes_no_connection_that_was_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server may say that it keeps it, and close it at once."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    async with FaultServer(faults.answer_once(KEPT)) as server:
+        transport = LeasedTransport(keep=1)
+        for _ in range(5):
+            await ask(transport, server.url, paid=True)
+            await server.wait_for(lambda: server.open == 0)
+            now += 0.1
+        await transport.aclose()
+        assert server.accepted == 5
+
+
+async def test_what_is_asked_once_more_has_a_new_connection() -> None:
+    """Or it might meet another one that the server has just closed."""
+    async with FaultServer(faults.answer(KEPT)) as server:
+        transport = LeasedTransport(keep=1)
+        for _ in range(3):
+            await ask(transport, server.url, fresh=True)
+        await transport.aclose()
+        assert server.accepted == 3
+
+
 # TLS
 
 

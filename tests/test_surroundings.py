@@ -53,10 +53,10 @@ async def opened() -> AsyncGenerator[HttpSender]:
 
 
 def paid(url: str, *, seconds: float = 10.0) -> Call:
-    """A paid request: a POST on a fresh connection."""
+    """A paid request: a POST that is sent once."""
     account = Account(base_url=url, key=ApiKey(KEY))
     return Call(
-        account=account, method="POST", path="/s", json={"a": 1}, fresh=True, timeout=seconds
+        account=account, method="POST", path="/s", json={"a": 1}, paid=True, timeout=seconds
     )
 
 

@@ -12,7 +12,7 @@ import attrs
 from tests.model import planted
 from tests.planted.table import caught_by, replaced
 from udio_async import RateLimited, SubmitInDoubt, UdioError
-from udio_async._http import Departure, Reply, exchange, messages, sender
+from udio_async._http import Departure, Reply, exchange, line, messages, sender
 from udio_async._submit import SubmitGate, Submitter, submitter
 from udio_async.journal import Entry, State
 from udio_async.journal.attempts import Attempts
@@ -48,12 +48,18 @@ def a_submit_takes_a_used_connection() -> Bug:
     """A paid request goes over a connection that may close under it."""
     build = messages.api_request
 
-    def not_fresh(call: Any) -> Any:  # noqa: ANN401
+    def not_paid(call: Any) -> Any:  # noqa: ANN401
         request = build(call)
-        request.extensions["fresh"] = False
+        request.extensions["paid"] = False
         return request
 
-    return replaced(sender, "api_request", not_fresh)
+    return replaced(sender, "api_request", not_paid)
+
+
+@caught_by("tests/test_line.py::test_a_paid_request_takes_a_connection_that_was_used_a_moment_ago")
+def a_submit_takes_a_cold_connection() -> Bug:
+    """A paid request goes over a connection whose server may be tired of waiting."""
+    return replaced(line.Line, "is_warm", lambda _: True)
 
 
 @caught_by("tests/test_charged.py::test_what_an_error_says_of_the_money_is_true")

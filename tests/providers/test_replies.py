@@ -60,7 +60,7 @@ async def test_a_submit_has_its_own_connection_and_time() -> None:
     account = Account(key=ApiKey("key"), base_url="https://api.example")
     call = Call(account=account, method="POST", path="/a", json={}, timeout=1.0)
     assert await send_submit(Taking(), call, SHARED_RULES, provider="p") == "t-1"
-    assert (sent[0].fresh, sent[0].timeout) == (True, SUBMIT_TIMEOUT)
+    assert (sent[0].paid, sent[0].timeout) == (True, SUBMIT_TIMEOUT)
 
 
 @pytest.mark.parametrize(("length", "kept"), [(SHORTEST_KEY - 1, True), (SHORTEST_KEY, False)])
@@ -100,4 +100,4 @@ def test_no_request_is_made_for_a_link_to_a_private_host(link: str) -> None:
     with pytest.raises(LinkRefused, match="does not lead to the public internet"):
         link_request(link, {}, local=False)
     public = link_request("https://cdn.example.org/a.mp3", {}, local=False)
-    assert public.extensions["fresh"] is False
+    assert public.extensions["paid"] is False

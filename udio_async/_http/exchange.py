@@ -291,7 +291,7 @@ async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.R
     try:
         return await opener(request)
     except (httpx.NetworkError, httpx.RemoteProtocolError):
-        if request.extensions["fresh"] or not request.extensions.get("reused", trail.reused):
+        if request.extensions["paid"] or not request.extensions.get("reused", trail.reused):
             raise
     request.extensions.update(fresh=True, trace=trail)
     return await opener(request)

@@ -23,6 +23,12 @@ from .tls import ResumingConnection
 
 KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
+WARM = 0.01, 0.2
+"""Seconds after an answer, from and to, in which its connection may take a paid request.
+
+Servers close an idle connection after half a second at the earliest. One that has had its number of
+requests they close at once, which is known here a hundredth of a second later.
+"""
 PORTS = {"http": 80, "https": 443}
 _MAX_HEAD = 100 * 1024
 """Bytes that the head of an answer may have, as in httpx."""
@@ -53,7 +59,8 @@ class Line:
         self._context = context
         self._stream: ByteStream | None = None
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-        self._idle_until = 0.0
+        self._idle_since = 0.0
+        self._is_kept = False
         self._socket: Any = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -153,6 +160,7 @@ class Line:
         while True:
             event = await self.event(seconds, _PIECE)
             if isinstance(event, h11.Response):
+                self._is_kept = self._is_kept or _says_kept(event)
                 return event
             if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
                 return event  # no interim answer: nothing follows in HTTP
@@ -196,16 +204,27 @@ class Line:
             return False
         http.start_next_cycle()
         self._remember()
-        self._idle_until = time.monotonic() + KEEP_ALIVE
+        self._is_kept = self._is_kept or self._idle_since > 0  # it was used again
+        self._idle_since = time.monotonic()
         return True
 
     @property
     def is_stale(self) -> bool:
         """Whether it has waited too long; or the server has said something, or gone, meanwhile."""
-        return time.monotonic() > self._idle_until or _is_readable(self._socket.fileno())
+        idle = time.monotonic() - self._idle_since
+        return idle > KEEP_ALIVE or _is_readable(self._socket.fileno())
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a paid request is as safe on it as on a new one.
+
+        The server has said or shown that it keeps the connection, and has answered a moment ago.
+        """
+        earliest, latest = WARM
+        return self._is_kept and earliest <= time.monotonic() - self._idle_since <= latest
 
     def _remember(self) -> None:
-        if self._context is None or self._idle_until or self._stream is None:
+        if self._context is None or self._idle_since or self._stream is None:
             return  # once is enough
         tls = self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  # this is no Django
         if isinstance(tls, ResumingConnection):
@@ -247,6 +266,13 @@ def _why(error: OSError) -> str:
     if isinstance(cause, BaseExceptionGroup):  # of each address; one is enough to go on with
         cause = cause.exceptions[0]
     return str(cause or error)
+
+
+def _says_kept(head: h11.Response) -> bool:
+    """Whether the server says what HTTP/1.1 only supposes. Node, nginx and Cloudflare do."""
+    return any(
+        name == b"connection" and value.lower() == b"keep-alive" for name, value in head.headers
+    )
 
 
 def _is_readable(file: int) -> bool:

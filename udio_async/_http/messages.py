@@ -44,8 +44,8 @@ class Call:
     json: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     timeout: float = 30.0
     """Seconds for the whole exchange, from the first byte out to the last byte in."""
-    fresh: bool = False
-    """On a connection opened for it: a paid request never meets a stale one."""
+    paid: bool = False
+    """Sent once only, on a connection that is new or was used a moment ago: never a stale one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +101,7 @@ def api_request(call: Call) -> httpx.Request:
         headers["Content-Length"] = str(len(content))
     # Given a stream, httpx adds nothing of its own, which takes it as long as all the rest.
     stream = httpx.ByteStream(content or b"")
-    extensions = {"timeout": _NO_TIMEOUT, "fresh": call.fresh}
+    extensions = {"timeout": _NO_TIMEOUT, "paid": call.paid}
     request = httpx.Request(call.method, url, headers=headers, stream=stream, extensions=extensions)
     request.read()  # hooks may look at `content`
     request.stream = _Body(request.content)
@@ -206,7 +206,7 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
         )
     request = httpx.Request("GET", link, headers={**headers, **_own_headers()})
     request.stream = _Body(b"")
-    request.extensions = {"timeout": httpx.Timeout(IDLE_TIMEOUT).as_dict(), "fresh": False}
+    request.extensions = {"timeout": httpx.Timeout(IDLE_TIMEOUT).as_dict(), "paid": False}
     return request
 
 

@@ -23,7 +23,7 @@ class OwnClient:
         """Send a request to the provider's API."""
         self._dress(request)
         inner = self._client.auth or httpx.Auth()
-        return await self._send(request, _WithKey(inner, once=request.extensions["fresh"]))
+        return await self._send(request, _WithKey(inner, once=request.extensions["paid"]))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
         """Send a request to a link, without any credentials."""
@@ -45,7 +45,7 @@ class OwnClient:
         if "Cookie" not in request.headers:
             self._client.cookies.set_cookie_header(request)
         limits = self._client.timeout.as_dict()
-        if request.extensions["fresh"]:  # the answer of a paid request is waited for
+        if request.extensions["paid"]:  # the answer of a paid request is waited for
             limits |= {"read": None, "write": None}
         request.extensions["timeout"] = limits
 

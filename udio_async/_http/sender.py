@@ -42,8 +42,8 @@ class HttpSender(anyio.AsyncContextManagerMixin):
     `tasks` runs the requests, so they outlive cancelled callers. At most `max_in_flight` API
     requests and 4 downloads run at once; with `requests_per_second` the former also keep to that
     rate. A `client` of the user's is used with all that is set up in it (`OwnClient`), a
-    `transport` as it is; both stay open, and decide how `fresh` the connection of a paid request
-    is. Without them proxies and certificates are those of the environment, if `trust_env`.
+    `transport` as it is; both stay open, and decide which connection a paid request takes. Without
+    them proxies and certificates are those of the environment, if `trust_env`.
     """
 
     def __init__(

@@ -23,6 +23,7 @@ class _ProxiedLine(httpx.AsyncHTTPTransport):
     """A connection through a proxy, which httpx knows how to open, and when it is stale."""
 
     is_stale = False
+    is_warm = False  # nobody here knows when it was used
 
     def rest(self) -> bool:
         """Get ready for another request."""
@@ -46,10 +47,16 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send on a leased connection, opened for it if the extension "fresh" says so."""
+        """Send on a leased connection.
+
+        With the extension "fresh" it is a new one, with "paid" a new or a warm one.
+        """
         url = request.url
         origin = (url.scheme, url.host, url.port)
-        found = None if request.extensions.get("fresh") else await self._take(origin)
+        paid = request.extensions.get("paid", False)
+        found = None
+        if not request.extensions.get("fresh"):
+            found = await self._take(origin, paid=paid)
         request.extensions["reused"] = found is not None
         line = found or self._opened(url)
         try:
@@ -61,15 +68,17 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         response.stream = _LeasedStream(response.stream, self, origin, line)
         return response
 
-    async def _take(self, origin: _Origin) -> Line | _ProxiedLine | None:
-        while (line := self._pop(origin)) is not None and line.is_stale:
+    async def _take(self, origin: _Origin, *, paid: bool) -> Line | _ProxiedLine | None:
+        while (line := self._pop(origin, paid=paid)) is not None and line.is_stale:
             await _close(line)
         return line
 
-    def _pop(self, origin: _Origin) -> Line | _ProxiedLine | None:
+    def _pop(self, origin: _Origin, *, paid: bool) -> Line | _ProxiedLine | None:
         for place in reversed(range(len(self._free))):
-            if self._free[place][0] == origin:
-                return self._free.pop(place)[1]
+            where, line = self._free[place]
+            if where == origin and (line.is_warm or not paid):
+                del self._free[place]
+                return line
         return None
 
     def _opened(self, url: httpx.URL) -> Line | _ProxiedLine:

@@ -106,7 +106,7 @@ async def send_submit(
 
     Args:
         http: what sends it.
-        call: the request; `fresh` and `timeout` are set here.
+        call: the request; `paid` and `timeout` are set here.
         rules: the provider's rows, ending with `SHARED_RULES`.
         provider: its name, for messages.
         id_at: where your provider has the id, if that is none of the usual places: "id", or
@@ -118,7 +118,7 @@ async def send_submit(
     """
     with about(provider):
         try:
-            reply = await ask(http, attrs.evolve(call, fresh=True, timeout=SUBMIT_TIMEOUT))
+            reply = await ask(http, attrs.evolve(call, paid=True, timeout=SUBMIT_TIMEOUT))
         except ProviderUnavailable as error:
             if error.charged == "no":
                 raise

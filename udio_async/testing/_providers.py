@@ -155,7 +155,7 @@ class ProviderContract:
         _, http = await case.submit(case.reply(next(iter(case.accepted))))
         [call] = http.calls
         assert (call.method, call.path, call.json) == ("POST", case.path, case.body)
-        assert call.fresh, "a paid request never meets a stale connection"
+        assert call.paid, "a paid request is sent once, and never on a stale connection"
 
     async def test_an_id_means_accepted(self, case: ProviderCase) -> None:
         """Every recorded answer with an id gives that id, whatever its status and shape."""

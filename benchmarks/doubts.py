@@ -1,0 +1,262 @@
+"""Are doubts more frequent where a paid request may take a warm connection?
+
+Submits go to servers that close connections as services do: for their age, after so many answers,
+and because they start again. Each is asked twice: by clients that open a connection for every paid
+request, and by ours, which may take one that was used a moment ago. The network takes its time in
+both directions, so that a request and the end of its connection can pass each other. Counted are
+submits that ended in doubt, and connections.
+
+    python -m benchmarks.doubts [--submits 10000] [--json]
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+import anyio
+import attrs
+
+import udio_async as ua
+from udio_async._http.line import Line as OurLine
+
+from .canned import UDIOAPI_ACCEPTED, UDIOAPI_SHOWN
+from .certificates import HOST
+
+DELAY = 0.02
+"""Seconds that the network takes in each direction."""
+CLIENTS, TASKS = 20, 4
+PAUSE = 0.1
+"""Seconds between two submits of a task, on average. A client has four tasks."""
+DOWN = 0.05
+"""Seconds that a server needs to start again."""
+
+
+@attrs.frozen
+class Habits:
+    """When a server closes connections."""
+
+    name: str
+    idle: float = 75.0
+    """Seconds without a request."""
+    requests: int = 10**9
+    """After so many answers."""
+    says_so: bool = True
+    """Whether the last answer has `Connection: close`."""
+    restarts: float | None = None
+    """Seconds between two starts."""
+    in_order: bool = True
+    """Whether it answers what it has before it ends."""
+
+
+SERVERS = (
+    *(Habits(f"idle for {seconds:g} s", idle=seconds) for seconds in (0.5, 1, 2, 5)),
+    Habits("10 requests, said", requests=10),
+    Habits("10 requests, not said", requests=10, says_so=False),
+    Habits("starts again, in order", restarts=0.5),
+    Habits("starts again, killed", restarts=2.0, in_order=False),
+)
+
+
+# The server ----------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Server:
+    """What the connections share."""
+
+    habits: Habits
+    lines: set["Line"] = attrs.field(factory=set)
+    ids: Iterator[int] = attrs.field(factory=count)
+    connections: int = 0
+    ending: bool = False
+
+
+class Line(asyncio.Protocol):
+    """A connection. What it does and what it sees is `DELAY` later at the other end."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._answers = 0
+        self._busy = 0
+        self._closed = False
+        self._in = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server.connections += 1
+        self._server.lines.add(self)
+        self._idle = self._loop.call_later(self._server.habits.idle, self.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # its given name
+        self._idle.cancel()
+        self._server.lines.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._loop.call_later(DELAY, self._take, data)
+
+    def _take(self, data: bytes) -> None:
+        self._in += data
+        head, found, _ = self._in.partition(b"\r\n\r\n")
+        if self._closed or not found:
+            return  # nobody reads it any more, or it is not whole
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+        if len(self._in) < len(head) + 4 + length:
+            return
+        self._in = b""
+        self._idle.cancel()
+        self._busy += 1
+        self._loop.call_later(random.uniform(0.001, 0.005), self._answer, head)
+
+    def _answer(self, head: bytes) -> None:
+        self._busy -= 1
+        if self._closed:
+            return
+        self._answers += 1
+        habits = self._server.habits
+        last = self._answers >= habits.requests
+        is_submit = head.startswith(b"POST")
+        body = UDIOAPI_ACCEPTED % {"id": f"song-{next(self._server.ids)}"}
+        body = body if is_submit else UDIOAPI_SHOWN[0]
+        connection = "close" if self._server.ending or (last and habits.says_so) else "keep-alive"
+        text = f"HTTP/1.1 200 OK\r\nConnection: {connection}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._loop.call_later(DELAY, self._transport.write, (text + body).encode())
+        if last or self._server.ending:
+            self.close()
+        else:
+            self._idle = self._loop.call_later(habits.idle, self.close)
+
+    def close(self) -> None:
+        self._closed = True
+        self._loop.call_later(DELAY, self._transport.close)
+
+    def end(self, *, in_order: bool) -> None:
+        """Close, as the server ends."""
+        if not in_order:
+            self._closed = True
+            self._transport.abort()
+        elif not self._busy:
+            self.close()
+
+
+async def serve(habits: Habits) -> None:
+    """Say the port, serve until standard input ends, and say how many connections there were."""
+    loop = asyncio.get_running_loop()
+    server = Server(habits)
+    listening = await loop.create_server(lambda: Line(server), HOST, 0, backlog=1024)
+    port = listening.sockets[0].getsockname()[1]
+    print(port, flush=True)
+    stopped = loop.run_in_executor(None, sys.stdin.read)
+    while not stopped.done():
+        await asyncio.wait([stopped], timeout=habits.restarts)
+        if habits.restarts is None or stopped.done():
+            continue
+        listening.close()
+        server.ending = True
+        for line in list(server.lines):
+            line.end(in_order=habits.in_order)
+        await asyncio.sleep(DOWN)
+        server.ending = False
+        listening = await loop.create_server(lambda: Line(server), HOST, port, backlog=1024)
+    print(server.connections, flush=True)
+
+
+# The clients ---------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Count:
+    """What became of the submits to one server."""
+
+    submits: int
+    doubts: int
+    refused: int
+    """Those for which an error said that nothing was charged."""
+    connections: int
+
+
+async def submit_all(url: str, submits: int) -> tuple[int, int]:
+    """Submit by many clients; return how many ended in doubt, and without a charge."""
+    told = {"unknown": 0, "no": 0, "yes": 0}
+
+    async def work(client: ua.Client, dice: random.Random, name: str) -> None:
+        for place in range(submits // (CLIENTS * TASKS)):
+            await anyio.sleep(dice.expovariate(1 / PAUSE))
+            try:
+                await client.submit(f"{name}, song {place}")
+            except ua.UdioError as error:
+                told[error.charged] += 1
+
+    async with AsyncExitStack() as clients, anyio.create_task_group() as tasks:
+        for number in range(CLIENTS):
+            provider = ua.UdioApiV2(api_key="key", base_url=url)
+            client = await clients.enter_async_context(ua.Client(provider, max_active=10_000))
+            for task in range(TASKS):
+                name = f"client {number}, task {task}"
+                tasks.start_soon(work, client, random.Random(name), name)
+    return told["unknown"], told["no"]
+
+
+def measure(habits: Habits, submits: int, *, warm: bool) -> Count:
+    """Ask one server, in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.doubts",
+        "--serve",
+        json.dumps(attrs.asdict(habits)),
+    ]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        url = f"http://{HOST}:{int(server.stdout.readline())}"
+        with allowed(warm=warm):
+            doubts, refused = anyio.run(submit_all, url, submits)
+        server.stdin.close()
+        return Count(submits, doubts, refused, int(server.stdout.readline()))
+
+
+@contextmanager
+def allowed(*, warm: bool) -> Iterator[None]:
+    """Let paid requests take warm connections, or not."""
+    is_warm: Callable[[OurLine], bool] = OurLine.is_warm.fget if warm else lambda _: False  # type: ignore[attr-defined,assignment]
+    with patch.object(OurLine, "is_warm", property(is_warm)):
+        yield
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--submits", type=int, default=10_000, help="for each server and way")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve(Habits(**json.loads(options.serve))))
+        return
+    rows: list[dict[str, Any]] = []
+    if not options.json:
+        print(f"{'the server closes':<26}{'new: doubts':>12}{'connections':>13}", end="")
+        print(f"{'warm: doubts':>14}{'connections':>13}   of {options.submits:,} submits")
+    for habits in SERVERS:
+        new, warm = (measure(habits, options.submits, warm=way) for way in (False, True))
+        rows.append({"server": habits.name, "new": attrs.asdict(new), "warm": attrs.asdict(warm)})
+        if not options.json:
+            print(f"{habits.name:<26}{new.doubts:>12,}{new.connections:>13,}", end="")
+            print(f"{warm.doubts:>14,}{warm.connections:>13,}", flush=True)
+    if options.json:
+        print(json.dumps({"benchmark": "doubts", "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
