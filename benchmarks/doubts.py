@@ -15,8 +15,8 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, nullcontext
 from itertools import count
 from typing import Any
 from unittest.mock import patch
@@ -221,18 +221,10 @@ def measure(habits: Habits, submits: int, *, warm: bool) -> Count:
         assert server.stdin is not None
         assert server.stdout is not None
         url = f"http://{HOST}:{int(server.stdout.readline())}"
-        with allowed(warm=warm):
+        with nullcontext() if warm else patch.object(OurLine, "is_warm", new=False):
             doubts, refused = anyio.run(submit_all, url, submits)
         server.stdin.close()
         return Count(submits, doubts, refused, int(server.stdout.readline()))
-
-
-@contextmanager
-def allowed(*, warm: bool) -> Iterator[None]:
-    """Let paid requests take warm connections, or not."""
-    is_warm: Callable[[OurLine], bool] = OurLine.is_warm.fget if warm else lambda _: False  # type: ignore[attr-defined,assignment]
-    with patch.object(OurLine, "is_warm", property(is_warm)):
-        yield
 
 
 def main() -> None:
