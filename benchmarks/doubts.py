@@ -22,6 +22,7 @@ from typing import Any
 from unittest.mock import patch
 
 import anyio
+import anyio.abc
 import attrs
 
 import udio_async as ua
@@ -94,6 +95,9 @@ class Line(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._server.connections += 1
+        self._idle = self._loop.call_later(DELAY, self._open)
+
+    def _open(self) -> None:
         self._server.lines.add(self)
         self._idle = self._loop.call_later(self._server.habits.idle, self.close)
 
@@ -187,6 +191,12 @@ class Count:
 async def submit_all(url: str, submits: int) -> tuple[int, int]:
     """Submit by many clients; return how many ended in doubt, and without a charge."""
     told = {"unknown": 0, "no": 0, "yes": 0}
+    connect = anyio.connect_tcp
+
+    async def connect_far(host: str, port: int) -> anyio.abc.SocketStream:
+        stream = await connect(host, port)
+        await anyio.sleep(2 * DELAY)
+        return stream
 
     async def work(client: ua.Client, dice: random.Random, name: str) -> None:
         for place in range(submits // (CLIENTS * TASKS)):
@@ -197,9 +207,11 @@ async def submit_all(url: str, submits: int) -> tuple[int, int]:
                 told[error.charged] += 1
 
     async with AsyncExitStack() as clients, anyio.create_task_group() as tasks:
+        clients.enter_context(patch("anyio.connect_tcp", connect_far))
         for number in range(CLIENTS):
             provider = ua.UdioApiV2(api_key="key", base_url=url)
-            client = await clients.enter_async_context(ua.Client(provider, max_active=10_000))
+            client = ua.Client(provider, max_active=10_000, max_in_doubt=10_000)
+            await clients.enter_async_context(client)
             for task in range(TASKS):
                 name = f"client {number}, task {task}"
                 tasks.start_soon(work, client, random.Random(name), name)
