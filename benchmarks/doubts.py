@@ -1,10 +1,11 @@
 """Are doubts more frequent where a paid request may take a warm connection?
 
 Submits go to servers that close connections as services do: for their age, after so many answers,
-and because they start again. Each is asked twice: by clients that open a connection for every paid
-request, and by ours, which may take one that was used a moment ago. The network takes its time in
-both directions, so that a request and the end of its connection can pass each other. Counted are
-submits that ended in doubt, and connections.
+and because they start again. Each is asked in three ways: by clients that open a connection for
+every paid request; by ours, which may take one that was used a moment ago; and, as a control, by
+some that take any connection that is open. The network takes its time in both directions, so that a
+request and the end of its connection can pass each other. Counted are submits that ended in doubt,
+and connections.
 
     python -m benchmarks.doubts [--submits 10000] [--json]
 """
@@ -16,9 +17,8 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from itertools import count
-from typing import Any
 from unittest.mock import patch
 
 import anyio
@@ -33,9 +33,9 @@ from .certificates import HOST
 
 DELAY = 0.02
 """Seconds that the network takes in each direction."""
-CLIENTS, TASKS = 20, 4
-PAUSE = 0.1
-"""Seconds between two submits of a task, on average. A client has four tasks."""
+CLIENTS, TASKS = 30, 4
+PAUSES = 0.02, 0.5
+"""Seconds between two submits of a task, on average: one or the other. A client has four tasks."""
 DOWN = 0.05
 """Seconds that a server needs to start again."""
 
@@ -177,6 +177,13 @@ async def serve(habits: Habits) -> None:
 # The clients ---------------------------------------------------------------------------------
 
 
+WAYS: dict[str, AbstractContextManager[object]] = {
+    "new": patch.object(OurLine, "is_warm", new=False),
+    "warm": nullcontext(),
+    "any": patch.object(OurLine, "is_warm", new=True),
+}
+
+
 @attrs.frozen
 class Count:
     """What became of the submits to one server."""
@@ -200,7 +207,7 @@ async def submit_all(url: str, submits: int) -> tuple[int, int]:
 
     async def work(client: ua.Client, dice: random.Random, name: str) -> None:
         for place in range(submits // (CLIENTS * TASKS)):
-            await anyio.sleep(dice.expovariate(1 / PAUSE))
+            await anyio.sleep(dice.expovariate(1 / dice.choice(PAUSES)))
             try:
                 await client.submit(f"{name}, song {place}")
             except ua.UdioError as error:
@@ -218,7 +225,7 @@ async def submit_all(url: str, submits: int) -> tuple[int, int]:
     return told["unknown"], told["no"]
 
 
-def measure(habits: Habits, submits: int, *, warm: bool) -> Count:
+def measure(habits: Habits, submits: int, way: str) -> Count:
     """Ask one server, in a process of its own."""
     command = [
         sys.executable,
@@ -233,7 +240,7 @@ def measure(habits: Habits, submits: int, *, warm: bool) -> Count:
         assert server.stdin is not None
         assert server.stdout is not None
         url = f"http://{HOST}:{int(server.stdout.readline())}"
-        with nullcontext() if warm else patch.object(OurLine, "is_warm", new=False):
+        with WAYS[way]:
             doubts, refused = anyio.run(submit_all, url, submits)
         server.stdin.close()
         return Count(submits, doubts, refused, int(server.stdout.readline()))
@@ -248,16 +255,15 @@ def main() -> None:
     if options.serve:
         asyncio.run(serve(Habits(**json.loads(options.serve))))
         return
-    rows: list[dict[str, Any]] = []
+    rows = []
     if not options.json:
-        print(f"{'the server closes':<26}{'new: doubts':>12}{'connections':>13}", end="")
-        print(f"{'warm: doubts':>14}{'connections':>13}   of {options.submits:,} submits")
+        print(f"of {options.submits:,} submits".ljust(26), *map("{:>26}".format, WAYS))
     for habits in SERVERS:
-        new, warm = (measure(habits, options.submits, warm=way) for way in (False, True))
-        rows.append({"server": habits.name, "new": attrs.asdict(new), "warm": attrs.asdict(warm)})
+        found = {way: measure(habits, options.submits, way) for way in WAYS}
+        rows.append({"server": habits.name} | {way: attrs.asdict(n) for way, n in found.items()})
         if not options.json:
-            print(f"{habits.name:<26}{new.doubts:>12,}{new.connections:>13,}", end="")
-            print(f"{warm.doubts:>14,}{warm.connections:>13,}", flush=True)
+            cells = (f"{n.doubts:,} doubts {n.connections:,} lines" for n in found.values())
+            print(habits.name.ljust(26), *map("{:>26}".format, cells), flush=True)
     if options.json:
         print(json.dumps({"benchmark": "doubts", "rows": rows}))
 

@@ -239,6 +239,24 @@ def test_the_provider_knows_better_than_its_owner() -> None:
     assert (heard.state, heard.task_id, heard.told) == (S.ACCEPTED, "t1", False)
 
 
+def test_an_id_that_a_callback_confirms_is_taken_back_by_nobody() -> None:
+    """Its songs would be nobody's. It is certain also where its end comes by way of a look."""
+    named = jobs.resolved(jobs.settled(FIRST[1], SubmitInDoubt("?")), task_id="t1")
+    called = CallbackNews(stage=Stage.COMPLETE, task_id="t1", songs=SONGS)
+    certain = jobs.heard(named, called)
+    assert (certain.state, certain.task_id, certain.songs) == (
+        S.ACCEPTED,
+        "t1",
+        tuple(attrs.evolve(one, unverified=True) for one in SONGS),
+    )
+    looked_at = jobs.with_callbacks(jobs.ended(named, SONGS, took=1.0), certain)
+    assert looked_at.songs == SONGS
+    after_its_end = jobs.heard(jobs.ended(named, SONGS, took=1.0), called)
+    for entry in (certain, looked_at, after_its_end):
+        with pytest.raises(InvalidRequest, match="not in doubt"):
+            jobs.resolved(entry, resubmit=True)
+
+
 @pytest.mark.parametrize("state", [S.SENDING, S.ACCEPTED, S.IN_DOUBT, S.READY, S.FAILED])
 def test_only_what_nothing_was_taken_for_is_taken_back(state: JournalState) -> None:
     with pytest.raises(InvalidRequest, match="cannot be taken back"):

@@ -136,12 +136,15 @@ def with_evidence(entry: Entry, evidence: str) -> Entry:
 def heard(entry: Entry, news: CallbackNews) -> Entry:
     """Keep what a callback says of a job that has no id yet.
 
-    It never moves backwards. Where its owner has given the id and the callback names another, the
-    provider's word counts; songs that the given task has not are this job's as well.
+    It never moves backwards. Where its owner has given the id, the provider's word counts: the same
+    id is certain from now on, another takes its place. Songs that the given task has not are this
+    job's as well.
     """
     if entry.told and entry.state.is_paid:
-        if news.task_id in (None, entry.task_id):
+        if news.task_id is None:
             return with_other_songs(entry, news.songs)
+        if news.task_id == entry.task_id:
+            return attrs.evolve(with_other_songs(entry, news.songs), told=False)
         return _moved(entry, State.ACCEPTED, task_id=news.task_id, told=False, songs=())
     if news.task_id is not None:
         return healed(attrs.evolve(entry, task_id=news.task_id))
@@ -204,7 +207,7 @@ def with_callbacks(end: Entry, known: Entry) -> Entry:
     if known.task_id != end.task_id or known.state is not State.ACCEPTED:
         return known
     if end.state is not State.ACCEPTED:
-        return with_other_songs(end, known.songs)
+        return with_other_songs(attrs.evolve(end, told=known.told), known.songs)
     brought = any(map(_is_whole, known.songs))
     return ended(known, known.songs, took=None) if brought else known
 
