@@ -146,24 +146,40 @@ KEPT = faults.ok(b"{}", "Connection: Keep-Alive")
 
 
 @pytest.mark.parametrize(
-    ("data", "looks", "idle", "again"),
+    ("data", "looks", "times", "again"),
     [
-        (KEPT, 1, 0.1, True),
-        (KEPT, 1, 0.005, False),
-        (KEPT, 1, 0.3, False),
-        (GOOD, 1, 0.1, False),
-        (GOOD, 2, 0.1, True),
-        (GOOD, 2, 0.3, False),
+        (KEPT, 1, (0.1, 0.1), True),
+        (KEPT, 1, (0.1, 0.005), False),
+        (KEPT, 1, (0.2, 0.1), False),
+        (GOOD, 1, (0.1, 0.1), False),
+        (GOOD, 2, (0.1, 0.1), True),
+        (GOOD, 2, (0.0, 0.3), False),
     ],
-    ids=["said", "just now", "long ago", "not said", "shown", "shown long ago"],
+    ids=["said", "just now", "slowly answered", "not said", "shown", "shown long ago"],
 )
 async def test_a_paid_request_takes_a_connection_that_was_used_a_moment_ago(
-    data: bytes, looks: int, idle: float, again: bool, monkeypatch: pytest.MonkeyPatch
+    data: bytes,
+    looks: int,
+    times: tuple[float, float],
+    again: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where the server has said or shown that it keeps it, and no answer may end it just now."""
+    """Where the server has said or shown that it keeps it, and no answer may end it just now.
+
+    The times are how long an answer took, and how long ago the last one came.
+    """
     now = 1000.0
+    took, idle = times
     monkeypatch.setattr("time.monotonic", lambda: now)
-    async with FaultServer(faults.answer(data)) as server:
+
+    async def take_time(connection: Connection) -> None:
+        nonlocal now
+        while True:
+            await connection.request()
+            now += took
+            await connection.send(data)
+
+    async with FaultServer(take_time) as server:
         transport = LeasedTransport(keep=1)
         for _ in range(looks):
             await ask(transport, server.url)

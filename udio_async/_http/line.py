@@ -23,11 +23,16 @@ from .tls import ResumingConnection
 
 KEEP_ALIVE = 60.0
 """Seconds that an idle connection is kept."""
-WARM = 0.01, 0.2
-"""Seconds after an answer, from and to, in which its connection may take a paid request.
+SETTLED = 0.01
+"""Seconds from an answer until its connection may take a paid request.
 
-Servers close an idle connection after half a second at the earliest. One that has had its number of
-requests they close at once, which is known here a hundredth of a second later.
+A server that closes it after so many answers does so at once: that is known here by then.
+"""
+WARM = 0.25
+"""Seconds, from when one request was sent, in which its connection may take a paid one.
+
+Servers close idle connections after half a second at the earliest. When the answer came is no good
+measure: a busy event loop reads it late.
 """
 PORTS = {"http": 80, "https": 443}
 _MAX_HEAD = 100 * 1024
@@ -59,6 +64,7 @@ class Line:
         self._context = context
         self._stream: ByteStream | None = None
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._asked_at = 0.0
         self._idle_since = 0.0
         self._is_kept = False
         self._socket: Any = None
@@ -76,6 +82,7 @@ class Line:
         if self._stream is None:
             await self._connect(request.url, trace, limits.get("connect"))
         await trace("http11.send_request_headers.started", {"request": request})
+        self._asked_at = time.monotonic()
         await self._send(request, limits.get("write"))
         seconds = limits.get("read")
         await self._feed(seconds, _PIECE)
@@ -220,8 +227,9 @@ class Line:
 
         The server has said or shown that it keeps the connection, and has answered a moment ago.
         """
-        earliest, latest = WARM
-        return self._is_kept and earliest <= time.monotonic() - self._idle_since <= latest
+        now = time.monotonic()
+        moment_ago = now - self._idle_since >= SETTLED and now - self._asked_at <= WARM
+        return self._is_kept and moment_ago
 
     def _remember(self) -> None:
         if self._context is None or self._idle_since or self._stream is None:
