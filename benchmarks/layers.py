@@ -1,7 +1,7 @@
 """What does each layer of a request add?
 
 Milliseconds of CPU of this process per request, with 16 and with 1,000 requests in flight over
-connections that stay open; a submit has a connection of its own, as it always has. Each layer
+connections that stay open; a submit opens one where none was used a moment ago. Each layer
 does all that the ones above it in the table do. One server process answers after 20 ms, but for
 `client.submit`: there it is the server that takes songs, which answers at once.
 

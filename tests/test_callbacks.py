@@ -32,6 +32,7 @@ from udio_async import (
     Stage,
     SubmitInDoubt,
     UdioApiV2,
+    Unreachable,
     UpstreamFailed,
     WaitExpired,
 )
@@ -406,6 +407,44 @@ async def test_a_task_that_was_named_wrongly_ends_for_whoever_waits_for_it(tmp_p
         await anyio.sleep(100)
         songs = await line.client.generate(mine)
     assert [song.task_id for song in songs] == [right]
+
+
+@pytest.mark.parametrize("said_by", ["callback", "owner"])
+async def test_a_look_at_the_wrong_task_comes_too_late(said_by: str, tmp_path: Path) -> None:
+    """It is on the wire when the right task is named; its songs are those of nobody's job."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        right, wrong = [await line.provider.submit(NO_HTTP, SONG) for _ in range(2)]
+        await line.client.resolve("mine", task_id=wrong)
+        await anyio.sleep(70)  # both are complete
+        line.provider.answer_time = 8.0
+        job = await line.client.submit(attrs.evolve(SONG, key="mine"))
+        await anyio.sleep(2)
+        assert [look.task_ids for look in line.provider.looks] == [(wrong,)]
+        if said_by == "callback":
+            assert await line.post(said("text", task_id=right)) == 200
+        else:
+            await line.client.resolve("mine", task_id=right)
+        await anyio.sleep(100)
+        with pytest.raises(WaitExpired):
+            await job.songs()
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert [song.task_id for song in songs] == [right]
+    ends = [event.task.id for event in line.events if event.kind == "finished" and event.task]
+    assert ends == [wrong, right]
+
+
+async def test_an_id_that_a_callback_has_confirmed_is_not_called_doubtful(tmp_path: Path) -> None:
+    """Nobody can look for so long that the wait expires: the song is paid for, and its id true."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        number = await line.provider.submit(NO_HTTP, SONG)
+        await line.client.resolve("mine", task_id=number)
+        line.provider.broken = lambda _now: Unreachable("no route", sent=False)
+        job = await line.client.submit(attrs.evolve(SONG, key="mine"))
+        assert await line.post(said("text", task_id=number)) == 200
+        with pytest.raises(WaitExpired) as caught:
+            await job.songs()
+        assert caught.value.charged == "yes"
+        assert "you gave this id" not in str(caught.value)
 
 
 @pytest.mark.parametrize("news", [{"task_id": "7"}, {"songs": LINKS}], ids=["id", "songs"])

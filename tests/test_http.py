@@ -520,11 +520,25 @@ async def test_connections_are_used_again() -> None:
 
 
 async def test_a_submit_never_meets_a_stale_connection() -> None:
-    """200 submits after looks that left a trap behind; none fails, none is sent twice."""
+    """200 submits to a server that closes as the second request comes; none is sent twice."""
     async with FaultServer(faults.answer_then_ignore(GOOD)) as server, opened() as http:
         for _ in range(200):
             assert (await http.send(submit(server))).status == 200
         assert sum(request.line.startswith("POST") for request in server.requests) == 200
+
+
+async def test_a_submit_whose_connection_closes_under_it_is_in_doubt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server has said that it keeps it, and breaks its word: that may have been a restart."""
+    monkeypatch.setattr("udio_async._http.line.SETTLED", 0.0)
+    kept = faults.ok(b"{}", "Connection: keep-alive")
+    async with FaultServer(faults.answer_then_ignore(kept)) as server, opened() as http:
+        await http.send(submit(server))
+        error = await failure_of(http, submit(server))
+        assert isinstance(error, Unreachable)
+        assert (error.sent, error.charged) == (True, "unknown")
+        assert [request.connection for request in server.requests] == [0, 0]
 
 
 async def test_a_look_that_meets_a_stale_connection_is_asked_once_more() -> None:

@@ -199,11 +199,13 @@ def test_a_pipe_that_does_not_block_loses_no_line(bench: Bench, tmp_path: Path) 
     assert len([json.loads(line) for line in lines]) == 80
 
 
-def test_a_terminal_that_has_hung_up_ends_as_its_signal_would() -> None:
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_terminal_that_has_hung_up_ends_as_its_signal_would(lines: int) -> None:
     """The write may fail before the signal is heard of; there is nobody to tell it to."""
     screen, terminal = pty.openpty()
     stdout = _streams._Stdout(terminal, "w", closefd=False)
-    stdout.write(b"a.mp3\n")
+    for _ in range(lines):
+        stdout.write(b"a.mp3\n")
     os.close(screen)
     with pytest.raises(_streams.StdoutLost) as caught:
         stdout.write(b"b.mp3\n")

@@ -257,6 +257,16 @@ def test_an_id_that_a_callback_confirms_is_taken_back_by_nobody() -> None:
             jobs.resolved(entry, resubmit=True)
 
 
+@pytest.mark.parametrize("other", [Stage.COMPLETE, Stage.FAILED, Stage.TEXT_READY])
+def test_what_callbacks_brought_is_an_end_once_nothing_more_is_to_come(other: Stage) -> None:
+    """There is no such task as its owner named; so long as a song is being made, it may come."""
+    named = jobs.resolved(jobs.settled(FIRST[1], SubmitInDoubt("?")), task_id="tpyo")
+    known = jobs.with_other_songs(named, SONGS)
+    known = attrs.evolve(known, songs=(known.songs[0], song("b", other)))
+    ended = jobs.with_callbacks(named, known)
+    assert ended.state is (S.ACCEPTED if other is Stage.TEXT_READY else S.READY)
+
+
 @pytest.mark.parametrize("state", [S.SENDING, S.ACCEPTED, S.IN_DOUBT, S.READY, S.FAILED])
 def test_only_what_nothing_was_taken_for_is_taken_back(state: JournalState) -> None:
     with pytest.raises(InvalidRequest, match="cannot be taken back"):

@@ -186,6 +186,35 @@ async def test_an_end_that_another_wait_has_kept_breaks_nothing(
     await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
 
 
+@pytest.mark.parametrize("then", ["end", "resolve"])
+async def test_a_callback_beside_an_end_or_an_answer_is_not_forgotten(
+    then: str, journal: Racing, store: JobStore
+) -> None:
+    """It names another task than the owner did, while that is being written."""
+    await store.doubt(await store.intend(REQUEST, "mine", None), "cut")
+    entry = await store.resolve("mine", task_id="wrong")
+    news = CallbackNews(stage=Stage.QUEUED, task_id="right")
+    read = journal.get
+    async with anyio.create_task_group() as tasks:
+
+        async def read_slowly(key: str) -> Entry | None:
+            """Read, and let the callback come before anything is written."""
+            found = await read(key)
+            journal.get = read  # type: ignore[method-assign]
+            tasks.start_soon(store.hear, "mine", 1, news)
+            await anyio.wait_all_tasks_blocked()
+            return found
+
+        journal.get = read_slowly  # type: ignore[method-assign]
+        if then == "end":
+            store.end(entry, (SONG,), times=Times(took=60.0))
+            await store.note_undelivered("mine", "")  # which waits for the end
+        else:
+            await store.resolve("mine", task_id="wrong too")
+    known = await store.known("mine")
+    assert (known.state, known.task_id, known.told) == (State.ACCEPTED, "right", False)
+
+
 def test_a_song_that_has_failed_need_not_be_delivered() -> None:
     """Nor one whose audio is not all there: the others are all that its owner can have."""
     entry = Entry(key="mine", provider="p", request={}, state=State.READY)

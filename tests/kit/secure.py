@@ -52,16 +52,29 @@ def _openssl(folder: Path, words: str) -> None:
 
 
 class SecureServer:
-    """Answers over TLS; remembers what came in, and which connections went on from earlier ones."""
+    """Answers over TLS; remembers what came in, and which connections went on from earlier ones.
+
+    With `behind`, more follows each answer, in a record of its own that travels with it. With
+    `hangs_up` what travels with it is the word that this was the last one; the connection stays
+    open until the other side closes it, as with servers of asyncio.
+    """
 
     def __init__(
-        self, folder: Path, answer: bytes, *, version: ssl.TLSVersion | None = None
+        self,
+        folder: Path,
+        answer: bytes,
+        *,
+        version: ssl.TLSVersion | None = None,
+        behind: bytes = b"",
+        hangs_up: bool = False,
     ) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
         if version is not None:
             self._context.maximum_version = version
         self._answer = answer
+        self._behind = behind
+        self._hangs_up = hangs_up
         self.port = 0
         self.requests: list[bytes] = []
         self.resumed: list[bool | None] = []
@@ -81,9 +94,13 @@ class SecureServer:
                 secure = await TLSStream.wrap(
                     stream, server_side=True, ssl_context=self._context, standard_compatible=False
                 )
-                self.resumed.append(secure.extra(TLSAttribute.ssl_object).session_reused)
+                tls = secure.extra(TLSAttribute.ssl_object)
+                self.resumed.append(tls.session_reused)
                 while True:
                     self.requests.append(await secure.receive())
-                    await secure.send(self._answer)
+                    tls.write(self._answer)  # it leaves with what comes next
+                    if self._hangs_up:
+                        await secure.unwrap()
+                    await secure.send(self._behind)
             except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
                 return

@@ -62,6 +62,12 @@ def a_submit_takes_a_cold_connection() -> Bug:
     return replaced(line.Line, "is_warm", lambda _: True)
 
 
+@caught_by("tests/test_line.py::test_what_came_behind_an_answer_is_seen_through_tls")
+def a_connection_is_asked_only_at_its_socket() -> Bug:
+    """What TLS has taken from the socket already is left to the next request."""
+    return replaced(line.Line, "_has_unread", lambda _: False)
+
+
 @caught_by("tests/test_charged.py::test_what_an_error_says_of_the_money_is_true")
 def a_doubt_is_called_no_charge() -> Bug:
     """Whoever reads the error submits again, and pays twice."""

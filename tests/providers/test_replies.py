@@ -48,8 +48,8 @@ def test_a_code_in_the_body_counts(code: int, status: int, *, odd: bool) -> None
     assert (read.status, read.has_odd_code) == (status, odd)
 
 
-async def test_a_submit_has_its_own_connection_and_time() -> None:
-    """Whatever its adapter has set: one that was used before may close under it."""
+async def test_a_submit_is_sent_as_a_paid_request() -> None:
+    """Whatever its adapter has set."""
     sent: list[Call] = []
 
     class Taking:

@@ -8,9 +8,9 @@ requests at once, HTTP/2 and proxies. It raises the errors of httpx and reports 
 import logging
 import select
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -31,8 +31,8 @@ A server that closes it after so many answers does so at once: that is known her
 WARM = 0.25
 """Seconds, from when one request was sent, in which its connection may take a paid one.
 
-Servers close idle connections after half a second at the earliest. When the answer came is no good
-measure: a busy event loop reads it late.
+We know of no service that closes an idle connection within half a second. When the answer came is
+no good measure: a busy event loop reads it late.
 """
 PORTS = {"http": 80, "https": 443}
 _MAX_HEAD = 100 * 1024
@@ -68,6 +68,7 @@ class Line:
         self._idle_since = 0.0
         self._is_kept = False
         self._socket: Any = None
+        self._tls: ssl.SSLObject | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and return the answer with its body still to be read.
@@ -82,7 +83,7 @@ class Line:
         if self._stream is None:
             await self._connect(request.url, trace, limits.get("connect"))
         await trace("http11.send_request_headers.started", {"request": request})
-        self._asked_at = time.monotonic()
+        self._asked_at = monotonic()
         await self._send(request, limits.get("write"))
         seconds = limits.get("read")
         await self._feed(seconds, _PIECE)
@@ -117,13 +118,15 @@ class Line:
         assert self._stream is not None
         try:
             with _within(seconds):
-                self._stream = await TLSStream.wrap(
+                stream = await TLSStream.wrap(
                     self._stream, hostname=host, ssl_context=context, standard_compatible=False
                 )
         except TimeoutError as error:
             raise httpx.ConnectTimeout(str(error)) from error
         except _NOT_CONNECTED as error:
             raise httpx.ConnectError(str(error)) from error
+        self._stream = stream
+        self._tls = stream.extra(TLSAttribute.ssl_object)  # noqa: S610  # this is no Django
 
     def get_extra_info(self, name: str) -> Any:  # noqa: ANN401  # as the `trace` extension has it
         """Tell about the connection: "server_addr" is to whom it leads."""
@@ -207,36 +210,48 @@ class Line:
         http = self._http
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             return False
-        if http.trailing_data[0]:  # no answer of ours
+        if http.trailing_data[0] or self._has_unread():  # no answer of ours
             return False
         http.start_next_cycle()
         self._remember()
         self._is_kept = self._is_kept or self._idle_since > 0  # it was used again
-        self._idle_since = time.monotonic()
+        self._idle_since = monotonic()
+        return True
+
+    def _has_unread(self) -> bool:
+        """Whether the server has sent more, or said that it hangs up.
+
+        With TLS that may have been taken from the socket already: there nobody would see it.
+        """
+        if self._tls is None:
+            return False
+        try:
+            self._tls.read(1)
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:  # it hangs up
+            return True
         return True
 
     @property
     def is_stale(self) -> bool:
         """Whether it has waited too long; or the server has said something, or gone, meanwhile."""
-        idle = time.monotonic() - self._idle_since
+        idle = monotonic() - self._idle_since
         return idle > KEEP_ALIVE or _is_readable(self._socket.fileno())
 
     @property
     def is_warm(self) -> bool:
-        """Whether a paid request is as safe on it as on a new one.
+        """Whether a paid request may take it: a server hangs up no sooner than on a new one.
 
         The server has said or shown that it keeps the connection, and has answered a moment ago.
         """
-        now = time.monotonic()
+        now = monotonic()
         moment_ago = now - self._idle_since >= SETTLED and now - self._asked_at <= WARM
         return self._is_kept and moment_ago
 
     def _remember(self) -> None:
-        if self._context is None or self._idle_since or self._stream is None:
-            return  # once is enough
-        tls = self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610  # this is no Django
-        if isinstance(tls, ResumingConnection):
-            tls.remember()
+        if isinstance(self._tls, ResumingConnection) and not self._idle_since:  # once is enough
+            self._tls.remember()
 
     async def aclose(self) -> None:
         """Close the connection, whatever it is doing."""

@@ -107,8 +107,8 @@ def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
 
 
 def _may_be_mistyped(tracked: TrackedTask) -> bool:
-    """Return whether its owner gave the id, and no look has ever shown such a task."""
-    seen = tracked.looked_at > tracked.accepted_at
+    """Return whether only its owner says that there is such a task."""
+    seen = tracked.looked_at > tracked.accepted_at or tracked.is_certain
     return not seen and tracked.entry is not None and tracked.entry.told
 
 

@@ -63,7 +63,8 @@ class LookResults:
         """Apply a good look, which may have left out some of the tasks."""
         self.unanswered = None
         self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
-        for tracked in batch:
+        # The jobs of the others have got another task, or an end, meanwhile.
+        for tracked in [tracked for tracked in batch if not tracked.over]:
             task = tasks.get(tracked.task_id)
             tracked.alone = task is None
             if task is not None:

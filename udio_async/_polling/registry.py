@@ -48,7 +48,12 @@ class Registry:
     def finish(
         self, tracked: TrackedTask, error: UdioError | None, *, since_look: float | None = None
     ) -> None:
-        """End a task, well or with an error, and tell the observer."""
+        """End a task, well or with an error, and tell the observer.
+
+        One that is over stays as it is: its job has got another task while a look was on its way.
+        """
+        if tracked.over:
+            return
         self._end(tracked, error)
         self.tell("finished", task=tracked.task, error=error, since_look=since_look)
 

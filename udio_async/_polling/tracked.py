@@ -53,6 +53,8 @@ class TrackedTask:
     called: Stage | None = None
     """What its callbacks have said so far, until a look has shown less."""
     called_at: float = 0.0
+    is_certain: bool = False
+    """A callback has named this task, not only the job's owner."""
     followed: bool = False
     """Somebody wants to hear of each stage, not only of the end."""
     on_follow: Callable[["TrackedTask"], None] = attrs.field(default=_nothing, repr=False)

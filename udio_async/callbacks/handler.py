@@ -53,7 +53,9 @@ class CallbackHandler:
             self.gate.count_settled(entry.key)
             self._tell_healed(entry)
         tracked = self.poller.find(entry.key)
-        if tracked is not None and entry.task_id not in (None, tracked.task_id):
+        if tracked is not None and entry.task_id == tracked.task_id:
+            tracked.is_certain = not entry.told
+        elif tracked is not None and entry.task_id is not None:
             self.poller.drop(entry.key, _not_its_task(entry, tracked.task_id))
         if self.poller.call(entry.key, news.stage):
             return

@@ -54,11 +54,11 @@ class StdoutLost(OSError):
 class _Stdout(io.FileIO):
     """A stdout that reports when it fails; what is still buffered is dropped."""
 
-    _is_terminal: bool | None = None
+    def __init__(self, file: int, mode: str, *, closefd: bool) -> None:
+        super().__init__(file, mode, closefd)
+        self._is_terminal = self.isatty()  # one that is gone says no
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        if self._is_terminal is None:
-            self._is_terminal = self.isatty()
         try:
             while (written := super().write(data)) is None:  # somebody made the pipe non-blocking
                 select.select([], [self], [])

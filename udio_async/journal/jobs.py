@@ -208,7 +208,7 @@ def with_callbacks(end: Entry, known: Entry) -> Entry:
         return known
     if end.state is not State.ACCEPTED:
         return with_other_songs(attrs.evolve(end, told=known.told), known.songs)
-    brought = any(map(_is_whole, known.songs))
+    brought = any(map(_is_whole, known.songs)) and all(song.stage.is_final for song in known.songs)
     return ended(known, known.songs, took=None) if brought else known
 
 

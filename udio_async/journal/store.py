@@ -284,16 +284,24 @@ class JobStore:
     async def _put_end(self, ended: Entry) -> None:
         """Write the end of a job, then let those go on who wait for it."""
         try:
-            known = await self._journal.get(ended.key) if ended.told else None
-            if known is not None:
-                ended = jobs.with_callbacks(ended, known)
-            if ended != known:
+            if ended.told:
+                await self._put_told_end(ended)
+            else:
                 await self._journal.put(ended, expected=State.ACCEPTED)
         except JournalError as error:
             if not await self._is_known(ended):
                 self._break(error, ended)
         finally:
             self._ending.pop(ended.key).set()
+
+    async def _put_told_end(self, ended: Entry) -> None:
+        """Write the end of a job whose task its owner named, unless callbacks know better."""
+        async with self._hearing:
+            known = await self._journal.get(ended.key)
+            if known is not None:
+                ended = jobs.with_callbacks(ended, known)
+            if ended != known:
+                await self._journal.put(ended, expected=State.ACCEPTED)
 
     async def _is_known(self, ended: Entry) -> bool:
         """Return whether another wait has kept the end of the same job: the first one counts."""
@@ -364,18 +372,19 @@ class JobStore:
                 belongs to another job.
             JournalError: it cannot be kept.
         """
-        entry = await self.known(key)
-        resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
-        if resolved.task_id is not None:
-            owner = await self._journal.of_task(resolved.task_id)
-            if owner is not None and owner.key != key:
-                raise InvalidRequest(
-                    f"task {resolved.task_id!r} is that of job {owner.key!r} already; give the "
-                    "other id",
-                    job_key=key,
-                )
-        await self._journal.put(resolved, expected=entry.state)
-        return resolved
+        async with self._hearing:
+            entry = await self.known(key)
+            resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
+            if resolved.task_id is not None:
+                owner = await self._journal.of_task(resolved.task_id)
+                if owner is not None and owner.key != key:
+                    raise InvalidRequest(
+                        f"task {resolved.task_id!r} is that of job {owner.key!r} already; give the "
+                        "other id",
+                        job_key=key,
+                    )
+            await self._journal.put(resolved, expected=entry.state)
+            return resolved
 
     async def forget(self, key: str) -> None:
         """Keep that its owner takes a request back.

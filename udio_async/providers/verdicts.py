@@ -101,8 +101,9 @@ async def send_submit(
 ) -> str:
     """Send one paid call, once, and return the task's id.
 
-    It goes on a connection of its own, because one that was used before may close under it, and
-    nobody could tell whether the request was read. The answer may take `SUBMIT_TIMEOUT` seconds.
+    It goes on a connection that is new, or was used a moment ago: an older one may close under it,
+    and nobody could tell whether the request was read. The answer may take `SUBMIT_TIMEOUT`
+    seconds.
 
     Args:
         http: what sends it.
