@@ -7,7 +7,9 @@ some that take any connection that is open. The network takes its time in both d
 request and the end of its connection can pass each other. Counted are submits that ended in doubt,
 and connections.
 
-    python -m benchmarks.doubts [--submits 10000] [--json]
+    python -m benchmarks.doubts [--submits 10000] [--json] [--tls]
+
+`--tls` has all of them speak TLS.
 """
 
 import argparse
@@ -18,7 +20,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from functools import partial
 from itertools import count
+from pathlib import Path
 from unittest.mock import patch
 
 import anyio
@@ -29,7 +33,7 @@ import udio_async as ua
 from udio_async._http.line import Line as OurLine
 
 from .canned import UDIOAPI_ACCEPTED, UDIOAPI_SHOWN
-from .certificates import HOST
+from .certificates import HOST, certified, server_context
 
 DELAY = 0.02
 """Seconds that the network takes in each direction."""
@@ -78,6 +82,7 @@ class Server:
     ids: Iterator[int] = attrs.field(factory=count)
     connections: int = 0
     ending: bool = False
+    ended_at: float = -DELAY
 
 
 class Line(asyncio.Protocol):
@@ -95,7 +100,12 @@ class Line(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._server.connections += 1
-        self._idle = self._loop.call_later(DELAY, self._open)
+        if transport.get_extra_info("sslcontext") is None:
+            self._idle = self._loop.call_later(DELAY, self._open)
+            return
+        self._open()  # the request comes with the last words of the handshake
+        if self._loop.time() - self._server.ended_at < DELAY:
+            self.close()  # the handshake was under way when the server ended
 
     def _open(self) -> None:
         self._server.lines.add(self)
@@ -153,16 +163,18 @@ class Line(asyncio.Protocol):
         """Close, as the server ends."""
         if not in_order:
             self._closed = True
-            self._transport.abort()
+            self._loop.call_later(DELAY, self._transport.abort)
         elif not self._busy:
             self.close()
 
 
-async def serve(habits: Habits) -> None:
+async def serve(habits: Habits, tls: list[str]) -> None:
     """Say the port, serve until standard input ends, and say how many connections there were."""
     loop = asyncio.get_running_loop()
     server = Server(habits)
-    listening = await loop.create_server(lambda: Line(server), HOST, 0, backlog=1024)
+    context = server_context(Path(tls[0])) if tls else None
+    listen = partial(loop.create_server, lambda: Line(server), HOST, backlog=1024, ssl=context)
+    listening = await listen(port=0)
     port = listening.sockets[0].getsockname()[1]
     print(port, flush=True)
     stopped = loop.run_in_executor(None, sys.stdin.read)
@@ -171,12 +183,12 @@ async def serve(habits: Habits) -> None:
         if habits.restarts is None or stopped.done():
             continue
         listening.close()
-        server.ending = True
+        server.ending, server.ended_at = True, loop.time()
         for line in list(server.lines):
             line.end(in_order=habits.in_order)
         await asyncio.sleep(DOWN)
         server.ending = False
-        listening = await loop.create_server(lambda: Line(server), HOST, port, backlog=1024)
+        listening = await listen(port=port)
     print(server.connections, flush=True)
 
 
@@ -196,14 +208,12 @@ class Count:
 
     submits: int
     doubts: int
-    refused: int
-    """Those for which an error said that nothing was charged."""
     connections: int
 
 
-async def submit_all(url: str, submits: int) -> tuple[int, int]:
-    """Submit by many clients; return how many ended in doubt, and without a charge."""
-    told = {"unknown": 0, "no": 0, "yes": 0}
+async def submit_all(url: str, submits: int) -> int:
+    """Submit by many clients; return how many ended in doubt."""
+    doubts = 0
     connect = anyio.connect_tcp
 
     async def connect_far(host: str, port: int) -> anyio.abc.SocketStream:
@@ -212,12 +222,13 @@ async def submit_all(url: str, submits: int) -> tuple[int, int]:
         return stream
 
     async def work(client: ua.Client, dice: random.Random, name: str) -> None:
+        nonlocal doubts
         for place in range(submits // (CLIENTS * TASKS)):
             await anyio.sleep(dice.expovariate(1 / dice.choice(PAUSES)))
             try:
                 await client.submit(f"{name}, song {place}")
-            except ua.UdioError as error:
-                told[error.charged] += 1
+            except ua.SubmitInDoubt:
+                doubts += 1
 
     async with AsyncExitStack() as clients, anyio.create_task_group() as tasks:
         clients.enter_context(patch("anyio.connect_tcp", connect_far))
@@ -228,50 +239,53 @@ async def submit_all(url: str, submits: int) -> tuple[int, int]:
             for task in range(TASKS):
                 name = f"client {number}, task {task}"
                 tasks.start_soon(work, client, random.Random(name), name)
-    return told["unknown"], told["no"]
+    return doubts
 
 
-def measure(habits: Habits, submits: int, way: str) -> Count:
+def measure(habits: Habits, submits: int, way: str, *, tls: Path | None) -> Count:
     """Ask one server, in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.doubts",
-        "--serve",
-        json.dumps(attrs.asdict(habits)),
-    ]
+    words = [json.dumps(attrs.asdict(habits)), *([] if tls is None else [str(tls)])]
+    command = [sys.executable, "-m", "benchmarks.doubts", "--serve", *words]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
-        url = f"http://{HOST}:{int(server.stdout.readline())}"
+        scheme = "http" if tls is None else "https"
+        url = f"{scheme}://{HOST}:{int(server.stdout.readline())}"
         with WAYS[way]:
-            doubts, refused = anyio.run(submit_all, url, submits)
+            doubts = anyio.run(submit_all, url, submits)
         server.stdin.close()
-        return Count(submits, doubts, refused, int(server.stdout.readline()))
+        return Count(submits, doubts, int(server.stdout.readline()))
+
+
+def show_all(submits: int, tls: Path | None, *, as_json: bool) -> None:
+    rows = []
+    if not as_json:
+        print(f"of {submits:,} submits".ljust(26), *map("{:>26}".format, WAYS))
+    for habits in SERVERS:
+        found = {way: measure(habits, submits, way, tls=tls) for way in WAYS}
+        rows.append({"server": habits.name} | {way: attrs.asdict(n) for way, n in found.items()})
+        if not as_json:
+            cells = (f"{n.doubts:,} doubts {n.connections:,} lines" for n in found.values())
+            print(habits.name.ljust(26), *map("{:>26}".format, cells), flush=True)
+    if as_json:
+        print(json.dumps({"benchmark": "doubts", "rows": rows}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--submits", type=int, default=10_000, help="for each server and way")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--tls", action="store_true", help="with a certificate of this machine")
+    parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(serve(Habits(**json.loads(options.serve))))
+        habits, *tls = options.serve
+        asyncio.run(serve(Habits(**json.loads(habits)), tls))
         return
-    rows = []
-    if not options.json:
-        print(f"of {options.submits:,} submits".ljust(26), *map("{:>26}".format, WAYS))
-    for habits in SERVERS:
-        found = {way: measure(habits, options.submits, way) for way in WAYS}
-        rows.append({"server": habits.name} | {way: attrs.asdict(n) for way, n in found.items()})
-        if not options.json:
-            cells = (f"{n.doubts:,} doubts {n.connections:,} lines" for n in found.values())
-            print(habits.name.ljust(26), *map("{:>26}".format, cells), flush=True)
-    if options.json:
-        print(json.dumps({"benchmark": "doubts", "rows": rows}))
+    with certified() if options.tls else nullcontext() as folder:
+        show_all(options.submits, folder, as_json=options.json)
 
 
 if __name__ == "__main__":
