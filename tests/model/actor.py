@@ -16,6 +16,7 @@ from udio_async import (
     DownloadFailed,
     InvalidRequest,
     Job,
+    JournalEntry,
     JournalError,
     Outcome,
     Song,
@@ -199,12 +200,8 @@ class Actor:
     async def end_doubts(self, *, honestly: bool = False) -> None:
         """Look at the account, and say what became of each doubt; sometimes wrongly at first."""
         for doubt in await self.client.doubts():
-            known = {job.task_id async for job in self.client.jobs() if job.key != doubt.key}
             prompt = str(doubt.request["description"])
-            charged = [
-                o.task_id for o in self.owner.world.charges(prompt) if o.task_id not in known
-            ]
-            answers: list[dict[str, Any]] = []
+            answers: list[dict[str, Any] | None] = []
             if not honestly and self.random.random() < 0.5:
                 wrong: list[dict[str, Any]] = [
                     {"task_id": "t-wrong"},
@@ -216,8 +213,9 @@ class Actor:
                 self.owner.wishes[prompt].allowed += 1
                 self.owner.wishes[prompt].denied = True
             else:
-                answers.append({"task_id": charged[0]} if charged else {"resubmit": True})
-            for answer in answers:
+                answers.append(None)
+            for given in answers:
+                answer = given or await self._found(doubt)
                 self.owner.world.note(f"{prompt}: resolved by {answer}")
                 with suppress(InvalidRequest):  # a callback, or somebody else, was quicker
                     await self.client.resolve(doubt.key, **answer)
@@ -225,6 +223,13 @@ class Actor:
                     request = self.client.request_of(doubt)
                     await self._make(self.owner.wishes[prompt], request, "generate")
                 await anyio.sleep(self.random.choice([0, 0, 10]))
+
+    async def _found(self, doubt: JournalEntry) -> dict[str, Any]:
+        """Return what the account shows of a doubt now: somebody else may have ended it since."""
+        known = {job.task_id async for job in self.client.jobs() if job.key != doubt.key}
+        charges = self.owner.world.charges(str(doubt.request["description"]))
+        charged = [order.task_id for order in charges if order.task_id not in known]
+        return {"task_id": charged[0]} if charged else {"resubmit": True}
 
     async def forget_one(self) -> None:
         jobs = [job async for job in self.client.jobs()]
