@@ -3,8 +3,7 @@
 import gzip
 import random
 import shutil
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,20 @@ import attrs
 import pytest
 
 from tests.kit.asgi import call, said
+from tests.kit.called_back import (
+    LINKS,
+    PUBLIC,
+    in_doubt,
+    journal_at,
+    line_to,
+    lose,
+    provider_with,
+)
 from tests.kit.clocks import virtual_backend
-from tests.kit.timed import NO_HTTP, SONG, TimedProvider
+from tests.kit.timed import NO_HTTP, SONG
 from udio_async import (
-    CallbackAddress,
     Callbacks,
     Client,
-    Event,
     GenerationFailed,
     InvalidRequest,
     Job,
@@ -37,8 +43,6 @@ from udio_async import (
     WaitExpired,
 )
 
-PUBLIC = "https://songs.example.org/udio"
-LINKS = ["https://cdn.example.org/a.mp3", "https://cdn.example.org/b.mp3"]
 STAGES = ("text", "first", "complete")
 
 
@@ -50,42 +54,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, Mapping[str, Any
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     random.seed(3)  # of the jitter
-
-
-def sixty(_place: int) -> float:
-    return 60.0
-
-
-def provider_with(**options: Any) -> TimedProvider:  # noqa: ANN401  # they are passed on
-    return TimedProvider(options.pop("durations", sixty), callbacks="task", **options)
-
-
-@attrs.define(eq=False)
-class Line:
-    """An open client, its application, and the provider at the other end."""
-
-    provider: TimedProvider
-    client: Client
-    app: Callbacks
-    events: list[Event] = attrs.field(factory=list)
-
-    def address(self, place: int = 0) -> CallbackAddress:
-        given = self.provider.given[place]
-        assert given is not None
-        return given
-
-    async def post(self, body: bytes, place: int = 0, **changes: Any) -> int:  # noqa: ANN401
-        """Call as the provider would, or with changes."""
-        address = self.address(place)
-        headers = {"x-secret": changes.pop("secret", address.secret)}
-        return await call(self.app, changes.pop("url", address.url), body, headers=headers)
-
-
-@asynccontextmanager
-async def line_to(provider: TimedProvider, **options: Any) -> AsyncGenerator[Line]:  # noqa: ANN401
-    events: list[Event] = []
-    async with Client(provider, on_event=events.append, **options) as client:
-        yield Line(provider, client, client.callbacks(PUBLIC), events)
 
 
 # When to look --------------------------------------------------------------------------------
@@ -335,25 +303,6 @@ async def test_a_closed_client_asks_to_try_again() -> None:
 
 
 # Healing -------------------------------------------------------------------------------------
-
-
-def lose(provider: TimedProvider) -> TimedProvider:
-    """Have the first answer lost, after the song was taken."""
-    doubt = SubmitInDoubt("the answer was lost", evidence="nothing came back")
-    provider.refuse = lambda place: doubt if place == 0 else None
-    return provider
-
-
-@asynccontextmanager
-async def in_doubt(**options: Any) -> AsyncGenerator[Line]:  # noqa: ANN401
-    async with line_to(lose(provider_with()), **options) as line:
-        with pytest.raises(SubmitInDoubt):
-            await line.client.submit(attrs.evolve(SONG, key="mine"))
-        yield line
-
-
-def journal_at(path: Path) -> SqliteJournal:
-    return SqliteJournal(path / "songs.db", threaded=False)
 
 
 async def test_an_id_settles_a_doubt(tmp_path: Path) -> None:

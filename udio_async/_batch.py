@@ -239,6 +239,9 @@ class Batch(AsyncContextManagerMixin):
                 self._stopped_by = self._stopped_by or error
             index, request = asked.index, asked.request
             self._end(Outcome(index=index, request=request, job_key=error.job_key, error=error))
+        except Exception as error:  # noqa: BLE001  # of an adapter; raised to the consumer, after the songs
+            self._input_ended, self._input_error = True, error
+            self._end(None)
         else:
             if job is None:  # it is somebody else's by now, or over
                 self._end(None)

@@ -143,7 +143,7 @@ class Session:
             entries = await self.store.recall_made(
                 [each.request for each in asked], [each.key or "" for each in asked]
             )
-        except JournalError:  # each of them will be told
+        except UdioError:  # each of them will be told
             return [None] * len(asked)
         return [
             None
@@ -186,7 +186,13 @@ class Session:
         if tracked.key is None or tracked.error is not None or self.store.durable:
             return
         if not self.tasks.cancel_scope.cancel_called:
-            self.tasks.start_soon(self.store.deliver, tracked.key)
+            had = [song.id for song in tracked.task.songs]
+            self.tasks.start_soon(self._forget_delivered, tracked.key, had)
+
+    async def _forget_delivered(self, key: str, song_ids: Sequence[str]) -> None:
+        """Let a journal in memory forget songs that were handed out."""
+        with suppress(UdioError):  # it has forgotten them before
+            await self.store.deliver(key, song_ids)
 
     # Jobs
 

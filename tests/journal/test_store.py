@@ -14,12 +14,13 @@ from udio_async import (
     Song,
     SongRequest,
     Stage,
+    SubmitInDoubt,
     Unreachable,
 )
 from udio_async._records import CallbackNews
 from udio_async.journal import Entry, State, jobs
 from udio_async.journal.entry import Times
-from udio_async.journal.store import JobStore
+from udio_async.journal.store import ChangedMeanwhile, JobStore
 
 REQUEST = SongRequest(description="a song", key="mine")
 SONG = Song(id="a", task_id="t", provider="p", index=0, stage=Stage.COMPLETE, audio_is_final=True)
@@ -53,22 +54,24 @@ class Racing(MemoryJournal):
 async def test_evidence_is_added_to_a_doubt_and_to_nothing_else(
     journal: MemoryJournal, store: JobStore
 ) -> None:
-    """The doubt may have ended, or the job may be gone."""
+    """The doubt may have ended, or the job may be gone; what it is now is returned."""
     sending = await store.intend(REQUEST, "mine", None)
-    await store.add_evidence("mine", "more")
-    await store.add_evidence("of nobody", "more")
+    gone = attrs.evolve(sending, key="of nobody")
+    assert await store.add_evidence(sending, "more") == sending
+    assert await store.add_evidence(gone, "more") == gone
     assert await journal.get("mine") == sending
     await store.doubt(sending, "cut")
-    await store.add_evidence("mine", "cut; 90 credits")
+    await store.add_evidence(sending, "cut; 90 credits")
     assert (await store.known("mine")).evidence == "cut; 90 credits"
 
 
 async def test_evidence_that_cannot_be_kept_is_no_failure(journal: Racing, store: JobStore) -> None:
-    """The callback that came meanwhile is kept."""
-    await store.doubt(await store.intend(REQUEST, "mine", None), "cut")
-    journal.meanwhile = jobs.accepted(await store.known("mine"), "t")
-    await store.add_evidence("mine", "more")
-    assert await journal.get("mine") == jobs.accepted(await store.known("mine"), "t")
+    """The doubt stays one."""
+    sending = await store.intend(REQUEST, "mine", None)
+    await store.doubt(sending, "cut")
+    journal.put = _full  # type: ignore[method-assign]  # the disk is full
+    doubt = await store.add_evidence(sending, "more")
+    assert (doubt.state, doubt.evidence) == (State.IN_DOUBT, "cut")
 
 
 async def test_a_callback_beside_the_answer_finds_it_accepted(
@@ -213,6 +216,61 @@ async def test_a_callback_beside_an_end_or_an_answer_is_not_forgotten(
             await store.resolve("mine", task_id="wrong too")
     known = await store.known("mine")
     assert (known.state, known.task_id, known.told) == (State.ACCEPTED, "right", False)
+
+
+@pytest.mark.parametrize("then", ["deliver", "add evidence"])
+async def test_a_song_that_is_called_back_beside_a_change_is_not_forgotten(
+    then: str, journal: Racing, store: JobStore
+) -> None:
+    """Its owner acknowledges others, or evidence is added, while a callback brings it."""
+    sending = await store.intend(REQUEST, "mine", None)
+    await store.doubt(sending, "cut")
+    if then == "deliver":
+        entry = await store.resolve("mine", task_id="t")
+        await journal.put(jobs.ended(entry, (SONG,), took=1.0), expected=State.ACCEPTED)
+    other = attrs.evolve(SONG, id="other", stage=Stage.COMPLETE)
+    news = CallbackNews(stage=Stage.COMPLETE, songs=(other,))
+    read = journal.get
+    async with anyio.create_task_group() as tasks:
+
+        async def read_slowly(key: str) -> Entry | None:
+            found = await read(key)
+            journal.get = read  # type: ignore[method-assign]
+            tasks.start_soon(store.hear, "mine", 1, news)
+            await anyio.wait_all_tasks_blocked()
+            return found
+
+        journal.get = read_slowly  # type: ignore[method-assign]
+        if then == "deliver":
+            await store.deliver("mine", ["a"])
+        else:
+            await store.add_evidence(sending, "cut; 90 credits")
+    known = await store.known("mine")
+    assert "other" in [song.id for song in known.songs]
+    assert known.state is State.READY
+
+
+async def test_two_waits_that_end_one_job_break_nothing(
+    journal: MemoryJournal, store: JobStore
+) -> None:
+    """A callback had it looked at once more, while its end was being written."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    for took in (60.0, 61.0):
+        store.end(entry, (SONG,), times=Times(took=took))
+    assert store.is_ending("mine")
+    await store.deliver("mine")  # which waits for both
+    assert not store.is_ending("mine")
+    assert (await store.known("mine")).state is State.DELIVERED
+
+
+async def test_a_job_that_has_changed_is_not_sent(journal: MemoryJournal, store: JobStore) -> None:
+    """Whoever decided that it may be sent decides again."""
+    sending = await store.intend(REQUEST, "mine", None)
+    doubt = await store.settle(sending, SubmitInDoubt("no answer"))
+    await store.hear("mine", 1, CallbackNews(stage=Stage.QUEUED, task_id="t"))
+    with pytest.raises(ChangedMeanwhile):
+        await store.intend(REQUEST, "mine", doubt)
+    assert (await store.known("mine")).state is State.ACCEPTED
 
 
 def test_a_song_that_has_failed_need_not_be_delivered() -> None:

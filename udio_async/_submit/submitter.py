@@ -20,7 +20,7 @@ from .._polling import Poller, TrackedTask
 from .._records import CallbackAddress, SongRequest, Stage
 from ..journal import Entry, State
 from ..journal.jobs import remembered_error
-from ..journal.store import JobStore
+from ..journal.store import ChangedMeanwhile, JobStore
 from ..providers.base import Provider, names_own_callback
 from .gate import SubmitGate
 from .work import CLOSED, Work
@@ -94,6 +94,8 @@ class Submitter:
             raise work.as_it_stands(work.unfinished(self.provider.name)) from None
         finally:
             work.departure.withdraw("its caller was cancelled")
+            if not work.begun:  # nor will it send anything if it still begins
+                self._end(work, key)
 
     def is_awaited(self, key: str) -> bool:
         """Return whether a caller waits for the submit of this job."""
@@ -122,6 +124,7 @@ class Submitter:
 
     async def _run(self, work: Work) -> TrackedTask | None:
         """Submit a job, in a task of the client."""
+        work.begun = True
         name = work.key  # it may turn out to have an older one
         try:
             return await self._submit(work)
@@ -132,10 +135,14 @@ class Submitter:
                     await self.store.plan_again(work.key)
             raise work.as_it_stands(error) from error.__cause__
         finally:
-            for key in {name, work.key}:
-                if self._running.get(key) is work:
-                    del self._running[key]
-            work.done.set()
+            self._end(work, name, work.key)
+
+    def _end(self, work: Work, *keys: str) -> None:
+        """Let those go on who wait for it under its names."""
+        for key in keys:
+            if self._running.get(key) is work:
+                del self._running[key]
+        work.done.set()
 
     async def _submit(self, work: Work) -> TrackedTask | None:
         """Submit a job, again as often as it may be.
@@ -151,13 +158,16 @@ class Submitter:
                 return None
             if known is not None and not self._may_submit(known):
                 return self._remembered(known, work.request)
-            if known is not None and known.state is State.IN_DOUBT:
-                work.doubt = known
+            in_doubt = known is not None and known.state is State.IN_DOUBT
+            work.doubt = known if in_doubt else None
             work.was_kept |= known is not None and known.state is State.PLANNED
             if work.stopped_by is not None:
                 raise _stopped(work.stopped_by, self.provider.name)
             self.provider.check(work.request)
-            counts, result = await self._attempt(work, known, tries)
+            try:
+                counts, result = await self._attempt(work, known, tries)
+            except ChangedMeanwhile:  # a callback came while it waited for its turn
+                continue
             if not isinstance(result, UdioError):
                 return result
             tries, repeated = tries + counts, True
@@ -286,16 +296,16 @@ class Submitter:
         if verdict.charged == "no":
             work.departure.came_back()
         settled = await self.store.settle(entry, verdict)
+        if isinstance(verdict, SubmitInDoubt) and settled.state is State.IN_DOUBT:
+            self.gate.count_doubt(entry.key)
+            verdict.evidence += await self.evidence()  # meanwhile a callback may come
+            settled = await self.store.add_evidence(settled, verdict.evidence)
         if settled.state is State.ACCEPTED and settled.task_id is not None:
             return self.poller.track(settled.task_id, work.request, settled)
         if settled.state.has_songs:
             return self.poller.finished(settled)
         if settled.state is State.FAILED:
             raise remembered_error(settled) or verdict from error
-        if isinstance(verdict, SubmitInDoubt):
-            self.gate.count_doubt(entry.key)
-            verdict.evidence += await self.evidence()
-            await self.store.add_evidence(entry.key, verdict.evidence)
         raise verdict from (None if verdict is error else error)
 
     def _verdict(self, error: Exception) -> UdioError:

@@ -23,6 +23,8 @@ class Work:
     only: frozenset[State] | None
     done: anyio.Event = attrs.field(factory=anyio.Event)
     departure: Departure = attrs.field(factory=Departure)
+    begun: bool = False
+    """Whether its own task has begun: that one says when it is done."""
     early: Stage | None = None
     was_kept: bool = False
     """Whether it was kept for later before."""

@@ -89,18 +89,21 @@ class Addresses:
             JournalError: it cannot be kept.
         """
         async with self._lock:
-            known = [secrets.token_hex(), *self._secrets][:_KEPT]
-            await self._journal.note(_SECRETS, json.dumps(known))
-            self._secrets = known
+            await self._rotate()
+
+    async def _rotate(self) -> None:
+        known = [secrets.token_hex(), *self._secrets][:_KEPT]
+        await self._journal.note(_SECRETS, json.dumps(known))
+        self._secrets = known
 
     async def _known_secrets(self) -> list[str]:
         """Return the secrets whose addresses count, the newest first."""
-        if not self._secrets:
-            async with self._lock:
+        async with self._lock:  # several may ask for the first one
+            if not self._secrets:
                 self._secrets = await read_note(self._journal, _SECRETS, _secrets_in) or []
             if not self._secrets:
-                await self.rotate()
-        return self._secrets
+                await self._rotate()
+            return self._secrets
 
     def _address(self, secret: str, number: str) -> CallbackAddress:
         """Return the address of this number."""

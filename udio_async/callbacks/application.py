@@ -16,7 +16,7 @@ import anyio
 import attrs
 
 from .._concurrency import Unfinished
-from .._errors import CallbackRejected, InvalidRequest, JournalError
+from .._errors import CallbackRejected, ClientClosed, InvalidRequest, JournalError
 from .._records import CallbackAddress, CallbackNews, Failure, Song, Stage
 from .._urls import is_private_url
 from .addresses import Addresses
@@ -122,7 +122,7 @@ class Callbacks:
             await handler.hear(*job, news)
         except _Refused as refusal:
             return refusal.status, refusal.reason
-        except (JournalError, Unfinished):  # the latter: the client was closed meanwhile
+        except (JournalError, ClientClosed, Unfinished):  # the others: it was closed meanwhile
             return 503, "it could not be kept, try again"
         except InvalidRequest:  # a job that is over, and that nothing is kept of
             return 200, "ok"

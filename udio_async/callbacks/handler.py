@@ -59,9 +59,9 @@ class CallbackHandler:
             self.poller.drop(entry.key, _not_its_task(entry, tracked.task_id))
         if self.poller.call(entry.key, news.stage):
             return
-        if not self.submitter.note_early(entry.key, news.stage) and (
-            entry.state is State.ACCEPTED and entry.task_id is not None
-        ):
+        if self.submitter.note_early(entry.key, news.stage) or self.store.is_ending(entry.key):
+            return
+        if entry.state is State.ACCEPTED and entry.task_id is not None:
             # A song of an earlier run, or one that was in doubt until now.
             request = request_of(entry, provider=self.provider)
             self.poller.track(entry.task_id, request, entry, resumed=True)

@@ -147,7 +147,7 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
             return attrs.evolve(with_other_songs(entry, news.songs), told=False)
         return _moved(entry, State.ACCEPTED, task_id=news.task_id, told=False, songs=())
     if news.task_id is not None:
-        return healed(attrs.evolve(entry, task_id=news.task_id))
+        return healed(attrs.evolve(entry, task_id=news.task_id, told=False))
     known = {song.id: song for song in entry.songs}
     for song in news.songs:
         before = known.get(song.id)

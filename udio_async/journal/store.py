@@ -26,6 +26,10 @@ from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 logger = logging.getLogger("udio_async")
 
 
+class ChangedMeanwhile(Exception):
+    """A job is not what it was when it was decided to submit it: decide again."""
+
+
 @attrs.frozen
 class Heard:
     """What became of a job by a callback."""
@@ -49,7 +53,8 @@ class JobStore:
         self._tasks = tasks
         self._provider = provider
         self._broken: JournalError | None = None
-        self._hearing = anyio.Lock()
+        # Whatever reads a job, changes it and writes it back: a callback may come at any moment.
+        self._changing = anyio.Lock()
         self._ending: dict[str, anyio.Event] = {}
 
     @property
@@ -119,6 +124,7 @@ class JobStore:
         Raises:
             JournalError: it cannot be kept. Nothing may be sent.
             InvalidRequest: the same job is being submitted at this moment.
+            ChangedMeanwhile: the job is not as `known` has it any more.
         """
         if self._broken is not None:
             raise JournalError(f"nothing more is submitted: {self._broken}", job_key=key)
@@ -127,11 +133,14 @@ class JobStore:
             if await self._journal.add(entry) is not None:
                 raise InvalidRequest(f"key {key!r} is being submitted already", job_key=key)
             return entry
-        if known.may_have_been_taken:
-            await self._journal.add(jobs.earlier_attempt(known))
-        entry = jobs.sending_again(known, now=time.time())
-        await self._journal.put(entry, expected=known.state)
-        return entry
+        async with self._changing:
+            if await self._journal.get(key) != known:
+                raise ChangedMeanwhile
+            if known.may_have_been_taken:
+                await self._journal.add(jobs.earlier_attempt(known))
+            entry = jobs.sending_again(known, now=time.time())
+            await self._journal.put(entry, expected=known.state)
+            return entry
 
     async def accept(self, entry: Entry, task_id: str) -> Entry:
         """Keep the provider's id of a job that was accepted.
@@ -162,7 +171,7 @@ class JobStore:
         A callback that has answered it meanwhile counts more. If the journal cannot keep it,
         nothing is raised: the caller's own error is the news, and nothing more is submitted.
         """
-        async with self._hearing:
+        async with self._changing:
             settled = jobs.settled(entry, error)
             try:
                 known = await self._journal.get(entry.key) or entry
@@ -177,7 +186,7 @@ class JobStore:
 
         A callback that has answered it meanwhile counts more. Nothing is raised.
         """
-        async with self._hearing:
+        async with self._changing:
             try:
                 known = await self._journal.get(entry.key) or entry
                 known = await self._attempts.without_others_task(known)
@@ -186,17 +195,21 @@ class JobStore:
             except JournalError as failure:
                 self._break(failure, entry)
 
-    async def add_evidence(self, key: str, evidence: str) -> None:
-        """Add evidence to a doubt, unless it was ended meanwhile.
+    async def add_evidence(self, entry: Entry, evidence: str) -> Entry:
+        """Add evidence to a doubt, unless it was ended meanwhile; return the job as it is now.
 
         Nothing is raised: evidence is welcome, and never worth a failure.
         """
-        try:
-            entry = await self._journal.get(key)
-            if entry is not None and entry.state is State.IN_DOUBT:
-                await self._journal.put(jobs.with_evidence(entry, evidence), expected=entry.state)
-        except JournalError as failure:
-            logger.debug("no more evidence for job %s: %s", key, failure)
+        async with self._changing:
+            try:
+                entry = await self._journal.get(entry.key) or entry
+                if entry.state is State.IN_DOUBT:
+                    more = jobs.with_evidence(entry, evidence)
+                    await self._journal.put(more, expected=entry.state)
+                    entry = more
+            except JournalError as failure:
+                logger.debug("no more evidence for job %s: %s", entry.key, failure)
+            return entry
 
     def _break(self, error: JournalError, entry: Entry) -> None:
         """Trust the journal no more: what it could not keep, it would not know later."""
@@ -224,7 +237,7 @@ class JobStore:
         Raises:
             JournalError: it cannot be kept; the provider should call again.
         """
-        async with self._hearing:
+        async with self._changing:
             entry = await self._attempts.of(key, attempt)
             while entry is not None and (entry.told or not entry.state.is_paid):
                 task_id = news.task_id
@@ -278,10 +291,14 @@ class JobStore:
             ended = entry
         else:
             return
-        self._ending[entry.key] = anyio.Event()
-        self._tasks.start_soon(self._put_end, ended)
+        written = self._ending[entry.key] = anyio.Event()
+        self._tasks.start_soon(self._put_end, ended, written)
 
-    async def _put_end(self, ended: Entry) -> None:
+    def is_ending(self, key: str) -> bool:
+        """Whether the end of a job is being written."""
+        return key in self._ending
+
+    async def _put_end(self, ended: Entry, written: anyio.Event) -> None:
         """Write the end of a job, then let those go on who wait for it."""
         try:
             if ended.told:
@@ -292,11 +309,13 @@ class JobStore:
             if not await self._is_known(ended):
                 self._break(error, ended)
         finally:
-            self._ending.pop(ended.key).set()
+            if self._ending.get(ended.key) is written:  # another wait may have ended it, too
+                del self._ending[ended.key]
+            written.set()
 
     async def _put_told_end(self, ended: Entry) -> None:
         """Write the end of a job whose task its owner named, unless callbacks know better."""
-        async with self._hearing:
+        async with self._changing:
             known = await self._journal.get(ended.key)
             if known is not None:
                 ended = jobs.with_callbacks(ended, known)
@@ -342,12 +361,13 @@ class JobStore:
         """Change a job that is ready, once its end has been written."""
         while (ending := self._ending.get(key)) is not None:
             await ending.wait()
-        entry = await self._journal.get(key)
-        if entry is None or entry.state is not State.READY:
-            return
-        changed = change(entry)
-        if changed != entry:
-            await self._journal.put(changed, expected=State.READY)
+        async with self._changing:
+            entry = await self._journal.get(key)
+            if entry is None or entry.state is not State.READY:
+                return
+            changed = change(entry)
+            if changed != entry:
+                await self._journal.put(changed, expected=State.READY)
 
     async def known(self, key: str) -> Entry:
         """Return the entry of a key that its owner gives.
@@ -372,7 +392,7 @@ class JobStore:
                 belongs to another job.
             JournalError: it cannot be kept.
         """
-        async with self._hearing:
+        async with self._changing:
             entry = await self.known(key)
             resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
             if resolved.task_id is not None:
