@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import miniaudio
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.kit import sounds
 from tests.kit.sounds import FTYP, MDAT, OPUS, VORBIS, box, mp4_fragment, mp4_index, ogg, wav
-from udio_async._formats import SUFFIXES, Measured, NoAudio, measure
+from udio_async._formats import SUFFIXES, Measured, NoAudio, base, measure, mp4
 
 FOLDER = Path(__file__).parent / "recordings" / "audio"
 PLAYS = {  # as long as ffmpeg decodes them
@@ -541,3 +542,20 @@ def test_an_mp4_plays_what_its_index_says(data: bytes, seconds: float) -> None:
 def test_an_mp4_says_where_it_breaks_off(data: bytes, seconds: float | None, expected: str) -> None:
     """Before the index, in it, or in sound that the index knows of."""
     assert measure(data) == Measured(".m4a", seconds, expected)
+
+
+def test_boxes_that_reach_beyond_their_parent_are_not_walked_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each fragment of a file may say that all the others are in it."""
+    fragment = box(b"moof", box(b"traf", size=0x7FFFFFFF))
+    data = FTYP + mp4_index() + fragment * 1000
+    read = []
+
+    def counted(*args: Any) -> Any:  # noqa: ANN401  # they are passed on
+        read.append(args)
+        return base.read(*args)
+
+    monkeypatch.setattr(mp4, "read", counted)
+    assert measure(memoryview(data)).flaw == "breaks off"
+    assert len(read) < 5 * 1000

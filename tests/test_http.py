@@ -30,7 +30,17 @@ from udio_async._errors import (
     ProviderUnavailable,
     Unreachable,
 )
-from udio_async._http import MAX_BODY, Account, ApiKey, Call, HttpSender, LeasedTransport, Reply
+from udio_async._http import (
+    MAX_BODY,
+    Account,
+    ApiKey,
+    Call,
+    HttpSender,
+    LeasedTransport,
+    LinkRefused,
+    Reply,
+)
+from udio_async._http.messages import link_request
 
 CANARY = "canary-5f1d0c7e2b"
 Ask = Callable[[], Coroutine[Any, Any, object]]
@@ -539,6 +549,25 @@ async def test_a_submit_whose_connection_closes_under_it_is_in_doubt(
         assert isinstance(error, Unreachable)
         assert (error.sent, error.charged) == (True, "unknown")
         assert [request.connection for request in server.requests] == [0, 0]
+
+
+@pytest.mark.parametrize(("left", "sent"), [(True, True), (False, False)])
+async def test_an_answer_that_breaks_the_protocol_does_not_prove_that_nothing_left(
+    *, left: bool, sent: bool
+) -> None:
+    """HTTP/2 has one error for what we may not send and for what the server may not."""
+
+    class Http2(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if left:
+                await request.extensions["trace"](
+                    "http2.send_request_headers.started", {"request": request}
+                )
+            raise httpx.LocalProtocolError("Expected 99 bytes, received 15")
+
+    async with opened(transport=Http2()) as http:
+        error = await failure_of(http, submit("https://api.example"))
+    assert error.charged == ("unknown" if sent else "no")
 
 
 async def test_a_look_that_meets_a_stale_connection_is_asked_once_more() -> None:
@@ -1090,3 +1119,12 @@ def full_port() -> Iterator[int]:
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.1", port))
         yield port
+
+
+@pytest.mark.parametrize(
+    "url", ["https://xn--a.com/a.mp3", "https://xn--ls8h=.la/", "https://[::g]/"]
+)
+def test_a_name_that_nobody_can_decode_is_no_link(url: str) -> None:
+    """It costs its own song, and no other."""
+    with pytest.raises(LinkRefused):
+        link_request(url, {}, local=False)

@@ -321,7 +321,7 @@ async def test_an_own_clients_auth_signs_and_the_key_stays() -> None:
     assert "x-signature" not in recorder.seen[0].headers
 
 
-@pytest.mark.parametrize("scheme", ["digest", "asks again"])
+@pytest.mark.parametrize("scheme", ["digest", "asks again", "sends a copy"])
 async def test_an_auth_that_asks_twice_pays_once(scheme: str) -> None:
     """A digest would send the same request again after a 401: a paid one goes out once."""
 
@@ -330,7 +330,14 @@ async def test_an_auth_that_asks_twice_pays_once(scheme: str) -> None:
             yield request
             yield request
 
-    auth = httpx.DigestAuth("user", "word") if scheme == "digest" else Insisting()
+    class Copying(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            yield request
+            content, headers = request.content, request.headers
+            yield httpx.Request(request.method, request.url, content=content, headers=headers)
+
+    digest = httpx.DigestAuth("user", "word")
+    auth = {"digest": digest, "asks again": Insisting(), "sends a copy": Copying()}[scheme]
     challenge = 'Digest realm="a", nonce="b", qop="auth", algorithm=MD5'
     recorder = Recorder(httpx.Response(401, headers={"WWW-Authenticate": challenge}))
     async with own_client(recorder, auth=auth) as client:

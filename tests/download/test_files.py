@@ -202,8 +202,21 @@ async def test_the_rest_is_asked_for_only_where_the_file_is_proved_the_same(
     assert asked.get("range") == ("bytes=1000-" if proves else None)
 
 
+async def test_a_rest_that_proves_nothing_is_not_joined(tmp_path: Path, waits: Waits) -> None:
+    """The server takes no notice of If-Range, and the file has become another one."""
+    other = bytes(reversed(MP3))
+    half = faults.http(200, MP3[:1000], 'ETag: "1"', length=len(MP3))
+    span = f"Content-Range: bytes 1000-{len(MP3) - 1}/{len(MP3)}"
+    rest = faults.http(206, other[1000:], span)
+    script = [faults.answer_once(half), faults.answer_once(rest), faults.answer(FILE)]
+    async with bench(tmp_path, script) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+        assert "range" not in test.server.requests[2].headers
+
+
+@pytest.mark.parametrize("etag", [(), ('ETag: W/"1"',), ('ETag: "1"',)])
 async def test_a_server_that_answers_in_slices_is_asked_for_the_next(
-    tmp_path: Path, waits: Waits
+    etag: tuple[str, ...], tmp_path: Path, waits: Waits
 ) -> None:
     """Each on the edge of a frame, where nothing but the range tells that there is more."""
     size = 40 * len(MP3_FRAME)
@@ -212,7 +225,9 @@ async def test_a_server_that_answers_in_slices_is_asked_for_the_next(
         while True:
             asked = (await connection.request()).headers.get("range", "bytes=0-")
             start = int(asked.removeprefix("bytes=").partition("-")[0])
-            await connection.send(part(start, min(start + size, len(MP3))))
+            end = min(start + size, len(MP3))
+            span = f"Content-Range: bytes {start}-{end - 1}/{len(MP3)}"
+            await connection.send(faults.http(206, MP3[start:end], span, *etag))
 
     async with bench(tmp_path, slices) as test:
         saved = await test.get()

@@ -1,5 +1,6 @@
 """udioapi.pro v2: its page, its feed, its limits and its messages."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -396,3 +397,23 @@ def test_a_base_url_in_the_clear_is_refused_at_once() -> None:
     """A provider that would send its key over http is never made."""
     with pytest.raises(InvalidRequest, match="https"):
         UdioApiV2(api_key=KEY, base_url="http://udioapi.pro")
+
+
+@pytest.mark.parametrize("outer", [{"workId": ID}, {"task_id": ID}])
+def test_an_answer_that_names_two_tasks_is_of_none(outer: Mapping[str, str]) -> None:
+    """A gateway may add the id that was asked for to an answer that it has kept of another."""
+    inner = {"task_id": "another", "type": "SUCCESS", "response_data": []}
+    with pytest.raises(BadAnswer, match="the answer is about another"):
+        read_task({**outer, "data": inner}, task_id=ID, provider="p")
+
+
+@pytest.mark.parametrize("word", ["complete", "SUCCESS"])
+@pytest.mark.parametrize("link", ["", "https://audiopipe.suno.ai/?item_id=b"])
+def test_a_song_without_its_file_is_waited_for_under_any_good_word(word: str, link: str) -> None:
+    """It is paid for, and its file may come a moment later."""
+    songs = [
+        {"id": "a", "status": "complete", "audio_url": "https://cdn.example/a.mp3"},
+        {"id": "b", "status": "complete", "audio_url": link},
+    ]
+    task = read_task({"type": word, "response_data": songs}, task_id=ID, provider="p")
+    assert task.settling or not task.stage.is_final

@@ -210,6 +210,12 @@ ELSEWHERE: list[object] = [
     b'{"task_id": "x 1',
     b'{"workId": 12',
     '{"task_id": "x 1'.encode("utf-16"),
+    {"message": "busy", "task": {"id": "x1"}},
+    {"task_ids": ["x1"]},
+    {"message": "busy", "detail": '{"task_id":"x1"}'},
+    {"TASK_ID": "x1"},
+    b"task_id: x1",
+    b"<html>queued, work-id=x1</html>",
 ]
 
 
@@ -220,6 +226,43 @@ def test_an_id_at_another_place_is_no_refusal(status: int, body: object) -> None
     with pytest.raises(SubmitInDoubt) as caught:
         accepted_id(reply(status, body, retry_after="5"), SHARED_RULES, provider="p")
     assert caught.value.charged == "unknown"
+
+
+def test_an_id_in_a_header_is_no_refusal() -> None:
+    """As gateways add it."""
+    answer = attrs.evolve(reply(429), headers={"x-task-id": "x1"})
+    with pytest.raises(SubmitInDoubt):
+        accepted_id(answer, SHARED_RULES, provider="p")
+
+
+WELL: list[object] = [
+    {"code": 200, "message": "You have 0 credits left.", "data": {"id": "x1"}},
+    {"code": "201", "message": "Please top up soon", "data": [{"song": "a"}]},
+    {"success": True, "message": "0 credits remaining"},
+]
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 429])
+@pytest.mark.parametrize("body", WELL, ids=str)
+def test_a_body_that_says_that_all_went_well_is_no_refusal(status: int, body: object) -> None:
+    """Whatever else it says: somebody with no credits left has just spent the last ones."""
+    with pytest.raises(SubmitInDoubt):
+        accepted_id(reply(status, body), SHARED_RULES, provider="p")
+
+
+def test_songs_under_a_good_status_are_no_refusal() -> None:
+    """They have been made, or will be."""
+    body = {"message": "0 credits left", "songs": [{"song_id": "s1"}, {"song_id": "s2"}]}
+    with pytest.raises(SubmitInDoubt):
+        accepted_id(reply(200, body), SHARED_RULES, provider="p")
+
+
+@pytest.mark.parametrize("value", [None, "", " ", False, {}, [], 0, -1, "0", "null", "None"])
+@pytest.mark.parametrize("name", ["task_id", "workId"])
+def test_what_stands_for_no_id_is_none(name: str, value: object) -> None:
+    """Servers write all their fields: nobody is to look for task 0."""
+    with pytest.raises(RateLimited):
+        accepted_id(reply(429, {name: value}), SHARED_RULES, provider="p")
 
 
 @pytest.mark.parametrize("value", [None, "", " ", False, {}, []])
@@ -297,7 +340,7 @@ def test_a_search_for_songs_ends() -> None:
     for _ in range(900):
         wide = [wide] * 2
     assert song_ids(wide) == []
-    assert song_ids([{"id": str(number)} for number in range(99)]) == ["0", "1", "2", "3"]
+    assert song_ids([{"id": str(number)} for number in range(1, 99)]) == ["1", "2", "3", "4"]
 
 
 def test_a_redirect_names_its_target() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio.to_thread
 import attrs
 
-from .._errors import DownloadFailed, UdioError
+from .._errors import DownloadFailed
 from .._http import HttpSender
 from .._records import Song
 from .answers import Broken, rule_of
@@ -42,7 +42,7 @@ async def fetch_cover(http: HttpSender, song: Song, audio: Path, *, local: bool)
     try:
         reply = await http.download(song.image_url, receive=picture, timeout=_TIMEOUT, local=local)
         return picture.whole(reply.cut)
-    except UdioError as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, it costs only the cover
         logger.warning("no cover for song %s: %s", song.id, error)
         return None
 

@@ -1,5 +1,6 @@
 """Downloads for one client: a few at a time, each song only once."""
 
+import logging
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from .room import Room
 from .sound import Saved
 from .waiting import PATIENCE, Limits
 
+logger = logging.getLogger("udio_async")
 _STARTED = 16
 """Songs that are begun before anybody else has a turn."""
 
@@ -101,6 +103,9 @@ class Downloads:
                     results[place] = await deliver(song, how, self._means)
             except (UdioError, OSError) as error:
                 results[place] = error
+            except Exception as error:
+                logger.exception("song %s could not be saved, for an unforeseen reason", song.id)
+                results[place] = failed(DownloadFailed, song, f"was not saved: {error!r}")
 
         with anyio.CancelScope() as scope:
             self._running.add(scope)

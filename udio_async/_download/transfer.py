@@ -34,6 +34,8 @@ class Transfer:
     _total: int | None = None
     """Bytes that the server says there are."""
     _received: int = 0
+    _furthest: int = 0
+    """Bytes that any attempt has brought."""
     _validator: str | None = None
     _in_slices: bool = False
     """The server answers with parts, though all of it was asked for."""
@@ -62,7 +64,6 @@ class Transfer:
         """
         if self.part.size != self._received:  # somebody has tidied up
             self.start_over()
-        had = self._received
         try:
             reply = await http.download(
                 url,
@@ -78,7 +79,8 @@ class Transfer:
         except ProviderUnavailable as error:
             raise Broken(f"did not come: {error}", UNREACHABLE) from error
         except Broken as error:
-            error.progress = self._can_go_on and self._received > had
+            error.progress = self._can_go_on and self._received > self._furthest
+            self._furthest = max(self._furthest, self._received)
             raise
 
     @property
@@ -149,7 +151,7 @@ class Transfer:
         if (place and int(place[1]) == 0) or not (place or self._received):
             self._begin_slices(headers, total, known=place is not None)
             return
-        same = headers.get("etag", self._validator) == self._validator
+        same = self._validator is None or headers.get("etag") == self._validator
         fits = self._total is None or total is None or total == self._total
         if not place or int(place[1]) != self._received or not fits or not same:
             self.start_over()

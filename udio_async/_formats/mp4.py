@@ -20,6 +20,8 @@ _LONG = Struct(">Q")
 _NUMBER = Struct(">I")
 _TRACKS = 16
 """Tracks that are looked at, at most: a song has one, a video two."""
+_FRAGMENTS = 200_000
+"""Boxes in a row that are looked at, at most: a song of an hour has some thousands."""
 _SOUND = int.from_bytes(b"soun")
 _LASTS = 0x100
 _OF_EACH = (_LASTS, 0x200, 0x400, 0x800)
@@ -37,9 +39,11 @@ class _Box:
 
     def find(self, *path: bytes) -> Iterator["_Box"]:
         """Iterate over the boxes at this path below it."""
-        for box in _boxes(self.view, self.body, min(self.end, len(self.view))):
+        end = min(self.end, len(self.view))
+        for box in _boxes(self.view, self.body, end):
             if box.name == path[0]:
-                yield from box.find(*path[1:]) if path[1:] else (box,)
+                found = attrs.evolve(box, end=min(box.end, end))  # else each walks all the rest
+                yield from found.find(*path[1:]) if path[1:] else (found,)
 
     def number(self, place: int) -> int:
         """Return the number of four bytes at a place in the box."""
@@ -89,7 +93,7 @@ def measure(view: memoryview, start: int) -> Measured:
         NoAudio: there is no sound in it.
     """
     index, ticks, ahead, there, end = None, 0, 0, 0, start
-    for box in _boxes(view, start, len(view)):
+    for box in islice(_boxes(view, start, len(view)), _FRAGMENTS):
         end = box.end
         if end > len(view):
             break

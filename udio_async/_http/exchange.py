@@ -132,6 +132,8 @@ class _Trail:
 
     connecting = False
     sent = False
+    _unwritten = False
+    """Whether it could not be written down, as it was about to leave."""
     _stream: Any = None
 
     def __init__(self, departure: Departure | None, *, public_only: bool, foreign: bool) -> None:
@@ -151,6 +153,8 @@ class _Trail:
             self._check_peer()
         elif event.endswith(".send_request_headers.started"):
             self._leave(info["request"].method)
+        elif event == "http11.send_request_headers.failed":
+            self._unwritten = type(info["exception"]).__name__ == "LocalProtocolError"
 
     def _leave(self, method: bytes) -> None:
         if method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
@@ -171,15 +175,19 @@ class _Trail:
         return self.sent and not self.connecting
 
     async def hang_up(self) -> None:
-        """Close what was opened: a TLS handshake that is cancelled leaves its socket open."""
-        if self._stream is not None:
+        """Close what was opened: a TLS handshake that is cancelled leaves its socket open.
+
+        In foreign hands others may be using it once it is open, as with HTTP/2.
+        """
+        if self._stream is not None and not (self._foreign and self.sent):
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await self._stream.aclose()
 
     def proves_unsent(self, error: Exception) -> bool:
         """Return whether no byte of the request can have left before this error."""
         if isinstance(error, httpx.LocalProtocolError):
-            return True  # it could not even be written down
+            # It could not be written down. Of HTTP/2 it may also be about what the server sent.
+            return not self.sent or self._unwritten
         known = not self._foreign or self.connecting or isinstance(error, _BEFORE_SENDING)
         return not self.sent and known
 

@@ -17,6 +17,7 @@ import anyio
 import h11
 import httpx
 from anyio.abc import ByteStream, SocketAttribute
+from anyio.lowlevel import checkpoint
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from .tls import ResumingConnection
@@ -41,6 +42,8 @@ _PIECE = 64 * 1024
 """Bytes that are read at once while the head of an answer is waited for."""
 _LARGE_PIECE = 256 * 1024
 """Bytes that are read at once of a body: each piece costs the same, whatever its size."""
+_AT_ONCE = 500
+"""Pieces of an answer after which others have a turn."""
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
 _NOT_CONNECTED = (
     OSError,
@@ -64,6 +67,7 @@ class Line:
         self._context = context
         self._stream: ByteStream | None = None
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._events = 0
         self._asked_at = 0.0
         self._idle_since = 0.0
         self._is_kept = False
@@ -82,9 +86,12 @@ class Line:
         trace = request.extensions.get("trace", _untold)
         if self._stream is None:
             await self._connect(request.url, trace, limits.get("connect"))
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        data = self._written(request, b"".join([chunk async for chunk in request.stream]))
         await trace("http11.send_request_headers.started", {"request": request})
+        logger.debug("sending %s %s", request.method, request.url.path)
         self._asked_at = monotonic()
-        await self._send(request, limits.get("write"))
+        await self._send(data, limits.get("write"))
         seconds = limits.get("read")
         await self._feed(seconds, _PIECE)
         head = await self._head(seconds)
@@ -137,11 +144,8 @@ class Line:
 
     # Sending
 
-    async def _send(self, request: httpx.Request, seconds: float | None) -> None:
+    async def _send(self, data: bytes, seconds: float | None) -> None:
         assert self._stream is not None
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        logger.debug("sending %s %s", request.method, request.url.path)
-        data = self._written(request, b"".join([chunk async for chunk in request.stream]))
         try:
             with _within(seconds):
                 await self._stream.send(data)
@@ -180,6 +184,9 @@ class Line:
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 await self._feed(seconds, size)
+            self._events += 1
+            if self._events % _AT_ONCE == 0:  # they may be a byte each
+                await checkpoint()
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
         return event

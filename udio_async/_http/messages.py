@@ -195,12 +195,13 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
     """
     try:
         link = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
+        host = link.host  # decodes what looks like punycode
+    except (httpx.InvalidURL, TypeError, ValueError):
         raise LinkRefused(f"{without_query(str(url))!r} is no link; it is not followed") from None
-    safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(link.host))
-    if not safe or not link.host or link.userinfo:
+    safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(host))
+    if not safe or not host or link.userinfo:
         raise LinkRefused(f"{without_query(url)!r} is no https link; it is not followed")
-    if not local and is_private_host(link.host):
+    if not local and is_private_host(host):
         raise LinkRefused(
             f"{without_query(url)!r} does not lead to the public internet; it is not followed"
         )

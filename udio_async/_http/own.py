@@ -79,15 +79,20 @@ class _WithKey(httpx.Auth):
         try:
             outgoing = await anext(steps)
             left = False
-            while not (left and self._once and outgoing is request):
-                if outgoing is request:
-                    request.headers["Authorization"] = key
+            while not (left and self._once and _is_same(outgoing, request)):
+                if _is_same(outgoing, request):
+                    outgoing.headers["Authorization"] = key
                     left = True
                 outgoing = await steps.asend((yield outgoing))
         except StopAsyncIteration:
             return
         finally:
             await steps.aclose()
+
+
+def _is_same(one: httpx.Request, other: httpx.Request) -> bool:
+    """Whether it is the request itself, or what an auth class has copied of it."""
+    return (one.method, one.url) == (other.method, other.url)
 
 
 def _replayed(response: httpx.Response) -> httpx.Response:

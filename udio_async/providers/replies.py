@@ -8,7 +8,7 @@ bytes and levels.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from .wire import describe, excerpt, loads
 
 SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
+_BLANK = b"***"
 SEARCHED = 64 * 1024
 """Characters of a message, or bytes of a body without JSON, in which words are looked for."""
 
@@ -54,12 +55,30 @@ async def ask(http: Http, call: Call) -> Reply:
         ProviderUnavailable: no answer came; `charged` says whether the request may have been read.
     """
     reply = await http.send(call)
-    key = call.account.key.reveal().encode()
-    if len(key) >= SHORTEST_KEY:
-        for form in (key, key.replace(b"/", rb"\/")):  # some servers escape the slash in JSON
-            if form in reply.body:
-                reply = attrs.evolve(reply, body=reply.body.replace(form, b"***"))
-    return reply
+    key = call.account.key.reveal()
+    return without_key(reply, key) if len(key) >= SHORTEST_KEY else reply
+
+
+def without_key(reply: Reply, key: str) -> Reply:
+    """Return a reply in which a key is blanked out, in whatever way it was written there."""
+    body, secret = reply.body, key.encode()
+    for form in (secret, secret.replace(b"/", rb"\/")):  # some servers escape the slash in JSON
+        if form in body:
+            body = body.replace(form, _BLANK)
+    if b"\\u" in body or b"\x00" in body:  # letters are escaped, or have two bytes
+        with suppress(BadAnswer):
+            text = json.dumps(loads(body))
+            body = text.replace(key, _BLANK.decode()).encode() if key in text else body
+    if reply.cut is not None:
+        ends = (secret[:length] for length in range(len(secret) - 1, SHORTEST_KEY - 5, -1))
+        cut = next(filter(body.endswith, ends), b"")
+        body = body[: len(body) - len(cut)] + _BLANK if cut else body
+    headers = reply.headers
+    if any(key in value for value in headers.values()):
+        headers = {name: value.replace(key, _BLANK.decode()) for name, value in headers.items()}
+    if body is reply.body and headers is reply.headers:
+        return reply
+    return attrs.evolve(reply, body=body, headers=headers)
 
 
 @attrs.frozen(kw_only=True)
@@ -183,13 +202,24 @@ def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
     A path is names joined by dots: "data.task_id". The id is opaque and kept as it is; a number
     becomes its digits. None where there is no id.
     """
+    return next(find_ids(payload, paths), None)
+
+
+def find_ids(payload: object, paths: Sequence[str] = ID_PATHS) -> Iterator[str]:
+    """Iterate over the ids at all of these places, in their order."""
     for path in paths:
         value = payload
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
-        if type(value) is int or (isinstance(value, str) and value.strip()):
-            return str(value)
-    return None
+        if _is_id(value):
+            yield str(value)
+
+
+def _is_id(value: object) -> bool:
+    """Whether a value can be an id, and is not what a server writes where there is none."""
+    if isinstance(value, str):
+        return value.strip().lower() not in _NO_IDS
+    return type(value) is int and value > 0
 
 
 def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
@@ -212,8 +242,13 @@ def _texts(body: bytes) -> list[str]:
     return [body.decode(name, errors="replace") for name in encodings]
 
 
-_ID_NAME = re.compile("(?:[Tt]ask|[Ww]ork)[ _-]?[Ii][Dd]")
-_ID_IN_TEXT = re.compile(rf'"{_ID_NAME.pattern}"\s*:\s*(?:"\s*[^"\s]|\d)')
+_NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
+_ID_NAME = re.compile("(?:x-)?(?:task|work)[ _-]?ids?", re.IGNORECASE)
+_TASK_NAME = re.compile("(?:task|work)s?", re.IGNORECASE)
+_ID_IN_TEXT = re.compile(
+    rf"""\b{_ID_NAME.pattern}["']?\s*[:=]\s*\[?\s*["']?\s*(?!(?:0|-1|null|none)\b)[^"'\s,}}\]]""",
+    re.IGNORECASE,
+)
 
 
 def names_task(read: ReadReply) -> bool:
@@ -221,22 +256,47 @@ def names_task(read: ReadReply) -> bool:
 
     Such a reply may be read as "taken", so it never counts as a refusal.
     """
+    headers = read.reply.headers
+    if any(_ID_NAME.fullmatch(name) and _is_given(headers[name]) for name in headers):
+        return True
     if not read.is_json:
         return any(_ID_IN_TEXT.search(text) for text in _texts(read.reply.body))
     left = [read.payload]
     while left:
         value = left.pop()
         if isinstance(value, dict):
-            if any(_ID_NAME.fullmatch(name) and _is_given(value[name]) for name in value):
+            if any(_names_task(name, value[name]) for name in value):
                 return True
             left += value.values()
         elif isinstance(value, list):
             left += value
+        elif isinstance(value, str) and _ID_IN_TEXT.search(value[:SEARCHED]):
+            return True  # JSON within JSON, say
     return False
 
 
+def _names_task(name: str, value: object) -> bool:
+    if _TASK_NAME.fullmatch(name) and isinstance(value, dict):
+        return _is_given(value.get("id"))
+    return _ID_NAME.fullmatch(name) is not None and _is_given(value)
+
+
 def _is_given(value: object) -> bool:
-    return type(value) is int or bool(value.strip() if isinstance(value, str) else value)
+    return bool(value) if isinstance(value, (dict, list)) else _is_id(value)
+
+
+def says_taken(read: ReadReply) -> bool:
+    """Return whether a body says that all went well, whatever its status and its words say.
+
+    It does with `success: true`, with a `code` of 2xx over some data, and with songs under 2xx.
+    """
+    payload = read.payload
+    if not read.is_json or not isinstance(payload, dict):
+        return False
+    code = _code_in(payload)
+    well = code is not None and 200 <= code < 300 and bool(payload.get("data"))
+    songs = 200 <= read.status < 300 and bool(song_ids(payload))
+    return payload.get("success") is True or well or songs
 
 
 _DEPTH = 3

@@ -109,7 +109,9 @@ HAS_ID = Rule(
     advice="The task exists: it is watched, and never asked for again.",
 )
 ID_ELSEWHERE = attrs.evolve(
-    LOST, seen="any status and any body, with an id at another place, or with one that is cut"
+    LOST,
+    seen="any status and any body, with an id at another place or one that is cut, or a word that "
+    "all went well: `success: true`, a `code` of 2xx over data, songs",
 )
 BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID, ID_ELSEWHERE)
 

@@ -16,7 +16,7 @@ import cattrs
 from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
-from .replies import FailureTable, distinct_songs, explain, find_id, message_in
+from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, message_in
 from .wire import (
     Instant,
     OptionalId,
@@ -142,10 +142,6 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
 
 def _is_complete(word: str, alive: Sequence[Item]) -> bool:
     """Return whether every song that lives has its final audio."""
-    if word == "complete":
-        return True
-    if word in ENDED_WELL and all(_lower(item.status) == "complete" for item in alive):
-        return True
     if word in ENDED_WELL and all(item.has_file for item in alive):
         return True
     running = word in RUNNING or word in WAITING
@@ -257,11 +253,11 @@ def read_task(
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
-    found = find_id(payload)
-    if found is not None and found != task_id:
-        raise BadAnswer(
-            f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
-        )
+    for found in find_ids(payload):
+        if found != task_id:
+            raise BadAnswer(
+                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
+            )
     opened = open_envelope(payload)
     where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(opened.get("response_data"), f"{where}, response_data")

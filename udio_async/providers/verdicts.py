@@ -29,6 +29,7 @@ from .replies import (
     find_id,
     find_id_in_text,
     names_task,
+    says_taken,
     song_ids,
 )
 from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
@@ -66,7 +67,7 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
         task_id = find_id_in_text(reply.body, paths)
     if task_id is not None:
         return Ruling(reply=read, rule=HAS_ID, task_id=task_id)
-    if names_task(read):
+    if names_task(read) or says_taken(read):
         return Ruling(reply=read, rule=ID_ELSEWHERE)
     rule = next((rule for rule in rules if rule.matches(read)), IN_DOUBT)
     return Ruling(reply=read, rule=rule)
