@@ -20,6 +20,7 @@ from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .attempts import Attempts
 from .base import Journal
+from .endings import Endings
 from .entry import Entry, State, Times
 from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 
@@ -50,12 +51,11 @@ class JobStore:
         self._journal = journal
         self._attempts = Attempts(journal)
         self._fresh_keys = FreshKeys()
-        self._tasks = tasks
         self._provider = provider
         self._broken: JournalError | None = None
         # Whatever reads a job, changes it and writes it back: a callback may come at any moment.
         self._changing = anyio.Lock()
-        self._ending: dict[str, anyio.Event] = {}
+        self._endings = Endings(journal, tasks, self._changing, self._break)
 
     @property
     def durable(self) -> bool:
@@ -291,46 +291,11 @@ class JobStore:
             ended = entry
         else:
             return
-        written = self._ending[entry.key] = anyio.Event()
-        self._tasks.start_soon(self._put_end, ended, written)
+        self._endings.write(ended)
 
     def is_ending(self, key: str) -> bool:
         """Whether the end of a job is being written."""
-        return key in self._ending
-
-    async def _put_end(self, ended: Entry, written: anyio.Event) -> None:
-        """Write the end of a job, then let those go on who wait for it."""
-        try:
-            if ended.told:
-                await self._put_told_end(ended)
-            else:
-                await self._journal.put(ended, expected=State.ACCEPTED)
-        except JournalError as error:
-            if not await self._is_known(ended):
-                self._break(error, ended)
-        finally:
-            if self._ending.get(ended.key) is written:  # another wait may have ended it, too
-                del self._ending[ended.key]
-            written.set()
-
-    async def _put_told_end(self, ended: Entry) -> None:
-        """Write the end of a job whose task its owner named, unless callbacks know better."""
-        async with self._changing:
-            known = await self._journal.get(ended.key)
-            if known is not None:
-                ended = jobs.with_callbacks(ended, known)
-            if ended != known:
-                await self._journal.put(ended, expected=State.ACCEPTED)
-
-    async def _is_known(self, ended: Entry) -> bool:
-        """Return whether another wait has kept the end of the same job: the first one counts."""
-        try:
-            known = await self._journal.get(ended.key)
-        except UdioError:
-            return False
-        if known is None:
-            return not self._journal.durable
-        return known.state is not State.ACCEPTED
+        return key in self._endings
 
     # Its owner
 
@@ -359,8 +324,7 @@ class JobStore:
 
     async def _change(self, key: str, change: "jobs.Change") -> None:
         """Change a job that is ready, once its end has been written."""
-        while (ending := self._ending.get(key)) is not None:
-            await ending.wait()
+        await self._endings.written(key)
         async with self._changing:
             entry = await self._journal.get(key)
             if entry is None or entry.state is not State.READY:
