@@ -355,7 +355,7 @@ async def test_a_task_that_was_named_wrongly_ends_for_whoever_waits_for_it(tmp_p
         assert await line.post(said("text", task_id=right)) == 200
         await anyio.sleep(100)
         songs = await line.client.generate(mine)
-    assert [song.task_id for song in songs] == [right]
+        assert [song.task_id for song in songs] == [right]
 
 
 @pytest.mark.parametrize("said_by", ["callback", "owner"])

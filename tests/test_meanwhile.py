@@ -78,7 +78,7 @@ async def test_what_a_callback_proves_is_not_sent_again_whatever_was_read_before
         assert await line.post(said("first", songs=LINKS)) == 200
         await anyio.sleep(200)
         [kept] = [job async for job in line.client.jobs() if job.key == "mine"]
-    assert (kept.state, kept.attempt, len(kept.songs)) == (JournalState.IN_DOUBT, 1, 2)
+        assert (kept.state, kept.attempt, len(kept.songs)) == (JournalState.IN_DOUBT, 1, 2)
     assert len(provider.sent) == 2
 
 

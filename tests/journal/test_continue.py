@@ -666,5 +666,5 @@ async def test_what_is_called_back_in_pieces_is_kept_beside_a_task_that_was_name
         store.end(named, (looked_at,), times=Times(took=60.0))
         await store.note_undelivered("mine", "")  # which waits for the end
         ended = await store.known("mine")
-    assert ended.state is JournalState.READY
-    assert [song.id for song in ended.songs if song.audio_is_final] == ["of t", "s"]
+        assert ended.state is JournalState.READY
+        assert [song.id for song in ended.songs if song.audio_is_final] == ["of t", "s"]

@@ -31,7 +31,13 @@ TARGETS = {
         share=0.35,
     ),
     "ledger": Target(
-        modules=("journal.attempts", "journal.jobs", "journal.entry", "journal.store"),
+        modules=(
+            "journal.attempts",
+            "journal.jobs",
+            "journal.endings",
+            "journal.entry",
+            "journal.store",
+        ),
         tests=(
             "tests/journal/test_moves.py",
             "tests/journal/test_store.py",
