@@ -686,3 +686,13 @@ async def test_no_second_holds_more_requests_than_the_rate() -> None:
 async def test_without_a_rate_some_seconds_would() -> None:
     """A control: the same batch as fast as it likes."""
     assert most_within_a_second(await run_at(None)) > 4
+
+
+async def test_a_song_that_comes_as_the_poller_ends_is_not_waited_for_for_ever() -> None:
+    """Its wait ends as the others did: with the id, which leads to the song later."""
+    provider = TimedProvider(lambda _: 60.0)
+    async with polling(provider) as poller:
+        pass
+    tracked = await submitted(provider, poller)
+    assert tracked.over
+    assert isinstance(tracked.error, WaitExpired)

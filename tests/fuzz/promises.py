@@ -137,13 +137,14 @@ def ids_in(reply: Reply) -> set[str]:
     else:
         pairs = [pair for text in texts for pair in _ID_IN_TEXT.findall(text)]
         found = {quoted or digits for quoted, digits in pairs}
-    return {one.encode(errors="replace").decode() for one in found if one.strip()}
+    return {one.encode(errors="replace").decode() for one in found if _is_id(one)}
 
 
 def _is_id(value: object) -> bool:
+    """Whether it may be an id, and is not what a server writes where there is none."""
     if isinstance(value, str):
-        return bool(value.strip())
-    return type(value) is int and abs(value) < 10**39
+        return value.strip().lower() not in ("", "0", "-1", "null", "none", "nil", "undefined")
+    return type(value) is int and 0 < value < 10**39
 
 
 def _under(names: Sequence[str], value: object) -> Iterator[object]:

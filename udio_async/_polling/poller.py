@@ -136,6 +136,9 @@ class Poller:
         self._registry.add(tracked)
         self._started()
         self._registry.tell("submitted", task=tracked.task, request=request, resumed=resumed)
+        if self._closed:  # nobody will look at it any more
+            self._agenda.remove(tracked)
+            self._registry.abandon(tracked)
         return tracked
 
     def finished(self, entry: Entry) -> TrackedTask:

@@ -231,9 +231,8 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     names = "|".join(re.escape(path.rpartition(".")[2]) for path in paths)
     # A number has to be followed by something: a cut may have left half of it.
     pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
-    searches = (re.search(pattern, text) for text in _texts(body))
-    found = next(filter(None, searches), None)
-    return found[1] or found[2] if found else None
+    found = (one[1] or one[2] for text in _texts(body) for one in re.finditer(pattern, text))
+    return next(filter(_is_id, found), None)
 
 
 def _texts(body: bytes) -> list[str]:
@@ -246,7 +245,9 @@ _NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
 _ID_NAME = re.compile("(?:x-)?(?:task|work)[ _-]?ids?", re.IGNORECASE)
 _TASK_NAME = re.compile("(?:task|work)s?", re.IGNORECASE)
 _ID_IN_TEXT = re.compile(
-    rf"""\b{_ID_NAME.pattern}["']?\s*[:=]\s*\[?\s*["']?\s*(?!(?:0|-1|null|none)\b)[^"'\s,}}\]]""",
+    rf"""\b{_ID_NAME.pattern}["']?\s*[:=]\s*\[?\s*"""
+    r"""(?!["']?\s*(?:0|-1|null|none|nil|undefined)\s*(?:["'\s,}}\]]|$))"""
+    r"""(?:["']\s*[^"'\s]|[^"'\s,}}\]])""",
     re.IGNORECASE,
 )
 
