@@ -79,6 +79,7 @@ async def run(url: str, interval: float, leak: bool) -> None:
             await make_songs(client, int(line))
             if leak:
                 HoardingProvider.hoard.grow()
+            await anyio.wait_all_tasks_blocked()  # some still note down what was handed out
             gc.collect()
             print(len(anyio.get_running_tasks()), sys.getallocatedblocks(), flush=True)
         tasks.cancel_scope.cancel()
