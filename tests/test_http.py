@@ -1126,5 +1126,5 @@ def full_port() -> Iterator[int]:
 )
 def test_a_name_that_nobody_can_decode_is_no_link(url: str) -> None:
     """It costs its own song, and no other: nothing else is raised. httpx2 asks for it as it is."""
-    with suppress(LinkRefused):
+    with contextlib.suppress(LinkRefused):
         assert str(link_request(url, {}, local=False).url) == url
