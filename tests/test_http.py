@@ -517,8 +517,9 @@ async def test_without_trace_events_only_the_kind_of_error_is_proof(
 # Connections
 
 
-async def test_connections_are_used_again() -> None:
-    """Looks one after another need one connection; a submit always opens its own."""
+async def test_connections_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks one after another need one connection; a submit right behind them opens its own."""
+    monkeypatch.setattr("udio_async._http.line.monotonic", lambda: 1000.0)
     async with FaultServer(faults.answer(GOOD)) as server, opened() as http:
         for _ in range(5):
             await http.send(call(server))
