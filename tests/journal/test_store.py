@@ -1,6 +1,7 @@
 """A client's jobs in a journal, where two of its hands reach for the same job."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import anyio
 import attrs
@@ -40,9 +41,18 @@ async def store(journal: MemoryJournal) -> AsyncIterator[JobStore]:
 
 
 class Racing(MemoryJournal):
-    """Another hand changes an entry just before it is put."""
+    """Another hand changes an entry just before it is put, or begins once it has been read."""
 
     meanwhile: Entry | None = None
+    between: Callable[[], object] | None = None
+
+    async def get(self, key: str) -> Entry | None:
+        found = await super().get(key)
+        if self.between is not None:
+            begin, self.between = self.between, None
+            begin()
+            await anyio.wait_all_tasks_blocked()
+        return found
 
     async def put(self, entry: Entry, *, expected: State) -> None:
         if self.meanwhile is not None:
@@ -197,18 +207,8 @@ async def test_a_callback_beside_an_end_or_an_answer_is_not_forgotten(
     await store.doubt(await store.intend(REQUEST, "mine", None), "cut")
     entry = await store.resolve("mine", task_id="wrong")
     news = CallbackNews(stage=Stage.QUEUED, task_id="right")
-    read = journal.get
     async with anyio.create_task_group() as tasks:
-
-        async def read_slowly(key: str) -> Entry | None:
-            """Read, and let the callback come before anything is written."""
-            found = await read(key)
-            journal.get = read  # type: ignore[method-assign]
-            tasks.start_soon(store.hear, "mine", 1, news)
-            await anyio.wait_all_tasks_blocked()
-            return found
-
-        journal.get = read_slowly  # type: ignore[method-assign]
+        journal.between = partial(tasks.start_soon, store.hear, "mine", 1, news)
         if then == "end":
             store.end(entry, (SONG,), times=Times(took=60.0))
             await store.note_undelivered("mine", "")  # which waits for the end
@@ -230,17 +230,8 @@ async def test_a_song_that_is_called_back_beside_a_change_is_not_forgotten(
         await journal.put(jobs.ended(entry, (SONG,), took=1.0), expected=State.ACCEPTED)
     other = attrs.evolve(SONG, id="other", stage=Stage.COMPLETE)
     news = CallbackNews(stage=Stage.COMPLETE, songs=(other,))
-    read = journal.get
     async with anyio.create_task_group() as tasks:
-
-        async def read_slowly(key: str) -> Entry | None:
-            found = await read(key)
-            journal.get = read  # type: ignore[method-assign]
-            tasks.start_soon(store.hear, "mine", 1, news)
-            await anyio.wait_all_tasks_blocked()
-            return found
-
-        journal.get = read_slowly  # type: ignore[method-assign]
+        journal.between = partial(tasks.start_soon, store.hear, "mine", 1, news)
         if then == "deliver":
             await store.deliver("mine", ["a"])
         else:

@@ -20,7 +20,7 @@ _LONG = Struct(">Q")
 _NUMBER = Struct(">I")
 _TRACKS = 16
 """Tracks that are looked at, at most: a song has one, a video two."""
-_FRAGMENTS = 200_000
+_BOXES = 200_000
 """Boxes in a row that are looked at, at most: a song of an hour has some thousands."""
 _SOUND = int.from_bytes(b"soun")
 _LASTS = 0x100
@@ -93,7 +93,7 @@ def measure(view: memoryview, start: int) -> Measured:
         NoAudio: there is no sound in it.
     """
     index, ticks, ahead, there, end = None, 0, 0, 0, start
-    for box in islice(_boxes(view, start, len(view)), _FRAGMENTS):
+    for box in islice(_boxes(view, start, len(view)), _BOXES):
         end = box.end
         if end > len(view):
             break

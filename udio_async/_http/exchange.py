@@ -154,6 +154,7 @@ class _Trail:
         elif event.endswith(".send_request_headers.started"):
             self._leave(info["request"].method)
         elif event == "http11.send_request_headers.failed":
+            # Of h11 or httpcore, whichever was told: nothing else here needs their classes.
             self._unwritten = type(info["exception"]).__name__ == "LocalProtocolError"
 
     def _leave(self, method: bytes) -> None:

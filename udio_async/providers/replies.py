@@ -23,7 +23,11 @@ from .wire import describe, excerpt, loads
 
 SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
-_BLANK = b"***"
+_SHORTEST_END = 8
+"""Characters of a key that are crossed out where a body was cut behind them."""
+_BLANK = "***"
+_NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
+"""What servers write where there is no id."""
 SEARCHED = 64 * 1024
 """Characters of a message, or bytes of a body without JSON, in which words are looked for."""
 
@@ -64,18 +68,18 @@ def without_key(reply: Reply, key: str) -> Reply:
     body, secret = reply.body, key.encode()
     for form in (secret, secret.replace(b"/", rb"\/")):  # some servers escape the slash in JSON
         if form in body:
-            body = body.replace(form, _BLANK)
+            body = body.replace(form, _BLANK.encode())
     if b"\\u" in body or b"\x00" in body:  # letters are escaped, or have two bytes
         with suppress(BadAnswer):
             text = json.dumps(loads(body))
-            body = text.replace(key, _BLANK.decode()).encode() if key in text else body
+            body = text.replace(key, _BLANK).encode() if key in text else body
     if reply.cut is not None:
-        ends = (secret[:length] for length in range(len(secret) - 1, SHORTEST_KEY - 5, -1))
+        ends = (secret[:length] for length in range(len(secret) - 1, _SHORTEST_END - 1, -1))
         cut = next(filter(body.endswith, ends), b"")
-        body = body[: len(body) - len(cut)] + _BLANK if cut else body
+        body = body[: len(body) - len(cut)] + _BLANK.encode() if cut else body
     headers = reply.headers
     if any(key in value for value in headers.values()):
-        headers = {name: value.replace(key, _BLANK.decode()) for name, value in headers.items()}
+        headers = {name: value.replace(key, _BLANK) for name, value in headers.items()}
     if body is reply.body and headers is reply.headers:
         return reply
     return attrs.evolve(reply, body=body, headers=headers)
@@ -241,7 +245,6 @@ def _texts(body: bytes) -> list[str]:
     return [body.decode(name, errors="replace") for name in encodings]
 
 
-_NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
 _ID_NAME = re.compile("(?:x-)?(?:task|work)[ _-]?ids?", re.IGNORECASE)
 _TASK_NAME = re.compile("(?:task|work)s?", re.IGNORECASE)
 _ID_IN_TEXT = re.compile(
