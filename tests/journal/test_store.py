@@ -1,7 +1,6 @@
 """A client's jobs in a journal, where two of its hands reach for the same job."""
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 
 import anyio
 import attrs
@@ -208,7 +207,7 @@ async def test_a_callback_beside_an_end_or_an_answer_is_not_forgotten(
     entry = await store.resolve("mine", task_id="wrong")
     news = CallbackNews(stage=Stage.QUEUED, task_id="right")
     async with anyio.create_task_group() as tasks:
-        journal.between = partial(tasks.start_soon, store.hear, "mine", 1, news)
+        journal.between = lambda: tasks.start_soon(store.hear, "mine", 1, news)
         if then == "end":
             store.end(entry, (SONG,), times=Times(took=60.0))
             await store.note_undelivered("mine", "")  # which waits for the end
@@ -237,7 +236,7 @@ async def test_a_song_that_is_called_back_beside_a_change_is_not_forgotten(
     other = attrs.evolve(SONG, id="other", stage=stage)
     news = CallbackNews(stage=stage, songs=(other,))
     async with anyio.create_task_group() as tasks:
-        journal.between = partial(tasks.start_soon, store.hear, "mine", 1, news)
+        journal.between = lambda: tasks.start_soon(store.hear, "mine", 1, news)
         if then == "deliver":
             await store.deliver("mine", ["a"])
         else:
