@@ -38,9 +38,7 @@ def file_name(song: Song, encoding: str | None = None, suffix: Suffix = ".mp3") 
             ASCII: that means the same in every locale.
         suffix: the ending, by what is in the file.
     """
-    encoding = sys.getfilesystemencoding() if encoding is None else encoding
-    name = _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
-    return name.removesuffix(".mp3") + suffix
+    return _stem(song, encoding) + suffix
 
 
 def file_names(song: Song) -> tuple[str, ...]:
@@ -48,7 +46,8 @@ def file_names(song: Song) -> tuple[str, ...]:
 
     Its file may be of any kind, and so have any ending.
     """
-    return tuple(file_name(song, suffix=suffix) for suffix in SUFFIXES)
+    stem = _stem(song)
+    return tuple(stem + suffix for suffix in SUFFIXES)
 
 
 def former_names(song: Song) -> tuple[str, ...]:
@@ -57,7 +56,7 @@ def former_names(song: Song) -> tuple[str, ...]:
     Left out are those after the id alone: such a file may be another song.
     """
     names = [
-        _name(song, length, ascii_only=ascii_only)
+        _name(song, length, ascii_only=ascii_only) + ".mp3"
         for length in (_TITLE_BYTES, _FORMER_TITLE_BYTES)
         for ascii_only in (False, True)
     ]
@@ -69,12 +68,18 @@ def is_part(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
+def _stem(song: Song, encoding: str | None = None) -> str:
+    """Return the usual name without its ending."""
+    encoding = sys.getfilesystemencoding() if encoding is None else encoding
+    return _name(song, _TITLE_BYTES, ascii_only=codecs.lookup(encoding).name != "utf-8")
+
+
 def _name(song: Song, title_bytes: int, *, ascii_only: bool) -> str:
-    """Return the name with the ending ".mp3"."""
+    """Return a name without its ending."""
     identity = f"{song.provider}\0{song.task_id}\0{song.id}".encode(errors="surrogatepass")
     fingerprint = hashlib.sha256(identity).hexdigest()[:_FINGERPRINT]
     title = song.title or "untitled"
-    return f"{_clean(_unaccented(title) if ascii_only else title, title_bytes)}-{fingerprint}.mp3"
+    return f"{_clean(_unaccented(title) if ascii_only else title, title_bytes)}-{fingerprint}"
 
 
 def _unaccented(title: str) -> str:

@@ -79,8 +79,11 @@ def canonical(request: SongRequest) -> dict[str, Any]:
     Raises:
         InvalidRequest: it cannot be written as JSON.
     """
+    asked = request.as_json()
+    if not asked.keys() & {"options", "extra"}:
+        return asked  # nothing but texts and a yes or no: plain JSON already
     try:
-        asked: dict[str, Any] = json.loads(json.dumps(request.as_json()))
+        asked = json.loads(json.dumps(asked))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
     return asked
