@@ -14,15 +14,20 @@ from tests.kit.called_back import LINKS, in_doubt, journal_at, line_to, lose, pr
 from tests.kit.clocks import virtual_backend
 from tests.kit.timed import NO_HTTP, SONG, TimedProvider
 from udio_async import (
+    AuthenticationFailed,
     Client,
     ClientClosed,
     Credits,
+    InsufficientCredits,
     InvalidRequest,
     Job,
     JournalState,
     Outcome,
+    RequestRefused,
     SongRequest,
+    SpendLimitReached,
     SubmitInDoubt,
+    UdioError,
     Unreachable,
     WaitExpired,
 )
@@ -107,6 +112,40 @@ async def test_a_job_that_a_callback_heals_before_its_turn_stops_nobody(tmp_path
     assert [outcome.error for outcome in outcomes] == [None] * 3
     assert [outcome.task_id for outcome in outcomes if outcome.index == 0] == [task_id]
     assert len(provider.sent) == 5  # the doubt, one by hand, the one in the way, and two
+
+
+@pytest.mark.parametrize("refusal", [InsufficientCredits, RequestRefused, AuthenticationFailed])
+async def test_a_refusal_of_what_a_callback_has_shown_is_a_doubt(
+    refusal: type[UdioError], tmp_path: Path
+) -> None:
+    """A song in the making has been shown before the answer says that nothing was taken."""
+    provider = provider_with(submit_time=5.0, refuse=lambda _: refusal("no"))
+    caught: list[UdioError] = []
+    async with line_to(provider, journal=journal_at(tmp_path), max_submits=1) as line:
+
+        async def submit() -> None:
+            with pytest.raises(UdioError) as raised:
+                await line.client.submit(MINE)
+            caught.append(raised.value)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(submit)
+            await anyio.sleep(1)
+            assert await line.post(said("first", songs=LINKS)) == 200
+        assert [(type(error), error.charged) for error in caught] == [(SubmitInDoubt, "unknown")]
+        with pytest.raises(SpendLimitReached):  # it counts as spent
+            await line.client.submit("another")
+
+
+async def test_a_callback_before_a_lost_answer_is_followed_by_a_look() -> None:
+    """It has told of the end, so the songs come as soon as the answer is known to be lost."""
+    provider = lose(provider_with(submit_time=5.0))
+    provider.completes_at["7"] = 0.0
+    async with line_to(provider) as line, anyio.create_task_group() as tasks:
+        tasks.start_soon(line.client.generate, SONG)
+        await anyio.sleep(1)
+        assert await line.post(said("complete", task_id="7")) == 200
+    assert provider.looks[0].at == pytest.approx(5.0, abs=1.0)
 
 
 class SlowBooks(TimedProvider):

@@ -1,9 +1,9 @@
-"""Proxies, certificates and clients of the user's: what counts, and what is told at once."""
+"""Proxies and certificates: what counts, and what is told at once."""
 
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,7 @@ from tests.kit.fault_server import FaultServer
 from tests.kit.secure import make_certificate
 from udio_async import (
     Client,
-    InsufficientCredits,
     NetworkUnusable,
-    SubmitInDoubt,
     UdioApiV2,
     Unreachable,
 )
@@ -256,155 +254,3 @@ def test_the_cause_decides(cause: Exception, kind: type[Exception]) -> None:
     error.__cause__ = RuntimeError()
     error.__cause__.__context__ = cause
     assert type(unsent("no way", error)) is kind
-
-
-# A client of the user's
-
-
-Reply = Callable[[httpx.Request], httpx.Response]
-
-
-@asynccontextmanager
-async def own_client(reply: Reply, **options: Any) -> AsyncGenerator[Client]:  # noqa: ANN401
-    async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(reply), **options) as http,
-        make_client(http_client=http) as client,
-    ):
-        yield client
-
-
-class Recorder:
-    """Answers a submit, and keeps what came."""
-
-    def __init__(self, *answers: httpx.Response) -> None:
-        self._answers = list(answers)
-        self.seen: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.seen.append(request)
-        return self._answers.pop(0) if self._answers else httpx.Response(200, json=ACCEPTED)
-
-
-async def test_an_own_clients_headers_and_cookies_go_along() -> None:
-    """But for those that say who pays and what is sent."""
-    recorder = Recorder()
-    mine = {"X-Gateway": "a", "User-Agent": "mine/1", "Authorization": "Bearer other"}
-    async with own_client(
-        recorder, headers={**mine, "Accept-Encoding": "br"}, cookies={"gate": "b"}
-    ) as client:
-        await client.submit("rain")
-    headers = recorder.seen[0].headers
-    assert (headers["x-gateway"], headers["cookie"], headers["user-agent"]) == (
-        "a",
-        "gate=b",
-        "mine/1",
-    )
-    assert headers["authorization"] == "Bearer key-of-networks"
-    assert headers["accept-encoding"] == "identity"
-    assert headers["content-type"] == "application/json"
-
-
-async def test_an_own_clients_auth_signs_and_the_key_stays() -> None:
-    """Whatever it writes into `Authorization` gives way to the provider's key."""
-
-    class Signing(httpx.Auth):
-        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
-            request.headers["X-Signature"] = "signed"
-            request.headers["Authorization"] = "Basic other"
-            yield request
-
-    for auth in (Signing(), ("user", "word")):
-        recorder = Recorder()
-        async with own_client(recorder, auth=auth) as client:
-            await client.submit("rain")
-        assert recorder.seen[0].headers["authorization"] == "Bearer key-of-networks"
-    assert "x-signature" not in recorder.seen[0].headers
-
-
-@pytest.mark.parametrize("scheme", ["digest", "asks again", "sends a copy"])
-async def test_an_auth_that_asks_twice_pays_once(scheme: str) -> None:
-    """A digest would send the same request again after a 401: a paid one goes out once."""
-
-    class Insisting(httpx.Auth):
-        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
-            yield request
-            yield request
-
-    class Copying(httpx.Auth):
-        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
-            yield request
-            content, headers = request.content, request.headers
-            yield httpx.Request(request.method, request.url, content=content, headers=headers)
-
-    digest = httpx.DigestAuth("user", "word")
-    auth = {"digest": digest, "asks again": Insisting(), "sends a copy": Copying()}[scheme]
-    challenge = 'Digest realm="a", nonce="b", qop="auth", algorithm=MD5'
-    recorder = Recorder(httpx.Response(401, headers={"WWW-Authenticate": challenge}))
-    async with own_client(recorder, auth=auth) as client:
-        with pytest.raises(Exception, match="401"):
-            await client.submit("rain")
-    assert len(recorder.seen) == 1
-
-
-async def test_an_auth_that_fetches_a_token_first_may_do_so() -> None:
-    """Other requests than the paid one are its own."""
-
-    class Fetching(httpx.Auth):
-        requires_response_body = True
-
-        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
-            token = yield httpx.Request("GET", "https://login.example/token")
-            request.headers["X-Token"] = token.text
-            yield request
-
-    recorder = Recorder(httpx.Response(200, text="t"))
-    async with own_client(recorder, auth=Fetching()) as client:
-        await client.submit("rain")
-    assert [request.url.host for request in recorder.seen] == ["login.example", HOST]
-    assert recorder.seen[1].headers["x-token"] == "t"
-    assert "authorization" not in recorder.seen[0].headers
-
-
-async def read_whole(response: httpx.Response) -> None:
-    await response.aread()
-
-
-async def raise_if_bad(response: httpx.Response) -> None:
-    response.raise_for_status()
-
-
-async def raise_with_words(response: httpx.Response) -> None:
-    await response.aread()
-    response.raise_for_status()
-
-
-@pytest.mark.parametrize("hook", [read_whole, raise_if_bad, raise_with_words])
-async def test_hooks_may_read_the_answer_and_make_no_doubt_of_it(
-    hook: Callable[[httpx.Response], Awaitable[None]],
-) -> None:
-    """An answer that a hook has read or refused is an answer all the same."""
-    recorder = Recorder(httpx.Response(200, json=ACCEPTED), httpx.Response(402, json={"a": 1}))
-    async with own_client(recorder, event_hooks={"response": [hook]}) as client:
-        assert (await client.submit("rain")).task_id == "task-1"
-        with pytest.raises(InsufficientCredits):
-            await client.submit("sun")
-
-
-async def test_an_own_clients_timeouts_count_but_for_the_answer_of_a_paid_request() -> None:
-    """A read time-out would make a doubt of an answer that is on its way."""
-    recorder = Recorder()
-    async with own_client(recorder, timeout=httpx.Timeout(3.0, connect=7.0)) as client:
-        await client.submit("rain")
-    paid = recorder.seen[0].extensions["timeout"]
-    assert paid == {"connect": 7.0, "read": None, "write": None, "pool": 3.0}
-
-
-async def test_a_hook_that_breaks_makes_a_doubt() -> None:
-    """The request had left: nobody knows what became of it."""
-
-    async def broken(_: httpx.Response) -> None:
-        raise ZeroDivisionError
-
-    async with own_client(Recorder(), event_hooks={"response": [broken]}) as client:
-        with pytest.raises(SubmitInDoubt):
-            await client.submit("rain")

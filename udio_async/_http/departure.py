@@ -43,7 +43,7 @@ class Departure:
                 yield
             finally:
                 self._scope = None
-        if not self._left:
+        if not self.may_have_left:
             self.check()
 
     def check(self) -> None:
@@ -74,6 +74,10 @@ class Departure:
         if not self._left:
             self._handed = False
             self.check()
+
+    def answered(self) -> None:
+        """Mark that it has left: an answer is there."""
+        self._left = True
 
     def came_back(self) -> None:
         """Mark that nothing was taken for certain.

@@ -14,7 +14,7 @@ from .._urls import is_private_host
 from .departure import Departure
 from .diagnosis import unsent
 from .encoding import Decoder, codings_of
-from .messages import LinkRefused, Receiver, Reply
+from .messages import Body, LinkRefused, Receiver, Reply, SentAgain, is_same
 from .transport import CLOSE_TIMEOUT
 
 MAX_BODY = 1024 * 1024
@@ -132,16 +132,45 @@ class _Trail:
 
     connecting = False
     sent = False
+    _held = False
+    """Whether it is known to be unsent yet, in foreign hands."""
     _unwritten = False
     """Whether it could not be written down, as it was about to leave."""
     _stream: Any = None
 
-    def __init__(self, departure: Departure | None, *, public_only: bool, foreign: bool) -> None:
+    def __init__(
+        self,
+        request: httpx.Request,
+        departure: Departure | None,
+        *,
+        public_only: bool,
+        foreign: bool,
+    ) -> None:
+        self._request = request
         self._departure = departure
         self._public_only = public_only
         self._foreign = foreign
-        if departure is not None and foreign:
-            departure.hand_over()
+        if foreign:
+            self.hand_over()
+
+    def hold(self) -> None:
+        """Mark that an auth class has it, which may ask for something else before."""
+        if not self.sent:
+            self._held = True
+            if self._departure is not None:
+                self._departure.stay()
+
+    def hand_over(self) -> None:
+        """Mark that foreign code may send it, untold."""
+        self._held = False
+        if self._departure is not None:
+            self._departure.hand_over()
+
+    def answered(self) -> None:
+        """Mark that an answer is there."""
+        self.sent = True
+        if self._departure is not None and self._request.extensions["paid"]:
+            self._departure.answered()
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
@@ -160,6 +189,8 @@ class _Trail:
     def _leave(self, method: bytes) -> None:
         if method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
             return
+        if self.sent and self._request.extensions["paid"]:
+            raise SentAgain
         if self._departure is not None:
             self._departure.leave()
         self.sent = True
@@ -186,11 +217,37 @@ class _Trail:
 
     def proves_unsent(self, error: Exception) -> bool:
         """Return whether no byte of the request can have left before this error."""
+        if self._foreign and self._was_read:
+            return False
         if isinstance(error, httpx.LocalProtocolError):
             # It could not be written down. Of HTTP/2 it may also be about what the server sent.
             return not self.sent or self._unwritten
-        known = not self._foreign or self.connecting or isinstance(error, _BEFORE_SENDING)
+        known = not self._foreign or self._held or self.connecting or self._is_about(error)
         return not self.sent and known
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether a connection for it was begun, and came to nothing."""
+        return self.connecting and not self.sent and not self._was_read
+
+    @property
+    def _was_read(self) -> bool:
+        """Whether somebody has read the body, to send it or to look at it."""
+        return isinstance(self._request.stream, Body) and self._request.stream.was_read
+
+    def _is_about(self, error: Exception) -> bool:
+        """Whether it is one of the connection for this request.
+
+        A hook, or an auth class, may have asked for something else, after the answer.
+        """
+        if not isinstance(error, _BEFORE_SENDING):
+            return False
+        if isinstance(error, httpx.InvalidURL):
+            return True
+        try:
+            return is_same(error.request, self._request)
+        except RuntimeError:  # it tells of none: nobody has sent anything when it was made
+            return False
 
 
 _BEFORE_SENDING = (
@@ -264,14 +321,16 @@ async def exchange(
         Unreachable, BadAnswer: not even a status line came.
         ClientClosed: it was taken back before it left.
     """
-    trail = _Trail(departure, public_only=public_only, foreign=foreign)
+    trail = _Trail(request, departure, public_only=public_only, foreign=foreign)
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""
     # The one scope of a request: its steps have none of their own.
     with anyio.move_on_after(seconds) as scope:
         try:
-            await _pour(await _ask(opener, request, trail), answer)
+            response = await _ask(opener, request, trail)
+            trail.answered()
+            await _pour(response, answer)
         except ClientClosed:
             raise
         except Exception as error:  # noqa: BLE001  # transports raise more than they document

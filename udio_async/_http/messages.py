@@ -104,7 +104,7 @@ def api_request(call: Call) -> httpx.Request:
     extensions = {"timeout": _NO_TIMEOUT, "paid": call.paid}
     request = httpx.Request(call.method, url, headers=headers, stream=stream, extensions=extensions)
     request.read()  # hooks may look at `content`
-    request.stream = _Body(request.content)
+    request.stream = Body(request.content, once=call.paid)
     account = call.account
     request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
     return request
@@ -150,16 +150,22 @@ def _content(call: Call) -> bytes | None:
     raise InvalidRequest(f"the body of {call.path} is no JSON: {flaw}; give plain values")
 
 
-class _Body(httpx.AsyncByteStream):
+class Body(httpx.AsyncByteStream):
     """A request body as plain iterator.
 
     The one of httpx is a generator, which a failed write leaves half run: trio complains of it.
+    With `once` a transport that wants to send it again gets an error instead.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, once: bool = False) -> None:
         self._content = content
+        self._once = once
+        self.was_read = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._once and self.was_read:
+            raise SentAgain
+        self.was_read = True
         self._left = [self._content]
         return self
 
@@ -167,6 +173,24 @@ class _Body(httpx.AsyncByteStream):
         if not self._left:
             raise StopAsyncIteration
         return self._left.pop()
+
+
+class SentAgain(RuntimeError):
+    """A paid request was to leave a second time."""
+
+    def __init__(self) -> None:
+        super().__init__("the http_client wanted to send a paid request again; it is sent once")
+
+
+def is_same(one: httpx.Request, other: httpx.Request) -> bool:
+    """Whether it is the request itself, or what somebody has made of it.
+
+    An auth class may copy it, or sign its query.
+    """
+    if one.stream is other.stream:
+        return True
+    here, there = (each.url.copy_with(query=None) for each in (one, other))
+    return (one.method, here) == (other.method, there)
 
 
 @functools.cache
@@ -206,7 +230,7 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
             f"{without_query(url)!r} does not lead to the public internet; it is not followed"
         )
     request = httpx.Request("GET", link, headers={**headers, **_own_headers()})
-    request.stream = _Body(b"")
+    request.stream = Body(b"")
     request.extensions = {"timeout": httpx.Timeout(IDLE_TIMEOUT).as_dict(), "paid": False}
     return request
 

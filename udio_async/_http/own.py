@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
+from .messages import SentAgain, is_same
+
 _STOCK_AGENT = "python-httpx/"
 
 
@@ -70,29 +72,30 @@ class _WithKey(httpx.Auth):
     def __init__(self, inner: httpx.Auth, *, once: bool) -> None:
         self._inner = inner
         self._once = once
+        self._left = False
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        trail = request.extensions["trace"]
+        if self._left and self._once and not trail.is_unsent:  # a client that repeats requests
+            raise SentAgain
+        self._left = False
+        trail.hold()
         key = request.headers["Authorization"]
         steps = self._inner.async_auth_flow(request)
         try:
             outgoing = await anext(steps)
-            left = False
-            while not (left and self._once and _is_same(outgoing, request)):
-                if _is_same(outgoing, request):
+            while not (self._left and self._once and is_same(outgoing, request)):
+                if is_same(outgoing, request):
                     outgoing.headers["Authorization"] = key
-                    left = True
+                    trail.hand_over()
+                    self._left = True
                 outgoing = await steps.asend((yield outgoing))
         except StopAsyncIteration:
             return
         finally:
             await steps.aclose()
-
-
-def _is_same(one: httpx.Request, other: httpx.Request) -> bool:
-    """Whether it is the request itself, or what an auth class has copied of it."""
-    return (one.method, one.url) == (other.method, other.url)
 
 
 def _replayed(response: httpx.Response) -> httpx.Response:
@@ -107,3 +110,12 @@ def _replayed(response: httpx.Response) -> httpx.Response:
         if name not in ("content-encoding", "content-length", "transfer-encoding")
     ]
     return httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))
+
+
+async def through(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """Send a request through a transport; as with a client, its errors tell of which request."""
+    try:
+        return await transport.handle_async_request(request)
+    except httpx.RequestError as error:
+        error.request = request
+        raise

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Self
 
 import anyio
@@ -27,7 +28,7 @@ from .messages import (
     joined,
     link_request,
 )
-from .own import OwnClient
+from .own import OwnClient, through
 from .transport import LeasedTransport, Proxies
 
 MAX_DOWNLOADS = 4
@@ -280,4 +281,4 @@ def own_openers(
     if client:
         own = OwnClient(client)
         return own.ask, own.follow
-    return [transport.handle_async_request] * 2 if transport else ()
+    return [partial(through, transport)] * 2 if transport else ()

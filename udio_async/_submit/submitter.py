@@ -273,9 +273,11 @@ class Submitter:
                     await self.store.doubt(entry, CLOSED)
             raise
         entry = await self.store.accept(entry, work.task_id)
-        tracked = self.poller.track(
-            work.task_id, work.request, entry, called_back=address is not None
-        )
+        return self._track(work, entry, work.task_id, called_back=address is not None)
+
+    def _track(self, work: Work, entry: Entry, task_id: str, *, called_back: bool) -> TrackedTask:
+        """Look at a task from now on, at once if a callback has told of it already."""
+        tracked = self.poller.track(task_id, work.request, entry, called_back=called_back)
         if work.early is not None:
             self.poller.call(entry.key, work.early)
         return tracked
@@ -301,12 +303,14 @@ class Submitter:
             verdict.evidence += await self.evidence()  # meanwhile a callback may come
             settled = await self.store.add_evidence(settled, verdict.evidence)
         if settled.state is State.ACCEPTED and settled.task_id is not None:
-            return self.poller.track(settled.task_id, work.request, settled)
+            return self._track(work, settled, settled.task_id, called_back=True)
         if settled.state.has_songs:
             return self.poller.finished(settled)
-        if settled.state is State.FAILED:
-            raise remembered_error(settled) or verdict from error
-        raise verdict from (None if verdict is error else error)
+        if settled.state is State.IN_DOUBT and verdict.charged == "no":
+            self.gate.count_doubt(entry.key)  # a callback has shown that it was taken
+        elif settled.state is not State.FAILED:
+            raise verdict from (None if verdict is error else error)
+        raise remembered_error(settled) or verdict from error
 
     def _verdict(self, error: Exception) -> UdioError:
         """Return the verdict on whatever an adapter raised.

@@ -79,7 +79,7 @@ def canonical(request: SongRequest) -> dict[str, Any]:
     Raises:
         InvalidRequest: it cannot be written as JSON.
     """
-    asked = request.as_json()
+    asked: dict[str, Any] = request.as_json()
     if not asked.keys() & {"options", "extra"}:
         return asked  # nothing but texts and a yes or no: plain JSON already
     try:

@@ -1,0 +1,401 @@
+"""Clients and transports of the user's: what of them counts, and what they may not do."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from tests.kit import fault_server as faults
+from tests.kit.fault_server import FaultServer
+from udio_async import (
+    Client,
+    InsufficientCredits,
+    SongRequest,
+    SubmitInDoubt,
+    UdioApiV2,
+    UdioError,
+    Unreachable,
+)
+from udio_async._http import Account, ApiKey, Call, HttpSender, Reply
+
+ACCEPTED = {"code": 200, "workId": "task-1", "data": {"task_id": "task-1"}}
+HOST = "api.songs.invalid"
+
+
+def make_client(url: str = f"https://{HOST}", **options: Any) -> Client:  # noqa: ANN401 - handed on
+    return Client(UdioApiV2(api_key="key-of-networks", base_url=url), **options)
+
+
+Service = Callable[[httpx.Request], httpx.Response]
+
+
+@asynccontextmanager
+async def own_client(reply: Service, **options: Any) -> AsyncGenerator[Client]:  # noqa: ANN401
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(reply), **options) as http,
+        make_client(http_client=http) as client,
+    ):
+        yield client
+
+
+class Recorder:
+    """Answers a submit, and keeps what came."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self._answers = list(answers)
+        self.seen: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request)
+        return self._answers.pop(0) if self._answers else httpx.Response(200, json=ACCEPTED)
+
+
+async def test_an_own_clients_headers_and_cookies_go_along() -> None:
+    """But for those that say who pays and what is sent."""
+    recorder = Recorder()
+    mine = {"X-Gateway": "a", "User-Agent": "mine/1", "Authorization": "Bearer other"}
+    async with own_client(
+        recorder, headers={**mine, "Accept-Encoding": "br"}, cookies={"gate": "b"}
+    ) as client:
+        await client.submit("rain")
+    headers = recorder.seen[0].headers
+    assert (headers["x-gateway"], headers["cookie"], headers["user-agent"]) == (
+        "a",
+        "gate=b",
+        "mine/1",
+    )
+    assert headers["authorization"] == "Bearer key-of-networks"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["content-type"] == "application/json"
+
+
+async def test_an_own_clients_auth_signs_and_the_key_stays() -> None:
+    """Whatever it writes into `Authorization` gives way to the provider's key."""
+
+    class Signing(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            request.headers["X-Signature"] = "signed"
+            request.headers["Authorization"] = "Basic other"
+            yield request
+
+    for auth in (Signing(), ("user", "word")):
+        recorder = Recorder()
+        async with own_client(recorder, auth=auth) as client:
+            await client.submit("rain")
+        assert recorder.seen[0].headers["authorization"] == "Bearer key-of-networks"
+    assert "x-signature" not in recorder.seen[0].headers
+
+
+@pytest.mark.parametrize("scheme", ["digest", "asks again", "sends a copy"])
+async def test_an_auth_that_asks_twice_pays_once(scheme: str) -> None:
+    """A digest would send the same request again after a 401: a paid one goes out once."""
+
+    class Insisting(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            yield request
+            yield request
+
+    class Copying(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            yield request
+            content, headers = request.content, request.headers
+            yield httpx.Request(request.method, request.url, content=content, headers=headers)
+
+    digest = httpx.DigestAuth("user", "word")
+    auth = {"digest": digest, "asks again": Insisting(), "sends a copy": Copying()}[scheme]
+    challenge = 'Digest realm="a", nonce="b", qop="auth", algorithm=MD5'
+    recorder = Recorder(httpx.Response(401, headers={"WWW-Authenticate": challenge}))
+    async with own_client(recorder, auth=auth) as client:
+        with pytest.raises(Exception, match="401"):
+            await client.submit("rain")
+    assert len(recorder.seen) == 1
+
+
+async def test_an_auth_that_fetches_a_token_first_may_do_so() -> None:
+    """Other requests than the paid one are its own."""
+
+    class Fetching(httpx.Auth):
+        requires_response_body = True
+
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            token = yield httpx.Request("GET", "https://login.example/token")
+            request.headers["X-Token"] = token.text
+            yield request
+
+    recorder = Recorder(httpx.Response(200, text="t"))
+    async with own_client(recorder, auth=Fetching()) as client:
+        await client.submit("rain")
+    assert [request.url.host for request in recorder.seen] == ["login.example", HOST]
+    assert recorder.seen[1].headers["x-token"] == "t"
+    assert "authorization" not in recorder.seen[0].headers
+
+
+async def read_whole(response: httpx.Response) -> None:
+    await response.aread()
+
+
+async def raise_if_bad(response: httpx.Response) -> None:
+    response.raise_for_status()
+
+
+async def raise_with_words(response: httpx.Response) -> None:
+    await response.aread()
+    response.raise_for_status()
+
+
+@pytest.mark.parametrize("hook", [read_whole, raise_if_bad, raise_with_words])
+async def test_hooks_may_read_the_answer_and_make_no_doubt_of_it(
+    hook: Callable[[httpx.Response], Awaitable[None]],
+) -> None:
+    """An answer that a hook has read or refused is an answer all the same."""
+    recorder = Recorder(httpx.Response(200, json=ACCEPTED), httpx.Response(402, json={"a": 1}))
+    async with own_client(recorder, event_hooks={"response": [hook]}) as client:
+        assert (await client.submit("rain")).task_id == "task-1"
+        with pytest.raises(InsufficientCredits):
+            await client.submit("sun")
+
+
+async def test_an_own_clients_timeouts_count_but_for_the_answer_of_a_paid_request() -> None:
+    """A read time-out would make a doubt of an answer that is on its way."""
+    recorder = Recorder()
+    async with own_client(recorder, timeout=httpx.Timeout(3.0, connect=7.0)) as client:
+        await client.submit("rain")
+    paid = recorder.seen[0].extensions["timeout"]
+    assert paid == {"connect": 7.0, "read": None, "write": None, "pool": 3.0}
+
+
+async def test_a_hook_that_breaks_makes_a_doubt() -> None:
+    """The request had left: nobody knows what became of it."""
+
+    async def broken(_: httpx.Response) -> None:
+        raise ZeroDivisionError
+
+    async with own_client(Recorder(), event_hooks={"response": [broken]}) as client:
+        with pytest.raises(SubmitInDoubt):
+            await client.submit("rain")
+
+
+# What fails elsewhere, or repeats ------------------------------------------------------------
+
+CALL = Call(
+    account=Account(base_url=f"https://{HOST}", key=ApiKey("key")),
+    method="POST",
+    path="/songs",
+    json={"idea": "rain"},
+    paid=True,
+)
+
+
+async def outcome_of(**given: Any) -> Reply | Unreachable:  # noqa: ANN401 - handed on
+    """Send a paid request through what the user has given."""
+    outcomes: list[Reply | Unreachable] = []
+    async with anyio.create_task_group() as tasks, HttpSender(tasks, **given) as http:
+        try:
+            outcomes.append(await http.send(CALL))
+        except Unreachable as error:
+            outcomes.append(error)
+    return outcomes[0]
+
+
+def elsewhere() -> Exception:
+    """Return the error of a request to another host."""
+    return httpx.ConnectError("away", request=httpx.Request("GET", "https://metrics.example"))
+
+
+@pytest.mark.parametrize("make", [elsewhere, lambda: httpx.PoolTimeout("busy")])
+async def test_a_hook_that_cannot_reach_another_host_says_nothing_of_the_request(
+    make: Callable[[], Exception],
+) -> None:
+    """It runs after the answer."""
+
+    async def told(_: httpx.Response) -> None:
+        raise make()
+
+    hooks = {"response": [told]}
+    transport = httpx.MockTransport(Recorder())
+    async with httpx.AsyncClient(transport=transport, event_hooks=hooks) as own:
+        outcome = await outcome_of(client=own)
+    assert isinstance(outcome, Unreachable)
+    assert outcome.sent
+
+
+@pytest.mark.parametrize("first", ["token", "song"])
+async def test_an_auth_that_cannot_fetch_a_token(first: str) -> None:
+    """Before the paid request nothing has left, whatever goes wrong; after it, that is a doubt."""
+
+    class Renewing(httpx.Auth):
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            token = httpx.Request("GET", "https://login.example/token")
+            yield token if first == "token" else request
+            yield request if first == "token" else token
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.host == HOST:
+            return httpx.Response(200, json=ACCEPTED)
+        raise httpx.ReadError("login is away") if first == "token" else elsewhere()
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(reply), auth=Renewing()) as own:
+        outcome = await outcome_of(client=own)
+    assert isinstance(outcome, Unreachable)
+    assert outcome.sent == (first == "song")
+
+
+class Reading(httpx.AsyncBaseTransport):
+    """Sends a body, and then has an error that is mostly one of connecting."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        assert [chunk async for chunk in request.stream] == [request.content]
+        raise httpx.ConnectError("the pool of another library is closed")
+
+
+async def test_a_transport_that_has_read_the_body_may_have_sent_it() -> None:
+    outcome = await outcome_of(transport=Reading())
+    assert isinstance(outcome, Unreachable)
+    assert outcome.sent
+
+
+class Repeating(httpx.AsyncBaseTransport):
+    """Asks again after a bad answer, as retrying transports do."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self.inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self.inner.handle_async_request(request)
+        if response.status_code < 500:
+            return response
+        await response.aclose()
+        return await self.inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+class Untold(httpx.AsyncBaseTransport):
+    """Reports nothing of how far a request got, as bridges to other libraries do."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._inner.handle_async_request(
+            httpx.Request(
+                request.method, request.url, headers=request.headers, stream=request.stream
+            )
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class Persistent(httpx.AsyncClient):
+    """Asks again after a bad answer, or none."""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401
+        with suppress(httpx.ConnectError):
+            response = await super().send(request, **options)
+            if response.status_code < 500:
+                return response
+            await response.aclose()
+        return await super().send(request, **options)
+
+
+class Signing(httpx.Auth):
+    """Signs the query anew for each try."""
+
+    def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+        for number in (1, 2):
+            url = request.url.copy_merge_params({"try": number})
+            headers = request.headers
+            yield httpx.Request(request.method, url, headers=headers, content=request.content)
+
+
+REPEATING: Mapping[str, Callable[[], httpx.AsyncClient]] = {
+    "a transport": lambda: httpx.AsyncClient(transport=Repeating(httpx.AsyncHTTPTransport())),
+    "one that tells nothing": lambda: httpx.AsyncClient(transport=Repeating(Untold())),
+    "a client": Persistent,
+    "a client that is told nothing": lambda: Persistent(transport=Untold()),
+    "an auth class": lambda: httpx.AsyncClient(auth=Signing()),
+}
+
+
+@pytest.mark.parametrize("what", REPEATING)
+async def test_a_paid_request_leaves_once_whoever_wants_to_repeat_it(what: str) -> None:
+    """The first one may have been taken, whatever its answer says."""
+    async with FaultServer(faults.answer(faults.http(502))) as server, REPEATING[what]() as own:
+        async with make_client(server.url, http_client=own) as client:
+            with pytest.raises(SubmitInDoubt):
+                await client.submit("rain")
+        assert len([request for request in server.requests if request.body]) == 1
+
+
+async def test_what_has_not_left_may_be_tried_again_by_the_clients_own_means() -> None:
+    """A connection that was refused costs nothing."""
+    async with FaultServer(faults.hang_up()) as server:
+        closed = server.url
+    tried: list[httpx.Request] = []
+
+    class Elsewhere(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            tried.append(request)
+            if len(tried) > 1:
+                return httpx.Response(200, json=ACCEPTED)
+            async with httpx.AsyncHTTPTransport() as inner:
+                return await inner.handle_async_request(request)
+
+    own = Persistent(transport=Elsewhere())
+    async with own, make_client(closed, http_client=own) as client:
+        assert (await client.submit("rain")).task_id == "task-1"
+    assert len(tried) == 2
+
+
+# Callers that leave --------------------------------------------------------------------------
+
+
+class Slow:
+    """A service whose answer is on its way until it may come."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.on_wire, self.may_come = anyio.Event(), anyio.Event()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.asked += 1
+            self.on_wire.set()
+            await self.may_come.wait()
+        return httpx.Response(200, json=ACCEPTED)
+
+
+@pytest.mark.parametrize("leaves", ["the caller", "the client"])
+async def test_an_answer_counts_where_nothing_told_that_the_request_left(
+    leaves: str, tmp_path: Path
+) -> None:
+    """The transport reports nothing; the caller leaves, or the client is closed, meanwhile."""
+    service, mine = Slow(), SongRequest(description="rain", key="mine")
+    journal = tmp_path / "songs.db"
+    async with httpx.AsyncClient(transport=httpx.MockTransport(service)) as own:
+        client = make_client(http_client=own, journal=journal)
+        async with client, anyio.create_task_group() as tasks:
+            left = anyio.CancelScope()
+
+            async def submit() -> None:
+                with left, suppress(UdioError):
+                    await client.submit(mine)
+
+            tasks.start_soon(submit)
+            await service.on_wire.wait()
+            if leaves == "the caller":
+                left.cancel()
+            else:
+                tasks.start_soon(client.aclose)
+            await anyio.wait_all_tasks_blocked()
+            service.may_come.set()
+        async with make_client(http_client=own, journal=journal) as again:
+            assert (await again.submit(mine)).task_id == "task-1"
+    assert service.asked == 1
