@@ -173,13 +173,17 @@ class Program:
             await last.end_doubts(honestly=True)
             await self._correct(client)
             began = anyio.current_time()
+            outcomes = 0
             async with client.resume() as batch:
                 async for outcome in batch:
+                    outcomes += 1
                     if outcome.error is None:
                         await self._take(client, outcome)
             self.owner.anywhere.append((began, anyio.current_time()))
             for wish in self.owner.wishes.values():  # of their outcomes only the songs are taken
                 wish.ends.append("unknown")
+            if not outcomes and not await client.doubts():
+                break
 
     async def _take(self, client: Client, outcome: Outcome) -> None:
         """Save the songs, or keep their links: of a large batch most, which is quicker."""
