@@ -20,7 +20,8 @@ from udio_async import (
     UdioError,
     WaitExpired,
 )
-from udio_async._http import Departure
+from udio_async._http import Departure, exchange
+from udio_async._http.messages import Body
 from udio_async._polling import TrackedTask
 from udio_async._polling.look_results import LookResults
 from udio_async._session import Session
@@ -203,6 +204,28 @@ def a_failed_look_ends_the_song() -> AbstractContextManager[object]:
     return patch.object(LookResults, "missed", missed)
 
 
+def what_nobody_tells_counts_as_here() -> AbstractContextManager[object]:
+    """A request in the hands of a client of the owner's is called back, though it may have left."""
+    return patch.object(Departure, "may_have_left", property(lambda self: self._left))
+
+
+def an_error_of_a_hook_counts_as_the_requests() -> AbstractContextManager[object]:
+    """Whatever could not be reached, nothing was sent."""
+    trail = exchange._Trail
+    return patch.multiple(trail, _was_read=False, _is_about=lambda *_: True)
+
+
+def a_client_may_repeat_a_paid_request() -> AbstractContextManager[object]:
+    """The body can be read as often as somebody likes."""
+
+    def again(self: Body) -> Body:
+        self._once = False
+        return once(self)
+
+    once = Body.__aiter__
+    return patch.object(Body, "__aiter__", again)
+
+
 PLANTS: Mapping[str, Plant] = {
     plant.__name__: plant
     for plant in (
@@ -223,5 +246,8 @@ PLANTS: Mapping[str, Plant] = {
         a_restart_takes_what_was_sent_for_unsent,
         an_expired_wait_says_unpaid,
         a_failed_look_ends_the_song,
+        what_nobody_tells_counts_as_here,
+        an_error_of_a_hook_counts_as_the_requests,
+        a_client_may_repeat_a_paid_request,
     )
 }

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from tests.kit.asgi import call
 from tests.model.actor import Actor
+from tests.model.own import own_client
 from tests.model.owner import Owner
 from tests.model.world import Network, Process
 from udio_async import (
@@ -79,7 +80,8 @@ class Program:
             journal = MortalJournal(self.owner.folder / "songs.db", process)
         poll = PollPolicy(deadline=self.random.choice([60, 400, 2000]))
         Network.world, Network.process = world, process
-        client = Client(world.provider, journal=journal, poll=poll, **options)
+        own = own_client(world, process) if self.random.random() < 0.2 else None
+        client = Client(world.provider, journal=journal, poll=poll, http_client=own, **options)
         if world.provider.traits.callbacks != "none":
             app = client.callbacks(PUBLIC)
 

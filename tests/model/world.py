@@ -103,20 +103,27 @@ class World:
 
     # The network
 
-    async def exchange(self, request: httpx.Request, process: "Process") -> httpx.Response:
-        """Carry a request over, and its answer back."""
-        paid = request.method == "POST" and request.url.path in SUBMITS
+    async def exchange(
+        self, request: httpx.Request, process: "Process", *, told: bool = True
+    ) -> httpx.Response:
+        """Carry a request over, and its answer back; `told` how far it gets, or not."""
+        paid = is_paid(request)
         prompt = _prompt(request) if paid else ""
         fault = self._fault(paid)
-        trace = request.extensions.get("trace")
-        if trace is not None:
-            await trace("connection.connect_tcp.started", {})
-            await anyio.sleep(self.random.uniform(0, 0.5))
-            if process.killed or fault == "unreachable":
-                raise httpx.ConnectError("connection refused")
-            await trace("connection.connect_tcp.complete", {"return_value": _Line()})
-            await trace("http11.send_request_headers.started", {"request": _Sent()})
-        left_at = anyio.current_time()
+        left_at = anyio.current_time()  # untold it cannot be called back any more
+        trace = request.extensions["trace"] if told else _untold
+        await trace("connection.connect_tcp.started", {})
+        await anyio.sleep(self.random.uniform(0, 0.5))
+        if process.killed or fault == "unreachable":
+            raise httpx.ConnectError("connection refused")
+        await trace("connection.connect_tcp.complete", {"return_value": _Line()})
+        await trace("http11.send_request_headers.started", {"request": _Sent()})
+        if told:
+            left_at = anyio.current_time()
+        else:
+            assert isinstance(request.stream, httpx.AsyncByteStream)
+            async for _ in request.stream:
+                pass
         if paid:
             self.left.setdefault(prompt, []).append(left_at)
             self.note(f"{prompt} leaves: {fault or 'well'}")
@@ -300,6 +307,14 @@ class _Line:
 
 class _Sent:
     method = b"POST"
+
+
+async def _untold(_event: str, _info: object) -> None:
+    """Tell nobody how far a request is."""
+
+
+def is_paid(request: httpx.Request) -> bool:
+    return request.method == "POST" and request.url.path in SUBMITS
 
 
 def _body(request: httpx.Request) -> Mapping[str, Any]:
