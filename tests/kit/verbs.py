@@ -62,10 +62,12 @@ class Account(World):
         self.addresses[order.task_id] = address
         return order
 
-    async def exchange(self, request: httpx.Request, process: Process) -> httpx.Response:
+    async def exchange(
+        self, request: httpx.Request, process: Process, *, told: bool = True
+    ) -> httpx.Response:
         self.under_way += 1
         try:
-            return await super().exchange(request, process)
+            return await super().exchange(request, process, told=told)
         finally:
             self.under_way -= 1
 

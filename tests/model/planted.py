@@ -3,7 +3,7 @@
 Each is put into the library by replacing one function, as long as the `with` block lasts.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -218,7 +218,7 @@ def an_error_of_a_hook_counts_as_the_requests() -> AbstractContextManager[object
 def a_client_may_repeat_a_paid_request() -> AbstractContextManager[object]:
     """The body can be read as often as somebody likes."""
 
-    def again(self: Body) -> Body:
+    def again(self: Body) -> AsyncIterator[bytes]:
         self._once = False
         return once(self)
 
