@@ -9,7 +9,13 @@ nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "virtualenv"  # nox brings it; `venv` takes five seconds more
 nox.options.sessions = ["lint", "typing", "tests"]
 
-TOUCH_HTTP = ["tests/test_http.py", "tests/test_line.py", "tests/test_client.py", "tests/providers"]
+TOUCH_HTTP = [
+    "tests/test_http.py",
+    "tests/test_line.py",
+    "tests/test_own_client.py",
+    "tests/test_client.py",
+    "tests/providers",
+]
 LONG = (
     "tests.model.run --seeds 0:100000",
     "tests.model.run --seeds 0:20000 --songs 50",
