@@ -13,7 +13,6 @@ from typing import Self
 
 from ._batch import Batch
 from ._download import PATIENCE, Saved
-from ._errors import InvalidRequest
 from ._http import AsyncClient
 from ._job import Job
 from ._lifetime import Lifetime
@@ -237,9 +236,6 @@ class Client:
 
         Jobs that somebody in this client waits for already are left out.
         """
-        for state in states:
-            if not isinstance(state, State):
-                raise InvalidRequest(f"{state!r} is no state; give some of JournalState")
         return self._session().resume(states, max_active=max_active)
 
     # Jobs
@@ -252,6 +248,9 @@ class Client:
 
             async for entry in client.jobs([JournalState.READY]):
                 print(entry.key, entry.songs)
+
+        Raises:
+            InvalidRequest: one of `states` is no state.
         """
         return self._session().jobs(list(State) if states is None else states)
 
@@ -304,7 +303,7 @@ class Client:
             RequestRefused: the provider does not know it.
             AccountError, ProviderUnavailable: it could not be looked at.
         """
-        return await self._session().look(task_id.strip())
+        return await self._session().look(task_id)
 
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken.

@@ -28,6 +28,7 @@ from ._job import Job
 from ._polling import Poller, TrackedTask
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, songs_in
 from ._submit import SubmitGate, Submitter
+from ._validators import check_name
 from .callbacks import CallbackHandler
 from .journal import Entry, State, Times
 from .journal.store import JobStore
@@ -157,7 +158,7 @@ class Session:
 
         Those that somebody here waits for are left out.
         """
-        wanted = frozenset(states)
+        wanted = _known_states(states)
         return self.make_many(self._unfinished(wanted), max_active=max_active, only=wanted)
 
     async def _unfinished(self, states: frozenset[State]) -> AsyncGenerator[SongRequest]:
@@ -198,17 +199,16 @@ class Session:
 
     def jobs(self, states: Collection[State]) -> AsyncIterator[Entry]:
         """Iterate over the jobs in these states, oldest first."""
-        return self.store.entries(states)
+        return self.store.entries(_known_states(states))
 
     async def resolve(
         self, key: str, *, task_id: str | None, resubmit: bool, abandon: bool
     ) -> None:
         """End a doubt, or correct how it was ended."""
-        if not key.isprintable() or (task_id is not None and not task_id.strip()):
-            raise InvalidRequest(
-                f"key {key!r} with task_id {task_id!r} names no job; give both whole"
-            )
-        task_id = None if task_id is None else task_id.strip()
+        check_name("key", key)
+        if task_id is not None:
+            check_name("task_id", task_id)
+            task_id = task_id.strip()
         before = await self.store.known(key)
         after = await self.store.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
         self.gate.count_settled(key)
@@ -225,6 +225,7 @@ class Session:
 
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken."""
+        check_name("key", key)
         if self.submitter.is_running(key):
             raise InvalidRequest(f"job {key!r} is being submitted; cancel that", job_key=key)
         await self.store.forget(key)
@@ -236,6 +237,7 @@ class Session:
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""
         if isinstance(songs, str):
+            check_name("key", songs)
             await self.store.deliver(songs)
             return
         for song in songs_in(songs):
@@ -247,7 +249,8 @@ class Session:
 
     async def look(self, task_id: str) -> Task:
         """Look once at a task of the account, whoever asked for it."""
-        return await self.poller.look_once(task_id)
+        check_name("task_id", task_id)
+        return await self.poller.look_once(task_id.strip())
 
     async def credits(self) -> Credits:
         """Return what the account has left, in the provider's credits.
@@ -307,6 +310,21 @@ class TaskEnd:
             entry, songs, error = tracked.entry, tracked.task.songs, tracked.error
             times = Times(took=tracked.took, reached=tracked.reached, failed=tracked.failed)
             self.store.end(entry, songs, error=error, times=times)
+
+
+def _known_states(states: Collection[State]) -> frozenset[State]:
+    """Return these states, of which each has to be one.
+
+    Raises:
+        InvalidRequest: one is none, or they are no list.
+    """
+    if isinstance(states, str) or not isinstance(states, Iterable):
+        raise InvalidRequest(f"states is {states!r}; give a list of JournalState")
+    wanted = list(states)
+    for state in wanted:
+        if not isinstance(state, State):
+            raise InvalidRequest(f"{state!r} is no state; give some of JournalState")
+    return frozenset(wanted)
 
 
 def _is_old(tracked: TrackedTask) -> bool:

@@ -38,6 +38,7 @@ UNSEEN = {
     "{} belongs to another event loop": "it has one",
     "a batch runs inside `async with": "",
     "{} is no state": "",
+    "states is {}; give a list": "",
     "{} are no songs": "",
     "{} is no request": "",
     "say same_account=True": "`rekey` does",

@@ -20,7 +20,7 @@ class Journal(Protocol):
     A method that returns has made its change durable, as far as the implementation promises to be.
     A change that was begun is made, even if its caller is cancelled. After a `JournalError` from a
     change that could not be kept, every further change raises one too, until the journal is opened
-    anew.
+    anew. What was refused for its own value, or for the state that it expects, stops nothing else.
 
     Methods may be called at the same time: of many changes from one state, one wins.
     """

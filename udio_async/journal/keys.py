@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,9 @@ from .._records import SongRequest
 _DELIVERY = frozenset({"callback_url", "disable_callback", "webhook_url", "webhook_secret"})
 """Options and raw fields that say where the answer goes, not what is asked for."""
 _FRESH = re.compile(r"[0-9a-f]{24}-[0-9a-f]{32}-\d+", re.ASCII)
+_DEEPEST = 100
+"""Levels of lists and objects within each other that a request may have: Python itself reads and
+writes a few hundred, fewer where the program is deep in calls."""
 _OF_BATCH = re.compile(r"[0-9a-f]{24}-\d+", re.ASCII)
 
 
@@ -77,16 +80,36 @@ def canonical(request: SongRequest) -> dict[str, Any]:
     That is plain JSON: no tuples, and all names are text.
 
     Raises:
-        InvalidRequest: it cannot be written as JSON.
+        InvalidRequest: it cannot be written as JSON, or is nested too deeply.
     """
     asked: dict[str, Any] = request.as_json()
     if not asked.keys() & {"options", "extra"}:
         return asked  # nothing but texts and a yes or no: plain JSON already
     try:
-        asked = json.loads(json.dumps(asked))
+        plain: dict[str, Any] = json.loads(json.dumps(asked))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
-    return asked
+    _check_depth(plain)
+    return plain
+
+
+def _check_depth(asked: dict[str, Any]) -> None:
+    level: list[Any] = [asked]
+    for _ in range(_DEEPEST):
+        level = [inner for each in level for inner in _within(each)]
+        if not level:
+            return
+    raise InvalidRequest(
+        f"the request has lists or objects nested in more than {_DEEPEST} levels (in `extra`?); "
+        "give a flatter one"
+    )
+
+
+def _within(value: Any) -> Collection[Any]:  # noqa: ANN401  # JSON is anything
+    """Return what a list or an object holds; nothing else holds anything."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def request_digest(asked: Mapping[str, Any]) -> str:

@@ -114,7 +114,8 @@ class SqliteJournal:
 
     async def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
         """Return the entries of those of these keys that are known, by key."""
-        return await self._read(lambda store: store.get_many(keys))
+        wanted = list(keys)
+        return await self._read(lambda store: store.get_many(wanted))
 
     async def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that this task belongs to, or None."""
@@ -134,11 +135,11 @@ class SqliteJournal:
         Raises:
             JournalError: there is no such file, or it cannot be read.
         """
-        after = 0
+        after, wanted = 0, list(states)
         if newest is not None:
-            after = await self._read(lambda store: store.place_before(states, newest))
+            after = await self._read(lambda store: store.place_before(wanted, newest))
         limit = PAGE if self._owner is not None else -1  # each look at a copy copies it anew
-        read = partial(SqliteFile.page, states=states, limit=limit)
+        read = partial(SqliteFile.page, states=wanted, limit=limit)
         while page := await self._read(partial(read, after=after)):
             for _, entry in page:
                 yield entry

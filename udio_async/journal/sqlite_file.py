@@ -70,6 +70,19 @@ create unique index jobs_by_alias on jobs (alias) where alias is not null;
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
 
+_WRONG_VALUE = (
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What is raised for a value that cannot be written or looked for: the file is sound."""
+
 
 def _number(value: object, _: object) -> float:
     """Take finite numbers only: cattrs would take the text "nan" for one."""
@@ -80,6 +93,18 @@ def _number(value: object, _: object) -> float:
 
 _converter = make_converter()
 _converter.register_structure_hook(float, _number)
+
+
+def _entry(text: Any) -> Entry:  # noqa: ANN401  # a damaged row may hold anything
+    """Return the entry that a row holds.
+
+    Raises:
+        sqlite3.DatabaseError: it holds something else, so the file is damaged.
+    """
+    try:
+        return _converter.loads(text, Entry)
+    except Exception as error:
+        raise sqlite3.DatabaseError(f"a row is no job: {error}") from error
 
 
 class SqliteFile:
@@ -173,7 +198,7 @@ class SqliteFile:
         for number, key, text in rows:
             if not is_of_batch(key):
                 continue
-            digest = request_digest(_converter.loads(text, Entry).request)
+            digest = request_digest(_entry(text).request)
             taken[digest] += 1
             if f"{digest}-{taken[digest]}" != key:
                 alias = f"{digest}-{taken[digest]}"
@@ -190,7 +215,10 @@ class SqliteFile:
         The first is None while the journal belongs to nobody. A mark is a salted hash.
         """
         meta = dict(self._db.execute("select name, value from meta").fetchall())
-        return meta.get("account"), hashlib.sha256(meta["salt"] + account.encode()).digest()
+        known, salt = meta.get("account"), meta.get("salt")
+        if not isinstance(salt, bytes) or not isinstance(known, bytes | None):
+            raise sqlite3.DatabaseError("the mark of its account is damaged")
+        return known, hashlib.sha256(salt + account.encode()).digest()
 
     def is_of(self, account: str) -> bool:
         """Return whether it is this account's, or nobody's yet."""
@@ -243,7 +271,7 @@ class SqliteFile:
             " select entry from jobs where alias = ? limit 1",
             (key, key),
         ).fetchone()
-        return _converter.loads(row[0], Entry) if row else None
+        return _entry(row[0]) if row else None
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
         """Return the entries with these keys or aliases, by what was asked for."""
@@ -257,13 +285,13 @@ class SqliteFile:
                     f"select {column}, entry from jobs where {column} in ({marks})",  # noqa: S608  # question marks
                     some,
                 )
-                found.update((name, _converter.loads(text, Entry)) for name, text in rows)
+                found.update((name, _entry(text)) for name, text in rows)
         return found
 
     def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that was accepted as this task, or None."""
         rows = self._db.execute("select entry from jobs where task_id = ?", (task_id,)).fetchall()
-        entries = (_converter.loads(text, Entry) for (text,) in rows)
+        entries = (_entry(text) for (text,) in rows)
         return next((entry for entry in entries if entry.state.is_paid), None)
 
     def page(
@@ -279,7 +307,7 @@ class SqliteFile:
             " and number > ? order by number limit ?",
             (*states, after, limit),
         ).fetchall()
-        return [(number, _converter.loads(text, Entry)) for number, text in rows]
+        return [(number, _entry(text)) for number, text in rows]
 
     def place_before(self, states: Collection[State], newest: int) -> int:
         """Return the number after which so many entries in these states come.
@@ -297,10 +325,12 @@ class SqliteFile:
     def maker(self) -> str | None:
         """Return the provider that its jobs were made with; None where there is none yet."""
         row = self._db.execute("select entry from jobs order by number desc limit 1").fetchone()
-        return _converter.loads(row[0], Entry).provider if row else None
+        return _entry(row[0]).provider if row else None
 
     def count(self) -> Mapping[State, int]:
         rows = self._db.execute("select state, count(*) from jobs group by state").fetchall()
+        if unknown := {state for state, _ in rows} - set(State):
+            raise sqlite3.DatabaseError(f"jobs have the states {unknown}")
         return {State(state): number for state, number in rows}
 
     def note(self, name: str, value: str) -> None:
@@ -309,8 +339,22 @@ class SqliteFile:
     def noted(self, name: str) -> str | None:
         row = self._db.execute("select value from notes where name = ?", (name,)).fetchone()
         if row is not None and not isinstance(row[0], str):
-            raise sqlite3.DataError(f"the note {name!r} is no text")
+            raise sqlite3.DatabaseError(f"the note {name!r} is no text")
         return row[0] if row else None
+
+    def do(self, work: "Callable[[SqliteFile], T]") -> T:
+        """Do one piece of work. It writes at most one row, or what it writes is right by itself.
+
+        Raises:
+            JournalError: it was refused, and has changed nothing. Any other error is one of the
+                file.
+        """
+        try:
+            return work(self)
+        except _WRONG_VALUE as error:
+            raise JournalError(
+                f"the journal {self._shown} cannot take this value: {error}; nothing was changed"
+            ) from error
 
     def commit(self, orders: "Sequence[Order[Any]]") -> None:
         """Run the orders as one transaction, durable when this returns.
@@ -352,7 +396,7 @@ class Order(Generic[T]):
     def run(self, store: SqliteFile) -> None:
         """Do the work, and keep its result or its error."""
         try:
-            self.result = self.work(store)
+            self.result = store.do(self.work)
         except JournalError as error:  # it has changed nothing; the others of its group go on
             self.error = error
 
@@ -366,7 +410,7 @@ def look(path: Path, work: Callable[[SqliteFile], T]) -> T:
     with held.copied(path) as copy:
         store = SqliteFile(copy, shown=path)
         try:
-            return work(store)
+            return store.do(work)
         except JournalError:
             raise
         except Exception as error:  # a damaged file may hold anything
