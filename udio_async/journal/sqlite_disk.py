@@ -22,6 +22,10 @@ _REASON = 200
 """Characters that are told of what is wrong: a row of a damaged file may be long."""
 
 
+class NotInPlace(Exception):
+    """The file of a journal was moved, replaced or removed while it was open."""
+
+
 def unusable(error: Exception, path: Path) -> JournalError:
     """Return the error for a file that cannot be used, and why."""
     reason = (str(error) or type(error).__name__)[:_REASON]
@@ -35,6 +39,11 @@ def unusable(error: Exception, path: Path) -> JournalError:
 
 def _of_the_disk(error: Exception, path: Path) -> str | None:
     """Say what keeps a journal from being used that has nothing wrong with it, if that is so."""
+    if isinstance(error, NotInPlace):
+        return (
+            "was moved, replaced or removed while it was open, so the next run would not find what "
+            "is kept in it; put it back, and run again"
+        )
     if isinstance(error, FileNotFoundError):
         return f"cannot be made: there is no folder {path.parent}; make it first"
     if isinstance(error, OSError):
@@ -55,6 +64,15 @@ def has_to_be_checked(path: Path) -> bool:
         return path.stat().st_size <= CHECKED or path.with_name(f"{path.name}-wal").exists()
     except OSError:
         return True
+
+
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from all others; None where there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def sync_directory(directory: Path) -> None:

@@ -19,21 +19,20 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
-from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
 from anyio.lowlevel import EventLoopToken
-from cattrs.preconf.json import make_converter
 
 from .._errors import JournalError
 from .entry import Entry, State
 from .jobs import doubted
 from .keys import is_of_batch, request_digest
 from .snapshot import held
-from .sqlite_disk import has_to_be_checked, sync_directory, unusable
+from .sqlite_disk import NotInPlace, file_at, has_to_be_checked, sync_directory, unusable
+from .sqlite_rows import as_entry, as_text
 
 T = TypeVar("T")
 
@@ -84,29 +83,6 @@ _WRONG_VALUE = (
 """What is raised for a value that cannot be written or looked for: the file is sound."""
 
 
-def _number(value: object, _: object) -> float:
-    """Take finite numbers only: cattrs would take the text "nan" for one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
-
-
-_converter = make_converter()
-_converter.register_structure_hook(float, _number)
-
-
-def _entry(text: Any) -> Entry:  # noqa: ANN401  # a damaged row may hold anything
-    """Return the entry that a row holds.
-
-    Raises:
-        sqlite3.DatabaseError: it holds something else, so the file is damaged.
-    """
-    try:
-        return _converter.loads(text, Entry)
-    except Exception as error:
-        raise sqlite3.DatabaseError(f"a row is no job: {error}") from error
-
-
 class SqliteFile:
     """The open file; one thread uses it, and closes it with `close`.
 
@@ -123,6 +99,8 @@ class SqliteFile:
         try:
             self._db = self._connect()
             try:
+                self._place = path.absolute()  # the program may change its directory
+                self._file = file_at(self._place)
                 self._prepare()
             except BaseException:
                 self._db.close()
@@ -198,7 +176,7 @@ class SqliteFile:
         for number, key, text in rows:
             if not is_of_batch(key):
                 continue
-            digest = request_digest(_entry(text).request)
+            digest = request_digest(as_entry(text).request)
             taken[digest] += 1
             if f"{digest}-{taken[digest]}" != key:
                 alias = f"{digest}-{taken[digest]}"
@@ -242,7 +220,7 @@ class SqliteFile:
         if known is None:
             self._db.execute(
                 "insert into jobs (key, state, task_id, entry) values (?, ?, ?, ?)",
-                (entry.key, entry.state, entry.task_id, _converter.dumps(entry)),
+                (entry.key, entry.state, entry.task_id, as_text(entry)),
             )
         return known
 
@@ -254,7 +232,7 @@ class SqliteFile:
         """
         changed = self._db.execute(
             "update jobs set state = ?, task_id = ?, entry = ? where key = ? and state = ?",
-            (entry.state, entry.task_id, _converter.dumps(entry), entry.key, expected),
+            (entry.state, entry.task_id, as_text(entry), entry.key, expected),
         )
         if not changed.rowcount:
             known = self.get(entry.key)
@@ -271,7 +249,7 @@ class SqliteFile:
             " select entry from jobs where alias = ? limit 1",
             (key, key),
         ).fetchone()
-        return _entry(row[0]) if row else None
+        return as_entry(row[0]) if row else None
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
         """Return the entries with these keys or aliases, by what was asked for."""
@@ -285,13 +263,13 @@ class SqliteFile:
                     f"select {column}, entry from jobs where {column} in ({marks})",  # noqa: S608  # question marks
                     some,
                 )
-                found.update((name, _entry(text)) for name, text in rows)
+                found.update((name, as_entry(text)) for name, text in rows)
         return found
 
     def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that was accepted as this task, or None."""
         rows = self._db.execute("select entry from jobs where task_id = ?", (task_id,)).fetchall()
-        entries = (_entry(text) for (text,) in rows)
+        entries = (as_entry(text) for (text,) in rows)
         return next((entry for entry in entries if entry.state.is_paid), None)
 
     def page(
@@ -307,7 +285,7 @@ class SqliteFile:
             " and number > ? order by number limit ?",
             (*states, after, limit),
         ).fetchall()
-        return [(number, _entry(text)) for number, text in rows]
+        return [(number, as_entry(text)) for number, text in rows]
 
     def place_before(self, states: Collection[State], newest: int) -> int:
         """Return the number after which so many entries in these states come.
@@ -325,7 +303,7 @@ class SqliteFile:
     def maker(self) -> str | None:
         """Return the provider that its jobs were made with; None where there is none yet."""
         row = self._db.execute("select entry from jobs order by number desc limit 1").fetchone()
-        return _entry(row[0]).provider if row else None
+        return as_entry(row[0]).provider if row else None
 
     def count(self) -> Mapping[State, int]:
         rows = self._db.execute("select state, count(*) from jobs group by state").fetchall()
@@ -362,17 +340,33 @@ class SqliteFile:
         An order that is refused changes nothing, and the others go on.
 
         Raises:
-            JournalError: the transaction failed, and nothing of it was kept.
+            JournalError: the transaction failed, or the file is not in its place any more; nothing
+                of it was kept.
         """
+        before = self._db.total_changes
         try:
             self._db.execute("begin immediate")
             for order in orders:
                 order.run(self)
+            if self._db.total_changes != before:
+                self._check_place()
             self._db.execute("commit")
         except Exception as error:  # a damaged file may hold anything
             with suppress(sqlite3.Error):
                 self._db.execute("rollback")
+                if isinstance(error, NotInPlace):
+                    # SQLite's log does not move along: what it has goes into the file.
+                    self._db.execute("pragma wal_checkpoint")
             raise self.unusable(error) from error
+
+    def _check_place(self) -> None:
+        """Refuse to go on with a file that the next run would not find.
+
+        Raises:
+            NotInPlace: another one is there, or none.
+        """
+        if file_at(self._place) != self._file:
+            raise NotInPlace
 
     def unusable(self, error: Exception) -> JournalError:
         """Return the error for this file, as it cannot be used."""

@@ -1,0 +1,36 @@
+"""An entry as the text of a row."""
+
+import sqlite3
+from math import isfinite
+
+from cattrs.preconf.json import make_converter
+
+from .entry import Entry
+
+
+def _number(value: object, _: object) -> float:
+    """Take finite numbers only: cattrs would take the text "nan" for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+_converter = make_converter()
+_converter.register_structure_hook(float, _number)
+
+
+def as_text(entry: Entry) -> str:
+    """Return an entry as a row holds it."""
+    return _converter.dumps(entry)
+
+
+def as_entry(text: str) -> Entry:
+    """Return the entry that a row holds.
+
+    Raises:
+        sqlite3.DatabaseError: it holds something else, so the file is damaged.
+    """
+    try:
+        return _converter.loads(text, Entry)
+    except Exception as error:
+        raise sqlite3.DatabaseError(f"a row is no job: {error}") from error
