@@ -26,9 +26,8 @@ from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
 from ._polling import Poller, TrackedTask
-from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, songs_in
+from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, check_name, songs_in
 from ._submit import SubmitGate, Submitter
-from ._validators import check_name
 from .callbacks import CallbackHandler
 from .journal import Entry, State, Times
 from .journal.store import JobStore

@@ -51,18 +51,6 @@ def check_count(name: str, value: object) -> None:
         raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
 
 
-def check_name(name: str, value: object) -> None:
-    """Refuse what can name no job and no task: anything but text that can be printed.
-
-    Half a character, as a damaged JSON text or command line gives, is none.
-
-    Raises:
-        InvalidRequest: the message has `name` and the value.
-    """
-    if not isinstance(value, str) or not value.strip() or not value.strip().isprintable():
-        raise InvalidRequest(f"{name} is {value!r}; give it whole, as text that can be printed")
-
-
 def check_awaited(value: object) -> None:
     """Refuse a call whose `await` was forgotten: it is given in place of what it would return."""
     if isinstance(value, CoroutineType):

@@ -153,3 +153,15 @@ def as_request(request: object) -> SongRequest:
         return SongRequest(description=request)
     check_awaited(request)
     raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+
+
+def check_name(name: str, value: object) -> None:
+    """Refuse what can name no job and no task: anything but text that can be printed.
+
+    Half a character, as a damaged JSON text or command line gives, is none.
+
+    Raises:
+        InvalidRequest: the message has `name` and the value.
+    """
+    if not isinstance(value, str) or not value.strip() or not value.strip().isprintable():
+        raise InvalidRequest(f"{name} is {value!r}; give it whole, as text that can be printed")
