@@ -12,7 +12,7 @@ from ._http import AsyncClient
 from ._polling import PollPolicy
 from ._submit import SubmitPolicy
 from ._validators import check_above_zero, check_count
-from .journal import Journal, MemoryJournal, SqliteJournal
+from .journal import Journal, MemoryJournal, SqliteJournal, TranslatedJournal
 from .providers import Provider
 
 OnDoubt = Literal["hold", "resubmit"]
@@ -75,7 +75,7 @@ class Options:
             check_above_zero("requests_per_second", requests_per_second)
         return cls(
             provider=provider,
-            journal=as_journal(journal),
+            journal=TranslatedJournal(as_journal(journal)),
             max_active=max_active,
             submits=SubmitPolicy(
                 concurrency=submit_concurrency,

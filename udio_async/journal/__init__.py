@@ -7,6 +7,7 @@ its journal. A journal belongs to one account and has one owner at a time.
 
 from .base import Journal
 from .entry import Entry, State, Times
+from .errors import TranslatedJournal
 from .keys import BatchKeys, FreshKeys, is_fresh, is_of_batch, normalised, request_digest
 from .memory import MemoryJournal
 from .notes import read_note, texts_in
@@ -21,6 +22,7 @@ __all__ = [
     "SqliteJournal",
     "State",
     "Times",
+    "TranslatedJournal",
     "is_fresh",
     "is_of_batch",
     "normalised",

@@ -22,6 +22,8 @@ class Journal(Protocol):
     change that could not be kept, every further change raises one too, until the journal is opened
     anew. What was refused for its own value, or for the state that it expects, stops nothing else.
 
+    An error of another kind, from a driver say, counts as a `JournalError` once it is open.
+
     Methods may be called at the same time: of many changes from one state, one wins.
     """
 

@@ -1,0 +1,89 @@
+"""One kind of error from every journal.
+
+A journal of a user's own may raise whatever its driver raises. Whoever uses a journal here waits
+for `JournalError`, which adds the id of a paid song and stops the submits.
+"""
+
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+
+import attrs
+
+from .._concurrency import closed_after
+from .._errors import JournalError, UdioError
+from .base import Confirm, Journal
+from .entry import Entry, State
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    """Raise a `JournalError` in place of an error that is not this library's.
+
+    Raises:
+        JournalError: something else was raised, which is its cause.
+    """
+    try:
+        yield
+    except UdioError:
+        raise
+    except Exception as error:
+        raise JournalError(
+            f"the journal failed: {type(error).__name__}: {error}; mend that, then open the client "
+            "anew"
+        ) from error
+
+
+@attrs.frozen(eq=False)
+class TranslatedJournal:
+    """Another journal, with nothing but errors of this library while it is open."""
+
+    _journal: Journal
+
+    @property
+    def durable(self) -> bool:
+        return self._journal.durable
+
+    def open(
+        self, account: str, *, confirm: Confirm | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        return self._journal.open(account, confirm=confirm)
+
+    async def add(self, entry: Entry) -> Entry | None:
+        with _translated():
+            return await self._journal.add(entry)
+
+    async def put(self, entry: Entry, *, expected: State) -> None:
+        with _translated():
+            await self._journal.put(entry, expected=expected)
+
+    async def get(self, key: str) -> Entry | None:
+        with _translated():
+            return await self._journal.get(key)
+
+    async def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
+        with _translated():
+            return await self._journal.get_many(keys)
+
+    async def of_task(self, task_id: str) -> Entry | None:
+        with _translated():
+            return await self._journal.of_task(task_id)
+
+    async def entries(
+        self, states: Collection[State], *, newest: int | None = None
+    ) -> AsyncGenerator[Entry]:
+        with _translated():
+            async with closed_after(self._journal.entries(states, newest=newest)) as entries:
+                async for entry in entries:
+                    yield entry
+
+    async def count(self) -> Mapping[State, int]:
+        with _translated():
+            return await self._journal.count()
+
+    async def note(self, name: str, value: str) -> None:
+        with _translated():
+            await self._journal.note(name, value)
+
+    async def noted(self, name: str) -> str | None:
+        with _translated():
+            return await self._journal.noted(name)
