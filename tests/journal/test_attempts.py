@@ -80,3 +80,34 @@ async def test_a_task_that_its_owner_named_is_his(journal: MemoryJournal) -> Non
     await journal.add(mine)
     assert await Attempts(journal).is_others(mine, "t") is False
     assert await journal.get("mine") == mine
+
+
+OWN = attrs.evolve(SENT, key="mine (attempt 1)", request={"description": "another song"})
+"""A job whose owner has named it as an earlier attempt of `mine` would be named."""
+
+
+async def test_an_attempt_takes_the_name_of_no_other_job(journal: MemoryJournal) -> None:
+    """It gets one of its own, and is found by it; so does an attempt of the other job."""
+    attempts = Attempts(journal)
+    await journal.add(OWN)
+    await journal.add(SENT)
+    mine = await attempts.of("mine", 1)
+    others = await attempts.of(OWN.key, 1)
+    assert mine is not None
+    assert others is not None
+    assert (mine.attempt_of, others.attempt_of) == ("mine", OWN.key)
+    assert len({OWN.key, SENT.key, mine.key, others.key}) == 4
+    assert await journal.get(OWN.key) == OWN
+    for entry in (mine, others):
+        await journal.put(attrs.evolve(entry, evidence="seen"), expected=entry.state)
+    assert await attempts.of("mine", 1) == attrs.evolve(mine, evidence="seen")
+    assert await attempts.of(OWN.key, 1) == attrs.evolve(others, evidence="seen")
+
+
+async def test_an_attempt_of_what_is_gone_is_not_another_job(journal: MemoryJournal) -> None:
+    attempts = Attempts(journal)
+    await journal.add(OWN)
+    assert await attempts.of("mine", 1) is None
+    kept = await attempts.keep(jobs.earlier_attempt(SENT, 1))
+    assert await attempts.of("mine", 1) == kept
+    assert kept.attempt_of == "mine"

@@ -104,6 +104,27 @@ async def test_a_callback_that_cannot_be_kept_is_an_error(journal: Racing, store
     assert await journal.get("mine") == sending
 
 
+async def test_an_attempt_that_may_have_been_paid_is_kept_whatever_its_name(
+    journal: Racing, store: JobStore
+) -> None:
+    """Its owner may have named another job so; a late callback finds the right one."""
+    own = attrs.evolve(
+        await store.intend(attrs.evolve(REQUEST, key="mine (attempt 1)"), "mine (attempt 1)", None),
+        request={"description": "another song"},
+    )
+    await journal.put(own, expected=State.SENDING)
+    doubted = jobs.doubted(await store.intend(REQUEST, "mine", None), "cut")
+    await journal.put(doubted, expected=State.SENDING)
+    await store.intend(REQUEST, "mine", doubted)
+    heard = await store.hear("mine", 1, CallbackNews(stage=Stage.COMPLETE, songs=(SONG,)))
+    assert heard is not None
+    assert (heard.entry.attempt_of, heard.entry.evidence) == ("mine", "")
+    assert heard.entry.request == doubted.request
+    assert heard.entry.submitted_at == doubted.submitted_at
+    assert [song.id for song in heard.entry.songs] == [SONG.id]
+    assert await journal.get("mine (attempt 1)") == own
+
+
 async def _full(entry: Entry, *, expected: State) -> None:
     raise JournalError("the disk is full")
 

@@ -21,11 +21,31 @@ class Attempts:
         """Return the entry of an attempt; an earlier one has its own."""
         entry = await self._journal.get(key)
         if entry is None and attempt is not None:  # forgotten since
-            return await self._journal.get(jobs.attempt_key(key, attempt))
+            return await self._forgotten(key, attempt)
         if entry is None or attempt in (None, entry.attempt):
             return entry
-        earlier = jobs.earlier_attempt(entry, attempt)
-        return await self._journal.add(earlier) or earlier
+        return await self.keep(jobs.earlier_attempt(entry, attempt))
+
+    async def keep(self, earlier: Entry) -> Entry:
+        """Keep an earlier attempt as a job of its own, once; return it as it is now.
+
+        Its name may be that of another job, which its owner named so: then it gets another.
+        """
+        while (known := await self._journal.add(earlier)) is not None:
+            if known.attempt_of == earlier.attempt_of:
+                return known
+            another = jobs.attempt_key(earlier.key, earlier.attempt)
+            earlier = attrs.evolve(earlier, key=another)
+        return earlier
+
+    async def _forgotten(self, key: str, attempt: int) -> Entry | None:
+        """Return an attempt of a job that is not kept any more, or None."""
+        name = jobs.attempt_key(key, attempt)
+        while (known := await self._journal.get(name)) is not None:
+            if known.attempt_of == key:
+                return known
+            name = jobs.attempt_key(name, attempt)
+        return None
 
     async def without_others_task(self, entry: Entry) -> Entry:
         """Take back a task id that belongs to another job."""

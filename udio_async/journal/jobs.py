@@ -81,7 +81,7 @@ def attempt_key(key: str, attempt: int) -> str:
 def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
     """Return an attempt that may have been paid, as a job of its own.
 
-    It is kept under `attempt_key`, because another attempt takes the job's own key.
+    Its key is `attempt_key`, because another attempt takes the job's own.
     """
     attempt = entry.attempt if attempt is None else attempt
     if attempt == entry.attempt:

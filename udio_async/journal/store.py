@@ -137,7 +137,7 @@ class JobStore:
             if await self._journal.get(key) != known:
                 raise ChangedMeanwhile
             if known.may_have_been_taken:
-                await self._journal.add(jobs.earlier_attempt(known))
+                await self._attempts.keep(jobs.earlier_attempt(known))
             entry = jobs.sending_again(known, now=time.time())
             await self._journal.put(entry, expected=known.state)
             return entry
