@@ -2,23 +2,28 @@
 
 import io
 import json
+import os
+import select
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from openpyxl import Workbook
 from rich.cells import cell_len
 
 from udio_async import Apiframe, SongRequest, UdioApiOptions
 from udio_async.cli._failures import BadInput
-from udio_async.cli._input import read_entries
+from udio_async.cli._input import read_entries, read_text
 from udio_async.cli._lines import LINE_BYTES
 from udio_async.cli._preview import Preview
 from udio_async.journal.keys import normalised
 
 from .conftest import Bench, Ended, run_cli
-from .reading import asked, problems, read, refused
+from .reading import V2, asked, problems, read, refused
 
 
 @pytest.mark.parametrize(
@@ -390,3 +395,63 @@ def test_ideas_saved_by_six_programs_are_paid_for_once(
     assert len(bench.charged) == 3
     jobs = call_cli("jobs", tmp_path / "songs", "--json", *bench.at).lines
     assert tuple(sorted(job["key"] for job in jobs)) == keys.pop()
+
+
+# A pipe that somebody has made non-blocking ------------------------------------------------------
+
+
+def pipe_of(parts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> io.BufferedReader:
+    """A non-blocking pipe: each part is written when the reader waits for it, then the end."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    wait = select.select
+
+    def feed(*files: Any) -> object:  # noqa: ANN401 - those of `select`
+        if parts:
+            os.write(writer, parts.pop(0))
+        else:
+            os.close(writer)
+        return wait(*files)
+
+    monkeypatch.setattr(select, "select", feed)
+    return os.fdopen(reader, "rb")
+
+
+def pieces(content: bytes, size: int) -> list[bytes]:
+    return [content[place : place + size] for place in range(0, len(content), size)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows waits for sockets only")
+@pytest.mark.parametrize("size", [1, 7, 40_000])
+def test_ideas_from_a_non_blocking_pipe_are_read_to_the_end(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there yet is waited for: half an idea would be paid for."""
+    ideas = [f"a song about number {number}" for number in range(5_000 if size > 7 else 3)]
+    with pipe_of(pieces("\n".join(ideas).encode(), size), monkeypatch) as file:
+        entries = read_entries(file, "stdin", V2).entries
+    assert [entry.request.description for entry in entries] == ideas
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows waits for sockets only")
+def test_lyrics_from_a_non_blocking_pipe_are_read_to_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of them would be sung."""
+    with pipe_of([b"la la\nK\xc3", b"\xb6ln ", b"la\n"], monkeypatch) as file:
+        assert read_text(file, "stdin") == "la la\nKöln la\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows waits for sockets only")
+def test_a_workbook_from_a_non_blocking_pipe_is_read_to_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not called damaged."""
+    book, content = Workbook(), io.BytesIO()
+    assert book.active is not None
+    book.active.append(["description"])
+    book.active.append(["rain"])
+    book.save(content)
+    with pipe_of(pieces(content.getvalue(), 1000), monkeypatch) as file:
+        (entry,) = read_entries(file, "stdin", V2).entries
+    assert entry.request.description == "rain"

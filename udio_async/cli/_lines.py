@@ -4,6 +4,7 @@ A file is never in memory as a whole.
 """
 
 import codecs
+import select
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import chain
@@ -31,7 +32,9 @@ class Source:
     """A file that is read once. Its beginning can be seen before."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
-        self._file = file
+        # Without a buffer a read tells apart what only the end of a file is, and what is not there
+        # yet: somebody may have made the pipe non-blocking. All is read in large pieces anyway.
+        self._file: BinaryIO = getattr(file, "raw", file)
         self.name = name
         self.head = self._read()
 
@@ -40,7 +43,7 @@ class Source:
         piece = self.head
         while piece:
             yield piece
-            # After less than was asked for comes nothing: a terminal would wait for more.
+            # A shorter one ended the file: asked again, a terminal would wait for more.
             piece = self._read() if len(piece) == _PIECE_BYTES else b""
 
     def reopened(self, limit: int) -> BinaryIO:
@@ -63,10 +66,20 @@ class Source:
         return kept
 
     def _read(self) -> bytes:
+        """Return the next piece; only the last one is shorter."""
+        piece = b""
         try:
-            return self._file.read(_PIECE_BYTES)
+            while len(piece) < _PIECE_BYTES:
+                part: bytes | None = self._file.read(_PIECE_BYTES - len(piece))
+                if part is None:
+                    select.select([self._file], [], [])
+                elif part:
+                    piece += part
+                else:
+                    break
         except OSError as error:
             raise BadInput(f"cannot read {self.name}: {error.strerror}") from error
+        return piece
 
 
 def iter_text(pieces: Iterator[bytes], encoding: Encoding) -> Iterator[str]:
