@@ -1,6 +1,7 @@
 """Workbooks of spreadsheets: the cells of the first sheet, as people see them."""
 
 import io
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
@@ -9,7 +10,8 @@ from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
+from openpyxl.worksheet.worksheet import Worksheet
 
 from udio_async import SongRequest
 from udio_async.cli._failures import BadInput
@@ -31,6 +33,38 @@ def workbook(*rows: Iterable[object], sheets: int = 1, **formats: str) -> bytes:
     for number in range(1, sheets):
         book.create_sheet(f"Sheet {number}")
     file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def sheet_of(*rows: str, prefix: str = "") -> bytes:
+    """A workbook whose sheet has these rows as XML; a prefix is put before each tag."""
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    data = "".join(rows).replace("<", f"<{prefix}").replace(f"<{prefix}/", f"</{prefix}")
+    declared = f"xmlns:{prefix[:-1]}" if prefix else "xmlns"
+    root = f"{prefix}worksheet"
+    data = f"<{prefix}sheetData>{data}</{prefix}sheetData>"
+    return changed(workbook([]), lambda _: f'<{root} {declared}="{space}">{data}</{root}>'.encode())
+
+
+def changed(content: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook with a change in the XML of its sheet."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(file, "w") as other:
+        for name in packed.namelist():
+            part = packed.read(name)
+            other.writestr(name, change(part) if name == "xl/worksheets/sheet1.xml" else part)
+    return file.getvalue()
+
+
+def text_cell(text: str) -> str:
+    return f'<c t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+def edited(content: bytes, edit: Callable[[Worksheet], object]) -> bytes:
+    """A workbook whose sheet was edited by openpyxl."""
+    book, file = load_workbook(io.BytesIO(content)), io.BytesIO()
+    edit(book.worksheets[0])
     book.save(file)
     return file.getvalue()
 
@@ -103,12 +137,94 @@ def test_what_is_no_text_is_refused_by_its_cell() -> None:
 def test_a_formula_counts_by_its_value() -> None:
     """As the spreadsheet computed it last."""
     content = workbook(["lyrics", "title"], ["la", "=1+1"])
-    computed, packed = io.BytesIO(), zipfile.ZipFile(io.BytesIO(content))
-    with packed, zipfile.ZipFile(computed, "w") as changed:
-        for name in packed.namelist():
-            part = packed.read(name).replace(b"<f>1+1</f><v></v>", b"<f>1+1</f><v>2</v>")
-            changed.writestr(name, part.replace(b"<f>1+1</f><v />", b"<f>1+1</f><v>2</v>"))
-    assert asked(computed.getvalue(), "in.xlsx")[0].title == "2"
+    computed = changed(
+        content,
+        lambda sheet: re.sub(
+            rb"<f>1\+1</f><v ?/>|<f>1\+1</f><v></v>", b"<f>1+1</f><v>2</v>", sheet
+        ),
+    )
+    assert asked(computed, "in.xlsx")[0].title == "2"
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+@pytest.mark.parametrize(
+    "cell",
+    ["<c><f>A1</f></c>", "<c><f>A1</f><v></v></c>", '<c t="str"><f>A1</f></c>', "<c><f/><v/></c>"],
+)
+def test_a_formula_that_was_never_computed_is_refused(cell: str, prefix: str) -> None:
+    """However the program that wrote it names the tags; a style would be missing."""
+    names = f"<row>{text_cell('lyrics')}{text_cell('style')}</row>"
+    content = sheet_of(names, f"<row>{text_cell('la')}{cell}</row>", prefix=prefix)
+    assert problems(content, "in.xlsx") == (
+        "in.xlsx:2: cell B2 holds a formula that was never computed; save the file again",
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+def test_a_formula_whose_result_is_no_text_is_an_empty_cell(prefix: str) -> None:
+    """=IF(C2="","",C2) was computed; saving the file again would change nothing."""
+    empty = '<c t="str"><f>IF(C2="","",C2)</f><v></v></c>'
+    names = f"<row>{text_cell('lyrics')}{text_cell('title')}</row>"
+    rows = (names, f"<row>{text_cell('la')}{empty}</row>", f"<row>{empty}{empty}</row>")
+    assert asked(sheet_of(*rows, prefix=prefix), "in.xlsx") == [SongRequest(lyrics="la")]
+
+
+def test_cells_merged_over_several_rows_are_refused() -> None:
+    """People see the style of all songs; the file has it for the first one only."""
+    content = workbook(["lyrics", "style", "mood"], *(["la", None, "x"] for _ in range(3)))
+
+    def edit(sheet: Worksheet) -> None:
+        sheet["B2"] = "pop, slow"
+        sheet.merge_cells("B2:B4")
+
+    assert problems(edited(content, edit), "in.xlsx") == (
+        "in.xlsx:3: cell B3 is merged with B2 above it; unmerge them, and fill in each",
+        "in.xlsx:4: cell B4 is merged with B2 above it; unmerge them, and fill in each",
+    )
+
+
+@pytest.mark.parametrize("area", ["A2:A3 B2:B3 C2:C3", "C2:C4", "A2:B2", "A5:C7"])
+def test_merged_cells_that_change_no_song_are_read(area: str) -> None:
+    """One tall row, a column of one's own, cells of one row, and a comment."""
+    content = workbook(
+        ["lyrics", "style", "mood"],
+        ["one", None, "x"],
+        [] if area.startswith("A2:A3") else ["two", None, None],
+        ["three"],
+        ["# that is all"],
+    )
+
+    def edit(sheet: Worksheet) -> None:
+        for each in area.split():
+            sheet.merge_cells(each)
+
+    assert asked(edited(content, edit), "in.xlsx") == asked(content, "in.xlsx")
+
+
+def test_hidden_rows_are_refused() -> None:
+    """People see what a filter leaves, and would pay for all of it."""
+    content = workbook(["description"], ["rain"], ["snow"], ["# old"], [None], ["sun"])
+
+    def edit(sheet: Worksheet) -> None:
+        for row in (3, 4, 5, 6, 900):
+            sheet.row_dimensions[row].hidden = True
+
+    remedy = "show it, delete it, or copy the rows that you see to a new file"
+    assert problems(edited(content, edit), "in.xlsx") == (
+        f"in.xlsx:3: is a hidden row; {remedy}",
+        f"in.xlsx:6: is a hidden row; {remedy}",
+    )
+
+
+def test_a_hidden_first_row_is_refused() -> None:
+    """People would take another one for the names."""
+    content = edited(
+        workbook(["lyrics"], ["Words"], ["la"]),
+        lambda sheet: setattr(sheet.row_dimensions[1], "hidden", True),
+    )
+    assert [problem[:27] for problem in problems(content, "in.xlsx")] == [
+        "in.xlsx:1: is a hidden row;"
+    ]
 
 
 def test_other_sheets_are_mentioned() -> None:

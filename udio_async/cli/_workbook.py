@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import ZipFile
 
 from ._failures import BadInput
@@ -13,9 +13,11 @@ from ._lines import Source, Unreadable
 from ._rows import Findings, Rows
 from ._table import Odd, read_table
 
+if TYPE_CHECKING:
+    from ._sheet import Sheet
+
 _PIPED_BYTES = 100 << 20
 _UNPACKED_BYTES = 1 << 30
-_CHUNK_BYTES = 1 << 20
 
 
 def read_workbook(source: Source, findings: Findings) -> Rows:
@@ -23,21 +25,16 @@ def read_workbook(source: Source, findings: Findings) -> Rows:
     return read_table(_iter_rows(source, findings), findings)
 
 
-def _iter_rows(source: Source, findings: Findings) -> Iterator[tuple[int, list[str]]]:
+def _iter_rows(source: Source, findings: Findings) -> Iterator[tuple[int, list[str] | ValueError]]:
     with _damage_told():
         file = source.reopened(_PIPED_BYTES)
         with ZipFile(file) as archive:
             _check(archive)
-            computed = _has_formulas(archive)
-        rows = _open_sheet(file, findings, data_only=True)
-        formulas = _open_sheet(file, findings, data_only=False) if computed else None
+        rows, sheet = _open_sheet(file, findings)
         number = 0
         while (row := _quietly(next, rows, None)) is not None:
             number += 1
-            texts = [_text(cell) for cell in row]
-            if formulas is not None:
-                texts = [*map(_refused, texts, _quietly(next, formulas))]
-            yield number, texts
+            yield number, sheet.as_seen(number, [_text(cell) for cell in row])
 
 
 @contextmanager
@@ -65,38 +62,25 @@ def _check(archive: ZipFile) -> None:
         raise Unreadable(f"unpacks to {size:,} bytes; save it as CSV")
 
 
-def _has_formulas(archive: ZipFile) -> bool:
-    """Return whether the workbook has formulas.
-
-    A formula whose value is not in the file would otherwise be an empty cell.
-    """
-    for name in archive.namelist():
-        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
-            end = b""
-            with archive.open(name) as part:
-                while chunk := part.read(_CHUNK_BYTES):
-                    if b"<f>" in end + chunk or b"<f " in end + chunk:
-                        return True
-                    end = chunk[-2:]
-    return False
-
-
-def _open_sheet(file: BinaryIO, findings: Findings, *, data_only: bool) -> Iterator[Sequence[Any]]:
+def _open_sheet(file: BinaryIO, findings: Findings) -> tuple[Iterator[Sequence[Any]], "Sheet"]:
     try:
         from openpyxl import load_workbook  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise Unreadable(
             "is a workbook, which needs openpyxl: pip install 'udio-async[xlsx]', or save it as CSV"
         ) from error
-    book = _quietly(load_workbook, file, read_only=True, data_only=data_only, keep_links=False)
+    from ._sheet import inspect_sheet  # noqa: PLC0415 - it needs the extra
+
+    book = _quietly(load_workbook, file, read_only=True, data_only=True, keep_links=False)
     sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
     if not sheets:
         raise Unreadable("has no sheet that is shown; save it as CSV")
     first, *others = sheets
     findings.sheet = f"{first.title!r}" + (f" (the first of {len(sheets)})" if others else "")
     first.reset_dimensions()  # what is written of them may be wrong
-    rows: Iterator[Sequence[Any]] = first.iter_rows()
-    return rows
+    with first._get_source() as part:  # noqa: SLF001 - nothing public tells where the sheet is
+        sheet = inspect_sheet(part)
+    return first.iter_rows(), sheet
 
 
 def _quietly(function: Callable[..., Any], *args: object, **options: object) -> Any:  # noqa: ANN401
@@ -124,11 +108,3 @@ def _number(value: float, shown: str) -> str:
     if re.fullmatch("0+", shown):  # "007" is a seven
         return f"{value:.0f}".zfill(len(shown))
     return f"{value * 100:.15g}%" if shown.endswith("%") else f"{value:.15g}"
-
-
-def _refused(text: str, cell: Any) -> str:  # noqa: ANN401 - as above
-    """Return a cell's text; a formula that was never computed is refused."""
-    if text or cell.data_type != "f":
-        return text
-    why = f"cell {cell.coordinate} holds a formula that was never computed; save the file again"
-    return Odd("=", why)
