@@ -37,6 +37,7 @@ from udio_async import (
     UpstreamFailed,
     WaitExpired,
 )
+from udio_async._options import affordable
 from udio_async._polling import reachability
 from udio_async._records import ProviderOptions
 from udio_async.providers import Provider
@@ -304,6 +305,32 @@ def test_an_argument_of_the_wrong_kind_is_refused(name: str, value: object, reme
     with pytest.raises(InvalidRequest, match=remedy) as caught:
         Client(TimedProvider(lambda _: 1.0), **wrong)
     assert f"{name} is {value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("max_credits", "price", "requests"),
+    [
+        (0.3, 0.1, 3),
+        (0.6, 0.2, 3),
+        (0.7, 0.1, 7),
+        (1, 0.1, 10),
+        (25.0, 10.0, 2),
+        (1e9, 1e-9, 10**18),
+    ],
+)
+def test_max_credits_allows_as_many_requests_as_they_pay_for(
+    max_credits: float, price: float, requests: int
+) -> None:
+    """In decimals, as people count."""
+    assert affordable(max_credits, price) == requests
+
+
+def test_max_credits_below_the_price_are_refused() -> None:
+    """Such a client could submit nothing."""
+    provider = UdioApiV2(api_key="key")
+    provider = attrs.evolve(provider, traits=attrs.evolve(provider.traits, credits_per_song=2.0))
+    with pytest.raises(InvalidRequest, match=r"max_credits is 1\.0, .* costs 2\.0; give 2\.0 or"):
+        Client(provider, max_credits=1.0)
 
 
 async def test_an_error_in_the_block_comes_out_bare(provider: Provider) -> None:

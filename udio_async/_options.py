@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 import attrs
@@ -123,8 +124,21 @@ def _submit_limit(
             f"{provider.name} states no price, so max_credits={max_credits!r} cannot be kept; "
             "give max_submits"
         )
-    affordable = int(max_credits // price)
-    return affordable if max_submits is None else min(affordable, max_submits)
+    limit = affordable(max_credits, price)
+    if not limit:
+        raise InvalidRequest(
+            f"max_credits is {max_credits!r}, but one request costs {price!r}; "
+            f"give {price!r} or more"
+        )
+    return limit if max_submits is None else min(limit, max_submits)
+
+
+def affordable(credits: float, price: float) -> int:  # noqa: A002 - the word of every service here
+    """Return how many requests credits are enough for.
+
+    Both are taken as they are written: as floats, 0.1 goes into 0.3 only twice.
+    """
+    return Fraction(str(credits)) // Fraction(str(price))
 
 
 def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:

@@ -440,24 +440,28 @@ def test_limits(
     tmp_path: Path,
 ) -> None:
     """No more is submitted than the limits allow, and the next run goes on."""
-    requests = write_requests(*asks(*(f"song {number}" for number in range(5))))
+    requests = write_requests(*asks(*(f"song {number}" for number in range(6))))
     batch = ("batch", requests, "--out", tmp_path, *at)
     refused = call_cli(*batch, "--max-credits", 20)
     assert refused.code == 2
     assert "states no price" in refused.err
     assert not charged(sandbox)
-    for paid, limit in ((2, ("--max-submits", 2)), (4, ("--max-credits", 25, "--price", 10))):
+    before = 0
+    for paid, limit in ((2, ("--max-submits", 2)), (5, ("--max-credits", 0.3, "--price", 0.1))):
         ended = call_cli(*batch, *limit)
         assert ended.code == 1
+        assert f": {paid - before} to submit" in ended.err
+        before = paid
         failed = {line["error"]["type"] for line in ended.lines if line["error"]}
         assert failed == {"SpendLimitReached"}
         assert len(sandbox.ledger) == paid
     assert call_cli(*batch).code == 0
     assert set(charged(sandbox).values()) == {1}
-    assert len(sandbox.ledger) == 5
+    assert len(sandbox.ledger) == 6
     one = call_cli("generate", "song", "--max-credits", 5, "--price", 10, *at)
-    assert one.lines[0]["error"]["type"] == "SpendLimitReached"
-    assert len(sandbox.ledger) == 5
+    assert one.code == 2
+    assert "--max-credits is 5.0, but one request costs 10.0; give 10.0 or more" in one.err
+    assert len(sandbox.ledger) == 6
 
 
 def test_a_key_stands_for_one_request(

@@ -123,7 +123,10 @@ class SubmitGate:
         self.check_open()
         if self._at_limit() and not self._on_wire:
             limit = self._policy.max_submits
-            raise SpendLimitReached(f"{limit} songs were submitted, which is this client's limit")
+            raise SpendLimitReached(
+                f"requests submitted: {limit}, which is this client's limit; "
+                "a client with a higher max_submits or max_credits continues"
+            )
         if len(self._doubts) >= self._policy.max_in_doubt:
             raise ProviderUnavailable(
                 f"{len(self._doubts)} submits are in doubt, so nothing more is sent; "

@@ -10,6 +10,7 @@ import attrs
 import click
 
 from .. import Provider, SqliteJournal
+from .._options import affordable
 from ..journal import State, is_of_batch, read_note, request_digest, texts_in
 from ..providers.kit import is_local_url
 from ._clients import open_client
@@ -130,7 +131,7 @@ def make_plan(
     price = provider.traits.credits_per_song
     limits = [] if max_submits is None else [max_submits]
     if max_credits is not None and price is not None:
-        limits.append(int(max_credits // price))
+        limits.append(affordable(max_credits, price))
     elsewhere = found.jobs
     states = Counter(known.states.get(entry.job) for entry in entries if entry.job not in elsewhere)
     return Plan(
