@@ -213,13 +213,21 @@ def test_help_of_the_sandbox_lists_the_faults() -> None:
     [
         ("nope", "No such fault 'nope'; known: cancelled, "),
         ("message", "No such fault 'message'"),
-        ("cut@0", "every must be 1 or more"),
+        ("cut@0", "every is 0; give a whole number, at least 1"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(fault: str, words: str) -> None:
     ended = run_cli("sandbox", "--port", 0, "--fault", fault)
     assert ended.code == 2
     assert f"--fault {fault}: {words}" in ended.err
+
+
+@pytest.mark.parametrize("host", ["nohost.invalid", "no..host", ""])
+def test_a_host_that_cannot_be_is_refused(host: str) -> None:
+    ended = run_cli("sandbox", "--host", host, "--port", 0)
+    assert ended.code == 2
+    assert f"--host is {host!r}" in ended.err
+    assert "; give an address of this machine: " in ended.err
 
 
 def test_help_of_the_sandbox_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,16 +207,29 @@ async def test_a_bad_request_uses_no_fault_up(make_service: MakeService) -> None
     assert (await submit(http, "apiframe")).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["", "htp_500", "message:"])
-def test_an_unknown_kind_is_refused_and_the_known_are_named(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["", "htp_500", "message:", 5, None])
+def test_an_unknown_kind_is_refused_and_the_known_are_named(kind: object) -> None:
     """A typing error must not become a test that tries nothing."""
     with pytest.raises(ValueError, match="known: ") as caught:
-        Fault(kind)
+        Fault(kind)  # type: ignore[arg-type]  # that is the point
     assert all(known in str(caught.value) for known in KINDS)
 
 
-@pytest.mark.parametrize("settings", [{"every": 0}, {"times": 0}, {"provider": "udio"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"every": 0},
+        {"every": 1.5},
+        {"every": True},
+        {"times": 0},
+        {"times": "2"},
+        {"provider": "udio"},
+        {"match": 5},
+        {"match": None},
+    ],
+)
 def test_an_impossible_choice_is_refused(settings: dict[str, Any]) -> None:
     """It would never happen."""
-    with pytest.raises(ValueError, match=r"provider|must be 1 or more"):
+    with pytest.raises(ValueError, match=r"provider|at least 1|give text") as caught:
         Fault("stuck", **settings)
+    assert all(repr(value) in str(caught.value) for value in settings.values())

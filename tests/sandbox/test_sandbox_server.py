@@ -1,5 +1,6 @@
 """The sandbox starts, serves and stops on asyncio and trio, and leaves nothing behind."""
 
+import math
 import os
 import signal
 import socket
@@ -125,10 +126,33 @@ def test_there_is_no_address_before_entering() -> None:
         _ = Sandbox().base_url
 
 
-def test_a_speed_that_stands_still_is_refused() -> None:
-    """Its songs would never be ready."""
-    with pytest.raises(ValueError, match="above 0"):
-        Sandbox(speed=0)
+@pytest.mark.parametrize(
+    ("setting", "value", "remedy"),
+    [
+        ("speed", 0, "above 0"),
+        ("speed", math.nan, "above 0"),
+        ("speed", "60", "above 0"),
+        ("credits", -1, "at least 0"),
+        ("credits", math.inf, "at least 0"),
+        ("at_once", 0, "at least 1"),
+        ("at_once", 1.5, "at least 1"),
+        ("host", "", "127.0.0.1"),
+        ("host", None, "127.0.0.1"),
+        ("port", "x", "from 0 to 65535"),
+        ("port", 70_000, "from 0 to 65535"),
+        ("faults", ["stuck"], "a list of Fault objects"),
+        ("faults", "stuck", "a list of Fault objects"),
+        ("faults", Fault("stuck"), "a list of Fault objects"),
+        ("api_key", "", "text"),
+        ("api_key", None, "text"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(setting: str, value: object, remedy: str) -> None:
+    """When the sandbox is made: later it would look like a fault of the service."""
+    wrong: dict[str, Any] = {setting: value}
+    with pytest.raises(ValueError, match=remedy) as caught:
+        Sandbox(**wrong)
+    assert str(caught.value).startswith(f"{setting} is {value!r}; give ")
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:

@@ -3,10 +3,12 @@
 import os
 import re
 from collections.abc import Sequence
+from errno import errorcode
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import InvalidRequest
 from ._hints import program
 from ._service import load_sandbox
 from ._text import as_typed
@@ -38,16 +40,23 @@ def serve(*, host: str, port: int, faults: Sequence[str], **settings: Any) -> No
         click.UsageError: it cannot listen there, or there is no such fault.
     """
     make = load_sandbox()
-    sandbox = make(host=host, port=port, faults=[_as_fault(text) for text in faults], **settings)
+    given = [_as_fault(text) for text in faults]
     try:
+        sandbox = make(host=host, port=port, faults=given, **settings)
         sandbox.run(
             lambda url: click.echo(
                 _COPY.format(url=url, speed=as_typed(sandbox.speed), program=program())
             )
         )
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise click.UsageError(f"cannot listen on {host}:{port}: {reason}") from error
+    except InvalidRequest as error:
+        raise click.UsageError(f"--{error}") from error
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number is None or number not in errorcode:
+            raise click.UsageError(
+                f"--host is {host!r}, which is unknown; give an address of this machine: 127.0.0.1"
+            ) from error
+        raise click.UsageError(f"cannot listen on {host}:{port}: {os.strerror(number)}") from error
 
 
 def write_faults(formatter: click.HelpFormatter) -> None:

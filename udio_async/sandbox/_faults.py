@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from .._errors import InvalidRequest
+from .._validators import check_count
 from ._kinds import ALL, KINDS, PROVIDERS, is_known, kind_of, listed
 
 __all__ = ["KINDS", "Fault", "FaultPlan"]
@@ -22,10 +24,15 @@ def _known_provider(_: object, __: object, provider: str) -> None:
         raise ValueError(f"No such provider {provider!r}; known: {', '.join(PROVIDERS)}")
 
 
-def _positive(_: object, field: "attrs.Attribute[int]", number: int) -> None:
-    """Refuse anything below 1."""
-    if number < 1:
-        raise ValueError(f"{field.name} must be 1 or more, not {number}")
+def _text(_: object, field: "attrs.Attribute[str]", value: object) -> None:
+    """Refuse anything but text."""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field.name} is {value!r}; give text")
+
+
+def _count(_: object, field: "attrs.Attribute[int]", number: object) -> None:
+    """Refuse anything but a whole number from 1 on."""
+    check_count(field.name, number)
 
 
 @attrs.frozen
@@ -45,14 +52,14 @@ class Fault:
 
     kind: str = attrs.field(validator=_known_kind)
     """What goes wrong: "stuck", "message:Server overload"."""
-    match: str = attrs.field(default="", kw_only=True)
+    match: str = attrs.field(default="", kw_only=True, validator=_text)
     """Only submits whose prompt contains this."""
-    every: int = attrs.field(default=1, kw_only=True, validator=_positive)
+    every: int = attrs.field(default=1, kw_only=True, validator=_count)
     """Only every n-th submit that matches."""
     provider: str = attrs.field(default="", kw_only=True, validator=_known_provider)
     """Only this provider: "udioapi-v1", "udioapi-v2", "apiframe"; "" is any."""
     times: int | None = attrs.field(
-        default=None, kw_only=True, validator=attrs.validators.optional(_positive)
+        default=None, kw_only=True, validator=attrs.validators.optional(_count)
     )
     """At most so often; None is without end."""
 

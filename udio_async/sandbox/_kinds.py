@@ -207,8 +207,10 @@ def detail_of(fault: str) -> str:
     return fault.partition(":")[2]
 
 
-def is_known(fault: str) -> bool:
+def is_known(fault: object) -> bool:
     """Return whether there is such a fault, with such a detail."""
+    if not isinstance(fault, str):
+        return False
     name, colon, detail = fault.partition(":")
     kind = ALL.get(name)
     if kind is None or bool(colon) != bool(kind.detail):

@@ -12,6 +12,8 @@ import attrs
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .._errors import InvalidRequest
+from .._validators import check_above_zero, check_count, check_not_negative
 from ..providers import Apiframe, UdioApiV1, UdioApiV2
 from ._app import make_app
 from ._callbacks import Caller, Delivery
@@ -27,6 +29,7 @@ P = TypeVar("P", UdioApiV1, UdioApiV2, Apiframe)
 _KEEP_ALIVE = 75  # seconds, like the edge proxies before the real services
 _STOP_WITHIN = 5.0  # seconds
 _BACKLOG = 2048
+_LAST_PORT = 65_535
 
 
 class Sandbox:
@@ -72,10 +75,13 @@ class Sandbox:
         at_once: int | None = None,
         api_key: str = "sandbox",
     ) -> None:
-        if speed <= 0:
-            raise ValueError(f"speed must be above 0, not {speed}")
-        if at_once is not None and at_once < 1:
-            raise ValueError(f"at_once must be 1 or more, not {at_once}")
+        check_above_zero("speed", speed)
+        check_not_negative("credits", credits, remedy="give a number, at least 0")
+        if at_once is not None:
+            check_count("at_once", at_once)
+        _check_address(host, port)
+        _check_faults(faults)
+        _check_key(api_key)
         if no_credit not in NO_CREDIT_STATUSES:
             known = ", ".join(map(str, NO_CREDIT_STATUSES))
             raise ValueError(f"no_credit must be one of {known}, not {no_credit}")
@@ -277,6 +283,27 @@ class Sandbox:
             provider.traits.hastened(self.speed), credits_per_song=COSTS[provider.name]
         )
         return attrs.evolve(provider, traits=traits)
+
+
+def _check_address(host: object, port: object) -> None:
+    if not isinstance(host, str) or not host:
+        raise InvalidRequest(f"host is {host!r}; give an address of this machine: 127.0.0.1")
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= _LAST_PORT:
+        raise InvalidRequest(f"port is {port!r}; give a whole number from 0 to {_LAST_PORT}")
+
+
+def _check_faults(faults: object) -> None:
+    if (
+        not isinstance(faults, Sequence)
+        or isinstance(faults, str)
+        or not all(isinstance(each, Fault) for each in faults)
+    ):
+        raise InvalidRequest(f"faults is {faults!r}; give a list of Fault objects")
+
+
+def _check_key(api_key: object) -> None:
+    if not isinstance(api_key, str) or not api_key:
+        raise InvalidRequest(f"api_key is {api_key!r}; give text that is not empty")
 
 
 def serve(
