@@ -176,6 +176,9 @@ def test_comments_are_skipped_and_counted() -> None:
         ('[{"description": "rain"}]', "in.txt", "json"),
         ("description\nrain", "stdin", "csv"),
         ("Description;Notes\nrain;x", "in.txt", "csv"),
+        ("Description\tMy notes\nrain\tx", "in.txt", "csv"),
+        ("title, description\n,rain", "in.txt", "csv"),
+        ("#,description,\n1,rain,", "stdin", "csv"),
         ("# mine\nmood\tdescription\n\train", "/dev/fd/63", "csv"),
         ("sep=;\nmood;description\n;rain", "in.txt", "csv"),
         ("description\tmood\nrain\t", "in.TSV", "tsv"),
@@ -191,6 +194,20 @@ def test_what_a_file_holds_tells_its_format(content: str, name: str, kind: str) 
     reading = read(content, name)
     assert reading.preview.format == kind
     assert "rain" in (reading.entries[0].request.description or "").lower()
+
+
+@pytest.mark.parametrize("name", ["in.txt", "stdin", "in.data"])
+@pytest.mark.parametrize(
+    "line",
+    ["Lyrics, written by a sailor", "Style; title; and a lot of wind", "description,notes"],
+)
+def test_ideas_that_begin_like_a_table_are_no_guess(line: str, name: str) -> None:
+    """The first one would be lost, and the others would be sung as lyrics."""
+    content = f"{line}\nrain\n"
+    error = refused(content, name)
+    assert f"{name} may be a table or ideas: its first line is {line!r}" in error.message
+    assert "give --format csv or --format text" in error.message
+    assert [each.description for each in asked(content, name, kind="text")] == [line, "rain"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from itertools import chain
 from ._lines import LINE_BYTES, Unreadable
 from ._rows import Findings, Rows
 from ._table import count_names, is_comment, is_numbered, read_table
+from ._text import shortened
 
 _SEPARATORS = (",", ";", "\t")
 _FIRST_LINES = 20
@@ -27,9 +28,27 @@ def read_csv(lines: Iterator[tuple[int, str]], findings: Findings, *, likely: st
 
 
 def is_header(line: str) -> bool:
-    """Return whether a line is the first line of a CSV of requests."""
-    names = (count_names(_split([line], separator)) for separator in _SEPARATORS)
-    return any(names) or _TOLD.fullmatch(line) is not None
+    """Return whether a line is the first line of a CSV of requests.
+
+    An idea may begin with a name of ours, "Lyrics, written at sea". So with commas every cell has
+    to be such a name; tabs, and semicolons without a blank, are in no idea.
+
+    Raises:
+        ValueError: it may be either; the user has to tell.
+    """
+    if _TOLD.fullmatch(line):
+        return True
+    separator = separator_of([line]) or ","
+    cells = [cell for cell in _split([line], separator) if cell.strip()]
+    known = count_names(cells)
+    if known in (0, len(cells)) or is_numbered(cells):
+        return known > 0
+    if separator == "\t" or (separator == ";" and "; " not in line):
+        return True
+    raise ValueError(
+        f"may be a table or ideas: its first line is {shortened(line)!r}; "
+        "give --format csv or --format text"
+    )
 
 
 def separator_of(header: list[str]) -> str | None:
