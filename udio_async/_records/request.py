@@ -1,5 +1,6 @@
 """What to generate."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -35,10 +36,23 @@ def _gender(_request: object, field: "attrs.Attribute[Any]", value: object) -> N
         raise InvalidRequest(f"{field.name} is {value!r}; known: 'male', 'female'")
 
 
-def _wire_fields(_request: object, field: "attrs.Attribute[Any]", value: object) -> None:
-    """Refuse what is no JSON object: its fields have names."""
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise InvalidRequest(f"{field.name} is {value!r}; give wire fields by name")
+def _wire_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a copy that nobody else can change: a loop may fill its dict again.
+
+    Raises:
+        InvalidRequest: it is no JSON object, whose fields have names, or it cannot be copied.
+    """
+    given: object = value  # not every caller has his types checked
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise InvalidRequest(f"extra is {value!r}; give wire fields by name")
+    if not value:
+        return {}
+    try:
+        return copy.deepcopy(dict(value))
+    except Exception as error:  # a lock, an open file, lists nested a thousand deep
+        raise InvalidRequest(
+            f"extra cannot be copied: {error}; give texts, numbers, lists and dicts of them"
+        ) from error
 
 
 def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
@@ -50,7 +64,10 @@ def _job_key(_request: object, field: "attrs.Attribute[str | None]", value: obje
 
 @attrs.frozen
 class ProviderOptions:
-    """Options that only one provider knows; each has its own subclass."""
+    """Options that only one provider knows; each has its own subclass.
+
+    Their values must not be able to change: texts, numbers, tuples.
+    """
 
 
 def _provider_options(
@@ -95,8 +112,9 @@ class SongRequest:
     vocal_gender: VocalGender | None = attrs.field(default=None, validator=_gender)
     options: ProviderOptions | None = attrs.field(default=None, validator=_provider_options)
     """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
-    extra: Mapping[str, Any] = attrs.field(factory=dict, validator=_wire_fields, hash=False)
-    """Raw wire fields, sent as they are and over ours: for what is newer than this library."""
+    extra: Mapping[str, Any] = attrs.field(factory=dict, converter=_wire_fields, hash=False)
+    """Raw wire fields, sent as they are and over ours: for what is newer than this library. The
+    request has a copy of its own, so the same dict may be filled again for the next one."""
 
     key: str | None = attrs.field(default=None, validator=_job_key)
     """A name of your own for this job: the same key is the same job, and is paid for once."""
