@@ -197,6 +197,82 @@ async def test_an_answer_that_is_no_task_ends_nothing() -> None:
     assert not wrong
 
 
+async def test_a_stage_as_text_is_that_stage() -> None:
+    """An adapter of somebody else's may write "complete": stages are text, too."""
+
+    def spell(tasks: list[Task], now: float) -> list[Task]:
+        return [attrs.evolve(task, stage=task.stage.value) for task in tasks]
+
+    provider = TimedProvider(lambda _: 70.0, retouch=spell)
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+    assert watch.task.stage is Stage.COMPLETE
+    with pytest.raises(ValueError, match="done"):
+        attrs.evolve(watch.task, stage="done")
+
+
+ODD: Mapping[str, Mapping[str, Any]] = {
+    "a reason as text": {"stage": Stage.FAILED, "error": "too long"},
+    "no songs at all": {"stage": Stage.PROCESSING, "status_known": False, "songs": None},
+    "songs as text": {"stage": Stage.PROCESSING, "settling": True, "songs": ("one", "other")},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("at_once", [1, 5])
+async def test_one_task_that_makes_no_sense_ends_no_other_wait(
+    odd: Mapping[str, Any], at_once: int
+) -> None:
+    """It is looked at again, alone, and its wait ends with the deadline and the reason."""
+
+    def spoil(tasks: list[Task], now: float) -> list[Task]:
+        return [attrs.evolve(task, **odd) if task.id == "0" else task for task in tasks]
+
+    provider = TimedProvider(lambda _: 70.0, retouch=spoil, max_ids_per_look=at_once)
+    async with polling(provider, PollPolicy(deadline=600)) as poller:
+        watches = [await submitted(provider, poller) for _ in range(3)]
+        await over(*watches)
+    assert [watch.error for watch in watches[1:]] == [None, None]
+    assert isinstance(watches[0].error, WaitExpired)
+    assert "no look told more" in str(watches[0].error)
+    assert looks_at(provider, "0")[-1] >= 500
+
+
+async def test_a_task_that_can_be_read_again_ends_well() -> None:
+    """One odd answer is no verdict."""
+
+    def spoil_early(tasks: list[Task], now: float) -> list[Task]:
+        odd = ODD["a reason as text"] if now < 60 else {}
+        return [attrs.evolve(task, **odd) for task in tasks]
+
+    provider = TimedProvider(lambda _: 70.0, retouch=spoil_early)
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+    assert looks_at(provider, "0")[0] < 60
+    assert watch.error is None
+
+
+async def test_songs_that_cannot_be_kept_end_their_own_wait_only() -> None:
+    """Who waits for them hears of the end, and the client goes on."""
+
+    songs: Any = ("one",)
+
+    def spoil(tasks: list[Task], now: float) -> list[Task]:
+        return [
+            attrs.evolve(task, songs=songs) if task.id == "0" and task.songs else task
+            for task in tasks
+        ]
+
+    provider = TimedProvider(lambda _: 70.0, retouch=spoil)
+    async with Client(provider) as client:
+        job = await client.submit(SONG)
+        with anyio.fail_after(3600), pytest.raises(AttributeError):
+            await job.songs()
+        assert [song.id for song in await client.generate(SONG)] == ["song-1"]
+
+
 async def test_a_cancelled_waiter_ends_nothing() -> None:
     """The song is looked at on, for the next one who asks."""
     provider = TimedProvider(lambda _: 70.0)

@@ -66,11 +66,22 @@ class LookResults:
         # The jobs of the others have got another task, or an end, meanwhile.
         for tracked in [tracked for tracked in batch if not tracked.over]:
             task = tasks.get(tracked.task_id)
-            tracked.alone = task is None
-            if task is not None:
-                self._advance(tracked, task, now)
+            odd = None if task is None else self._try_to_advance(tracked, task, now)
+            tracked.alone = task is None or odd is not None
             if not tracked.over and self.left(tracked, now) <= 0:
-                self._expire(tracked)
+                self._expire(tracked, unanswered=odd)
+
+    def _try_to_advance(self, tracked: TrackedTask, task: Task, now: float) -> Exception | None:
+        """Apply what a good look showed of one task, or return why it makes no sense.
+
+        An adapter may let out anything, and one odd task must not end all other waits.
+        """
+        try:
+            self._advance(tracked, task, now)
+        except Exception as error:
+            logger.exception("%s task %s cannot be read", self.provider, tracked.task_id)
+            return error
+        return None
 
     def _advance(self, tracked: TrackedTask, task: Task, now: float) -> None:
         """Apply what a good look showed of one task.
@@ -89,6 +100,7 @@ class LookResults:
             tracked.decided_at = min(tracked.decided_at, (tracked.odd_since or now) + patience)
         else:
             tracked.odd = None
+        error = failure_error(task) if task.stage is Stage.FAILED else None
         if not tracked.resumed:
             learn(tracked, task.stage, looked_before)
         if task.stage.is_before(before):
@@ -97,7 +109,6 @@ class LookResults:
         since_look = None if never_seen else now - looked_before
         tracked.task = task if task.stage.is_final else kept(tracked, task)
         if task.stage.is_final:
-            error = failure_error(task) if task.stage is Stage.FAILED else None
             self.registry.finish(tracked, error, since_look=since_look)
         elif before.is_before(task.stage):
             tracked.announce()
@@ -120,7 +131,7 @@ class LookResults:
         for tracked in batch:
             tracked.alone = tracked.alone or unreadable
             if tracked.alone and self.left(tracked, now) <= 0:
-                self._expire(tracked)
+                self._expire(tracked, unanswered=error)
         self._give_up_unanswered(batch, now)
         return PROBE_CAP  # nothing was learned of them: they are still due
 
@@ -128,7 +139,7 @@ class LookResults:
         """End the waits that have seen no answer of the provider for a whole deadline."""
         for tracked in self.waiting(batch):
             if now - max(tracked.accepted_at, self.reach.answered_at) >= self.deadline:
-                self._expire(tracked)
+                self._expire(tracked, unanswered=self.unanswered)
 
     def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> None:
         """Apply an answer that says the task is unknown.
@@ -170,8 +181,8 @@ class LookResults:
         """Return these and all that wait for a look."""
         return [tracked for tracked in (*batch, *self.agenda) if not tracked.over]
 
-    def _expire(self, tracked: TrackedTask) -> None:
-        """End a wait whose time is up.
+    def _expire(self, tracked: TrackedTask, *, unanswered: Exception | None) -> None:
+        """End a wait whose time is up; `unanswered` is why the latest look has told nothing.
 
         It ends well if all the audio has been there for a while.
         """
@@ -180,5 +191,5 @@ class LookResults:
             failed = tracked.task.stage is Stage.FAILED
             self.registry.finish(tracked, failure_error(tracked.task) if failed else None)
         else:
-            late = still_running(tracked, f"after {self.deadline:g} s", unanswered=self.unanswered)
+            late = still_running(tracked, f"after {self.deadline:g} s", unanswered=unanswered)
             self.registry.finish(tracked, late)

@@ -42,8 +42,10 @@ class Registry:
             age = tracked.looked_at - tracked.accepted_at
             tracked.schedule.forget(tracked.begun, tracked.reached, age)
         tracked.over, tracked.error = True, error
-        self._ended(tracked)  # before anybody hears of it
-        tracked.end(error)
+        try:
+            self._ended(tracked)  # before anybody hears of it
+        finally:  # an adapter's songs may be odd: who waits for them hears of the end all the same
+            tracked.end(error)
 
     def finish(
         self, tracked: TrackedTask, error: UdioError | None, *, since_look: float | None = None

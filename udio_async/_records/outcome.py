@@ -8,7 +8,7 @@ import attrs
 from .._errors import InvalidRequest, UdioError
 from .._validators import check_awaited
 from .request import SongRequest
-from .song import Failure, Song, Stage
+from .song import Failure, Song, Stage, as_stage
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +30,7 @@ class CallbackNews:
     proved: a look at the task is.
     """
 
-    stage: Stage
+    stage: Stage = attrs.field(converter=as_stage)
     task_id: str | None = None
     songs: tuple[Song, ...] = ()
     """Their `task_id` is empty where the callback names none."""

@@ -44,6 +44,15 @@ class Stage(StrEnum):
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
+def as_stage(value: Stage | str) -> Stage:
+    """Return the stage that is meant, also where an adapter gives it as text.
+
+    Raises:
+        ValueError: there is no such stage.
+    """
+    return value if isinstance(value, Stage) else Stage(value)
+
+
 class FailureKind(StrEnum):
     """The cause of a failed generation, as far as it is known.
 
@@ -99,7 +108,7 @@ class Song:
     provider: str
     index: int
     """Its place among the songs of its task, from 0."""
-    stage: Stage
+    stage: Stage = attrs.field(converter=as_stage)
     title: str | None = None
     lyrics: str | None = None
     tags: str | None = None
@@ -135,7 +144,7 @@ class Task:
 
     id: str
     provider: str
-    stage: Stage
+    stage: Stage = attrs.field(converter=as_stage)
     songs: tuple[Song, ...] = ()
     percentage: float | None = None
     """0 to 100, where the provider says it."""
