@@ -1,5 +1,6 @@
 """Many songs at once: one outcome for each request, bounded in every direction."""
 
+import asyncio
 import gc
 import heapq
 import math
@@ -304,6 +305,95 @@ async def test_an_input_that_fails_ends_the_input_and_no_song(
             await anext(batch)
     assert [outcome.ok for outcome in outcomes] == [True] * 3
     assert len(provider.seen_at) == 3
+
+
+def then_cancelled(values: Iterable[str]) -> Iterator[str]:
+    """Read the result of a task that was cancelled."""
+    yield from values
+    raise asyncio.CancelledError
+
+
+async def then_cancelled_async(values: Iterable[str]) -> AsyncGenerator[str]:
+    """Await a task that was cancelled, say the one that fills a queue."""
+    for value in values:
+        yield value
+    producer = asyncio.create_task(asyncio.sleep(60))
+    producer.cancel()
+    await producer
+
+
+class Lasting(MemoryJournal):
+    """Says that it outlives the client, and so remembers the jobs of a batch."""
+
+    durable = True
+
+
+only_asyncio = pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")])
+
+
+@only_asyncio
+@pytest.mark.parametrize("broken", [then_cancelled, then_cancelled_async])
+@pytest.mark.parametrize("made_before", [0, 12])
+async def test_an_input_that_awaits_a_cancelled_task_fails_as_any_other_does(
+    broken: Callable[[list[str]], Any], made_before: int
+) -> None:
+    """Nobody has cancelled the consumer: it gets all outcomes, and is told what happened."""
+    ideas = [f"song {n}" for n in range(14)]
+    async with Client(TimedProvider(song), journal=Lasting()) as client:
+        await outcomes_of(client.generate_many(ideas[:made_before]))
+        async with client.generate_many(broken(ideas)) as batch:
+            with anyio.fail_after(3600):
+                outcomes = [await anext(batch) for _ in ideas]
+                with pytest.raises(InvalidRequest, match="a task that was cancelled"):
+                    await anext(batch)
+                with pytest.raises(StopAsyncIteration):
+                    await anext(batch)
+    assert all(outcome.ok for outcome in outcomes)
+
+
+class FailingJournal(Lasting):
+    """One of somebody else's, that raises what no journal should."""
+
+    error: BaseException
+
+    async def get_many(self, keys: Collection[str]) -> Mapping[str, JournalEntry]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(LookupError("no table"), LookupError), (asyncio.CancelledError(), JournalError)],
+)
+@only_asyncio
+async def test_a_journal_that_fails_as_requests_are_looked_up_keeps_no_consumer_waiting(
+    error: BaseException, raised: type[Exception]
+) -> None:
+    """What was pulled has its outcome, and then comes the error."""
+    journal = FailingJournal()
+    journal.error = error
+    async with Client(TimedProvider(song), journal=journal) as client:
+        ideas = [SongRequest(description="rain", key=f"{n}") for n in range(3)]
+        await outcomes_of(client.generate_many(ideas[:2]))
+        async with client.generate_many(ideas) as batch:
+            with anyio.fail_after(3600):
+                outcomes = [await anext(batch) for _ in ideas]
+                with pytest.raises(raised):
+                    await anext(batch)
+    assert all(outcome.ok for outcome in outcomes)
+
+
+@only_asyncio
+async def test_a_batch_whose_tasks_are_cancelled_keeps_no_consumer_waiting() -> None:
+    """As somebody does who cancels all tasks of the loop but his own."""
+    async with Client(TimedProvider(song, submit_time=5.0)) as client:
+        before = asyncio.all_tasks()
+        async with client.generate_many(f"song {n}" for n in range(3)) as batch:
+            await anyio.sleep(1)
+            for task in asyncio.all_tasks() - before:
+                if "_submit_all" in repr(task):
+                    task.cancel()
+            with anyio.fail_after(3600):
+                assert [outcome async for outcome in batch] == []
 
 
 async def test_an_input_that_has_ended_is_not_asked_again() -> None:

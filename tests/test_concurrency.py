@@ -10,7 +10,8 @@ import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from udio_async._concurrency import open_tasks, owned
+from udio_async import Unreachable
+from udio_async._concurrency import Unfinished, open_tasks, owned
 
 only_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
@@ -132,6 +133,80 @@ async def test_an_error_without_a_waiter_ends_nothing() -> None:
         await work.finish()
         await checkpoint()
         assert await owned(tasks, Work(go=work.go).run) == "done"
+
+
+async def await_a_cancelled_task() -> None:
+    """Do as an auth class does that shares one refresh task, which somebody has cancelled."""
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+@only_asyncio
+async def test_a_cancelled_task_that_the_work_awaits_is_an_error_of_its_waiter() -> None:
+    """Nobody has cancelled the waiter, and the other work goes on."""
+    work = Work()
+    async with client_tasks() as tasks, anyio.create_task_group() as callers:
+        callers.start_soon(wait_for, tasks, work)
+        await work.begun.wait()
+        with pytest.raises(Unreachable, match="a task that was cancelled") as caught:
+            await owned(tasks, await_a_cancelled_task)
+        assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+        assert caught.value.charged == "unknown"
+        await work.finish()
+
+
+@pytest.mark.parametrize("within", ["nothing", "a scope", "a shielded scope that has ended"])
+async def test_a_cancellation_of_the_group_ends_the_work(within: str) -> None:
+    """It is no error of the work, also where a scope of its own was cancelled before."""
+    ends: list[str] = []
+
+    async def run() -> None:
+        if within.startswith("a shielded"):
+            with anyio.CancelScope(shield=True) as done:
+                done.cancel()
+                await checkpoint()
+        try:
+            with anyio.CancelScope() as scope:
+                if within == "a scope":
+                    scope.deadline = anyio.current_time() + 60
+                await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            ends.append("cancelled")
+            raise
+
+    async with anyio.create_task_group() as callers, client_tasks() as tasks:
+
+        async def wait() -> None:
+            with pytest.raises(Unfinished):
+                await owned(tasks, run)
+            ends.append("told")
+
+        callers.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+    assert ends == ["cancelled", "told"]
+
+
+@only_asyncio
+async def test_a_native_cancel_of_the_task_itself_is_no_error_of_the_work() -> None:
+    """As `asyncio.run` does at its end, with all tasks."""
+    tasks_of: list[asyncio.Task[object]] = []
+
+    async def run() -> None:
+        mine = asyncio.current_task()
+        assert mine is not None
+        tasks_of.append(mine)
+        await anyio.sleep_forever()
+
+    async def wait(tasks: TaskGroup) -> None:
+        with pytest.raises(Unfinished):
+            await owned(tasks, run)
+
+    async with anyio.create_task_group() as callers, client_tasks() as tasks:
+        callers.start_soon(wait, tasks)
+        await anyio.wait_all_tasks_blocked()
+        tasks_of[0].cancel()
+        await anyio.sleep_forever()
 
 
 async def test_a_waiter_hears_that_the_client_was_closed() -> None:

@@ -1,5 +1,6 @@
 """Clients and transports of the user's: what of them counts, and what they may not do."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -132,6 +133,33 @@ async def test_an_auth_that_fetches_a_token_first_may_do_so() -> None:
     assert [request.url.host for request in recorder.seen] == ["login.example", HOST]
     assert recorder.seen[1].headers["x-token"] == "t"
     assert "authorization" not in recorder.seen[0].headers
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_auth_class_that_awaits_a_cancelled_task_ends_nothing_else() -> None:
+    """A refresh that is shared, and was cancelled with the request that had begun it."""
+
+    class Sharing(httpx.Auth):
+        is_cancelled = False
+
+        async def async_auth_flow(
+            self, request: httpx.Request
+        ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+            if self.is_cancelled:
+                refresh = asyncio.create_task(asyncio.sleep(60))
+                refresh.cancel()
+                await refresh
+            yield request
+
+    auth, recorder = Sharing(), Recorder()
+    async with own_client(recorder, auth=auth) as client:
+        auth.is_cancelled = True
+        with pytest.raises(SubmitInDoubt, match="awaited a task that was cancelled"):
+            await client.submit("rain")
+        with pytest.raises(Unreachable, match="awaited a task that was cancelled"):
+            await client.credits()
+        auth.is_cancelled = False
+        await client.submit("sun")
 
 
 async def read_whole(response: httpx.Response) -> None:

@@ -182,6 +182,18 @@ async def test_an_exception_of_a_look_ends_nothing(error: Exception) -> None:
     assert any(look.at < 60 for look in provider.looks)
 
 
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")])
+async def test_a_cancelled_task_that_an_adapter_awaits_ends_nothing() -> None:
+    """It comes out of a look that nobody has cancelled, which is then one look that failed."""
+    cancelled: Any = asyncio.CancelledError()
+    provider = TimedProvider(lambda _: 70.0, broken=until(60, cancelled))
+    async with polling(provider) as poller:
+        watches = [await submitted(provider, poller) for _ in range(3)]
+        await over(*watches)
+    assert [watch.error for watch in watches] == [None] * 3
+    assert any(look.at < 60 for look in provider.looks)
+
+
 async def test_an_answer_that_is_no_task_ends_nothing() -> None:
     """An adapter of somebody else's may be wrong in any way; the next look is another chance."""
     wrong: list[Any] = [None, [None], ["0"], 7]

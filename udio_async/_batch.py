@@ -22,8 +22,8 @@ import anyio
 import attrs
 from anyio import AsyncContextManagerMixin
 
-from ._concurrency import Home, LastingTasks
-from ._errors import InvalidRequest, UdioError
+from ._concurrency import Home, LastingTasks, foreign_cancellation_as
+from ._errors import ClientClosed, InvalidRequest, JournalError, UdioError
 from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest, as_request
 from ._validators import check_awaited, check_count
@@ -175,7 +175,16 @@ class Batch(AsyncContextManagerMixin):
                 await self._submit_one(asked)
         finally:
             self._submitting -= 1
+            if not self._submitting:
+                self._end_unsubmitted()
             self._announce()
+
+    def _end_unsubmitted(self) -> None:
+        """End what was pulled and has nobody to submit it any more: its consumer waits for it."""
+        while self._asked:
+            asked = self._asked.popleft()
+            closed = ClientClosed("the batch has ended; this request was not sent")
+            self._end(Outcome(index=asked.index, request=asked.request, error=closed))
 
     async def _next(self) -> Asked | None:
         """Take the next request once there is room for it and its outcome; None at the end.
@@ -185,9 +194,20 @@ class Batch(AsyncContextManagerMixin):
         async with self._pulling:
             while not self._asked and not self._input_ended:
                 pulled = await self._pull(await self._room())
-                made = [None] if self._stretch == 1 else await self._recall(pulled)
-                self._take_up(pulled, made)
+                self._take_up(pulled, await self._made_before(pulled))
             return self._asked.popleft() if self._asked else None
+
+    async def _made_before(self, pulled: Sequence[Asked]) -> Sequence[Job | None]:
+        """Return the jobs of these that were made before, each at its place; None for others."""
+        nothing: Sequence[Job | None] = [None] * len(pulled)
+        if self._stretch == 1:
+            return nothing
+        try:
+            with foreign_cancellation_as(JournalError):
+                return await self._recall(pulled)
+        except Exception as error:  # noqa: BLE001  # of a journal of one's own; raised to the consumer
+            self._input_ended, self._input_error = True, error
+            return nothing
 
     async def _room(self) -> int:
         """Wait until there is room for a request and its outcome; return for how many."""
@@ -204,7 +224,9 @@ class Batch(AsyncContextManagerMixin):
         pulled: list[Asked] = []
         try:
             while len(pulled) < min(self._stretch, room):
-                request = _request_at(self._next_index, await anext(self._input))
+                with foreign_cancellation_as(InvalidRequest):
+                    given = await anext(self._input)
+                request = _request_at(self._next_index, given)
                 pulled.append(Asked(self._next_index, request, self._name(request)))
                 self._active += 1
                 self._next_index += 1
@@ -242,6 +264,9 @@ class Batch(AsyncContextManagerMixin):
         except Exception as error:  # noqa: BLE001  # of an adapter; raised to the consumer, after the songs
             self._input_ended, self._input_error = True, error
             self._end(None)
+        except BaseException:  # cancelled: nobody will hear of it, and nobody shall wait for it
+            self._end(None)
+            raise
         else:
             if job is None:  # it is somebody else's by now, or over
                 self._end(None)

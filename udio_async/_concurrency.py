@@ -9,8 +9,16 @@ Only this module knows that there are two event loops.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+import math
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+)
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar, TypeVarTuple
 
@@ -20,12 +28,45 @@ import attrs
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
+from ._errors import UdioError, Unreachable
+
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
 class Unfinished(RuntimeError):
     """The client was closed in the middle of what was waited for."""
+
+
+@contextmanager
+def foreign_cancellation_as(error: type[UdioError]) -> Generator[None]:
+    """Turn a cancellation that nobody has asked for into an error.
+
+    On asyncio whoever awaits a cancelled task gets its `CancelledError`. Let out by an auth class,
+    an adapter or an input, it would end the task of the client that called them, and with it all
+    the others. A cancellation of this task goes on as it is.
+
+    Raises:
+        UdioError: one of the class `error`.
+    """
+    try:
+        yield
+    except anyio.get_cancelled_exc_class() as cancelled:
+        if _is_cancelled():
+            raise
+        raise error(
+            "CancelledError came out of code that was given to the client, and nobody has "
+            "cancelled this call: it has awaited a task that was cancelled; catch that there"
+        ) from cancelled
+
+
+def _is_cancelled() -> bool:
+    """Return whether the task that runs this was cancelled, by a scope or natively."""
+    if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+        return True  # trio raises it in nobody else
+    task = asyncio.current_task()
+    natively = task is None or task.cancelling() > 0
+    return natively or anyio.current_effective_deadline() == -math.inf
 
 
 @attrs.define(eq=False)
@@ -39,7 +80,8 @@ class _Promise(Generic[T]):
     async def keep(self, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> None:
         """Run the function, and keep its value or its error."""
         try:
-            self.value.append(await func(*args))
+            with foreign_cancellation_as(Unreachable):
+                self.value.append(await func(*args))
         except Exception as error:  # noqa: BLE001  # handed on to the waiter
             self.error = error
         finally:
@@ -65,6 +107,7 @@ async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: 
     the other tasks.
 
     Raises:
+        Unreachable: `func` raised a cancellation that nobody has asked for.
         Unfinished: the tasks were ended before it had finished.
     """
     if tasks.cancel_scope.cancel_called:

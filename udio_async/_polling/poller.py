@@ -10,6 +10,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
+from .._concurrency import foreign_cancellation_as
 from .._errors import (
     AccountError,
     RequestError,
@@ -296,13 +297,16 @@ class Poller:
         """Ask about these tasks, while the first of them may still be waited for.
 
         Raises:
-            Unreachable: no answer came in time.
+            Unreachable: no answer came, or not in time.
         """
         now = anyio.current_time()
         least = min(_LAST_LOOK, self._deadline / 4)
         seconds = max(least, min(self._results.left(tracked, now) for tracked in batch))
         with anyio.move_on_after(seconds):
-            looked = await self._provider.fetch(self._http, [tracked.task_id for tracked in batch])
+            with foreign_cancellation_as(Unreachable):
+                looked = await self._provider.fetch(
+                    self._http, [tracked.task_id for tracked in batch]
+                )
             return {task.id: task for task in looked}
         raise Unreachable(f"{self._provider.name} has not answered within {seconds:.3g} s")
 
