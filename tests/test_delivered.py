@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -368,10 +368,55 @@ async def test_what_is_kept_is_kept_again_if_its_submit_is_taken_back(
     assert len(provider.sent) == 2
 
 
-async def test_states_that_are_none_are_refused() -> None:
+@pytest.mark.parametrize("verb", [Client.resume, Client.jobs])
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["ready"], "'ready' is no state"),
+        ("ready", "give a list"),
+        (S.READY, "give a list"),  # it is text, and so a collection of letters
+    ],
+)
+async def test_states_that_are_none_are_refused(
+    verb: Callable[[Client, Any], object], wrong: object, told: str
+) -> None:
     async with Client(TimedProvider(sixty)) as client:
-        with pytest.raises(InvalidRequest, match="'ready' is no state"):
-            client.resume(["ready"])  # type: ignore[list-item]  # on purpose
+        with pytest.raises(InvalidRequest, match=told):
+            verb(client, wrong)
+
+
+async def test_states_may_come_from_a_generator_or_a_list_that_changes() -> None:
+    """They are those of the moment of the call."""
+    async with Client(TimedProvider(sixty)) as client:
+        await client.keep(["rain"])
+        wanted = [S.PLANNED]
+        listed = client.jobs(wanted)
+        wanted.clear()
+        assert [entry.state async for entry in listed] == [S.PLANNED]
+        generated: Any = (state for state in (S.PLANNED, S.READY))
+        async with client.resume(generated) as batch:
+            assert [outcome.ok async for outcome in batch] == [True]
+
+
+async def texts() -> AsyncGenerator[str]:
+    yield "rain"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        *((one, "keep takes many requests.*give a list") for one in ("rain", SONG, 7, {"rain": 1})),
+        (texts(), "keep cannot wait"),
+        (["rain", 7], "request 1, counted from 0"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_what_is_not_many_requests_is_not_kept(wrong: Any, told: str) -> None:  # noqa: ANN401
+    """A text is many letters, and each would be bought as a song; of a list nothing is kept."""
+    async with Client(TimedProvider(sixty)) as client:
+        with pytest.raises(InvalidRequest, match=told):
+            await client.keep(wrong)
+        assert await states(client) == {}
 
 
 # Without a disk ------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class Batch(AsyncContextManagerMixin):
         at_once: Callable[[], int],
         submitters: int,
     ) -> None:
-        _check_requests(requests)
+        check_requests(requests, verb="generate_many")
         if max_active is not None:
             check_count("max_active", max_active)
         self._home = Home()
@@ -290,12 +290,16 @@ class Batch(AsyncContextManagerMixin):
         self._announce()
 
 
-def _check_requests(requests: object) -> None:
-    """Refuse one request, or text, where many are meant."""
+def check_requests(requests: object, *, verb: str) -> None:
+    """Refuse one request, or text, where many are meant; `verb` is for the message.
+
+    Raises:
+        InvalidRequest: these are not many requests, or one in a list is none.
+    """
     check_awaited(requests)
     one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
     if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
-        raise InvalidRequest(f"generate_many takes many requests, not {requests!r}; give a list")
+        raise InvalidRequest(f"{verb} takes many requests, not {requests!r}; give a list")
     if isinstance(requests, (list, tuple, set, frozenset)):  # before anything is sent
         for index, request in enumerate(requests):
             _request_at(index, request)

@@ -11,7 +11,7 @@ from collections.abc import (
 from pathlib import Path
 from typing import Self
 
-from ._batch import Batch
+from ._batch import Batch, check_requests
 from ._download import PATIENCE, Saved
 from ._http import AsyncClient
 from ._job import Job
@@ -322,9 +322,12 @@ class Client:
         give them, so to keep them twice changes nothing.
 
         Raises:
-            InvalidRequest: one of them is neither a request nor text.
+            InvalidRequest: these are not many requests, or one of them is none.
             JournalError: one cannot be kept; those before it are.
         """
+        check_requests(requests, verb="keep")
+        if isinstance(requests, AsyncIterable):
+            raise InvalidRequest(f"keep cannot wait for {requests!r}; give a list")
         await self._session().plan(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
