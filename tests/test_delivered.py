@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -47,7 +48,7 @@ from udio_async import (
 )
 from udio_async._account import is_untouched
 from udio_async._http import ApiKey
-from udio_async.journal import Entry, memory
+from udio_async.journal import Entry, jobs, memory
 from udio_async.providers import Provider
 
 S = JournalState
@@ -417,6 +418,66 @@ async def test_what_is_not_many_requests_is_not_kept(wrong: Any, told: str) -> N
         with pytest.raises(InvalidRequest, match=told):
             await client.keep(wrong)
         assert await states(client) == {}
+
+
+# Keys in another spelling --------------------------------------------------------------------
+
+NFC, NFD = (unicodedata.normalize(form, "\u00e9t\u00e9-1") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("first", "then"), [(NFC, NFD), (NFD, NFC)], ids=["NFD", "NFC"])
+async def test_a_key_in_another_unicode_form_is_the_same_job(
+    first: str, then: str, tmp_path: Path
+) -> None:
+    """Another program has saved the file of ideas again: nothing is bought twice."""
+    provider = TimedProvider(sixty)
+    for key in (first, then):
+        journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+        async with Client(provider, journal=journal) as client:
+            await client.generate(named("rain", key))
+            async with client.generate_many([named("rain", key)]) as batch:
+                assert [outcome.ok async for outcome in batch] == [True]
+            assert list(await states(client)) == [NFC]
+    assert len(provider.sent) == 1
+
+
+@pytest.mark.parametrize("asked", [NFC, NFD], ids=["NFC", "NFD"])
+@pytest.mark.parametrize("kept", [NFC, NFD], ids=["kept NFC", "kept NFD"])
+async def test_a_job_is_found_under_the_key_that_an_earlier_version_kept(
+    kept: str, asked: str, tmp_path: Path
+) -> None:
+    """It kept each key as it was given; verbs that take a key find it in both forms."""
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+    provider = TimedProvider(sixty)
+    async with Client(provider, journal=journal) as client:
+        await journal.add(jobs.planned(kept, provider.name, {"description": "rain"}))
+        await client.keep([named("rain", asked)])
+        assert await states(client) == {kept: S.PLANNED}
+        await client.forget(asked)
+        assert await states(client) == {kept: S.FORGOTTEN}
+        await client.generate(named("rain", asked))
+        await client.acknowledge(asked)
+        assert await states(client) == {kept: S.DELIVERED}
+
+
+@pytest.mark.parametrize("asked", [NFC, NFD], ids=["NFC", "NFD"])
+async def test_a_doubt_is_resolved_under_its_key_in_both_forms(asked: str) -> None:
+    provider = TimedProvider(sixty, refuse=lambda _: SubmitInDoubt("lost"))
+    async with Client(provider) as client:
+        with pytest.raises(SubmitInDoubt):
+            await client.submit(named("rain", NFD))
+        await client.resolve(asked, abandon=True)
+        assert await client.doubts() == []
+
+
+async def test_two_jobs_that_differ_in_form_only_stay_two(tmp_path: Path) -> None:
+    """An earlier version has bought both: each is found under its own key."""
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+    provider = TimedProvider(sixty)
+    async with Client(provider, journal=journal) as client:
+        for key in (NFC, NFD):
+            await journal.add(jobs.planned(key, provider.name, {"description": "rain"}))
+        assert {outcome.job_key for outcome in await resumed(client)} == {NFC, NFD}
 
 
 # Without a disk ------------------------------------------------------------------------------

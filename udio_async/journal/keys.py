@@ -166,6 +166,18 @@ def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
     return list(map(_spelled, value)) if isinstance(value, list) else value
 
 
+def spellings(key: str) -> tuple[str, ...]:
+    """Return the ways in which a key of an owner's may stand in a journal.
+
+    Another program may save a file of ideas with its letters in another Unicode form, and earlier
+    versions kept each key as it was given. So that comes first.
+    """
+    if key.isascii():
+        return (key,)
+    forms = (unicodedata.normalize(form, key) for form in ("NFC", "NFD"))
+    return tuple(dict.fromkeys((key, *forms)))
+
+
 def normalised(text: str) -> str:
     """Return a text in one spelling.
 
