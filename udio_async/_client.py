@@ -13,6 +13,7 @@ from typing import Self
 
 from ._batch import Batch, check_requests
 from ._download import PATIENCE, Saved
+from ._errors import InvalidRequest
 from ._http import AsyncClient
 from ._job import Job
 from ._lifetime import Lifetime
