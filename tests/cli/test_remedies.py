@@ -32,6 +32,7 @@ UNSEEN = {
     "on_doubt is {}; known": "",
     "PollPolicy ": "",
     "the http_client that was given is closed": "",
+    "the http_client wanted to send a paid request again": "",
     "the client is {}; use it inside": "",
     "the client is not open": "",
     "{}() was called without `await`": "",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import anyio
@@ -9,6 +10,7 @@ import attrs
 import httpx
 from anyio.lowlevel import checkpoint
 
+from .._concurrency import foreign_cancellation_as
 from .._errors import BadAnswer, ClientClosed, Unreachable
 from .._urls import is_private_host
 from .departure import Departure
@@ -328,7 +330,8 @@ async def exchange(
     # The one scope of a request: its steps have none of their own.
     with anyio.move_on_after(seconds) as scope:
         try:
-            response = await _ask(opener, request, trail)
+            with foreign_cancellation_as(Unreachable) if foreign else nullcontext():
+                response = await _ask(opener, request, trail)
             trail.answered()
             await _pour(response, answer)
         except ClientClosed:
