@@ -190,7 +190,7 @@ CONTROLS = {
     "tells without end": Control(
         "file of requests", _input, "shortened", lambda text, _=0: text, "lines of"
     ),
-    "trusts a journal": Control("journal", sqlite, "look", trusting_look, "ClassValidationError"),
+    "trusts a journal": Control("journal", sqlite, "look", trusting_look, "DatabaseError"),
 }
 
 
