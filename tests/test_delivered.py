@@ -406,8 +406,10 @@ async def texts() -> AsyncGenerator[str]:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        *((one, "keep takes many requests.*give a list") for one in ("rain", SONG, 7, {"rain": 1})),
-        (texts(), "keep cannot wait"),
+        *(
+            (one, "keep takes many requests.*give a list")
+            for one in ("rain", SONG, 7, {"rain": 1}, texts())
+        ),
         (["rain", 7], "request 1, counted from 0"),
     ],
     ids=lambda value: type(value).__name__,

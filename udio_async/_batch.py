@@ -16,6 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager
+from types import UnionType
 from typing import Generic, Self, TypeVar
 
 import anyio
@@ -290,7 +291,9 @@ class Batch(AsyncContextManagerMixin):
         self._announce()
 
 
-def check_requests(requests: object, *, verb: str) -> None:
+def check_requests(
+    requests: object, *, verb: str, kinds: UnionType | type = Iterable | AsyncIterable
+) -> None:
     """Refuse one request, or text, where many are meant; `verb` is for the message.
 
     Raises:
@@ -298,7 +301,7 @@ def check_requests(requests: object, *, verb: str) -> None:
     """
     check_awaited(requests)
     one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
-    if one_or_none or not isinstance(requests, (Iterable, AsyncIterable)):
+    if one_or_none or not isinstance(requests, kinds):
         raise InvalidRequest(f"{verb} takes many requests, not {requests!r}; give a list")
     if isinstance(requests, (list, tuple, set, frozenset)):  # before anything is sent
         for index, request in enumerate(requests):

@@ -13,7 +13,6 @@ from typing import Self
 
 from ._batch import Batch, check_requests
 from ._download import PATIENCE, Saved
-from ._errors import InvalidRequest
 from ._http import AsyncClient
 from ._job import Job
 from ._lifetime import Lifetime
@@ -326,9 +325,7 @@ class Client:
             InvalidRequest: these are not many requests, or one of them is none.
             JournalError: one cannot be kept; those before it are.
         """
-        check_requests(requests, verb="keep")
-        if isinstance(requests, AsyncIterable):
-            raise InvalidRequest(f"keep cannot wait for {requests!r}; give a list")
+        check_requests(requests, verb="keep", kinds=Iterable)
         await self._session().plan(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:

@@ -4,7 +4,6 @@ It holds the jobs, the paid step, the looks and the files together; `_lifetime` 
 """
 
 import time
-import unicodedata
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -31,7 +30,6 @@ from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, check_na
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
 from .journal import Entry, State, Times
-from .journal.keys import spellings
 from .journal.store import JobStore
 from .providers import Provider, request_of
 
@@ -107,24 +105,11 @@ class Session:
     ) -> Job | None:
         """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
-        name = await self._name_of(key or self.store.fresh_key(request))
+        name = await self.store.name_of(key or self.store.fresh_key(request))
         tracked = await self.submitter.submit(
             request, name, is_new=is_new, stopped_by=stopped_by, only=only
         )
         return None if tracked is None else Job(request, tracked, self._hand_over)
-
-    async def _name_of(self, key: str) -> str:
-        """Return the name of the job that is meant by a key, in whichever spelling it was kept.
-
-        A new job is named by the key in Unicode NFC.
-        """
-        forms = spellings(key)
-        if len(forms) == 1:
-            return key
-        for form in forms:
-            with suppress(InvalidRequest):  # there is none
-                return (await self.store.known(form)).key
-        return unicodedata.normalize("NFC", key)
 
     def make_many(
         self,
@@ -223,7 +208,7 @@ class Session:
         if task_id is not None:
             check_name("task_id", task_id)
             task_id = task_id.strip()
-        key = await self._name_of(key)
+        key = await self.store.name_of(key)
         before = await self.store.known(key)
         after = await self.store.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
         self.gate.count_settled(key)
@@ -241,7 +226,7 @@ class Session:
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken."""
         check_name("key", key)
-        key = await self._name_of(key)
+        key = await self.store.name_of(key)
         if self.submitter.is_running(key):
             raise InvalidRequest(f"job {key!r} is being submitted; cancel that", job_key=key)
         await self.store.forget(key)
@@ -252,14 +237,14 @@ class Session:
 
     async def _as_kept(self, request: SongRequest) -> SongRequest:
         """Return a request with its key in the spelling of its job."""
-        name = request.key and await self._name_of(request.key)
+        name = request.key and await self.store.name_of(request.key)
         return request if name == request.key else attrs.evolve(request, key=name)
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""
         if isinstance(songs, str):
             check_name("key", songs)
-            await self.store.deliver(await self._name_of(songs))
+            await self.store.deliver(await self.store.name_of(songs))
             return
         for song in songs_in(songs):
             if song.job_key is None:

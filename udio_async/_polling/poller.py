@@ -10,7 +10,6 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from .._concurrency import foreign_cancellation_as
 from .._errors import (
     AccountError,
     RequestError,
@@ -22,7 +21,7 @@ from .._events import Observer
 from .._http import Http
 from .._records import SongRequest, Stage, Task
 from ..journal import Entry
-from ..providers.base import Provider
+from ..providers.base import Provider, look_at
 from .agenda import Agenda
 from .look_results import LookResults
 from .pace import Listening
@@ -303,11 +302,7 @@ class Poller:
         least = min(_LAST_LOOK, self._deadline / 4)
         seconds = max(least, min(self._results.left(tracked, now) for tracked in batch))
         with anyio.move_on_after(seconds):
-            with foreign_cancellation_as(Unreachable):
-                looked = await self._provider.fetch(
-                    self._http, [tracked.task_id for tracked in batch]
-                )
-            return {task.id: task for task in looked}
+            return await look_at(self._provider, self._http, [tracked.task_id for tracked in batch])
         raise Unreachable(f"{self._provider.name} has not answered within {seconds:.3g} s")
 
     def _take_in(self, batch: list[TrackedTask], tasks: dict[str, Task]) -> None:

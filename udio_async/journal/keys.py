@@ -170,12 +170,11 @@ def spellings(key: str) -> tuple[str, ...]:
     """Return the ways in which a key of an owner's may stand in a journal.
 
     Another program may save a file of ideas with its letters in another Unicode form, and earlier
-    versions kept each key as it was given. So that comes first.
+    versions kept each key as it was given. A new job is called by the first, which is NFC.
     """
     if key.isascii():
         return (key,)
-    forms = (unicodedata.normalize(form, key) for form in ("NFC", "NFD"))
-    return tuple(dict.fromkeys((key, *forms)))
+    return tuple(dict.fromkeys(unicodedata.normalize(form, key) for form in ("NFC", "NFD")))
 
 
 def normalised(text: str) -> str:

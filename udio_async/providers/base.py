@@ -11,10 +11,8 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import attrs
 
-from .._errors import (
-    InvalidRequest,
-    UnsupportedOption,
-)
+from .._concurrency import foreign_cancellation_as
+from .._errors import InvalidRequest, Unreachable, UnsupportedOption
 from .._http import Account, ApiKey, Http
 from .._records import (
     CallbackAddress,
@@ -254,6 +252,17 @@ def check_fields(request: SongRequest, traits: Traits, *, provider: str) -> None
             provider=provider,
         )
     _check_extra(request.extra)
+
+
+async def look_at(provider: Provider, http: Http, task_ids: Sequence[str]) -> dict[str, Task]:
+    """Return tasks by their ids, in the words of an adapter that may be of somebody else.
+
+    Raises:
+        Unreachable: it awaited something that was cancelled.
+        Exception: whatever the adapter raised.
+    """
+    with foreign_cancellation_as(Unreachable):
+        return {task.id: task for task in await provider.fetch(http, task_ids)}
 
 
 _EVERYWHERE = frozenset({"options", "extra", "model", "key"})
