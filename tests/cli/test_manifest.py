@@ -91,20 +91,41 @@ def test_a_file_elsewhere_is_not_written_down(tmp_path: Path) -> None:
         Manifest(tmp_path / "songs").append(song_line(tmp_path / "other.mp3"))
 
 
-@pytest.mark.parametrize("origin", [{"key": "k"}, {"line": 3}])
+@pytest.mark.parametrize(
+    ("failed", "song"),
+    [
+        ({"job": "j", "line": 3}, {"job": "j", "line": 4}),
+        ({"key": "j", "line": 3}, {"job": "j", "line": 3}),
+        ({"key": "k"}, {"key": "k"}),
+        ({"line": 3, "asked": "rain"}, {"line": 3, "asked": "rain"}),
+    ],
+)
 def test_songs_overtake_the_failure_of_their_request(
-    origin: dict[str, Any], tmp_path: Path
+    failed: dict[str, Any], song: dict[str, Any], tmp_path: Path
 ) -> None:
-    write(tmp_path, {**FAILED, **origin}, {**SONG, **origin})
+    write(tmp_path, {**FAILED, **failed}, {**SONG, **song})
     assert [record.id for record in read_manifest(tmp_path)] == ["s1"]
-    write(tmp_path, {**SONG, **origin}, {**FAILED, **origin})
+    write(tmp_path, {**SONG, **song}, {**FAILED, **failed})
     assert [record.id for record in read_manifest(tmp_path)] == ["s1", None]
 
 
-def test_the_same_line_of_another_file_overtakes_nothing(tmp_path: Path) -> None:
-    """Two batches may share a directory, and their keys tell them apart."""
-    write(tmp_path, {**FAILED, "line": 3, "key": "a"}, {**SONG, "line": 3, "key": "b"})
-    assert [record.id for record in read_manifest(tmp_path)] == [None, "s1"]
+@pytest.mark.parametrize("later", [SONG, FAILED], ids=["song", "failure"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"job": "a"}, {"job": "b"}),
+        ({"key": "a"}, {"key": "b"}),
+        ({"job": "a", "key": "a"}, {"job": "b"}),
+        ({"asked": "rain"}, {"asked": "sun"}),
+        ({"job": "a", "asked": "rain"}, {"asked": "rain"}),
+    ],
+)
+def test_the_same_line_of_another_file_overtakes_nothing(
+    one: dict[str, Any], other: dict[str, Any], later: dict[str, Any], tmp_path: Path
+) -> None:
+    """Two batches may share a directory, and each file has such a line."""
+    write(tmp_path, {**FAILED, "line": 3, **one}, {**later, "line": 3, **other})
+    assert [record.id for record in read_manifest(tmp_path)] == [None, later.get("id")]
 
 
 @pytest.mark.parametrize("cut", range(1, 8))

@@ -155,6 +155,17 @@ def test_a_doubt_that_only_the_list_knows(
     assert charged(sandbox) == {"lost": 1}
 
 
+def test_a_song_on_the_same_line_of_another_file_ends_no_doubt(
+    run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The doubt is still asked about once the journal is lost."""
+    assert run("lost").code == 1
+    assert run("rain").code == 0
+    delete(tmp_path / "songs")
+    assert run("lost").code == 2
+    assert charged(sandbox) == {"lost": 1, "rain": 1}
+
+
 def test_an_older_journal(
     run: Callable[..., Ended], sandbox: Sandbox, call_cli: CallCli, tmp_path: Path
 ) -> None:

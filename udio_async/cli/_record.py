@@ -16,7 +16,6 @@ _BEGINNING = b'{"provider": "'
 """How every line of ours begins."""
 
 Identity = tuple[str | int | None, ...]
-Origin = tuple[str, str, str | int]
 
 
 @attrs.frozen(kw_only=True)
@@ -90,19 +89,28 @@ class Record:
         """The name by which lines are about the same thing: the last one counts."""
         if self.id is not None:
             return identity_of(self.provider, self.task_id, self.id)
-        named = (self.key, self.line, self.task_id)
-        return (self.provider, "failed", next((name for name in named if name is not None), None))
+        return _failure_of(self.provider, self.request or ("task", self.task_id))
 
     @property
-    def origins(self) -> list[Origin]:
-        """The names of its request: its key, and its line in a file."""
-        names = (("key", self.key), ("line", self.line))
-        return [(self.provider, kind, name) for kind, name in names if name is not None]
+    def request(self) -> Identity | None:
+        """The name of its request, or None if nothing tells it.
+
+        The number of a line is no name: there may be two files, and both have a first line. So it
+        counts only together with what was asked for, in lines that do not say their job.
+        """
+        name = self.job or self.key
+        if name is not None:
+            return ("job", name)
+        return None if self.line is None else ("line", self.line, self.asked)
 
 
 def identity_of(provider: str, task_id: str | None, song_id: str) -> Identity:
     """Return the name by which lines are about the same song."""
     return (provider, "song", task_id, song_id)
+
+
+def _failure_of(provider: str, request: Identity) -> Identity:
+    return (provider, "failed", *request)
 
 
 class Known:
@@ -113,7 +121,6 @@ class Known:
 
     def __init__(self) -> None:
         self._records: dict[Identity, Record] = {}
-        self._failed: dict[Origin, Identity] = {}
 
     def get(self, identity: Identity) -> Record | None:
         return self._records.get(identity)
@@ -121,18 +128,8 @@ class Known:
     def add(self, record: Record) -> None:
         self._records.pop(record.identity, None)  # it moves to the end
         self._records[record.identity] = record
-        for origin in record.origins:
-            if record.id is None:
-                self._failed[origin] = record.identity
-            else:
-                self._overtake(origin, record)
-
-    def _overtake(self, origin: Origin, song: Record) -> None:
-        """Remove the failure of a request that has a song by now."""
-        failed = self._records.get(self._failed.get(origin, ()))
-        # The same line, but another key: a line of another file.
-        if failed and (not failed.key or not song.key or failed.key == song.key):
-            del self._records[failed.identity]
+        if record.id is not None and record.request is not None:  # the request has songs by now
+            self._records.pop(_failure_of(record.provider, record.request), None)
 
     def list(self) -> list[Record]:
         return list(self._records.values())
