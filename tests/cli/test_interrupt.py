@@ -313,19 +313,52 @@ def test_a_reader_that_leaves(
     assert "BrokenPipe" not in err
 
 
-def test_a_full_disk_behind_stdout(bench: Bench) -> None:
-    """It is told in one line, and not lost in a traceback."""
+def on_a_full_disk(*args: object) -> Ended:
+    """Run a command whose stdout takes nothing."""
     with Path("/dev/full").open("wb") as full:
         child = subprocess.run(
-            [*COMMAND, "generate", "Rain", *bench.at],
+            [*COMMAND, *map(str, args)],
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment(),
             check=False,
         )
-    assert child.returncode == 1
-    assert b"error: cannot write to stdout: No space left on device" in child.stderr
-    assert b"Traceback" not in child.stderr
+    return Ended(child.returncode, "", child.stderr.decode())
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)], ids=["loud", "quiet"])
+@pytest.mark.parametrize("form", ["--json", "--text"])
+def test_a_full_disk_behind_stdout_loses_no_song(
+    form: str, quiet: tuple[str, ...], bench: Bench
+) -> None:
+    """Its id and its links are on stderr, for they are nowhere else."""
+    ended = on_a_full_disk("generate", "Rain", form, *quiet, *bench.at)
+    (task_id,) = bench.charged
+    assert ended.code == 1
+    assert "error: cannot write to stdout: No space left on device" in ended.err
+    assert "error: 1 accepted request not delivered; look for them at the provider" in ended.err
+    assert f"udioapi-v2  {task_id}  " in ended.err
+    assert ended.err.count(f"    {bench.sandbox.base_url}") == 2
+    assert "Traceback" not in ended.err
+
+
+def test_a_full_disk_behind_stdout_names_what_takes_the_song_up(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Where a journal has it, that is the command."""
+    journal = tmp_path / "j.db"
+    ended = on_a_full_disk("generate", "Rain", "--quiet", "--journal", journal, *bench.at)
+    assert ended.code == 1
+    assert "1 accepted request not delivered; kept in the journal" in ended.err
+    assert f" resume {tmp_path} --journal {journal}" in ended.err
+
+
+def test_a_full_disk_behind_stdout_is_no_trouble_for_files(bench: Bench, tmp_path: Path) -> None:
+    """The songs are here, so nothing is left to do about them."""
+    ended = on_a_full_disk("generate", "Rain", "--out", tmp_path, *bench.at)
+    assert ended.code == 1
+    assert "2 songs in" in ended.err
+    assert "not delivered" not in ended.err
 
 
 def test_progress_goes_to_the_terminal_and_json_to_the_pipe(

@@ -81,17 +81,21 @@ class _Delivery:
             saved = [(song, *await self._save(song)) for song in songs]
             size = sum(file.size for _, file, _ in saved if file is not None)
             timeline = self._run.timelines.take(provider, task_id)
-            delivered = [await self._song(*each, timeline) for each in saved]
+            told = [await self._song(*each, timeline) for each in saved]
             if self._outcome.error is not None:
                 await self._request_failed(self._outcome.error, timeline)
             elif troubles := [trouble for _, _, trouble in saved if trouble is not None]:
                 self._run.progress.reasons[troubles[0].type] += 1
+            if not all(told):
+                self._run.progress.leave(provider, self._outcome)
+                return
             error = self._outcome.error
+            fine = [trouble is None for _, _, trouble in saved]
             self._run.progress.deliver(
                 provider,
                 task_id,
-                songs=sum(delivered),
-                ok=self._outcome.ok and all(delivered),
+                songs=sum(fine),
+                ok=self._outcome.ok and all(fine),
                 in_doubt=error is not None and is_open_doubt(error),
             )
         finally:
@@ -105,13 +109,16 @@ class _Delivery:
         trouble: Trouble | None,
         timeline: Mapping[str, Any] | None,
     ) -> bool:
-        """Write one song, and return whether all is well with it."""
+        """Write one song, and return whether its owner knows where it is.
+
+        A line that stdout did not take tells nobody; but a file is here without it.
+        """
         if trouble is not None:
             self._run.display.error(trouble.message)
-        await self._run.write(
+        written = await self._run.write(
             SongLine.from_song(song, saved=saved, error=trouble, timeline=timeline, **self._origin)
         )
-        return trouble is None
+        return written or saved is not None or song.error is not None
 
     @property
     def _origin(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import islice
 
 import attrs
 
-from .. import Event, GenerationFailed, SongRequest, Stage, Task, UdioError
+from .. import Event, GenerationFailed, Outcome, SongRequest, Stage, Task, UdioError
 from ._remedies import explain, in_shell
 from ._text import one_line, shortened
 
@@ -188,6 +188,14 @@ class Progress:
         self.songs += songs
         self.doubts += in_doubt
         self.failed += not (ok or in_doubt)
+
+    def leave(self, provider: str, outcome: Outcome) -> None:
+        """Keep a request as unfinished: its songs are made, and nobody was told where they are."""
+        task = Task(
+            id=outcome.task_id or "", provider=provider, stage=Stage.COMPLETE, songs=outcome.songs
+        )
+        flight = Flight(outcome.request, task)
+        self._flights.setdefault((provider, task.id), flight).task = task
 
     @property
     def left_out(self) -> int:

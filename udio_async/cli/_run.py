@@ -61,8 +61,8 @@ class Run:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             self.progress.no_room = self.progress.no_room or reason_of(error)
 
-    async def write(self, line: Line) -> None:
-        """Write a line to the manifest, and to stdout."""
+    async def write(self, line: Line) -> bool:
+        """Write a line to the manifest, and to stdout; return whether stdout took it."""
         if self.manifest is not None:
             try:
                 await anyio.to_thread.run_sync(self.manifest.append, line, limiter=self.recording)
@@ -71,16 +71,18 @@ class Run:
                 if not self.progress.unrecorded:  # the others are counted
                     self.display.error(f"{MANIFEST} could not be written: {reason_of(error)}")
                 self.progress.unrecorded += 1
-        await self.show(line)
+        return await self.show(line)
 
-    async def show(self, line: Line) -> None:
-        """Write a line to stdout; if that is lost, the run ends."""
+    async def show(self, line: Line) -> bool:
+        """Write a line to stdout, and return whether it took it; if that is lost, the run ends."""
         if self.stop.code is not None:
-            return
+            return False
         try:
             await self._write(line)
         except OSError as error:
             self.stop.stdout_lost(as_lost(error))
+            return False
+        return True
 
     async def _write(self, line: Line) -> None:
         if sys.stdout.isatty():

@@ -7,7 +7,7 @@ from ._display import Display
 from ._hints import Hints
 from ._manifest import MANIFEST
 from ._progress import Progress
-from ._text import amount, clock, counted
+from ._text import amount, clock, counted, one_line
 
 
 def report(
@@ -96,3 +96,6 @@ def _report_accepted(
     if hints is None:
         for flight in unfinished:
             display.say(f"  {flight.task.provider}  {flight.task.id}  {flight.title}")
+            for song in flight.task.songs:
+                if song.audio_is_final:
+                    display.say(f"    {one_line(song.audio_url or '')}")
