@@ -166,6 +166,61 @@ def test_a_song_on_the_same_line_of_another_file_ends_no_doubt(
     assert charged(sandbox) == {"lost": 1, "rain": 1}
 
 
+REHEARSAL = ("--provider", "sandbox", "--speed", "400")
+
+
+@pytest.fixture
+def rehearse(call_cli: CallCli, tmp_path: Path) -> Callable[..., Ended]:
+    """Run a command that makes songs of `--provider sandbox` in the directory of `run`."""
+
+    def rehearse(command: str) -> Ended:
+        (tmp_path / "ideas.txt").write_text("rain\n")
+        words = {
+            "batch": ("batch", tmp_path / "ideas.txt", *REHEARSAL),
+            "demo": ("demo", "--speed", "400"),
+        }
+        return call_cli(*words[command], "--out", tmp_path / "songs")
+
+    return rehearse
+
+
+@pytest.mark.parametrize("command", ["batch", "demo"])
+def test_songs_of_a_rehearsal_are_no_answer_to_a_real_batch(
+    command: str,
+    run: Callable[..., Ended],
+    rehearse: Callable[..., Ended],
+    sandbox: Sandbox,
+    tmp_path: Path,
+) -> None:
+    """Nor does a real batch add its songs to them; each kind has its own directory."""
+    songs = tmp_path / "songs"
+    assert rehearse(command).code == 0
+    before = (songs / "songs.jsonl").read_bytes()
+    refused = run("rain", "--again")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{songs} has songs of --provider sandbox" in refused.err
+    assert "give another one as --out" in refused.err
+    assert (songs / "songs.jsonl").read_bytes() == before
+    assert not charged(sandbox)
+    assert rehearse(command).code == 0, "the same rehearsal may be run again"
+
+
+@pytest.mark.parametrize("command", ["batch", "demo"])
+def test_a_rehearsal_adds_nothing_to_real_songs(
+    command: str,
+    run: Callable[..., Ended],
+    rehearse: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    songs = tmp_path / "songs"
+    assert run("rain").code == 0
+    before = (songs / "songs.jsonl").read_bytes()
+    refused = rehearse(command)
+    assert refused.code == 2
+    assert f"{songs} has real songs" in refused.err
+    assert (songs / "songs.jsonl").read_bytes() == before
+
+
 def test_an_older_journal(
     run: Callable[..., Ended], sandbox: Sandbox, call_cli: CallCli, tmp_path: Path
 ) -> None:

@@ -96,12 +96,12 @@ COMMANDS = {
     "gallery": ("gallery", "{songs}"),
     "report": ("report", "{songs}"),
     "verify": ("verify", "{songs}"),
-    "demo": ("demo", "--speed", "120", "--out", "{songs}"),
+    "demo": ("demo", "--speed", "120", "--out", "{demo}"),
 }
 
 
 def filled_in(words: tuple[str, ...], songs: Path, bench: Bench) -> list[str]:
-    given = {"{songs}": [str(songs)], "{at}": list(bench.at)}
+    given = {"{songs}": [str(songs)], "{demo}": [str(songs / "demo")], "{at}": list(bench.at)}
     return [part for word in words for part in given.get(word, [word])]
 
 

@@ -53,7 +53,7 @@ def run_demo(*, out: Path, speed: float, view: View) -> int:
     """Make the demo's songs and return the exit code."""
     shown: list[Line] = []
     as_table = not view.json
-    manifest = open_directory(out, quiet=view.quiet)
+    manifest = open_directory(out, quiet=view.quiet, sandbox=True)
     code = execute(
         partial(_make_all, speed=speed),
         requests=sum(map(len, _REQUESTS.values())),

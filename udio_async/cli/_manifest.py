@@ -54,8 +54,9 @@ class Manifest:
         BadInput: what has its name is not ours, or cannot be written.
     """
 
-    def __init__(self, directory: Path, tell: Tell = warn) -> None:
+    def __init__(self, directory: Path, tell: Tell = warn, *, sandbox: bool = False) -> None:
         self.directory = directory
+        self._sandbox = sandbox
         self._path = directory / MANIFEST
         _refuse_what_is_no_file(self._path)
         found = _read(self._path)
@@ -91,7 +92,7 @@ class Manifest:
             OSError: the line is not there now, nor half of it.
             ValueError: its files are not in this folder.
         """
-        values = attrs.asdict(line)
+        values = {**attrs.asdict(line), "sandbox": self._sandbox}
         for name in FILES:
             if values.get(name) is not None:
                 values[name] = self._relative(values[name])
@@ -335,8 +336,13 @@ def _open(path: Path) -> io.FileIO:
     return io.FileIO(os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666), "r+b")
 
 
-def open_directory(out: Path, *, quiet: bool) -> Manifest:
+def open_directory(out: Path, *, quiet: bool, sandbox: bool) -> Manifest:
     """Prepare a folder for songs, and return its manifest.
+
+    Args:
+        out: the folder.
+        quiet: whether it is told what was removed.
+        sandbox: whether the songs are those of `--provider sandbox`.
 
     Raises:
         click.ClickException: songs cannot be saved there, or the manifest is not ours.
@@ -344,4 +350,22 @@ def open_directory(out: Path, *, quiet: bool) -> Manifest:
     removed = sweep(out, prepare_directory(out))
     if removed and not quiet:
         say(f"removed {counted(removed, 'half-written file')} of an earlier run")
-    return Manifest(out)
+    manifest = Manifest(out, sandbox=sandbox)
+    _refuse_mixture(manifest, sandbox=sandbox)
+    return manifest
+
+
+def _refuse_mixture(manifest: Manifest, *, sandbox: bool) -> None:
+    """Refuse real songs beside a sandbox's: a rehearsal would count as the songs themselves.
+
+    Raises:
+        BadInput: the folder has songs of the other kind.
+    """
+    if any(record.sandbox != sandbox for record in manifest.records()):
+        has, others = "real songs", "those of --provider sandbox"
+        if not sandbox:
+            has, others = "songs of --provider sandbox", "real ones"
+        raise BadInput(
+            f"by {MANIFEST} {manifest.directory} has {has}, and {others} do not go into the same "
+            "directory; give another one as --out"
+        )

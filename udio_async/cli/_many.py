@@ -42,7 +42,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     provider = service.provider()
     reading = read_entries(file, name, provider, kind, encoding)
     entries = _named(reading.entries)
-    manifest = open_directory(out, quiet=view.quiet)
+    manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
     if terms.journal is not None:
         prepare_directory(terms.journal.parent)
     known = read_journal(service, terms.journal, backend=view.backend)

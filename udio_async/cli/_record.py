@@ -83,6 +83,8 @@ class Record:
     key: str | None = None
     job: str | None = None
     """What its request is called in the journal; lines of earlier versions do not say it."""
+    sandbox: bool = False
+    """Whether `--provider sandbox` has made it."""
 
     @property
     def identity(self) -> Identity:
@@ -194,9 +196,10 @@ def _refuse_outside(name: str, path: str | None) -> None:
 
 
 def without_empty_origin(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values without the names that `--json` leaves out."""
+    """Return values without the names that say nothing here, as `--json` leaves them out."""
     return {
         name: value
         for name, value in values.items()
-        if value is not None or name not in ("line", "key", "job")
+        if (value is not None or name not in ("line", "key", "job"))
+        and (value or name != "sandbox")
     }

@@ -19,7 +19,7 @@ def make_rest(
 ) -> int:
     """Make whatever the journal holds unfinished, or of that what is paid for."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    manifest = open_directory(out, quiet=view.quiet)
+    manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
     work = partial(_make_rest, service=service, terms=terms, manifest=manifest, only_paid=only_paid)
     return execute(
         work,
