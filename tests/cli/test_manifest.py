@@ -139,9 +139,27 @@ def test_a_torn_last_line_is_read_over_and_repaired(cut: int, tmp_path: Path) ->
     assert told == [f"{path}:2 is half a line and was left out"]
     told.clear()
     Manifest(tmp_path, told.append).append(song_line(id="s3"))
-    assert told == [f"{path}:2 was half a line and was cut off"]
+    assert told == [f"{path}:2 is half a line and was left out"]
     assert [record.id for record in read_manifest(tmp_path, told.append)] == ["s1", "s3"]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("cut", [5, 30, -1])
+def test_a_line_that_another_program_is_writing_is_not_cut_off(cut: int, tmp_path: Path) -> None:
+    """Neither by opening the directory nor by a line that is appended later."""
+    path = write(tmp_path, SONG)
+    line = f"{json.dumps({**SONG, 'id': 's2'})}\n"
+    with path.open("a") as file:
+        file.write(line[:cut])
+        file.flush()
+        before = path.read_bytes()
+        manifest = Manifest(tmp_path, lambda _: None)
+        assert path.read_bytes() == before
+        file.write(line[cut:])
+    manifest.append(song_line(id="s3"))
+    told: list[str] = []
+    assert [record.id for record in read_manifest(tmp_path, told.append)] == ["s1", "s2", "s3"]
+    assert not told
 
 
 @pytest.mark.parametrize("cut", [1, 14, 40])
@@ -193,7 +211,7 @@ def test_what_a_power_cut_leaves_is_cut_off(tmp_path: Path) -> None:
     path.write_bytes(lines + bytes(1000))
     told: list[str] = []
     Manifest(tmp_path, told.append).append(song_line(id="s3"))
-    assert told == [f"{path}:3 was half a line and was cut off"]
+    assert told == [f"{path}:3 is half a line and was left out"]
     assert [record.id for record in read_manifest(tmp_path)] == ["s1", "s2", "s3"]
 
 

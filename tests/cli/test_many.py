@@ -300,7 +300,7 @@ def test_a_damaged_line_of_the_manifest_stops_nothing(
     assert ended.code == 0, ended.err
     assert ended.err.count("warning: ") == 2
     assert f"{songs / 'songs.jsonl'}: 1 line is damaged and left out: 1 (" in ended.err
-    assert f"{songs / 'songs.jsonl'}:2 was half a line and was cut off" in ended.err
+    assert f"{songs / 'songs.jsonl'}:2 is half a line and was left out" in ended.err
     assert len(read_manifest(songs)) == 2
     assert len(bench.charged) == 1
 

@@ -65,9 +65,9 @@ def end_doubt(
         BadInput: there is no such doubt, or the journal cannot be used.
     """
     service.provider()  # a wrong option or a missing key shows before anything is started
-    seen = ask(partial(_settle, service, journal, key, answer), backend=backend)
+    work = partial(_settle, service, journal, key, answer, hints.directory)
+    seen = ask(work, backend=backend)
     if answer.abandon:
-        _tell_manifest(hints.directory, key)
         click.echo("Given up: it is neither looked for nor submitted again.")
         return
     what = "It will be submitted again" if answer.resubmit else f"It is {seen}"
@@ -88,7 +88,9 @@ async def _read(service: Service, journal: Path) -> Sequence[Entry]:
         return await client.doubts()
 
 
-async def _settle(service: Service, journal: Path, key: str, answer: Answer) -> str:
+async def _settle(
+    service: Service, journal: Path, key: str, answer: Answer, directory: Path
+) -> str:
     """Keep the answer, and return what the task is that it names."""
     async with open_client(service, journal=journal) as client:
         seen = "" if answer.task_id is None else await _seen(client, answer.task_id)
@@ -96,6 +98,8 @@ async def _settle(service: Service, journal: Path, key: str, answer: Answer) -> 
             await client.resolve(key, **attrs.asdict(answer))
         except InvalidRequest as error:
             raise BadInput(explain(error)) from error
+        if answer.abandon:  # while the journal is ours: no other run writes to the folder
+            _tell_manifest(directory, key)
     return seen
 
 

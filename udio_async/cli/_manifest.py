@@ -48,7 +48,8 @@ Tell = Callable[[str], object]
 class Manifest:
     """The manifest of a folder, to append to.
 
-    A damaged line is left where it is, and reported; half a line at the end is cut off.
+    A damaged line is left where it is, and reported. Half a line at the end is cut off with the
+    first line that is appended, and not before: another program may just be writing it.
 
     Raises:
         BadInput: what has its name is not ours, or cannot be written.
@@ -69,7 +70,9 @@ class Manifest:
         self._shared = {path for path, songs in paths.items() if songs > 1}
         for line in found.damage(self._path):
             tell(line)
-        _repair(self._path, found, tell)
+        _check_writable(self._path)
+        self._half = (found.size, found.end) if found.torn is not None else None
+        """From where to where half a line stood at the end."""
 
     def record_of(self, song: Song) -> Record | None:
         """Return what is known of a song, or None.
@@ -108,7 +111,9 @@ class Manifest:
             self._write(values)
 
     def _write(self, values: dict[str, Any]) -> None:
-        _append(self._path, f"{json.dumps(without_empty_origin(values))}\n".encode())
+        line = f"{json.dumps(without_empty_origin(values))}\n".encode()
+        half, self._half = self._half, None
+        _append(self._path, line, half=half)
         self._known.add(structure(values))
 
     def let_go(self, job: str) -> None:
@@ -153,8 +158,6 @@ def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
         )
     for line in found.damage(path):
         tell(line)
-    if found.torn is not None:
-        tell(f"{path}:{found.torn} is half a line and was left out")
     return found.known.list()
 
 
@@ -185,10 +188,10 @@ class _Found:
     """What is wrong with which line."""
     torn: int | None = None
     """The number of a last line of which only half is there."""
-    is_ended: bool = True
-    """Whether the last line has its end."""
     size: int = 0
     """Bytes of the lines that have theirs."""
+    end: int = 0
+    """Bytes of all lines."""
     _has_lines: bool = False
     _has_ours: bool = False
 
@@ -212,7 +215,7 @@ class _Found:
             self._has_ours = True
 
     def damage(self, path: Path) -> Iterator[str]:
-        """Return one line about all lines that are left out, if there are any."""
+        """Return one line about all damaged lines, and one about half a line at the end."""
         if self.damaged:
             shown = [f"{number} ({why})" for number, why in self.damaged.items()][:_SHOWN]
             more = [f"{len(self.damaged) - _SHOWN} more"] * (len(self.damaged) > _SHOWN)
@@ -221,6 +224,8 @@ class _Found:
                 f"{path}: {counted(len(self.damaged), 'line')} {were} damaged and left out: "
                 f"{', '.join([*shown, *more])}"
             )
+        if self.torn is not None:
+            yield f"{path}:{self.torn} is half a line and was left out"
 
 
 def _read(path: Path) -> _Found:
@@ -252,10 +257,11 @@ def _iter_lines(file: BinaryIO, found: _Found) -> Iterator[tuple[int, bytes, boo
         number, rest = number + 1, line
         while not rest.endswith(b"\n") and (more := file.readline(_LINE_BYTES)):
             rest = more
-        found.is_ended = rest.endswith(b"\n")
-        if found.is_ended:
-            found.size = file.tell()
-        yield number, line, found.is_ended
+        is_ended = rest.endswith(b"\n")
+        found.end = file.tell()
+        if is_ended:
+            found.size = found.end
+        yield number, line, is_ended
 
 
 # Writing -------------------------------------------------------------------------------------
@@ -285,8 +291,8 @@ def _refuse_what_is_no_file(path: Path) -> None:
             )
 
 
-def _repair(path: Path, found: _Found, tell: Tell) -> None:
-    """End the last line, or cut it off where only half of it is there.
+def _check_writable(path: Path) -> None:
+    """Refuse a manifest that cannot be appended to, before anything is spent.
 
     Raises:
         BadInput: it cannot be written.
@@ -294,26 +300,26 @@ def _repair(path: Path, found: _Found, tell: Tell) -> None:
     if not path.exists():
         return
     try:
-        with _open(path) as file:
-            if found.torn is not None:
-                file.truncate(found.size)
-                tell(f"{path}:{found.torn} was half a line and was cut off")
-            elif not found.is_ended:
-                file.write(b"\n")
+        _open(path).close()
     except OSError as error:
         raise BadInput(
             f"cannot write to {path}: {error.strerror}; mend that, or give another DIR"
         ) from error
 
 
-def _append(path: Path, line: bytes) -> None:
+def _append(path: Path, line: bytes, *, half: tuple[int, int] | None = None) -> None:
     """Append a line whole, or not at all.
 
     It is one write, so that lines of two programs do not mix; what a full disk takes of it is taken
     back. Where even that fails, the next line begins on a line of its own.
+
+    `half` is where half a line stood at the end. It is cut off if nothing was written since: else
+    it was the beginning of a line that another program has ended.
     """
     with _open(path) as file:
         end = file.seek(0, os.SEEK_END)
+        if half is not None and half[1] == end and not _ends_a_line(file, end):
+            end = file.truncate(half[0])
         if end and not _ends_a_line(file, end):
             line = b"\n" + line
         try:
