@@ -10,6 +10,7 @@ import pytest
 
 from udio_async import JournalError, SqliteJournal
 from udio_async._download import PATIENCE
+from udio_async.cli._manifest import read_manifest
 from udio_async.cli._names import FILE_WAIT
 from udio_async.cli._text import amount, as_typed
 from udio_async.journal import State
@@ -209,6 +210,23 @@ def test_what_was_refused_is_not_taken_up(
         assert call_cli("generate", "Rain", "--out", tmp_path, *at).code == 0
         resumed = call_cli("resume", tmp_path, *at)
         assert (resumed.code, resumed.out, len(sandbox.ledger)) == (0, "", 1)
+
+
+@pytest.mark.parametrize("deleted", [1, 2])
+def test_a_song_whose_file_is_gone_is_fetched_by_resume(
+    deleted: int, bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """It costs nothing, and a song that is here is not told again."""
+    made = call_cli("generate", "Rain", "--out", tmp_path, *bench.at)
+    paths = [Path(line["path"]) for line in made.lines]
+    for path in paths[:deleted]:
+        path.unlink()
+    resumed = call_cli("resume", tmp_path, *bench.at)
+    assert resumed.code == 0, resumed.err
+    assert all(path.is_file() for path in paths)
+    assert {record.path for record in read_manifest(tmp_path)} == {path.name for path in paths}
+    assert len(bench.charged) == 1
+    assert call_cli("resume", tmp_path, *bench.at).out == "", "nothing is left to do"
 
 
 def test_without_a_journal_the_task_is_told(

@@ -248,8 +248,9 @@ def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 
     Accepted requests are looked at, refused ones are submitted and paid for. Songs without their
-    file, or without their line in songs.jsonl, are fetched and written. Requests of a file that
-    were never submitted are not in the journal: for them run the batch again.
+    file are fetched again, and those of a batch without their line in songs.jsonl are written
+    there. Requests of a file that were never submitted are not in the journal: for them run the
+    batch again.
     """
     from ._hints import hints_for_journal
     from ._rest import make_rest

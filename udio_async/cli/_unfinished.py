@@ -18,7 +18,7 @@ from ._text import counted
 _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, State.FORGOTTEN}
 _OPEN = frozenset({State.PLANNED, State.ACCEPTED, State.READY, State.IN_DOUBT})
 """What is unfinished of a job that was asked for once, by `generate`: whoever asked was told of a
-refusal, and has the songs that were delivered."""
+refusal."""
 
 
 async def read_unfinished(
@@ -26,8 +26,9 @@ async def read_unfinished(
 ) -> tuple[list[Entry], Known]:
     """Return the requests that are not finished, and their states.
 
-    A request is finished when all its songs are in the folder and in the manifest. With
-    `only_paid`, those that would cost something are left out.
+    A request is finished when all its songs are in the folder and in the manifest; one of
+    `generate`, which writes no manifest, when they are in the folder. With `only_paid`, those that
+    would cost something are left out.
     """
     wanted = [state for state in _UNFINISHED if state.is_paid or not only_paid]
     entries: list[Entry] = []
@@ -40,20 +41,21 @@ async def read_unfinished(
 
 
 def _is_over(job: Job, manifest: Manifest) -> bool:
-    if is_fresh(job.key) and not job.told:
-        return job.state not in _OPEN
-    return job.state is State.DELIVERED and _is_done(job, manifest)
+    if job.state is State.DELIVERED:
+        return _is_done(job, manifest, told=not is_fresh(job.key))
+    return is_fresh(job.key) and not job.told and job.state not in _OPEN
 
 
-def _is_done(job: Job, manifest: Manifest) -> bool:
+def _is_done(job: Job, manifest: Manifest, *, told: bool) -> bool:
+    """Return whether the songs are in the folder, and `told` of in the manifest if that counts."""
     title = job.request.get("title")
     named = [attrs.evolve(song, title=song.title or title) for song in job.songs]
-    return all(_is_saved(song, manifest) for song in named if song.error is None)
+    return all(_is_saved(song, manifest, told=told) for song in named if song.error is None)
 
 
-def _is_saved(song: Song, manifest: Manifest) -> bool:
+def _is_saved(song: Song, manifest: Manifest, *, told: bool) -> bool:
     record = manifest.record_of(song)
-    return record is not None and is_here(song, manifest.directory, record)
+    return (record is not None or not told) and is_here(song, manifest.directory, record)
 
 
 async def iter_earlier(client: Client, hints: Hints, *, but: str) -> AsyncIterator[str]:
