@@ -128,7 +128,7 @@ def test_what_is_all_here_counts_as_had(
 def test_songs_that_are_gone_with_the_journal(
     run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """They were paid for: only --again pays once more."""
+    """They were paid for: --rest fetches them, and only --again pays once more."""
     run("rain, sun")
     delete(tmp_path / "songs")
     for song in (tmp_path / "songs").glob("*.mp3"):
@@ -136,11 +136,64 @@ def test_songs_that_are_gone_with_the_journal(
     refused = run("rain, sun")
     assert refused.code == 2
     assert "2 requests may have been paid for, whose songs are not all here" in refused.err
-    assert "--rest" not in refused.err, "there is no rest"
-    left = run("rain, sun, fog", "--rest")
-    assert "3 requests (2 left alone): 1 to submit" in left.err
+    assert "add --rest to fetch the songs of 2 requests again, which costs nothing" in refused.err
+    assert "--rest to submit" not in refused.err, "there is no rest"
+    fetched = run("rain, sun, fog", "--rest")
+    assert "3 requests (2 fetched again): 1 to submit" in fetched.err
+    assert fetched.code == 0, fetched.err
+    assert sorted(line["line"] for line in fetched.lines) == [1, 1, 2, 2, 3, 3]
+    assert all(Path(line["path"]).is_file() for line in fetched.lines)
+    assert set(charged(sandbox).values()) == {1}
     assert run("rain, sun", "--again").code == 0
     assert charged(sandbox) == {"rain": 2, "sun": 2, "fog": 1}
+
+
+@pytest.mark.parametrize("deleted", [1, 2])
+def test_a_file_that_is_gone_is_fetched_again_without_the_journal(
+    deleted: int, run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Once --rest was answered, each run does so, and asks nothing."""
+    paths = [Path(line["path"]) for line in run("rain").lines]
+    delete(tmp_path / "songs")
+    assert run("rain, sun", "--rest").code == 0
+    for path in paths[:deleted]:
+        path.unlink()
+    again = run("rain, sun")
+    assert again.code == 0, again.err
+    assert all(path.is_file() for path in paths)
+    assert charged(sandbox) == {"rain": 1, "sun": 1}
+
+
+def test_what_is_left_alone_is_told_in_each_run(
+    run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A doubt that only the list knows has no task to look at: exit 1, and what can be done."""
+    run("lost, rain")
+    delete(tmp_path / "songs")
+    for options in (("--rest",), ()):
+        ended = run("lost, rain", *options)
+        assert ended.code == 1, ended.err
+        assert "2 requests (1 here already, 1 left alone): 0 to submit" in ended.err
+        assert "error: line 1 (lost) is left alone: what became of it is not known" in ended.err
+        assert "look for them in your account, or add --again to pay again" in ended.err
+    assert charged(sandbox) == {"lost": 1, "rain": 1}
+
+
+def test_a_task_that_the_provider_does_not_show_is_left_alone(
+    run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """As after some months; the reason is told, and nothing is paid again."""
+    songs = tmp_path / "songs"
+    (line, *_) = run("rain").lines
+    delete(songs)
+    Path(line["path"]).unlink()
+    manifest = songs / "songs.jsonl"
+    manifest.write_text(manifest.read_text().replace(line["task_id"], "another"))
+    ended = run("rain", "--rest")
+    assert ended.code == 1
+    assert "error: line 1 (rain) is left alone: " in ended.err
+    assert "another" in ended.err
+    assert charged(sandbox) == {"rain": 1}
 
 
 def test_a_doubt_that_only_the_list_knows(
@@ -234,6 +287,11 @@ def test_an_older_journal(
     at = ("--base-url", sandbox.base_url, "--speed", "400")
     resumed = call_cli("resume", songs, *at)
     assert "1 request left alone" in resumed.err
+    assert resumed.code == 0, "its songs are here"
+    for song in songs.glob("*.mp3"):
+        song.unlink()
+    assert call_cli("resume", songs, "--only-paid", *at).code == 0, "that one is not asked for"
+    assert call_cli("resume", songs, *at).code == 1
     assert charged(sandbox) == {"refused once": 1, "rain": 1}
 
 

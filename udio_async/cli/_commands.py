@@ -180,7 +180,8 @@ _FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url"
 @click.option(
     "--rest",
     is_flag=True,
-    help="If the journal was lost: submit only requests of which nothing in DIR tells.",
+    help="If the journal was lost: submit only requests of which nothing in DIR tells, and fetch "
+    "songs whose files are gone.",
 )
 @click.option(
     "--again",

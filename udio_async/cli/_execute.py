@@ -118,4 +118,5 @@ async def _execute(
         tasks.cancel_scope.cancel()
     if stop.code is not None:
         return stop.code
-    return 1 if run.progress.failed or run.progress.doubts else 0
+    progress = run.progress
+    return 1 if progress.failed or progress.doubts or progress.left_alone else 0

@@ -58,10 +58,16 @@ class Known:
 
 @attrs.frozen
 class Had:
-    """A request whose songs are all here."""
+    """A request, and what the folder tells of its songs."""
 
     entry: Entry
     records: tuple[Record, ...]
+
+    @property
+    def task_ids(self) -> tuple[str, ...]:
+        """The tasks that made the songs, or were to; there is none of a request in doubt."""
+        ids = (record.task_id for record in self.records)
+        return tuple(dict.fromkeys(task_id for task_id in ids if task_id is not None))
 
     def lines(self, directory: Path) -> Iterator[SongLine]:
         """Return its songs as lines of output."""
@@ -75,7 +81,8 @@ class Found:
     """The requests of a batch that the folder knows."""
 
     had: tuple[Had, ...] = ()
-    gone: tuple[Entry, ...] = ()
+    """Their songs are all here."""
+    gone: tuple[Had, ...] = ()
     """They were paid for, or may have been, and their songs are not all here."""
     strange: tuple[str, ...] = ()
     """Songs that nothing tells of, where they are likely those of this batch."""
@@ -83,7 +90,7 @@ class Found:
     @property
     def jobs(self) -> frozenset[str]:
         """The keys of all that are not submitted because of the folder."""
-        return frozenset([*(one.entry.job for one in self.had), *(one.job for one in self.gone)])
+        return frozenset(one.entry.job for one in (*self.had, *self.gone))
 
     def left_of(self, entries: list[Entry]) -> list[Entry]:
         """Leave out requests that the folder has; the others keep their keys."""
@@ -116,13 +123,13 @@ def find_in_directory(
         return Found(strange=strange)
     told = _Told(records, known)
     had: list[Had] = []
-    gone: list[Entry] = []
+    gone: list[Had] = []
     for entry in waiting:
         made = told.take(entry)
         if _are_here(made, manifest.directory):
             had.append(Had(entry, tuple(made)))
         elif made or entry.job in known.settled:
-            gone.append(entry)
+            gone.append(Had(entry, tuple(made)))
     return Found(had=tuple(had), gone=tuple(gone))
 
 
@@ -223,7 +230,7 @@ def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, 
         BadInput: with what was found, and how to go on.
     """
     had = [one.entry for one in found.had if one.entry.job not in known.settled]
-    gone = [entry for entry in found.gone if entry.job not in known.settled]
+    gone = [one for one in found.gone if one.entry.job not in known.settled]
     asked = gone or (waiting and (had or found.strange))
     if lost != "ask" or not asked:
         return
@@ -235,18 +242,18 @@ def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, 
 
 
 def _findings(
-    had: Sequence[Entry], gone: Sequence[Entry], strange: Sequence[str], rest: int
+    had: Sequence[Entry], gone: Sequence[Had], strange: Sequence[str], rest: int
 ) -> Iterator[str]:
     """Return what was found and what can be done, line by line."""
     if had:
         yield (
             f"by {MANIFEST} the songs of {counted(len(had), 'request')} are here: "
-            f"{_listed(map(_name, had), len(had))}"
+            f"{_listed(map(name_of, had), len(had))}"
         )
     if gone:
         yield (
             f"by {MANIFEST} {counted(len(gone), 'request')} may have been paid for, whose songs "
-            f"are not all here: {_listed(map(_name, gone), len(gone))}"
+            f"are not all here: {_listed((name_of(one.entry) for one in gone), len(gone))}"
         )
     if strange:
         yield (
@@ -257,6 +264,12 @@ def _findings(
         "if you have the journal of that run, bring it back, with the -wal file beside it if there "
         "is one: then nothing is paid for twice"
     )
+    fetched = sum(bool(one.task_ids) for one in gone)
+    if fetched:
+        yield (
+            f"add --rest to fetch the songs of {counted(fetched, 'request')} again, which costs "
+            "nothing"
+        )
     if rest:
         yield f"add --rest to submit only {counted(rest, 'request')}, of which nothing here tells"
     again = rest + len(had) + len(gone)
@@ -270,7 +283,8 @@ def _listed(names: Iterable[str], number: int) -> str:
     return ", ".join([*shown, *more])
 
 
-def _name(entry: Entry) -> str:
+def name_of(entry: Entry) -> str:
+    """Return a request's line and words, for a message."""
     place = f"line {entry.line} " if entry.line is not None else ""
     return f"{place}({shortened(entry.asked or '', _WORDS)})"
 

@@ -31,6 +31,8 @@ class Plan:
     done: int = 0
     had: int = 0
     """Requests whose songs are here, although the journal does not know them."""
+    fetched: int = 0
+    """Requests that were paid for in an earlier journal, and whose songs are fetched again."""
     left: int = 0
     """Requests that are left alone: by what is here, they were or may have been paid for."""
     made: int = 0
@@ -46,7 +48,8 @@ class Plan:
     def waiting(self) -> int:
         """How many have to be submitted."""
         held = 0 if self.resubmits else self.in_doubt
-        return self.requests - self.done - self.had - self.left - self.made - held
+        elsewhere = self.had + self.fetched + self.left
+        return self.requests - self.done - elsewhere - self.made - held
 
     @property
     def to_submit(self) -> int:
@@ -59,6 +62,7 @@ class Plan:
             for number, words in (
                 (self.done, "done already"),
                 (self.had, "here already"),
+                (self.fetched, "fetched again"),
                 (self.left, "left alone"),
                 (self.made, "being made"),
                 (self.in_doubt, "in doubt"),
@@ -133,11 +137,13 @@ def make_plan(
     if max_credits is not None and price is not None:
         limits.append(affordable(max_credits, price))
     elsewhere = found.jobs
+    fetched = sum(bool(one.task_ids) for one in found.gone)
     states = Counter(known.states.get(entry.job) for entry in entries if entry.job not in elsewhere)
     return Plan(
         requests=len(entries),
         had=len(found.had),
-        left=len(found.gone),
+        fetched=fetched,
+        left=len(found.gone) - fetched,
         done=sum(states[state] for state in _DONE),
         made=states[State.ACCEPTED],
         in_doubt=states[State.IN_DOUBT],

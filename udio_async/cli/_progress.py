@@ -81,6 +81,8 @@ class Progress:
     """Credits for one request, where it is known."""
     at_once: int | None = None
     """How many requests may be in the making."""
+    left_alone: int = 0
+    """How many requests are neither fetched nor submitted: they may have been paid for."""
     unrecorded: int = 0
     """How many lines are missing in the manifest."""
     no_room: str = ""

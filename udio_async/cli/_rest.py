@@ -45,6 +45,7 @@ async def _make_rest(
             provider=client.provider.name,
             resubmits=terms.resubmits,
         )
+        run.progress.left_alone = len(found.gone)
         if found.jobs:
             run.display.error(
                 f"{counted(len(found.jobs), 'request')} left alone: by {MANIFEST} they were or may "
