@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import attrs
 import pytest
+from mutagen import File
 
 from udio_async import Client, Saved, Stage, Task
 from udio_async._events import Event
@@ -433,3 +434,24 @@ def test_what_cannot_be_kept_is_not_bought(
     assert again.code == 0, again.err
     assert len(bench.charged) == 20
     assert len(list(tmp_path.glob("*.mp3"))) == 40
+
+
+@pytest.mark.parametrize("command", ["batch", "resume"])
+def test_tags_for_songs_that_are_here_are_not_promised(
+    command: str, bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """It is said that the files stay as they are, and what gives them tags does so."""
+    file, songs = tmp_path / "in.txt", tmp_path / "songs"
+    file.write_text("one\n")
+    words = {"batch": ("batch", file, "--out", songs), "resume": ("resume", songs)}[command]
+    first = call_cli("batch", file, "--out", songs, *bench.at)
+    moved, _ = (Path(line["path"]) for line in first.lines)
+    again = call_cli(*words, "--tags", *bench.at)
+    assert again.code == 0, again.err
+    assert "--tags changes no file that is here already (2 songs); files that" in again.err
+    moved.unlink()
+    fetched = call_cli(*words, "--tags", *bench.at)
+    assert "no file that is here already (1 song)" in fetched.err
+    assert File(moved).tags
+    assert all(song.state == "ok" for song in verify(songs))
+    assert len(bench.charged) == 1

@@ -96,7 +96,9 @@ many_options = (
     ),
 )
 tags_option = click.option(
-    "--tags", is_flag=True, help="Write title, lyrics, style and cover into the files."
+    "--tags",
+    is_flag=True,
+    help="Write title, lyrics, style and cover into the files that are fetched.",
 )
 file_wait_option = click.option(
     "--file-wait",
