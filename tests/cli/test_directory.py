@@ -326,7 +326,37 @@ def test_songs_of_a_read_only_folder_can_be_verified(
     assert run("verify", songs, "--text").out == "2 songs ok, 0 not.\n"
 
 
-@pytest.mark.parametrize("command", ["doubts", "audit", "resolve", "resume"])
+@pytest.mark.parametrize(
+    ("command", "said"), [("jobs", "1 job.\n"), ("doubts", "0 requests in doubt.\n")]
+)
+def test_a_journal_in_a_read_only_folder_can_be_read(
+    command: str, said: str, shut: tuple[Path, Callable[..., Ended]], bench: Bench
+) -> None:
+    songs, run = shut
+    ended = run(command, songs, "--text", *bench.at)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(said)
+
+
+def test_what_a_killed_run_was_sending_is_told_in_a_read_only_folder(
+    shut: tuple[Path, Callable[..., Ended]], bench: Bench, call_cli: Callable[..., Ended]
+) -> None:
+    """It is no doubt before the journal can be opened, and `doubts` does not keep silent."""
+    songs, run = shut
+    with closing(sqlite3.connect(songs / "journal.db")) as database, database:
+        database.execute(
+            "update jobs set state = 'sending', task_id = null, entry ="
+            " json_remove(json_set(entry, '$.state', 'sending'), '$.task_id', '$.songs', '$.saved')"
+        )
+    ended = run("doubts", songs, "--text", *bench.at)
+    assert (ended.code, ended.out) == (0, "0 requests in doubt.\n")
+    assert ended.err.startswith("warning: 1 request on the way to the provider; if the run")
+    opened = call_cli("doubts", songs, "--text", *bench.at)
+    assert opened.out.endswith("1 request in doubt.\n")
+    assert opened.err == ""
+
+
+@pytest.mark.parametrize("command", ["audit", "resolve", "resume"])
 def test_a_journal_in_a_read_only_folder_is_not_called_damaged(
     command: str, shut: tuple[Path, Callable[..., Ended]], bench: Bench
 ) -> None:

@@ -368,6 +368,11 @@ def test_a_journal_in_use(  # noqa: PLR0917 - fixtures
         assert (refused.code, refused.out) == (2, "")
         assert refused.err.count("\n") == 1
         assert "in use by another process" in refused.err
+    listed = call_cli("jobs", tmp_path, "--text", *at)
+    assert (listed.code, listed.err) == (0, ""), "what only reads is not refused"
+    assert "never ready  task " in listed.out
+    doubts = call_cli("doubts", tmp_path, "--text", *at)
+    assert (doubts.code, doubts.out, doubts.err) == (0, "0 requests in doubt.\n", "")
     assert charged(sandbox) == {"quick": 1, "never ready": 1}
     child.interrupt()
     assert child.end().code == 130

@@ -1,12 +1,13 @@
 """Clients for commands, with one line for what cannot be opened."""
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from .. import Client, InvalidRequest, JournalError, PollPolicy, SqliteJournal
+from .. import AnotherAccount, Client, InvalidRequest, JournalError, PollPolicy, SqliteJournal
+from ..journal import Entry, State
 from ._failures import BadInput, reason_of
 from ._service import Service
 
@@ -40,6 +41,29 @@ async def open_client(
         except (InvalidRequest, JournalError) as error:
             raise BadInput(_reason(error, options.get("journal"))) from error
         yield client
+
+
+async def read_jobs(service: Service, path: Path, states: Collection[State]) -> list[Entry]:
+    """Return the jobs of a journal in these states, oldest first.
+
+    It is opened if that is possible: only this makes a doubt of a request that was on its way when
+    its run was killed. A journal that another run has open, or that may not be written, is read as
+    it is.
+
+    Raises:
+        BadInput: it is damaged, or not ours.
+    """
+    try:
+        async with open_client(service, journal=path) as client:
+            return [entry async for entry in client.jobs(states)]
+    except BadInput as refused:
+        cause = refused.__cause__
+        if not isinstance(cause, JournalError) or isinstance(cause, AnotherAccount):
+            raise
+        try:
+            return [entry async for entry in SqliteJournal(path).entries(states)]
+        except JournalError:
+            raise refused from cause
 
 
 def _reason(error: Exception, journal: object) -> str:

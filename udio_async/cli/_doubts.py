@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import attrs
 import click
 
 from .. import Client, InvalidRequest, RequestError, UdioError
-from ..journal import Entry
-from ._clients import open_client
+from ..journal import Entry, State
+from ._clients import open_client, read_jobs
 from ._entries import asked_for, hidden_options, shown_request, when
 from ._failures import BadInput, reason_of, warn
 from ._hints import Hints
@@ -44,7 +43,14 @@ def show_doubts(
 ) -> None:
     """Print every request in doubt to stdout, oldest first."""
     hidden = hidden_options(service.provider())
-    doubts = ask(partial(_read, service, journal), backend=backend)
+    work = partial(read_jobs, service, journal, [State.IN_DOUBT, State.SENDING])
+    jobs = ask(work, backend=backend)
+    doubts = [job for job in jobs if job.state is State.IN_DOUBT]
+    if sending := len(jobs) - len(doubts):  # of a run that goes on, or of a copy that is read-only
+        warn(
+            f"{counted(sending, 'request')} on the way to the provider; if the run that sent it is "
+            "over, it is in doubt too: run this where the journal can be written"
+        )
     if as_json:
         for doubt in doubts:
             click.echo(json.dumps(_as_values(doubt, hints, hidden)))
@@ -81,11 +87,6 @@ def _tell_manifest(directory: Path, key: str) -> None:
             Manifest(directory).let_go(key)
         except (BadInput, OSError) as error:
             warn(f"{MANIFEST} still tells of a doubt: {reason_of(error)}")
-
-
-async def _read(service: Service, journal: Path) -> Sequence[Entry]:
-    async with open_client(service, journal=journal) as client:
-        return await client.doubts()
 
 
 async def _settle(

@@ -11,7 +11,7 @@ import click
 
 from .. import InvalidRequest
 from ..journal import Entry, State
-from ._clients import open_client
+from ._clients import open_client, read_jobs
 from ._entries import asked_for, hidden_options, shown_request, when
 from ._failures import BadInput
 from ._hints import Hints
@@ -28,24 +28,11 @@ def show_jobs(
 ) -> None:
     """Print the jobs in these states to stdout, oldest first."""
     hidden = hidden_options(service.provider())
-    shown = ask(partial(_show, service, journal, states, hidden, as_json), backend=backend)
+    jobs = ask(partial(read_jobs, service, journal, states), backend=backend)
+    for entry in jobs:
+        click.echo(json.dumps(_as_values(entry, hidden)) if as_json else _as_text(entry))
     if not as_json:
-        click.echo(f"{counted(shown, 'job')}.")
-
-
-async def _show(
-    service: Service,
-    journal: Path,
-    states: Collection[State],
-    hidden: frozenset[str],
-    as_json: bool,
-) -> int:
-    shown = 0
-    async with open_client(service, journal=journal) as client:
-        async for entry in client.jobs(states):
-            click.echo(json.dumps(_as_values(entry, hidden)) if as_json else _as_text(entry))
-            shown += 1
-    return shown
+        click.echo(f"{counted(len(jobs), 'job')}.")
 
 
 def _as_values(entry: Entry, hidden: frozenset[str]) -> dict[str, Any]:
