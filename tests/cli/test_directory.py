@@ -181,12 +181,14 @@ def test_a_run_says_what_it_has_removed(
 ) -> None:
     """Each command that makes many songs does so."""
     (tmp_path / "in.txt").write_text("one\n")
-    for command in (
-        ("batch", tmp_path / "in.txt", "--out", tmp_path, *bench.at),
-        ("resume", tmp_path, *bench.at),
-        ("demo", "--speed", 120, "--out", tmp_path),
+    songs, demo = tmp_path / "songs", tmp_path / "demo"
+    for out, command in (
+        (songs, ("batch", tmp_path / "in.txt", "--out", songs, *bench.at)),
+        (songs, ("resume", songs, *bench.at)),
+        (demo, ("demo", "--speed", 120, "--out", demo)),
     ):
-        part = tmp_path / OURS[0]
+        out.mkdir(exist_ok=True)
+        part = out / OURS[0]
         part.touch()
         grow_old(part)
         ended = call_cli(*command)

@@ -502,12 +502,12 @@ def test_no_journal(
 ) -> None:
     """It can be left out, and the sandbox of one's own has none unless asked for."""
     requests = write_requests(*asks("one"))
-    batch = ("batch", requests, "--out", tmp_path)
-    assert call_cli(*batch, "--no-journal", *at).code == 0
-    assert call_cli(*batch, "--provider", "sandbox", "--speed", SPEED).code == 0
-    assert not (tmp_path / "journal.db").exists()
-    kept = (*batch, "--provider", "sandbox", "--speed", SPEED, "--journal", tmp_path / "kept.db")
-    assert call_cli(*kept).code == 0
+    real = ("batch", requests, "--out", tmp_path / "real")
+    assert call_cli(*real, "--no-journal", *at).code == 0
+    own = ("batch", requests, "--out", tmp_path / "own", "--provider", "sandbox", "--speed", SPEED)
+    assert call_cli(*own).code == 0
+    assert not list(tmp_path.glob("*/journal.db"))
+    assert call_cli(*own, "--journal", tmp_path / "kept.db").code == 0
     assert (tmp_path / "kept.db").exists()
 
 
