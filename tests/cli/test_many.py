@@ -452,6 +452,8 @@ def test_tags_for_songs_that_are_here_are_not_promised(
     moved.unlink()
     fetched = call_cli(*words, "--tags", *bench.at)
     assert "no file that is here already (1 song)" in fetched.err
-    assert File(moved).tags
+    tagged = File(moved)
+    assert tagged is not None
+    assert tagged.tags
     assert all(song.state == "ok" for song in verify(songs))
     assert len(bench.charged) == 1
