@@ -30,8 +30,8 @@ def read_csv(lines: Iterator[tuple[int, str]], findings: Findings, *, likely: st
 def is_header(line: str) -> bool:
     """Return whether a line is the first line of a CSV of requests.
 
-    An idea may begin with a name of ours, "Lyrics, written at sea". So with commas every cell has
-    to be such a name; tabs, and semicolons without a blank, are in no idea.
+    An idea may begin with a name of ours, "Lyrics, written at sea". So every cell has to be such a
+    name, or no comma or semicolon has a blank behind it, as programs write tables.
 
     Raises:
         ValueError: it may be either; the user has to tell.
@@ -43,7 +43,7 @@ def is_header(line: str) -> bool:
     known = count_names(cells)
     if known in (0, len(cells)) or is_numbered(cells):
         return known > 0
-    if separator == "\t" or (separator == ";" and "; " not in line):
+    if separator == "\t" or f"{separator} " not in line:
         return True
     raise ValueError(
         f"may be a table or ideas: its first line is {shortened(line)!r}; "
