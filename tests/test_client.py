@@ -30,6 +30,7 @@ from udio_async import (
     RequestRefused,
     Sandbox,
     SongRequest,
+    SpendLimitReached,
     Stage,
     SubmitInDoubt,
     UdioApiV2,
@@ -325,12 +326,15 @@ def test_max_credits_allows_as_many_requests_as_they_pay_for(
     assert affordable(max_credits, price) == requests
 
 
-def test_max_credits_below_the_price_are_refused() -> None:
-    """Such a client could submit nothing."""
+async def test_max_credits_below_the_price_buy_nothing_and_end_nothing() -> None:
+    """What is paid for already is waited for by such a client, too."""
     provider = UdioApiV2(api_key="key")
     provider = attrs.evolve(provider, traits=attrs.evolve(provider.traits, credits_per_song=2.0))
-    with pytest.raises(InvalidRequest, match=r"max_credits is 1\.0, .* costs 2\.0; give 2\.0 or"):
-        Client(provider, max_credits=1.0)
+    async with Client(provider, max_credits=1.0) as client:
+        with pytest.raises(SpendLimitReached, match="a higher max_submits or max_credits"):
+            await client.submit("rain")
+        async with client.resume() as batch:
+            assert [outcome async for outcome in batch] == []
 
 
 async def test_an_error_in_the_block_comes_out_bare(provider: Provider) -> None:

@@ -24,7 +24,7 @@ import attrs
 from anyio import AsyncContextManagerMixin
 
 from ._concurrency import Home, LastingTasks, foreign_cancellation_as
-from ._errors import ClientClosed, InvalidRequest, JournalError, UdioError
+from ._errors import ClientClosed, InvalidRequest, UdioError
 from ._job import Handover, Job, Received
 from ._records import Outcome, SongRequest, as_request
 from ._validators import check_awaited, check_count
@@ -195,20 +195,9 @@ class Batch(AsyncContextManagerMixin):
         async with self._pulling:
             while not self._asked and not self._input_ended:
                 pulled = await self._pull(await self._room())
-                self._take_up(pulled, await self._made_before(pulled))
+                made = [None] if self._stretch == 1 else await self._recall(pulled)
+                self._take_up(pulled, made)
             return self._asked.popleft() if self._asked else None
-
-    async def _made_before(self, pulled: Sequence[Asked]) -> Sequence[Job | None]:
-        """Return the jobs of these that were made before, each at its place; None for others."""
-        nothing: Sequence[Job | None] = [None] * len(pulled)
-        if self._stretch == 1:
-            return nothing
-        try:
-            with foreign_cancellation_as(JournalError):
-                return await self._recall(pulled)
-        except Exception as error:  # noqa: BLE001  # of a journal of one's own; raised to the consumer
-            self._input_ended, self._input_error = True, error
-            return nothing
 
     async def _room(self) -> int:
         """Wait until there is room for a request and its outcome; return for how many."""

@@ -29,7 +29,7 @@ from ._polling import Poller, TrackedTask
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, check_name, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
-from .journal import Entry, State, Times
+from .journal import Entry, State, Times, spelled
 from .journal.store import JobStore
 from .providers import Provider, request_of
 
@@ -105,7 +105,7 @@ class Session:
     ) -> Job | None:
         """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
-        name = await self.store.name_of(key or self.store.fresh_key(request))
+        name = key or self.store.fresh_key(request)
         tracked = await self.submitter.submit(
             request, name, is_new=is_new, stopped_by=stopped_by, only=only
         )
@@ -128,7 +128,8 @@ class Session:
             requests,
             submit,
             self._hand_over,
-            name=(lambda request: request.key) if keys is None else keys.name,
+            # What is resumed has the name that it was kept under.
+            name=(lambda request: request.key) if keys is None or only is not None else keys.name,
             recall=self._recall_made,
             max_active=self.max_active if max_active is None else max_active,
             at_once=self.gate.at_once,
@@ -208,8 +209,8 @@ class Session:
         if task_id is not None:
             check_name("task_id", task_id)
             task_id = task_id.strip()
-        key = await self.store.name_of(key)
-        before = await self.store.known(key)
+        before = await self.store.known(spelled(key))
+        key = before.key
         after = await self.store.resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
         self.gate.count_settled(key)
         if before.task_id != after.task_id and before.task_id is not None:
@@ -226,25 +227,20 @@ class Session:
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken."""
         check_name("key", key)
-        key = await self.store.name_of(key)
+        key = spelled(key)
         if self.submitter.is_running(key):
             raise InvalidRequest(f"job {key!r} is being submitted; cancel that", job_key=key)
         await self.store.forget(key)
 
     async def plan(self, requests: Iterable[SongRequest]) -> None:
         """Keep requests for later, with the keys of a batch."""
-        await self.store.plan([await self._as_kept(request) for request in requests])
-
-    async def _as_kept(self, request: SongRequest) -> SongRequest:
-        """Return a request with its key in the spelling of its job."""
-        name = request.key and await self.store.name_of(request.key)
-        return request if name == request.key else attrs.evolve(request, key=name)
+        await self.store.plan(requests)
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""
         if isinstance(songs, str):
             check_name("key", songs)
-            await self.store.deliver(await self.store.name_of(songs))
+            await self.store.deliver(spelled(songs))
             return
         for song in songs_in(songs):
             if song.job_key is None:

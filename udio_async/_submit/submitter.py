@@ -11,9 +11,9 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from .._concurrency import Unfinished, owned
+from .._concurrency import Unfinished, foreign_cancellation_as, owned
 from .._download import Room
-from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError
+from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Unreachable
 from .._events import Event, Observer
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
@@ -262,9 +262,10 @@ class Submitter:
         try:
             address = await self._address(work.request, entry)
             work.departure.hand_over()
-            work.task_id = await self.provider.submit(
-                self.poller.listening(http), work.request, address
-            )
+            with foreign_cancellation_as(Unreachable):
+                work.task_id = await self.provider.submit(
+                    self.poller.listening(http), work.request, address
+                )
         except Exception as error:  # noqa: BLE001  # an adapter may let out anything
             return await self._settle(work, entry, error)
         except BaseException:  # the client is being closed for good

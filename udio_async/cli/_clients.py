@@ -61,9 +61,12 @@ async def read_jobs(service: Service, path: Path, states: Collection[State]) -> 
         if not isinstance(cause, JournalError) or isinstance(cause, AnotherAccount):
             raise
         try:
-            return [entry async for entry in SqliteJournal(path).entries(states)]
+            jobs = [entry async for entry in SqliteJournal(path).entries(states)]
         except JournalError:
             raise refused from cause
+        if any(job.provider != service.provider().name for job in jobs):
+            raise refused from cause
+        return jobs
 
 
 def _reason(error: Exception, journal: object) -> str:

@@ -43,7 +43,8 @@ def is_header(line: str) -> bool:
     known = count_names(cells)
     if known in (0, len(cells)) or is_numbered(cells):
         return known > 0
-    if separator == "\t" or f"{separator} " not in line:
+    written = next(csv.reader([line], delimiter=separator), [])
+    if separator == "\t" or not any(cell.startswith(" ") for cell in written):
         return True
     raise ValueError(
         f"may be a table or ideas: its first line is {shortened(line)!r}; "

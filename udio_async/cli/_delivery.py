@@ -16,13 +16,10 @@ from .. import (
     Saved,
     Song,
     SongRequest,
-    Stage,
     SubmitInDoubt,
     UdioError,
-    WaitExpired,
 )
 from .._concurrency import open_tasks
-from .._records import failure_error
 from ._advice import LET_GO
 from ._found import find_saved
 from ._hints import is_open_doubt
@@ -57,40 +54,11 @@ async def make_songs(
                 saving.start_soon(delivery.run, slots)
 
 
-async def fetch_again(
-    run: Run, client: Client, entry: Entry, task_ids: Sequence[str]
-) -> UdioError | None:
-    """Fetch the songs of tasks that the journal does not know; it costs nothing.
-
-    Returns:
-        Why a task could not be looked at, or is not finished; then nothing was fetched.
-    """
-    tasks = []
-    for task_id in task_ids:
-        try:
-            task = await client.look(task_id)
-        except UdioError as error:
-            return error
-        if not task.stage.is_final:
-            return WaitExpired(f"task {task_id} is still being made", task_id=task_id)
-        tasks.append(task)
-    # A file without a title of its own has that of its request in its name.
-    songs = [
-        attrs.evolve(song, title=song.title or entry.request.title)
-        for task in tasks
-        for song in task.songs
-    ]
-    failed = [failure_error(task) for task in tasks if task.stage is Stage.FAILED]
-    outcome = Outcome(
-        index=0,
-        request=entry.request,
-        task_id=task_ids[-1],
-        songs=tuple(songs),
-        error=failed[-1] if failed else None,
-    )
-    await run.space.take()
-    await _Delivery(run, client, outcome, entry).run(anyio.Semaphore(0))
-    return None
+async def deliver(
+    run: Run, client: Client, outcome: Outcome, entry: Entry, slots: anyio.Semaphore
+) -> None:
+    """Save and write what became of a request, and give its slot back."""
+    await _Delivery(run, client, outcome, entry).run(slots)
 
 
 async def _pulled(run: Run, entries: Sequence[Entry]) -> AsyncGenerator[SongRequest]:

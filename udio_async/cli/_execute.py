@@ -17,15 +17,14 @@ from ._display import Display, choose_display
 from ._failures import BadInput, reason_of
 from ._gallery import GALLERY, write_gallery
 from ._hints import Hints, gallery_of
-from ._manifest import MANIFEST, Manifest, place_of
+from ._manifest import MANIFEST, Manifest
 from ._names import FILE_WAIT
 from ._output import Writer, choose_writer
 from ._page import not_ours
 from ._progress import Progress
 from ._run import Run
 from ._stop import Stop, calm
-from ._summary import report, report_left
-from ._text import counted
+from ._summary import note_untagged, report, report_left
 
 _INTERRUPTED = 130
 
@@ -61,7 +60,7 @@ def execute(
     display = choose_display(progress, quiet=view.quiet, no_progress=view.no_progress)
     writer = writer or choose_writer(as_json=view.json)
     if tags and manifest is not None:
-        _tell_untagged(manifest, display)
+        note_untagged(manifest, display)
     code = _INTERRUPTED
     try:
         make_run = partial(
@@ -87,17 +86,6 @@ def execute(
                 gallery = None if manifest is None else _make_gallery(manifest, display)
                 report(progress, display, out, hints, gallery)
     return code
-
-
-def _tell_untagged(manifest: Manifest, display: Display) -> None:
-    """Say that files that are here stay as they are: tags are written into a file as it comes."""
-    paths = [record.path for record in manifest.records() if record.path is not None]
-    here = sum(place_of(manifest.directory, path).is_file() for path in paths)
-    if here:
-        display.note(
-            f"--tags changes no file that is here already ({counted(here, 'song')}); files that "
-            "you move away are fetched again, with tags, which costs nothing"
-        )
 
 
 def _make_gallery(manifest: Manifest, display: Display) -> Path | None:

@@ -8,23 +8,19 @@ from typing import BinaryIO
 
 import attrs
 
-from .. import Client
 from ..journal import BatchKeys, Journal, read_note, texts_in
-from ._delivery import fetch_again
-from ._directory import prepare_directory
 from ._execute import View, execute
 from ._failures import say
+from ._gone import fetch_gone
 from ._hints import Hints
 from ._input import Entry, read_entries
-from ._manifest import MANIFEST, open_directory
-from ._memories import SETTLED, Found, find_in_directory, name_of, refuse_disagreement
+from ._manifest import open_directory
+from ._memories import SETTLED, Found, find_in_directory, refuse_disagreement
 from ._plan import confirm, make_plan, read_journal
-from ._remedies import explain
 from ._rows import Format
 from ._run import Run
 from ._service import Service
 from ._terms import Terms, make_all, open_for
-from ._text import counted
 
 _NOTHING = Found()
 
@@ -47,8 +43,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     reading = read_entries(file, name, provider, kind, encoding)
     entries = _named(reading.entries)
     manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
-    if terms.journal is not None:
-        prepare_directory(terms.journal.parent)
+    terms.prepare_journal()
     known = read_journal(service, terms.journal, backend=view.backend)
     found = Found()
     if terms.lost != "again" and not service.is_sandbox:
@@ -111,7 +106,7 @@ async def _make(
             await _settle(journal, found)
         await _tell_had(run, found)
         with run.stop.stoppable():
-            await _fetch_gone(run, client, found)
+            await fetch_gone(run, client, found.gone)
         await make_all(run, client, entries, terms)
 
 
@@ -131,23 +126,3 @@ async def _tell_had(run: Run, found: Found) -> None:
                 await run.show(line)
                 songs += 1
         run.progress.deliver("", None, songs=songs, ok=True)
-
-
-async def _fetch_gone(run: Run, client: Client, found: Found) -> None:
-    """Fetch what is paid for and not here, where its task is known; the others are left alone."""
-    run.progress.total -= len(found.gone)
-    for one in found.gone:
-        why = "what became of it is not known"
-        if one.task_ids:
-            error = await fetch_again(run, client, one.entry, one.task_ids)
-            if error is None:
-                run.progress.total += 1
-                continue
-            why = explain(error)
-        run.progress.left_alone += 1
-        run.display.error(f"{name_of(one.entry)} is left alone: {why}")
-    if run.progress.left_alone:
-        run.display.say(
-            f"{counted(run.progress.left_alone, 'request')} left alone: by {MANIFEST} they were or "
-            "may have been paid for; look for them in your account, or add --again to pay again"
-        )

@@ -44,7 +44,7 @@ def make_one(
     if out is not None:
         prepare_directory(out)
     if terms.journal is not None:
-        prepare_directory(terms.journal.parent)
+        terms.prepare_journal()
         key = FreshKeys().name(entry.request)
         entry = Entry(attrs.evolve(entry.request, key=key), job=key)
     work = partial(_make_one, entry=entry, service=service, terms=terms)

@@ -91,19 +91,19 @@ class Record:
         """The name by which lines are about the same thing: the last one counts."""
         if self.id is not None:
             return identity_of(self.provider, self.task_id, self.id)
-        return _failure_of(self.provider, self.request or ("task", self.task_id))
+        name = next(iter(self.requests), ("task", self.task_id))
+        return _failure_of(self.provider, name)
 
     @property
-    def request(self) -> Identity | None:
-        """The name of its request, or None if nothing tells it.
+    def requests(self) -> list[Identity]:
+        """The names of its request, the usual one first.
 
         The number of a line is no name: there may be two files, and both have a first line. So it
-        counts only together with what was asked for, in lines that do not say their job.
+        counts only together with what was asked for, for lines that do not say their job.
         """
         name = self.job or self.key
-        if name is not None:
-            return ("job", name)
-        return None if self.line is None else ("line", self.line, self.asked)
+        names: list[Identity] = [] if name is None else [("job", name)]
+        return names if self.line is None else [*names, ("line", self.line, self.asked)]
 
 
 def identity_of(provider: str, task_id: str | None, song_id: str) -> Identity:
@@ -130,8 +130,9 @@ class Known:
     def add(self, record: Record) -> None:
         self._records.pop(record.identity, None)  # it moves to the end
         self._records[record.identity] = record
-        if record.id is not None and record.request is not None:  # the request has songs by now
-            self._records.pop(_failure_of(record.provider, record.request), None)
+        if record.id is not None:  # the request has songs by now
+            for name in record.requests:
+                self._records.pop(_failure_of(record.provider, name), None)
 
     def list(self) -> list[Record]:
         return list(self._records.values())

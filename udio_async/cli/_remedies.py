@@ -83,11 +83,6 @@ REMEDIES = (
         "--provider udioapi-v1 --legacy has another: cluster=second among the options",
     ),
     Remedy(
-        InvalidRequest,
-        r"max_credits is (\S+), but one request costs (\S+); give (\S+) or more",
-        "--max-credits is {0}, but one request costs {1}; give {2} or more",
-    ),
-    Remedy(
         SpendLimitReached,
         "this client's limit; a client with a higher max_submits or max_credits continues",
         "the limit of this run; to go on, give a higher --max-submits or --max-credits",

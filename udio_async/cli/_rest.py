@@ -20,7 +20,14 @@ def make_rest(
     """Make whatever the journal holds unfinished, or of that what is paid for."""
     service.provider()  # a wrong option or a missing key shows before anything is started
     manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
-    work = partial(_make_rest, service=service, terms=terms, manifest=manifest, only_paid=only_paid)
+    work = partial(
+        _make_rest,
+        service=service,
+        terms=terms,
+        manifest=manifest,
+        only_paid=only_paid,
+        is_shared=terms.journal is not None and terms.journal.parent.resolve() != out.resolve(),
+    )
     return execute(
         work,
         requests=0,
@@ -34,10 +41,18 @@ def make_rest(
 
 
 async def _make_rest(
-    run: Run, *, service: Service, terms: Terms, manifest: Manifest, only_paid: bool
+    run: Run,
+    *,
+    service: Service,
+    terms: Terms,
+    manifest: Manifest,
+    only_paid: bool,
+    is_shared: bool,
 ) -> None:
     async with open_for(run, service, terms) as (client, _):
-        entries, known = await read_unfinished(client, manifest, only_paid=only_paid)
+        entries, known = await read_unfinished(
+            client, manifest, only_paid=only_paid, is_shared=is_shared
+        )
         found = find_in_directory(
             entries,
             known,

@@ -16,15 +16,16 @@ _CHUNK_BYTES = 1 << 20
 _YES = frozenset({"1", "true"})
 
 
-@attrs.frozen
+@attrs.define
 class Merged:
-    """Cells of a column that show the value of the cell above them."""
+    """Cells of a column that show the value of the first of them."""
 
-    first: str
-    """That cell: "B2"."""
     column: int
     """Counted from 0."""
-    rows: range
+    top: int
+    bottom: int
+    has_text: bool = False
+    """Whether there is a value to show, once the first row was seen."""
 
 
 @attrs.define
@@ -51,9 +52,10 @@ class Sheet:
             return ValueError(
                 "is a hidden row; show it, delete it, or copy the rows that you see to a new file"
             )
-        for merged in self._merged_in(row):
+        for merged in self._merged_in(row, texts):
             texts += [""] * (merged.column + 1 - len(texts))
-            why = f"is merged with {merged.first} above it; unmerge them, and fill in each"
+            first = _name(merged.top, merged.column)
+            why = f"is merged with {first} above it; unmerge them, and fill in each"
             texts[merged.column] = Odd("=", f"cell {_name(row, merged.column)} {why}")
         return texts
 
@@ -63,11 +65,15 @@ class Sheet:
         why = "holds a formula that was never computed; save the file again"
         return Odd("=", f"cell {_name(row, column)} {why}")
 
-    def _merged_in(self, row: int) -> list[Merged]:
-        while self.merged and self.merged[-1].rows.start <= row:
+    def _merged_in(self, row: int, texts: list[str]) -> list[Merged]:
+        """Return the blocks that go on in this row, and show something."""
+        while self.merged and self.merged[-1].top <= row:
             self._reached.append(self.merged.pop())
-        self._reached = [each for each in self._reached if row in each.rows]
-        return self._reached
+        self._reached = [each for each in self._reached if each.bottom >= row]
+        for each in self._reached:
+            if each.top == row:
+                each.has_text = bool("".join(texts[each.column : each.column + 1]).strip())
+        return [each for each in self._reached if each.has_text and each.top < row]
 
 
 def inspect_sheet(part: IO[bytes]) -> Sheet:
@@ -84,7 +90,7 @@ def inspect_sheet(part: IO[bytes]) -> Sheet:
     while chunk := part.read(_CHUNK_BYTES):
         parser.Parse(chunk)
     parser.Parse(b"", True)
-    inspector.sheet.merged.sort(key=lambda each: each.rows.start, reverse=True)
+    inspector.sheet.merged.sort(key=lambda each: each.top, reverse=True)
     return inspector.sheet
 
 
@@ -138,8 +144,7 @@ class _Inspector:
     def _add_merged(self, ref: str) -> None:
         left, top, _, bottom = (number or 0 for number in range_boundaries(ref))
         if bottom > top:
-            below = range(top + 1, bottom + 1)
-            self.sheet.merged.append(Merged(_name(top, left - 1), left - 1, below))
+            self.sheet.merged.append(Merged(left - 1, top, bottom))
 
 
 def _name(row: int, column: int) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ._display import Display
 from ._hints import Hints
-from ._manifest import MANIFEST
+from ._manifest import MANIFEST, Manifest, place_of
 from ._progress import Progress
 from ._text import amount, clock, counted, one_line
 
@@ -99,3 +99,14 @@ def _report_accepted(
             for song in flight.task.songs:
                 if song.audio_is_final:
                     display.say(f"    {one_line(song.audio_url or '')}")
+
+
+def note_untagged(manifest: Manifest, display: Display) -> None:
+    """Say that files that are here stay as they are: tags are written into a file as it comes."""
+    paths = [record.path for record in manifest.records() if record.path is not None]
+    here = sum(place_of(manifest.directory, path).is_file() for path in paths)
+    if here:
+        display.note(
+            f"--tags changes no file that is here already ({counted(here, 'song')}); files that "
+            "you move away are fetched again, with tags, which costs nothing"
+        )

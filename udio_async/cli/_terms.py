@@ -11,6 +11,7 @@ from .. import Client, Event, JournalError, MemoryJournal, SqliteJournal
 from ..journal import Journal, State
 from ._clients import open_client
 from ._delivery import make_songs
+from ._directory import prepare_directory
 from ._input import Entry
 from ._memories import Lost
 from ._names import FILE_WAIT
@@ -38,6 +39,15 @@ class Terms:
     def resubmits(self) -> bool:
         """Whether what earlier runs left in doubt is asked for again."""
         return self.on_doubt == "resubmit"
+
+    def prepare_journal(self) -> None:
+        """Make the directory of the journal, if there is none.
+
+        Raises:
+            click.ClickException: it cannot be made, or not be written to.
+        """
+        if self.journal is not None:
+            prepare_directory(self.journal.parent)
 
 
 @asynccontextmanager

@@ -22,28 +22,29 @@ refusal."""
 
 
 async def read_unfinished(
-    client: Client, manifest: Manifest, *, only_paid: bool
+    client: Client, manifest: Manifest, *, only_paid: bool, is_shared: bool
 ) -> tuple[list[Entry], Known]:
     """Return the requests that are not finished, and their states.
 
     A request is finished when all its songs are in the folder and in the manifest; one of
-    `generate`, which writes no manifest, when they are in the folder. With `only_paid`, those that
-    would cost something are left out.
+    `generate`, which writes no manifest, when they are in the folder, or were in one of those that
+    share the journal (`is_shared`). With `only_paid`, those that would cost something are left out.
     """
     wanted = [state for state in _UNFINISHED if state.is_paid or not only_paid]
     entries: list[Entry] = []
     states: dict[str, State] = {}
     async for job in client.jobs(wanted):
-        if not _is_over(job, manifest):
+        if not _is_over(job, manifest, is_shared=is_shared):
             entries.append(Entry(client.request_of(job), job=job.key))
             states[job.key] = job.state
     return entries, Known(states)
 
 
-def _is_over(job: Job, manifest: Manifest) -> bool:
+def _is_over(job: Job, manifest: Manifest, *, is_shared: bool) -> bool:
+    of_generate = is_fresh(job.key) and not job.told
     if job.state is State.DELIVERED:
-        return _is_done(job, manifest, told=not is_fresh(job.key))
-    return is_fresh(job.key) and not job.told and job.state not in _OPEN
+        return (of_generate and is_shared) or _is_done(job, manifest, told=not is_fresh(job.key))
+    return of_generate and job.state not in _OPEN
 
 
 def _is_done(job: Job, manifest: Manifest, *, told: bool) -> bool:

@@ -8,7 +8,7 @@ its journal. A journal belongs to one account and has one owner at a time.
 from .base import Journal
 from .entry import Entry, State, Times
 from .errors import TranslatedJournal
-from .keys import BatchKeys, FreshKeys, is_fresh, is_of_batch, normalised, request_digest
+from .keys import BatchKeys, FreshKeys, is_fresh, is_of_batch, normalised, request_digest, spelled
 from .memory import MemoryJournal
 from .notes import read_note, texts_in
 from .sqlite import SqliteJournal
@@ -28,5 +28,6 @@ __all__ = [
     "normalised",
     "read_note",
     "request_digest",
+    "spelled",
     "texts_in",
 ]

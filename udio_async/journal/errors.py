@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 
 import attrs
 
-from .._concurrency import closed_after
+from .._concurrency import closed_after, foreign_cancellation_as
 from .._errors import JournalError, UdioError
 from .base import Confirm, Journal
 from .entry import Entry, State
@@ -23,7 +23,8 @@ def _translated() -> Generator[None]:
         JournalError: something else was raised, which is its cause.
     """
     try:
-        yield
+        with foreign_cancellation_as(JournalError):
+            yield
     except UdioError:
         raise
     except Exception as error:

@@ -39,7 +39,7 @@ class BatchKeys:
     def name(self, request: SongRequest) -> str:
         """Return the key of the batch's next job, its own if it has one."""
         if request.key is not None:
-            return request.key
+            return spelled(request.key)
         digest = request_digest(canonical(request))
         self._seen[digest] += 1
         return f"{digest}-{self._seen[digest]}"
@@ -55,7 +55,7 @@ class FreshKeys:
     def name(self, request: SongRequest) -> str:
         """Return the request's own key, or one that no other job has."""
         if request.key is not None:
-            return request.key
+            return spelled(request.key)
         self._given += 1
         return f"{request_digest(canonical(request))}-{self._run}-{self._given}"
 
@@ -166,15 +166,9 @@ def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
     return list(map(_spelled, value)) if isinstance(value, list) else value
 
 
-def spellings(key: str) -> tuple[str, ...]:
-    """Return the ways in which a key of an owner's may stand in a journal.
-
-    Another program may save a file of ideas with its letters in another Unicode form, and earlier
-    versions kept each key as it was given. A new job is called by the first, which is NFC.
-    """
-    if key.isascii():
-        return (key,)
-    return tuple(dict.fromkeys(unicodedata.normalize(form, key) for form in ("NFC", "NFD")))
+def spelled(key: str) -> str:
+    """Return a key as jobs are called by it: a program may save it in another Unicode form."""
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 
 def normalised(text: str) -> str:

@@ -29,10 +29,10 @@ from anyio.lowlevel import EventLoopToken
 from .._errors import JournalError
 from .entry import Entry, State
 from .jobs import doubted
-from .keys import is_of_batch, request_digest
+from .keys import is_of_batch, request_digest, spelled
 from .snapshot import held
 from .sqlite_disk import NotInPlace, file_at, has_to_be_checked, sync_directory, unusable
-from .sqlite_rows import as_entry, as_text
+from .sqlite_rows import WRONG_VALUE, as_entry, as_text
 
 T = TypeVar("T")
 
@@ -68,19 +68,6 @@ create unique index jobs_by_alias on jobs (alias) where alias is not null;
 
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
-
-_WRONG_VALUE = (
-    TypeError,
-    ValueError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
-"""What is raised for a value that cannot be written or looked for: the file is sound."""
 
 
 class SqliteFile:
@@ -158,6 +145,7 @@ class SqliteFile:
             raise sqlite3.DatabaseError("its check failed")
         elif version == 1:
             self._update()
+        self._add_spellings()
 
     def _create(self) -> None:
         """Make the tables, and a salt for the mark of the account."""
@@ -181,6 +169,17 @@ class SqliteFile:
             if f"{digest}-{taken[digest]}" != key:
                 alias = f"{digest}-{taken[digest]}"
                 self._db.execute("update jobs set alias = ? where number = ?", (alias, number))
+
+    def _add_spellings(self) -> None:
+        """Give each job that was called by another Unicode form of its key an alias, once."""
+        if self._db.execute("insert or ignore into meta values ('spelled', '')").rowcount:
+            rows = self._db.execute("select number, key from jobs where key glob '*[^ -~]*'")
+            for number, key in rows.fetchall():
+                if isinstance(key, str) and spelled(key) != key:
+                    self._db.execute(
+                        "update or ignore jobs set alias = ? where number = ? and alias is null",
+                        (spelled(key), number),
+                    )
 
     def _run(self, statements: str) -> None:
         for statement in statements.split(";"):
@@ -329,7 +328,7 @@ class SqliteFile:
         """
         try:
             return work(self)
-        except _WRONG_VALUE as error:
+        except WRONG_VALUE as error:
             raise JournalError(
                 f"the journal {self._shown} cannot take this value: {error}; nothing was changed"
             ) from error

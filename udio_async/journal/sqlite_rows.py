@@ -7,6 +7,19 @@ from cattrs.preconf.json import make_converter
 
 from .entry import Entry
 
+WRONG_VALUE = (
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+"""What is raised for a value that cannot be written or looked for: the file is sound."""
+
 
 def _number(value: object, _: object) -> float:
     """Take finite numbers only: cattrs would take the text "nan" for one."""

@@ -22,7 +22,7 @@ from .attempts import Attempts
 from .base import Journal
 from .endings import Endings
 from .entry import Entry, State, Times
-from .keys import BatchKeys, FreshKeys, canonical, difference, is_same, spellings
+from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 
 logger = logging.getLogger("udio_async")
 
@@ -75,14 +75,6 @@ class JobStore:
     def batch_keys(self) -> BatchKeys | None:
         """Return what names the requests of a batch; None where no later run could find them."""
         return BatchKeys() if self._journal.durable else None
-
-    async def name_of(self, key: str) -> str:
-        """Return the name of the job that is meant by a key, in whichever spelling it was kept."""
-        usual, *others = spellings(key)
-        for form in (key, usual, *others) if others else ():
-            if (known := await self._journal.get(form)) is not None:
-                return known.key
-        return usual
 
     # Submitting
 

@@ -1,0 +1,74 @@
+"""Songs that were paid for, are not here, and whose journal is lost: they are fetched again."""
+
+from collections.abc import Sequence
+
+import anyio
+import attrs
+
+from .. import Client, Outcome, Stage, Task, UdioError, WaitExpired
+from .._concurrency import open_tasks
+from .._records import failure_error
+from ._delivery import deliver
+from ._manifest import MANIFEST
+from ._memories import Had, name_of
+from ._remedies import explain
+from ._run import Run
+from ._text import counted
+
+_AT_ONCE = 4
+
+
+async def fetch_gone(run: Run, client: Client, gone: Sequence[Had]) -> None:
+    """Fetch the songs whose tasks are known, which costs nothing; the others are left alone."""
+    progress, slots = run.progress, anyio.Semaphore(_AT_ONCE)
+    async with open_tasks() as tasks:
+        for one in gone:
+            await slots.acquire()
+            tasks.start_soon(_fetch, run, client, one, slots)
+    if progress.left_alone:
+        run.display.say(
+            f"{counted(progress.left_alone, 'request')} left alone: by {MANIFEST} they were or "
+            "may have been paid for; look for them in your account, or add --again to pay again"
+        )
+
+
+async def _fetch(run: Run, client: Client, one: Had, slots: anyio.Semaphore) -> None:
+    try:
+        outcome = await _look(client, one)
+    except UdioError as error:
+        run.progress.total -= 1
+        run.progress.left_alone += 1
+        run.display.error(f"{name_of(one.entry)} is left alone: {explain(error)}")
+        slots.release()
+    else:
+        await run.space.take()
+        await deliver(run, client, outcome, one.entry, slots)
+
+
+async def _look(client: Client, one: Had) -> Outcome:
+    """Return what became of a request.
+
+    Raises:
+        UdioError: that cannot be told, or it is still being made.
+    """
+    if not one.task_ids:
+        raise WaitExpired("what became of it is not known")
+    tasks: list[Task] = []
+    for task_id in one.task_ids:
+        tasks.append(await client.look(task_id))
+        if not tasks[-1].stage.is_final:
+            raise WaitExpired(f"task {task_id} is still being made", task_id=task_id)
+    failed = [failure_error(task) for task in tasks if task.stage is Stage.FAILED]
+    request = one.entry.request
+    return Outcome(
+        index=0,
+        request=request,
+        task_id=one.task_ids[-1],
+        # A file without a title of its own has that of its request in its name.
+        songs=tuple(
+            attrs.evolve(song, title=song.title or request.title)
+            for task in tasks
+            for song in task.songs
+        ),
+        error=failed[-1] if failed else None,
+    )
