@@ -1,6 +1,7 @@
 """Clients and transports of the user's: what of them counts, and what they may not do."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -377,6 +378,64 @@ async def test_what_has_not_left_may_be_tried_again_by_the_clients_own_means() -
     async with own, make_client(closed, http_client=own) as client:
         assert (await client.submit("rain")).task_id == "task-1"
     assert len(tried) == 2
+
+
+class Logging(httpx.AsyncHTTPTransport):
+    """Reads the body before it is sent."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        assert [chunk async for chunk in request.stream]
+        return await super().handle_async_request(request)
+
+
+class Rebuilding(httpx.AsyncClient):
+    """Sends a request of its own making."""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401
+        made = httpx.Request(
+            request.method, request.url, headers=request.headers, content=request.content
+        )
+        return await super().send(made, **options)
+
+
+class Tracing(httpx.AsyncClient):
+    """Wants to hear itself how far a request is."""
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401
+        async def heard(_event: str, _info: Any) -> None:  # noqa: ANN401
+            pass
+
+        request.extensions["trace"] = heard
+        return await super().send(request, **options)
+
+
+class Fetching(httpx.Auth):
+    """Fetches a token with the extensions of the request, for its time-outs."""
+
+    def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+        yield httpx.Request(
+            "GET", request.url.copy_with(path="/token"), extensions=request.extensions
+        )
+        yield request
+
+
+HARMLESS: Mapping[str, Callable[[], httpx.AsyncClient]] = {
+    "logs the body": lambda: httpx.AsyncClient(transport=Logging()),
+    "rebuilds the request": Rebuilding,
+    "traces it itself": Tracing,
+    "fetches a token alike": lambda: httpx.AsyncClient(auth=Fetching()),
+}
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+async def test_what_sends_a_paid_request_once_is_left_alone(what: str) -> None:
+    """However it does so."""
+    accepted = faults.answer(faults.ok(json.dumps(ACCEPTED).encode()))
+    async with FaultServer(accepted) as server, HARMLESS[what]() as own:
+        async with make_client(server.url, http_client=own) as client:
+            assert (await client.submit("rain")).task_id == "task-1"
+        assert len([request for request in server.requests if request.body]) == 1
 
 
 # Callers that leave --------------------------------------------------------------------------

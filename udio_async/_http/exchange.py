@@ -183,19 +183,32 @@ class _Trail:
             self._stream = info["return_value"]
             self._check_peer()
         elif event.endswith(".send_request_headers.started"):
-            self._leave(info["request"].method)
+            self._leave(info["request"])
         elif event == "http11.send_request_headers.failed":
             # Of h11 or httpcore, whichever was told: nothing else here needs their classes.
             self._unwritten = type(info["exception"]).__name__ == "LocalProtocolError"
 
-    def _leave(self, method: bytes) -> None:
-        if method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
+    def _leave(self, sent: Any) -> None:  # noqa: ANN401  # of httpcore, or what stands for it
+        if sent.method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
             return
-        if self.sent and self._request.extensions["paid"]:
-            raise SentAgain
+        if self._is_another(sent):
+            return
+        if self._request.extensions["paid"]:
+            if self.sent:
+                raise SentAgain
+            if isinstance(self._request.stream, Body):  # who has read it has only looked at it
+                self._request.stream.was_read = False
         if self._departure is not None:
             self._departure.leave()
         self.sent = True
+
+    def _is_another(self, sent: Any) -> bool:  # noqa: ANN401
+        """Whether it is one that an auth class has made, with our extensions."""
+        ours = self._request
+        if getattr(sent, "stream", ours.stream) is ours.stream:
+            return False
+        target: bytes = getattr(getattr(sent, "url", None), "target", ours.url.raw_path)
+        return target.partition(b"?")[0] != ours.url.raw_path.partition(b"?")[0]
 
     def _check_peer(self) -> None:
         """Refuse a private address: a public name may lead there, now or on a second look."""

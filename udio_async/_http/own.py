@@ -24,8 +24,7 @@ class OwnClient:
     async def ask(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the provider's API."""
         self._dress(request)
-        inner = self._client.auth or httpx.Auth()
-        return await self._send(request, _WithKey(inner, once=request.extensions["paid"]))
+        return await self._send(request, _WithKey(self._client.auth or httpx.Auth(), request))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
         """Send a request to a link, without any credentials."""
@@ -69,19 +68,22 @@ class _WithKey(httpx.Auth):
     A paid request is sent once, whatever that auth wants.
     """
 
-    def __init__(self, inner: httpx.Auth, *, once: bool) -> None:
+    def __init__(self, inner: httpx.Auth, request: httpx.Request) -> None:
         self._inner = inner
-        self._once = once
+        # What the client makes of the request need not have them.
+        self._once = request.extensions["paid"]
+        self._trail = request.extensions["trace"]
         self._left = False
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        trail = request.extensions["trace"]
-        if self._left and self._once and not trail.is_unsent:  # a client that repeats requests
+        if (
+            self._left and self._once and not self._trail.is_unsent
+        ):  # a client that repeats requests
             raise SentAgain
         self._left = False
-        trail.hold()
+        self._trail.hold()
         key = request.headers["Authorization"]
         steps = self._inner.async_auth_flow(request)
         try:
@@ -89,7 +91,7 @@ class _WithKey(httpx.Auth):
             while not (self._left and self._once and is_same(outgoing, request)):
                 if is_same(outgoing, request):
                     outgoing.headers["Authorization"] = key
-                    trail.hand_over()
+                    self._trail.hand_over()
                     self._left = True
                 outgoing = await steps.asend((yield outgoing))
         except StopAsyncIteration:
