@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from tests.kit.clocks import virtual_backend
@@ -24,6 +25,7 @@ from udio_async import (
     RateLimited,
     RequestRefused,
     SongRequest,
+    SpendLimitReached,
     SqliteJournal,
     Stage,
     SubmitInDoubt,
@@ -446,3 +448,16 @@ async def leave_over(provider: TimedProvider, journal: MemoryJournal) -> None:
     ):
         users.start_soon(call, client)
         await anyio.sleep(20)
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")], ids=["asyncio"])
+async def test_an_adapter_that_awaits_a_cancelled_task_makes_a_doubt_that_counts() -> None:
+    """It may have posted the song before."""
+    provider = TimedProvider(song)
+    provider.refuse = lambda _: asyncio.CancelledError()  # type: ignore[assignment,return-value]
+    async with Client(provider, max_submits=1) as client:
+        with pytest.raises(SubmitInDoubt, match="awaited a task that was cancelled") as caught:
+            await client.submit(attrs.evolve(SONG, key="mine"))
+        assert caught.value.job_key == "mine"
+        with pytest.raises(SpendLimitReached):
+            await client.submit("another")

@@ -1,5 +1,6 @@
 """A journal of a user's own raises what its driver raises: it ends as a full disk does."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,15 @@ async def test_an_error_of_the_library_is_left_as_it_is(
 class Driver(MemoryJournal):
     """Loses its connection as it keeps an entry in this state."""
 
-    def __init__(self, fails_at: State) -> None:
+    def __init__(self, fails_at: State, error: BaseException | None = None) -> None:
         super().__init__()
         self.fails_at: State | None = fails_at
+        self.error = error or ConnectionError("reset")
 
     async def put(self, entry: Entry, *, expected: State) -> None:
         if entry.state is self.fails_at:
             self.fails_at = None  # for a moment only
-            raise ConnectionError("reset")
+            raise self.error
         await super().put(entry, expected=expected)
 
 
@@ -127,6 +129,19 @@ async def test_an_end_that_cannot_be_kept_closes_no_client() -> None:
         with pytest.raises(JournalError, match=r"nothing more is submitted.*reset"):
             await client.submit("one too many")
     assert len(provider.sent) == 2
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio")], ids=["asyncio"])
+async def test_a_task_that_was_cancelled_under_the_journal_is_an_error_of_it() -> None:
+    """Whoever awaits such a task gets its cancellation."""
+    provider = TimedProvider(lambda _: 60.0)
+    journal = Driver(ACCEPTED, asyncio.CancelledError())
+    async with Client(provider, journal=journal, max_submits=1) as client:
+        with pytest.raises(JournalError, match="it is paid for") as caught:
+            await client.generate("a song")
+        with pytest.raises(SpendLimitReached):
+            await client.generate("another song")
+    assert [caught.value.task_id] == list(provider.completes_at)
 
 
 class Stale(SqliteJournal):
