@@ -36,7 +36,10 @@ class Receiver:
 
     async def serve(self, stream: SocketStream) -> None:
         async with stream:
-            request = await _read(stream)
+            try:
+                request = await _read(stream)
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return  # who sends has ended before
             self.received.append(request)
             self._came.set()
             self._came = anyio.Event()
