@@ -469,12 +469,7 @@ async def test_a_failure_settles_a_doubt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "link",
-    [
-        "http://cdn.example.org/a.mp3",
-        "https://127.0.0.1/a",
-        "https://169.254.169.254/",
-        "file:///a",
-    ],
+    ["http://127.0.0.1/a", "https://127.0.0.1/a", "https://169.254.169.254/", "file:///a"],
 )
 async def test_unverified_links_lead_to_the_public_internet_or_nowhere(
     link: str, tmp_path: Path
@@ -486,6 +481,55 @@ async def test_unverified_links_lead_to_the_public_internet_or_nowhere(
     assert good.audio_url == LINKS[0]
     assert bad.audio_url is None
     assert bad.error is not None
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTPS"])
+async def test_unverified_links_are_taken_by_https(scheme: str, tmp_path: Path) -> None:
+    """However the provider writes them."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        links = [link.replace("https", scheme) for link in LINKS]
+        assert await line.post(said("complete", songs=links)) == 200
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert [song.audio_url for song in songs] == LINKS
+
+
+async def test_songs_without_ids_are_each_their_jobs_own(tmp_path: Path) -> None:
+    """Numbers alone would be the same in every job: one song would stand for another on disk."""
+    provider = provider_with()
+    provider.refuse = lambda _: SubmitInDoubt("the answer was lost")
+    ids: list[str] = []
+    async with line_to(provider, journal=journal_at(tmp_path)) as line:
+        for place, key in enumerate(("a", "b")):
+            request = attrs.evolve(SONG, key=key)
+            with pytest.raises(SubmitInDoubt):
+                await line.client.submit(request)
+            told = said("complete", songs=LINKS, ids=["-0", "-1"])
+            assert await line.post(told, place) == 200
+            ids += [song.id for song in await line.client.generate(request)]
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"stage": "complete", "songs": LINKS[:1]}, {"stage": "complete", "songs": LINKS}),
+        (
+            {"stage": "first", "songs": LINKS, "ids": ["u0", "u1"]},
+            {"stage": "complete", "songs": LINKS},
+        ),
+    ],
+    ids=["one song, then both", "other ids in the end"],
+)
+async def test_callbacks_of_a_job_without_a_task_tell_more_and_more(
+    before: dict[str, Any], after: dict[str, Any], tmp_path: Path
+) -> None:
+    """No look will ever tell the rest."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        for told in (before, after):
+            assert await line.post(said(**told)) == 200
+        async with line.client.resume() as batch:
+            [outcome] = [outcome async for outcome in batch]
+    assert [song.id for song in outcome.songs] == ["song 0", "song 1"]
 
 
 async def test_a_callback_for_a_refused_submit_keeps_it_from_being_paid_again(

@@ -25,6 +25,6 @@ def _traced() -> Generator[None]:
 async def test_a_flood_of_forgeries_is_refused_and_leaves_nothing_behind() -> None:
     figures = await flood(seconds=2.0, forging=True)
     assert set(figures.answers) == {404, 401}
-    assert sum(figures.answers.values()) > 100
+    assert sum(figures.answers.values()) > 20
     assert figures.ended == SONGS
     assert figures.traced < 2 * MIB

@@ -140,7 +140,7 @@ class TimedProvider:
     def read_callback(
         self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
     ) -> CallbackNews:
-        """Read `{"stage": …, "task_id": … or null, "songs": [links]}`."""
+        """Read `{"stage": …, "task_id": … or null, "songs": [links], "ids": [ids]}`."""
         if headers.get("x-secret") != address.secret:
             raise CallbackRejected("wrong secret", forged=True)
         try:
@@ -150,7 +150,7 @@ class TimedProvider:
             raise CallbackRejected(f"no callback: {error}") from None
         songs = tuple(
             Song(
-                id=f"song {place}",
+                id=said["ids"][place] if "ids" in said else f"song {place}",
                 task_id="",
                 provider=self.name,
                 index=place,

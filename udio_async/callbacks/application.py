@@ -42,21 +42,25 @@ def _checked(song: Song, *, local: bool) -> Song:
     A song loses such a cover and stays a song; one whose audio leads elsewhere has failed. With
     `local`, the provider is on this machine and so may its links be.
     """
-    image = song.image_url if local or _is_public(song.image_url) else None
-    song = attrs.evolve(song, image_url=image)
-    if local or song.audio_url is None or _is_public(song.audio_url):
+    if local:
         return song
+    audio = _public(song.audio_url)
+    checked = attrs.evolve(song, image_url=_public(song.image_url), audio_url=audio)
+    if song.audio_url is None or audio is not None:
+        return checked
     return attrs.evolve(
-        song,
+        checked,
         stage=Stage.FAILED,
-        audio_url=None,
+        audio_is_final=False,
         error=Failure(message="its link does not lead to the public internet"),
     )
 
 
-def _is_public(url: str | None) -> bool:
-    """Return whether it is an https link to a public host."""
-    return url is not None and url.startswith("https://") and not is_private_url(url)
+def _public(url: str | None) -> str | None:
+    """Return a link to a public host as one by https; None for any other."""
+    scheme, _, rest = (url or "").partition(":")
+    link = f"https:{rest}" if scheme.lower() in {"http", "https"} else ""
+    return link if link and not is_private_url(link) else None
 
 
 class Callbacks:
@@ -119,7 +123,7 @@ class Callbacks:
             body = _unpacked(await _read_in_time(receive))
             address, job = await _address_of(handler.addresses, token)
             news = _read_news(handler, _headers(scope), body, address)
-            await handler.hear(*job, news)
+            await handler.hear(*job, _named(news, *job))
         except _Refused as refusal:
             return refusal.status, refusal.reason
         except (JournalError, ClientClosed, Unfinished):  # the others: it was closed meanwhile
@@ -221,6 +225,18 @@ def _read_news(
         why = (401, "wrong secret") if error.forged else (400, "not a callback")
         raise _Refused(*why) from None
     songs = (_checked(song, local=handler.is_local) for song in news.songs)
+    return attrs.evolve(news, songs=tuple(songs))
+
+
+def _named(news: CallbackNews, key: str, attempt: int | None) -> CallbackNews:
+    """Name songs by their job that have neither an id nor a task: others have the same numbers."""
+    job = key if attempt in (None, 1) else f"{key}-{attempt}"
+    songs = [
+        attrs.evolve(song, id=f"{job}{song.id}")
+        if not song.task_id and song.id == f"-{song.index}"
+        else song
+        for song in news.songs
+    ]
     return attrs.evolve(news, songs=tuple(songs))
 
 

@@ -140,6 +140,8 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
     id is certain from now on, another takes its place. Songs that the given task has not are this
     job's as well.
     """
+    if entry.state.has_songs and entry.task_id is None:  # no look will ever tell more
+        return with_other_songs(entry, news.songs)
     if entry.told and entry.state.is_paid:
         if news.task_id is None:
             return with_other_songs(entry, news.songs)
@@ -149,6 +151,9 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
     if news.task_id is not None:
         return healed(attrs.evolve(entry, task_id=news.task_id, told=False))
     known = {song.id: song for song in entry.songs}
+    named = {song.id for song in news.songs}
+    if named and not any(song.stage.is_final for song in entry.songs) and not named & known.keys():
+        known = {}  # a provider may give its songs other ids as it goes on
     for song in news.songs:
         before = known.get(song.id)
         if before is None or before.stage.is_before(song.stage):

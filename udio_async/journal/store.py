@@ -221,10 +221,10 @@ class JobStore:
     async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> Heard | None:
         """Keep what a callback says of an attempt of a job.
 
-        What is settled is not changed by it. The id of the task, or songs without one, end a doubt;
-        songs that have all failed end the job with the task. While its request is on the wire, what
-        was said waits for the answer. What is said of an earlier attempt makes that a job of its
-        own.
+        What is settled is not changed by it, but a job whose task nobody knows gets further songs.
+        The id of the task, or songs without one, end a doubt; songs that have all failed end the
+        job with the task. While its request is on the wire, what was said waits for the answer.
+        What is said of an earlier attempt makes that a job of its own.
 
         Args:
             key: the job's name.
@@ -239,7 +239,7 @@ class JobStore:
         """
         async with self._changing:
             entry = await self._attempts.of(key, attempt)
-            while entry is not None and (entry.told or not entry.state.is_paid):
+            while entry is not None and _listens(entry):
                 task_id = news.task_id
                 if task_id is not None and await self._attempts.is_others(entry, task_id):
                     break  # nor are the songs this job's
@@ -400,3 +400,9 @@ class JobStore:
     ) -> AsyncIterator[Entry]:
         """Iterate over the jobs in these states, oldest first; only over the `newest` few."""
         return self._journal.entries(states, newest=newest)
+
+
+def _listens(entry: Entry) -> bool:
+    """Whether a callback may still change a job: of one with a task, looks tell all the rest."""
+    without_task = entry.task_id is None and entry.state.has_songs
+    return entry.told or without_task or not entry.state.is_paid

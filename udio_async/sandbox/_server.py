@@ -1,5 +1,6 @@
 """The sandbox as a running server: in a thread, or in the foreground."""
 
+import math
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ class Sandbox:
         api_key: str = "sandbox",
     ) -> None:
         check_above_zero("speed", speed)
-        check_not_negative("credits", credits, remedy="give a number, at least 0")
+        if credits != math.inf:
+            check_not_negative("credits", credits, remedy="give a number, at least 0")
         if at_once is not None:
             check_count("at_once", at_once)
         _check_address(host, port)
