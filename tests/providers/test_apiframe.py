@@ -334,6 +334,14 @@ async def test_failures_have_a_kind() -> None:
     assert task.error.kind is FailureKind.INPUT
 
 
+@pytest.mark.parametrize("word", ["null", "None", "No error.", "-", "N/A"])
+def test_a_word_for_no_error_explains_no_failure(word: str) -> None:
+    """The task's own word says more."""
+    error = read_task({"task_id": ID, "status": "failed", "error": word}, task_id=ID).error
+    assert error is not None
+    assert "failed" in error.message
+
+
 async def test_several_messages_are_joined() -> None:
     """`errors[].msg` is the documented place of messages."""
     error = await CASE.error_of("submit-invalid", submit=True)

@@ -28,7 +28,8 @@ ODD: list[Any] = [
     [], [None], [[]], ["odd"], {}, {"odd": 1}, {"id": None},
 ]  # fmt: skip
 SAYS_FAILED = ("fail_message", "error_message", "message", "error", "errors")
-"""Any text in these means that a song or its task has failed, or is what is said about that."""
+"""A message in these means that a song or its task has failed, or is what is said about that."""
+SAYS_NOTHING = ("", " ", "N/A", "null", "None")
 SONGS = ("response_data", "songs", "tasks")
 IDS = ("workId", "work_id", "task_id", "taskId")
 
@@ -77,7 +78,7 @@ def decides(path: tuple[Any, ...], value: object) -> bool:
         return True
     if name == "data" or (name in IDS and isinstance(value, str | int)):
         return True
-    return name in SAYS_FAILED and isinstance(value, str) and bool(value.strip())
+    return name in SAYS_FAILED and isinstance(value, str) and value not in SAYS_NOTHING
 
 
 async def look(case: ProviderCase, payload: object) -> Task:

@@ -1,5 +1,6 @@
 """udioapi.pro v2: its page, its feed, its limits and its messages."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from udio_async.providers import (
 )
 from udio_async.providers.replies import explain
 from udio_async.providers.udioapi import LIMITS
-from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_task
+from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_callback, read_task
 from udio_async.providers.udioapi_v2 import build_body
 from udio_async.providers.wire import loads, make_converter
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
@@ -279,6 +280,47 @@ async def test_a_partial_failure_keeps_the_song_that_arrived() -> None:
     assert good.audio_is_final
     assert bad.error is not None
     assert bad.error.kind is FailureKind.MODERATION
+
+
+NO_MESSAGES = (
+    "null", "None", " NULL ", "success", "Success.", "no error", "No_Errors!", "0", "N/A", "n.a.",
+    "undefined", "-", "ok", "false",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["fail_message", "error_message"])
+@pytest.mark.parametrize("word", NO_MESSAGES)
+def test_a_word_for_no_error_fails_no_song(word: str, name: str) -> None:
+    """The song is finished, and paid for. In a callback as in a feed."""
+    songs = [
+        {"id": "a", "status": "complete", "audio_url": "https://cdn.example/a.mp3", name: word}
+    ]
+    feed = {"type": "SUCCESS", "response_data": songs, name: word}
+    news = read_callback(json.dumps(songs).encode(), provider="p")
+    for told in (read_task(feed, task_id=ID, provider="p"), news):
+        assert (told.stage, told.error) == (Stage.COMPLETE, None)
+        assert [song.audio_is_final for song in told.songs] == [True]
+
+
+@pytest.mark.parametrize("word", NO_MESSAGES)
+def test_a_word_for_no_error_explains_no_failure(word: str) -> None:
+    """The message that says why comes behind it."""
+    song = {"id": "a", "fail_message": word, "error_message": "Server overload"}
+    feed = {"type": "FAILED", "response_data": [song], "fail_message": word}
+    error = read_task(feed, task_id=ID, provider="p").error
+    assert error is not None
+    assert error.message == "Server overload"
+
+
+@pytest.mark.parametrize(
+    "message", ["Does Not Meet Guidelines", "1", "None of the words is allowed"]
+)
+def test_any_other_message_fails_its_song(message: str) -> None:
+    """Also beside a file: nobody documents which of the two counts."""
+    song = {"id": "a", "audio_url": "https://cdn.example/a.mp3", "error_message": message}
+    task = read_task({"type": "SUCCESS", "response_data": [song]}, task_id=ID, provider="p")
+    assert task.error is not None
+    assert task.error.message == message
 
 
 async def test_a_failure_without_words_repeats_the_status() -> None:

@@ -26,7 +26,7 @@ from .wire import (
     objects_in,
     structure,
 )
-from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
+from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, is_message, plain
 
 # Tables --------------------------------------------------------------------------------------
 
@@ -234,7 +234,9 @@ def _song_stage(song: WireSong, task: Task) -> Stage:
 def _task_failure(payload: object) -> Failure:
     """Return why a task failed, in the provider's words if it has any."""
     word = payload.get("status") if isinstance(payload, Mapping) else None
-    return explain(message_in(payload) or f"the provider says {word!r} and no more", FAILURES)
+    said = message_in(payload)
+    message = said if is_message(said) else f"the provider says {word!r} and no more"
+    return explain(message, FAILURES)
 
 
 def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:

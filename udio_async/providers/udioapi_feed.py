@@ -28,7 +28,7 @@ from .wire import (
     objects_in,
     structure,
 )
-from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
+from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, is_message, plain
 
 # Wire models ---------------------------------------------------------------------------------
 
@@ -60,8 +60,10 @@ class Item:
     @property
     def failure(self) -> str | None:
         """What went wrong with it, or None. A failed item may still say "text"."""
-        said = (self.fail_message or "").strip() or (self.error_message or "").strip()
-        return said or (self.status if plain(self.status) in ENDED_BADLY else None)
+        for said in (self.fail_message, self.error_message):
+            if said and is_message(said):
+                return said.strip()
+        return self.status if plain(self.status) in ENDED_BADLY else None
 
     @property
     def has_file(self) -> bool:
@@ -330,10 +332,8 @@ def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews
 def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure:
     """Return why a task failed, in the first words that say so."""
     said = [feed.fail_message, feed.error_message, *(item.failure for item in items)]
-    message = next(filter(None, said), None) or message_in(payload)
-    if not message or message.lower() == "success":
-        message = f"the provider says {task_word(feed)!r} and no more"
-    return explain(message, FAILURES)
+    found = (text for text in (*said, message_in(payload)) if text and is_message(text))
+    return explain(next(found, f"the provider says {task_word(feed)!r} and no more"), FAILURES)
 
 
 def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:

@@ -1,4 +1,4 @@
-"""Words for the state of a task, as providers write them.
+"""Words for the state of a task, as providers write them, and those that say nothing.
 
 Services change such words without notice, so the lists hold more than any page documents. Compare
 with `plain(word)`: providers write the same word in any case, with blanks, hyphens or underscores.
@@ -88,6 +88,24 @@ RUNNING = frozenset(
 """It is being made."""
 KNOWN = ENDED_BADLY | ENDED_WELL | WAITING | RUNNING | {""}
 """All of them, and no word at all."""
+_NO_MESSAGE = frozenset(
+    [
+        "",
+        "0",
+        "false",
+        "n a",
+        "nil",
+        "no error",
+        "no errors",
+        "none",
+        "null",
+        "ok",
+        "success",
+        "successful",
+        "undefined",
+    ]
+)
+"""What stands in the field of an error where there was none; without punctuation."""
 
 
 _BETWEEN = re.compile(r"[\s-]+")
@@ -99,3 +117,11 @@ def plain(word: str | None) -> str:
     "Timed-Out " becomes "timed_out", and None becomes "".
     """
     return _BETWEEN.sub("_", (word or "").strip().lower())
+
+
+def is_message(text: str) -> bool:
+    """Return whether the text of an error says anything.
+
+    "null", "No error.", "N/A" and "-" stand where there was no error.
+    """
+    return " ".join(re.findall(r"[^\W_]+", text.lower())) not in _NO_MESSAGE
