@@ -187,13 +187,13 @@ def test_nothing_that_has_to_be_there_is_coerced(part: dict[str, object]) -> Non
         read({"parts": [part]})
 
 
-ODD_IDS: list[object] = [True, 1.5, [], {}, "", " ", None]
+ODD_IDS: list[object] = [True, 1.5, [], {}, "", " ", None, 0, -1, "0", "null", "None "]
 
 
 def test_an_id_may_be_a_number() -> None:
     """It is opaque, and kept as text; anything else is no id."""
     assert read({"ident": 17}).ident == "17"
-    assert [read({"ident": odd}).ident for odd in ODD_IDS] == [None] * 7
+    assert [read({"ident": odd}).ident for odd in ODD_IDS] == [None] * 12
 
 
 def test_a_list_is_read_to_its_hundredth_entry() -> None:

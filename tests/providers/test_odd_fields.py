@@ -54,7 +54,7 @@ def changed(payload: object, path: tuple[Any, ...], value: object) -> object:
     return payload
 
 
-def songs_in(payload: object) -> list[Mapping[str, Any]]:
+def songs_in(payload: object) -> list[dict[str, Any]]:
     """Find the songs of an answer, by their links and not by any reader of ours."""
     if isinstance(payload, dict):
         found = [payload] if "audio_url" in payload else []
@@ -94,6 +94,24 @@ def complete(case: ProviderCase) -> Iterator[tuple[str, Any]]:
             yield name, json.loads(case.reply(name).body)
 
 
+SHARED_IDS: list[Any] = [None, "", "null", "None", 0, -1, "undefined", "shared", 7]
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("shared", [*SHARED_IDS, "the task's"])
+async def test_an_id_that_songs_share_costs_no_song(name: str, shared: object) -> None:
+    """The provider has made both files, and both have names of their own."""
+    case = CASES[name]
+    shared = case.task_id if shared == "the task's" else shared
+    for _, payload in complete(case):
+        wanted = delivered(await look(case, payload))
+        for song in songs_in(payload):
+            song["song_id" if "song_id" in song else "id"] = shared
+        task = await look(case, payload)
+        assert delivered(task) == wanted
+        assert len({song.id for song in task.songs}) == len(task.songs)
+
+
 def delivered(task: Task) -> set[str]:
     """The songs that somebody gets, once the task is over."""
     final = task.stage is Stage.COMPLETE
@@ -129,7 +147,7 @@ async def test_the_odd_fields_keep_their_raw_words(name: str) -> None:
     for _, payload in complete(case):
         odd = copy.deepcopy(payload)
         for song in songs_in(odd):
-            song["title"] = {"odd": 1}  # type: ignore[index]  # a copy of ours
+            song["title"] = {"odd": 1}
         task = await look(case, odd)
         assert [(song.title, song.raw["title"]) for song in task.songs] == [
             (None, {"odd": 1})

@@ -69,6 +69,11 @@ class WireSong:
     tags: OptionalText = None
     duration: Seconds = None
 
+    @property
+    def file(self) -> str | None:
+        """Its link, if that leads to a file, and not to a live stream."""
+        return None if is_stream(self.audio_url or "") else self.audio_url
+
 
 @attrs.frozen(kw_only=True)
 class WireTask:
@@ -119,8 +124,8 @@ def read_task(
         found = excerpt(wire.task_id or "")
         raise BadAnswer(f"asked about task {excerpt(task_id)}, and the answer is about {found}")
     songs = [_with_links(song, base) for song in wire.songs or ()]
-    places = distinct_songs([(song.song_id, song.audio_url is not None) for song in songs])
-    songs = [songs[place] for place in places]
+    places = distinct_songs([(song.song_id, song.file) for song in songs], task_id)
+    songs = [songs[place] for place in places.values()]
     stage, settling = judge_stage(plain(wire.status), songs)
     task = Task(
         id=task_id,
@@ -136,8 +141,8 @@ def read_task(
     return attrs.evolve(
         task,
         songs=tuple(
-            read_song(song, shown[place], index, task=task)
-            for index, (song, place) in enumerate(zip(songs, places, strict=True))
+            read_song(songs[index], shown[place], index, song_id=song_id, task=task)
+            for index, (song_id, place) in enumerate(places.items())
         ),
     )
 
@@ -184,9 +189,7 @@ def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
     if stage is Stage.COMPLETE and heard and all(song.audio_url for song in songs):
         return stage, False
     # Some tasks never say that they are done, and some say so before their audio is there.
-    has_files = bool(songs) and all(
-        song.audio_url and not is_stream(song.audio_url) for song in songs
-    )
+    has_files = bool(songs) and all(song.file for song in songs)
     settling = stage is Stage.COMPLETE or has_files
     if heard:
         return Stage.FIRST_AUDIO, settling
@@ -195,16 +198,17 @@ def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
     return (Stage.PROCESSING if settling else stage), settling
 
 
-def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
+def read_song(
+    song: WireSong, raw: Mapping[str, Any], index: int, *, song_id: str, task: Task
+) -> Song:
     """Translate one song of a task into a `Song`.
 
-    `raw` is the song as it came and is kept in it. A song without an id gets one from its task and
-    its `index`, which counts from 0.
+    `raw` is the song as it came and is kept in it.
     """
     stage = _song_stage(song, task)
     lost = Failure(message=f"the task is {excerpt(task.status)}, and this song has no audio")
     return Song(
-        id=song.song_id or f"{task.id}-{index}",
+        id=song_id,
         task_id=task.id,
         provider=task.provider,
         index=index,
@@ -214,7 +218,7 @@ def read_song(song: WireSong, raw: Mapping[str, Any], index: int, *, task: Task)
         tags=song.tags,
         duration=song.duration,
         audio_url=song.audio_url,
-        audio_is_final=stage is Stage.COMPLETE and not is_stream(song.audio_url or ""),
+        audio_is_final=stage is Stage.COMPLETE and song.file is not None,
         image_url=song.image_url,
         error=lost if stage is Stage.FAILED else None,
         raw=raw,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import attrs
@@ -19,15 +19,13 @@ from .._errors import BadAnswer, UdioError
 from .._http import Call, Http, Reply
 from .._records import Failure, FailureKind
 from .._urls import without_query
-from .wire import describe, excerpt, loads
+from .wire import describe, excerpt, is_id, loads
 
 SHORTEST_KEY = 12
 """Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
 _SHORTEST_END = 8
 """Characters of a key that are crossed out where a body was cut behind them."""
 _BLANK = "***"
-_NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
-"""What servers write where there is no id."""
 SEARCHED = 64 * 1024
 """Characters of a message, or bytes of a body without JSON, in which words are looked for."""
 
@@ -215,15 +213,8 @@ def find_ids(payload: object, paths: Sequence[str] = ID_PATHS) -> Iterator[str]:
         value = payload
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
-        if _is_id(value):
+        if is_id(value):
             yield str(value)
-
-
-def _is_id(value: object) -> bool:
-    """Whether a value can be an id, and is not what a server writes where there is none."""
-    if isinstance(value, str):
-        return value.strip().lower() not in _NO_IDS
-    return type(value) is int and value > 0
 
 
 def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
@@ -236,7 +227,7 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     # A number has to be followed by something: a cut may have left half of it.
     pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
     found = (one[1] or one[2] for text in _texts(body) for one in re.finditer(pattern, text))
-    return next(filter(_is_id, found), None)
+    return next(filter(is_id, found), None)
 
 
 def _texts(body: bytes) -> list[str]:
@@ -286,7 +277,7 @@ def _names_task(name: str, value: object) -> bool:
 
 
 def _is_given(value: object) -> bool:
-    return bool(value) if isinstance(value, (dict, list)) else _is_id(value)
+    return bool(value) if isinstance(value, (dict, list)) else is_id(value)
 
 
 def says_taken(read: ReadReply) -> bool:
@@ -331,22 +322,32 @@ def song_ids(payload: object, depth: int = _DEPTH) -> list[str]:
     return found[:_NAMED]
 
 
-def distinct_songs(songs: Sequence[tuple[str | None, bool]]) -> list[int]:
-    """Return the places of entries that are songs of their own.
+def distinct_songs(songs: Sequence[tuple[str | None, str | None]], task_id: str) -> dict[str, int]:
+    """Return which entries are songs of their own: the id of each song, and its place in `songs`.
+
+    Of a song that is listed twice the entry with a file counts. Two files are two songs, also where
+    both have one id. An entry whose id is missing, or is that of the task, is a song of its own.
+    Whatever has no id for itself gets one from its task and its number, which counts from 0.
 
     Args:
-        songs: of each entry, the song's id (None if it has none) and whether it has a file.
-
-    Returns:
-        Places in `songs`. Of a song that is listed twice the entry with a file counts; one without
-        an id is a song of its own.
+        songs: of each entry, the song's id and the link to its file; None where there is none.
+        task_id: the task that they are of.
     """
+    files = {song_id: file for song_id, file in reversed(songs) if file}
     places: dict[object, int] = {}
-    for place, (song_id, has_file) in enumerate(songs):
-        name = song_id or place
-        if name not in places or (has_file and not songs[places[name]][1]):
-            places[name] = place
-    return list(places.values())
+    for place, (song_id, file) in enumerate(songs):
+        has_id = song_id not in (None, task_id)
+        song = (song_id, file or files.get(song_id)) if has_id else place
+        if song not in places or (file and not songs[places[song]][1]):
+            places[song] = place
+    found: dict[str, int] = {}
+    for place in places.values():
+        name = songs[place][0]
+        if name is None or name in (task_id, *found):
+            numbered = (f"{task_id}-{number}" for number in count(len(found)))
+            name = next(one for one in numbered if one not in found)
+        found[name] = place
+    return found
 
 
 FailureTable = tuple[tuple[str, FailureKind, str], ...]

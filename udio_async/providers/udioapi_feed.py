@@ -66,9 +66,14 @@ class Item:
         return self.status if plain(self.status) in ENDED_BADLY else None
 
     @property
+    def file(self) -> str | None:
+        """Its link, if that leads to a file, and not to a live stream."""
+        return None if is_stream(self.audio_url or "", STREAM_HOSTS) else self.audio_url
+
+    @property
     def has_file(self) -> bool:
-        """Whether its link leads to a file, and not to a live stream."""
-        return self.audio_url is not None and not is_stream(self.audio_url, STREAM_HOSTS)
+        """Whether its link leads to a file."""
+        return self.file is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -265,8 +270,8 @@ def read_task(
     shown = objects_in(opened.get("response_data"), f"{where}, response_data")
     feed = structure(converter, {**opened, "response_data": shown}, Feed, about=where)
     items = [_with_links(item, base) for item in feed.response_data or ()]
-    places = distinct_songs([(item.id, item.has_file) for item in items])
-    items = [items[place] for place in places]
+    places = distinct_songs([(item.id, item.file) for item in items], task_id)
+    items = [items[place] for place in places.values()]
     stage, settling = judge_stage(plain(task_word(feed)), items)
     task = Task(
         id=task_id,
@@ -281,8 +286,8 @@ def read_task(
     return attrs.evolve(
         task,
         songs=tuple(
-            read_song(item, shown[place], index, task=task)
-            for index, (item, place) in enumerate(zip(items, places, strict=True))
+            read_song(items[index], shown[place], index, song_id=song_id, task=task)
+            for index, (song_id, place) in enumerate(places.items())
         ),
     )
 
@@ -336,18 +341,17 @@ def _task_failure(feed: Feed, items: Sequence[Item], payload: object) -> Failure
     return explain(next(found, f"the provider says {task_word(feed)!r} and no more"), FAILURES)
 
 
-def read_song(item: Item, raw: Mapping[str, Any], index: int, *, task: Task) -> Song:
+def read_song(item: Item, raw: Mapping[str, Any], index: int, *, song_id: str, task: Task) -> Song:
     """Translate one item of a task into a `Song`.
 
-    `raw` is the item as it came and is kept in the song. A song without an id gets one from its
-    task and its `index`, which counts from 0.
+    `raw` is the item as it came and is kept in the song.
     """
     stage = _song_stage(item, task)
     failure = item.failure
     if stage is Stage.FAILED and failure is None:
         failure = f"the task is {excerpt(task.status or task.stage)}, and this song has no audio"
     return Song(
-        id=item.id or f"{task.id}-{index}",
+        id=song_id,
         task_id=task.id,
         provider=task.provider,
         index=index,

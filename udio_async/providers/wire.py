@@ -39,13 +39,15 @@ MAX_ENTRIES = 100
 """Entries of a list that are read: no task has nearly as many songs."""
 MAX_TOLD = 20
 """Odd fields of one answer that the log tells of."""
+_NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
+"""What servers write where there is no id."""
 EXCERPT = 80
 """Characters of a foreign body that an error may show."""
 
 OptionalText = Annotated[str | None, "text"]
 """Text, where "" and null both mean "not yet"."""
 OptionalId = Annotated[str | None, "id"]
-"""An id, which some servers write as a number."""
+"""An id, which some servers write as a number; "", "null" and 0 are none."""
 Seconds = Annotated[float | None, "seconds"]
 """A duration: 156.36, "156.36", "2:36", "" or null."""
 Instant = Annotated[datetime | None, "instant"]
@@ -272,11 +274,19 @@ def _exact_text(value: object, _kind: object) -> str:
 
 
 def _id(value: object, kind: object) -> str | None:
-    """Take an id: text or a whole number; "" and blanks are none."""
-    if type(value) is int:
-        return str(value)
-    text = _optional_text(value, kind)
-    return text if text is None or text.strip() else None
+    """Take an id: text or a whole number."""
+    text = str(value) if type(value) is int else _optional_text(value, kind)
+    return text if is_id(value) else None
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value can be an id.
+
+    What a server writes where there is none is no id.
+    """
+    if isinstance(value, str):
+        return value.strip().lower() not in _NO_IDS
+    return type(value) is int and value > 0
 
 
 def _exact_integer(value: object, _kind: object) -> int:
