@@ -14,6 +14,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, message_in
+from .unfold import as_list, from_text, snake_names
 from .wire import (
     MAX_ENTRIES,
     Number,
@@ -95,6 +96,31 @@ converter = make_converter()
 
 # Pure functions ------------------------------------------------------------------------------
 
+_ID = ("task_id", "taskId")
+_AROUND = ("task", "data", "tasks")
+"""Names that have been seen around a task."""
+
+
+def open_task(payload: object, task_id: str = "") -> object:
+    """Return a task out of what is around it, with its names in snake_case.
+
+    That may be `{"task": ...}`, `{"data": ...}`, `{"tasks": [...]}`, a list, or two of them. Of a
+    list it is the task with this id, or the only one. The payload itself, if there is none in it.
+    """
+    inner: Any = payload
+    for _ in range(len(_AROUND)):
+        inner = from_text(inner)
+        if isinstance(inner, list):
+            only = inner[0] if len(inner) == 1 else None
+            inner = next((one for one in inner if find_id(one, _ID) == task_id), only)
+        if not isinstance(inner, Mapping):
+            break
+        fields = snake_names(inner)
+        if "task_id" in fields or "songs" in fields:
+            return fields
+        inner = next(filter(None, map(fields.get, _AROUND)), None)
+    return payload
+
 
 def read_task(
     payload: object,
@@ -116,10 +142,12 @@ def read_task(
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
-    fields = _without_messages(payload)
+    opened = open_task(payload, task_id)
+    fields = _without_messages(opened)
     where = f"{provider} task {excerpt(task_id)}"
-    shown = objects_in(fields.get("songs"), f"{where}, songs")
-    wire = structure(converter, {**fields, "songs": shown}, WireTask, about=where)
+    shown = objects_in(as_list(fields.get("songs")), f"{where}, songs")
+    named = [snake_names(song) for song in shown]
+    wire = structure(converter, {**fields, "songs": named}, WireTask, about=where)
     if wire.task_id not in (None, task_id):
         found = excerpt(wire.task_id or "")
         raise BadAnswer(f"asked about task {excerpt(task_id)}, and the answer is about {found}")
@@ -135,7 +163,7 @@ def read_task(
         status=wire.status or "",
         status_known=plain(wire.status) in KNOWN,
         settling=settling,
-        error=_task_failure(payload) if stage is Stage.FAILED else None,
+        error=_task_failure(wire, opened, payload) if stage is Stage.FAILED else None,
         raw=payload if isinstance(payload, Mapping) else {},
     )
     return attrs.evolve(
@@ -235,12 +263,10 @@ def _song_stage(song: WireSong, task: Task) -> Stage:
     return Stage.TEXT_READY if song.lyrics else Stage.PROCESSING
 
 
-def _task_failure(payload: object) -> Failure:
-    """Return why a task failed, in the provider's words if it has any."""
-    word = payload.get("status") if isinstance(payload, Mapping) else None
-    said = message_in(payload)
-    message = said if is_message(said) else f"the provider says {word!r} and no more"
-    return explain(message, FAILURES)
+def _task_failure(wire: WireTask, *told: object) -> Failure:
+    """Return why a task failed, in the first words that say so."""
+    found = filter(is_message, map(message_in, told))
+    return explain(next(found, f"the provider says {wire.status!r} and no more"), FAILURES)
 
 
 def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
@@ -254,7 +280,7 @@ def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
         CallbackRejected: it is no task, or names none.
     """
     try:
-        payload = loads(body)
+        payload = open_task(loads(body))
         task_id = find_id(payload)
         task = read_task(payload, task_id=task_id or "", base=base)
     except BadAnswer as error:
@@ -267,17 +293,19 @@ def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
 def read_many(payload: object, task_ids: Sequence[str], *, base: str = "") -> list[Task]:
     """Read the answer of `/fetch-many`: `{"tasks": [...]}`.
 
-    A bare list, which has been seen as well, will do. Tasks are matched by id and never by place.
-    An id may be missing there, and so it is in the result; a task that nobody asked about is
-    dropped. One that cannot be read costs none of the others: it is missing, too.
+    A bare list, which has been seen as well, will do, and so does `{"data": [...]}`. Tasks are
+    matched by id and never by place. An id may be missing there, and so it is in the result; a task
+    that nobody asked about is dropped. One that cannot be read costs none of the others: it is
+    missing, too.
 
     Raises:
         BadAnswer: there is no list, or none of the tasks that it shows can be read.
     """
-    entries = payload.get("tasks") if isinstance(payload, Mapping) else payload
+    listed = isinstance(payload, Mapping) and (payload.get("tasks") or payload.get("data"))
+    entries = as_list(listed) if isinstance(payload, Mapping) else payload
     if not isinstance(entries, list):
         raise BadAnswer("the answer to /fetch-many holds no list of tasks")
-    shown = {find_id(entry, ("task_id",)): entry for entry in entries[:MAX_ENTRIES]}
+    shown = {find_id(entry, _ID): entry for entry in entries[:MAX_ENTRIES]}
     tasks: list[Task] = []
     flaws: list[BadAnswer] = []
     for task_id in filter(shown.__contains__, task_ids):

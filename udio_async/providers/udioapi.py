@@ -18,9 +18,10 @@ from .._records import Credits, ProviderOptions, SongRequest, Task
 from .._urls import check_callback_url
 from .._validators import hundredths, switch, text
 from .base import key_from
-from .replies import ReadReply, about, ask, find_id
+from .replies import ReadReply, about, ask, find_ids
 from .rules import ACCOUNT_RULES, DECLINED, SHARED_RULES
 from .udioapi_feed import is_failed, read_task, shows_audio
+from .unfold import with_data
 from .verdicts import payload_of, read_look
 from .wire import Number, make_converter, structure
 
@@ -244,11 +245,12 @@ def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
     code is about the look, and says nothing about the task.
     """
     read = ReadReply.from_reply(reply)
+    told = with_data(read.payload)
     try:
         return payload_of(read, provider=provider, task_id=task_id)
     except UdioError:
-        failed = find_id(read.payload) == task_id and is_failed(read.payload)
-        if read.is_json and (failed or shows_audio(read.payload)):
+        failed = task_id in find_ids(told) and is_failed(told)
+        if read.is_json and (failed or shows_audio(told)):
             return read.payload
         raise
 

@@ -17,6 +17,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, message_in
+from .unfold import as_list, snake_names, with_data
 from .wire import (
     Instant,
     OptionalId,
@@ -37,7 +38,8 @@ from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, is_message,
 class Item:
     """One song as udioapi shows it, in a feed as in a callback.
 
-    Names are those on the wire. Every field may be missing; `duration` is in seconds.
+    Names are those on the wire, in snake_case. Every field may be missing; `duration` is in
+    seconds.
     """
 
     id: OptionalId = None
@@ -45,7 +47,7 @@ class Item:
     image_url: OptionalText = None
     image_large_url: OptionalText = None
     created_at: Instant = None
-    createTime: Instant = None  # noqa: N815  # spelled so on the wire
+    create_time: Instant = None
     timestamp: Instant = None
     status: OptionalText = None
     title: OptionalText = None
@@ -87,7 +89,7 @@ class Feed:
     fail_message: OptionalText = None
     error_message: OptionalText = None
     task_id: OptionalId = None
-    workId: OptionalId = None  # noqa: N815  # spelled so on the wire
+    work_id: OptionalId = None
 
 
 STREAM_HOSTS = ("audiopipe.suno.ai",)
@@ -218,7 +220,7 @@ converter = make_converter()
 
 
 def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
-    """Return the feed's own object out of any of its envelopes.
+    """Return the feed's own object out of any of its envelopes, with its names in snake_case.
 
     v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare list of
     items; servers have been seen to answer on one path in the shape of the other.
@@ -234,8 +236,9 @@ def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is
     if isinstance(data, list):
         return {"response_data": data}
     if isinstance(data, Mapping):
-        return data
-    return {name: payload[name] for name in payload if name not in ("code", "message", "data")}
+        return snake_names(data)
+    bare = {name: payload[name] for name in payload if name not in ("code", "message", "data")}
+    return snake_names(bare)
 
 
 def read_task(
@@ -260,15 +263,17 @@ def read_task(
     Raises:
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
-    for found in find_ids(payload):
-        if found != task_id:
-            raise BadAnswer(
-                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
-            )
-    opened = open_envelope(payload)
+    whole = with_data(payload)
+    ids = list(find_ids(whole))
+    if ids and task_id not in ids:  # beside ours may stand the id that the task has upstream
+        raise BadAnswer(
+            f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(ids[0])}"
+        )
+    opened = open_envelope(whole)
     where = f"{provider} task {excerpt(task_id)}"
-    shown = objects_in(opened.get("response_data"), f"{where}, response_data")
-    feed = structure(converter, {**opened, "response_data": shown}, Feed, about=where)
+    shown = objects_in(as_list(opened.get("response_data")), f"{where}, response_data")
+    named = [snake_names(song) for song in shown]
+    feed = structure(converter, {**opened, "response_data": named}, Feed, about=where)
     items = [_with_links(item, base) for item in feed.response_data or ()]
     places = distinct_songs([(item.id, item.file) for item in items], task_id)
     items = [items[place] for place in places.values()]
@@ -305,10 +310,11 @@ def _with_links(item: Item, base: str) -> Item:
 def shows_audio(payload: object) -> bool:
     """Return whether an answer holds a song with a link to it."""
     try:
-        songs = objects_in(open_envelope(payload).get("response_data"), "response_data")
+        listed = as_list(open_envelope(payload).get("response_data"))
+        songs = objects_in(listed, "response_data")
     except BadAnswer:
         return False
-    links = (song.get("audio_url") for song in songs)
+    links = (snake_names(song).get("audio_url") for song in songs)
     return any(isinstance(link, str) and as_link(link) for link in links)
 
 
@@ -324,7 +330,7 @@ def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews
         CallbackRejected: it is no such list, or it names no songs and no failure.
     """
     try:
-        payload = loads(body)
+        payload = with_data(loads(body))
         task_id = find_id(payload)
         task = read_task(payload, task_id=task_id or "", provider=provider, base=base)
     except BadAnswer as error:
@@ -364,7 +370,7 @@ def read_song(item: Item, raw: Mapping[str, Any], index: int, *, song_id: str, t
         audio_url=item.audio_url,
         audio_is_final=stage is Stage.COMPLETE and item.has_file,
         image_url=item.image_url or item.image_large_url,
-        created_at=item.created_at or item.createTime or item.timestamp,
+        created_at=item.created_at or item.create_time or item.timestamp,
         error=explain(failure, FAILURES) if failure else None,
         raw=raw,
     )

@@ -1,0 +1,143 @@
+"""A finished song is read in whatever shape it comes: other names, JSON within text, wrappings."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.providers.test_odd_fields import CASES, complete, delivered, look
+from udio_async import BadAnswer
+from udio_async.providers.unfold import as_list, from_text, snake_names
+
+Shape = Callable[[Any], Any]
+
+
+def camel(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
+    """The same answer with its names in camelCase."""
+    if isinstance(value, list):
+        return [camel(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        re.sub("_([a-z])", lambda hump: hump[1].upper(), name): camel(inner)
+        for name, inner in value.items()
+    }
+
+
+def inside(name: str, shape: Shape) -> Shape:
+    """The same answer with another shape of what stands under a name, wherever that is."""
+
+    def change(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
+        if not isinstance(value, dict):
+            return value
+        return {
+            at: shape(inner) if at == name and inner else change(inner)
+            for at, inner in value.items()
+        }
+
+    return change
+
+
+SONGS: Mapping[str, Shape] = {
+    "as text": json.dumps,
+    "by number": lambda songs: {str(place): song for place, song in enumerate(songs)},
+    "by id": lambda songs: {song.get("id") or song.get("song_id"): song for song in songs},
+    "in an object": lambda songs: {"data": songs},
+}
+OF_UDIOAPI: Mapping[str, Shape] = {
+    "camelCase": camel,
+    "data as text": inside("data", json.dumps),
+    **{f"songs {name}": inside("response_data", shape) for name, shape in SONGS.items()},
+}
+OF_APIFRAME: Mapping[str, Shape] = {
+    "camelCase": camel,
+    "data": lambda task: {"code": 200, "data": task},
+    "data as text": lambda task: {"data": json.dumps(task)},
+    "task": lambda task: {"success": True, "task": task},
+    "tasks": lambda task: {"tasks": [task]},
+    "data, tasks": lambda task: {"data": {"tasks": [camel(task)]}},
+    "a list": lambda task: [task],
+    "a list of two": lambda task: [{**task, "task_id": "another"}, task],
+    **{f"songs {name}": inside("songs", shape) for name, shape in SONGS.items()},
+}
+SHAPES = [
+    pytest.param(name, shape, id=f"{name}-{title}")
+    for name in CASES
+    for title, shape in (OF_APIFRAME if name == "apiframe" else OF_UDIOAPI).items()
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+async def test_no_shape_costs_a_song(name: str, shape: Shape) -> None:
+    """Of each recorded answer of a complete task."""
+    case = CASES[name]
+    for _, payload in complete(case):
+        if isinstance(payload, dict) and "tasks" not in payload:
+            usual = await look(case, payload)
+            odd = await look(case, shape(payload))
+            assert delivered(odd) == delivered(usual) != set()
+            assert odd.id == case.task_id
+
+
+@pytest.mark.parametrize("title", ["data", "task", "tasks", "a list"])
+async def test_another_task_is_refused_in_any_wrapping(title: str) -> None:
+    """Its songs are not ours."""
+    case = CASES["apiframe"]
+    task = {"task_id": "another", "status": "finished", "songs": []}
+    with pytest.raises(BadAnswer, match="the answer is about another"):
+        await look(case, OF_APIFRAME[title](task))
+
+
+async def test_a_song_keeps_the_words_that_came() -> None:
+    """Other names are read, and `raw` has those of the provider."""
+    song = {"songId": "a", "audioUrl": "https://cdn.example/a.mp3"}
+    case = CASES["apiframe"]
+    answer = {"data": {"taskId": case.task_id, "status": "finished", "songs": [song]}}
+    task = await look(case, answer)
+    assert (task.raw, task.songs[0].raw) == (answer, song)
+
+
+async def test_a_failure_in_a_wrapping_has_its_words() -> None:
+    """The provider's own, wherever they stand."""
+    case = CASES["apiframe"]
+    task = {"taskId": case.task_id, "status": "failed", "errorMessage": "moderated"}
+    error = (await look(case, {"message": "ok", "data": task})).error
+    assert error is not None
+    assert error.message == "moderated"
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"audioUrl": "a", "imageLargeUrl": "b"}, {"audio_url": "a", "image_large_url": "b"}),
+        ({"audioURL": "a", "ID": "b"}, {"audio_url": "a", "id": "b"}),
+        ({"audio_url": "", "audioUrl": "a"}, {"audio_url": "a"}),
+        ({"audioUrl": "a", "audio_url": "b"}, {"audio_url": "b"}),
+        ({"audioUrl": "a", "audio_url": None}, {"audio_url": "a"}),
+        ({}, {}),
+    ],
+)
+def test_names_are_read_in_snake_case(fields: Mapping[str, Any], named: object) -> None:
+    """Of two names for one field the usual one counts, if it has a value."""
+    assert snake_names(fields) == named
+
+
+def test_usual_values_come_through_as_they_are() -> None:
+    """They are not even copied: nearly every answer is a usual one."""
+    fields, songs = {"audio_url": "a"}, [{"id": "a"}]
+    assert snake_names(fields) is fields
+    assert as_list(songs) is songs
+
+
+@pytest.mark.parametrize("value", ["", "{", "[1", "text", None, 5, "[" * 5000])
+def test_what_is_no_json_stays_text(value: object) -> None:
+    """Nothing fails because of it."""
+    assert from_text(value) == value
+
+
+@pytest.mark.parametrize("value", [{"id": ["x"]}, {"id": "a"}, {"a": {}, "b": 5}])
+def test_an_object_of_anything_else_is_no_list(value: object) -> None:
+    """A single song, say: it is not guessed which of its values are songs."""
+    assert as_list(value) == value
