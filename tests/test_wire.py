@@ -13,10 +13,12 @@ from udio_async.providers.wire import (
     MAX_DEPTH,
     MAX_ENTRIES,
     Instant,
+    Link,
     Number,
     OptionalId,
     OptionalText,
     Seconds,
+    ShownText,
     describe,
     excerpt,
     loads,
@@ -42,6 +44,8 @@ class Whole:
     seconds: Seconds = None
     instant: Instant = None
     number: Number = None
+    shown: ShownText = None
+    link: Link = None
     parts: list[Part] | None = None
 
 
@@ -268,14 +272,23 @@ def test_other_durations_are_none(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [(None, None), ("", None), (56, 56.0), ("56", 56.0), (812.5, 812.5)]
+    ("value", "number"),
+    [
+        (None, None),
+        ("", None),
+        (56, 56.0),
+        ("56", 56.0),
+        (812.5, 812.5),
+        ("1,234", 1234.0),
+        ("12,345,678.5", 12345678.5),
+    ],
 )
 def test_numbers_may_be_text(value: object, number: float | None) -> None:
     """A percentage has been seen as both."""
     assert read({"number": value}).number == number
 
 
-@pytest.mark.parametrize("value", ["many", True, {}, "inf"])
+@pytest.mark.parametrize("value", ["many", True, {}, "inf", "1,23", "12,3456", ",123"])
 def test_other_numbers_are_none(value: object) -> None:
     """Text that is no number is not zero."""
     assert read({"number": value}).number is None
@@ -293,10 +306,13 @@ _MOMENT = datetime(2024, 9, 5, 13, 9, 1, tzinfo=UTC)
         "2024-09-05T15:09:01+02:00",
         1725541741000,
         "1725541741000",
+        1725541741,
+        " 1725541741 ",
+        "1725541741.0",
     ],
 )
 def test_times_come_in_many_shapes(value: object) -> None:
-    """ISO with a zone, without one (UTC), and epoch milliseconds; all are aware."""
+    """ISO with a zone, without one (UTC), epoch seconds and milliseconds; all are aware."""
     assert read({"instant": value}).instant == _MOMENT
 
 
@@ -313,3 +329,34 @@ def test_a_bad_time_is_none(value: object) -> None:
 def test_empty_text_is_none(value: object, text: str | None) -> None:
     """udioapi says "" and apiframe null where there is nothing yet."""
     assert read({"text": value}).text == text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Rock &amp; Roll &#39;n&#x27; &quot;so&#34; &lt;on&gt;", "Rock & Roll 'n' \"so\" <on>"),
+        ("&amp;amp;", "&amp;"),
+        ("R&B, AT&T, a&not b, &nothing;, & ;", "R&B, AT&T, a&not b, &nothing;, & ;"),
+        ("&#xD800;", "\ufffd"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_what_people_read_is_no_web_page(value: object, shown: str | None) -> None:
+    """Only what is certainly written for one is changed, and once; other text is kept."""
+    read_of = read({"shown": value, "text": value})
+    assert (read_of.shown, read_of.text) == (shown, value or None)
+
+
+@pytest.mark.parametrize(
+    ("value", "link"),
+    [
+        ("https://a.example/b.mp3?x=1&amp;y=2&amp;z", "https://a.example/b.mp3?x=1&y=2&z"),
+        ("https://a.example/b&amp;c.mp3?x=1", "https://a.example/b&amp;c.mp3?x=1"),
+        ("https://a.example/b.mp3?x=1&copy;=2", "https://a.example/b.mp3?x=1&copy;=2"),
+        ("", None),
+    ],
+)
+def test_a_link_has_no_entities_between_its_fields(value: object, link: str | None) -> None:
+    """The signature of a file would be wrong with them. Anything else is the server's own."""
+    assert read({"link": value}).link == link

@@ -28,7 +28,7 @@ from udio_async.providers import (
     UdioApiV2,
 )
 from udio_async.providers.replies import explain
-from udio_async.providers.udioapi import LIMITS
+from udio_async.providers.udioapi import LIMITS, read_credits
 from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_callback, read_task
 from udio_async.providers.udioapi_v2 import build_body
 from udio_async.providers.wire import loads, make_converter
@@ -414,6 +414,28 @@ async def test_songs_carry_what_the_feed_says() -> None:
     assert song.created_at is not None
     assert song.created_at.isoformat() == "2025-08-19T23:07:28.936000+00:00"
     assert song.raw["extra_message"] == "All generated successfully."
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 200, "data": {"credits": "1,234", "usedCredits": 5}},
+        {"code": 200, "message": "success", "credits": 1234, "used_credits": 5},
+        {"credits": 1234, "used_credits": "5"},
+        {"code": 200, "data": '{"credits": 1234, "used_credits": 5}'},
+    ],
+)
+def test_credits_are_read_with_and_without_an_envelope(payload: Mapping[str, Any]) -> None:
+    """And as people write numbers."""
+    balance = read_credits(payload, provider="p")
+    assert (balance.remaining, balance.used, balance.raw) == (1234.0, 5.0, payload)
+
+
+@pytest.mark.parametrize("payload", [{}, [], None, {"code": 200, "data": None}, {"data": [5]}])
+def test_an_answer_without_credits_is_none(payload: object) -> None:
+    """It is not read as 0."""
+    with pytest.raises(BadAnswer):
+        read_credits(payload, provider="p")
 
 
 async def test_several_tasks_are_asked_one_by_one() -> None:

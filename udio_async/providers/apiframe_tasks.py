@@ -17,10 +17,12 @@ from .replies import FailureTable, distinct_songs, explain, find_id, message_in
 from .unfold import as_list, from_text, snake_names
 from .wire import (
     MAX_ENTRIES,
+    Link,
     Number,
     OptionalId,
     OptionalText,
     Seconds,
+    ShownText,
     excerpt,
     loads,
     make_converter,
@@ -63,11 +65,11 @@ class WireSong:
     """One song of a task as apiframe shows it; `duration` is in seconds."""
 
     song_id: OptionalId = None
-    lyrics: OptionalText = None  # may be there before the audio
-    audio_url: OptionalText = None
-    image_url: OptionalText = None
-    title: OptionalText = None  # on no page of this endpoint, but seen
-    tags: OptionalText = None
+    lyrics: ShownText = None  # may be there before the audio
+    audio_url: Link = None
+    image_url: Link = None
+    title: ShownText = None  # on no page of this endpoint, but seen
+    tags: ShownText = None
     duration: Seconds = None
 
     @property

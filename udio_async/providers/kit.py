@@ -31,10 +31,12 @@ from .rules import ACCOUNT_RULES, SHARED_RULES, Rule
 from .verdicts import read_look, send_submit
 from .wire import (
     Instant,
+    Link,
     Number,
     OptionalId,
     OptionalText,
     Seconds,
+    ShownText,
     loads,
     make_converter,
     objects_in,
@@ -58,6 +60,7 @@ __all__ = [
     "FailureTable",
     "Http",
     "Instant",
+    "Link",
     "Number",
     "OptionalId",
     "OptionalText",
@@ -67,6 +70,7 @@ __all__ = [
     "Reply",
     "Rule",
     "Seconds",
+    "ShownText",
     "Traits",
     "about",
     "as_link",

@@ -20,7 +20,7 @@ from .._validators import hundredths, switch, text
 from .base import key_from
 from .replies import ReadReply, about, ask, find_ids
 from .rules import ACCOUNT_RULES, DECLINED, SHARED_RULES
-from .udioapi_feed import is_failed, read_task, shows_audio
+from .udioapi_feed import is_failed, open_envelope, read_task, shows_audio
 from .unfold import with_data
 from .verdicts import payload_of, read_look
 from .wire import Number, make_converter, structure
@@ -274,13 +274,14 @@ def read_credits(
 ) -> Credits:
     """Read the answer of the page "query credits".
 
-    Its shape is `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`.
+    Its shape is `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`, with or without the
+    envelope.
 
     Raises:
         BadAnswer: it has another shape, or names no credits.
     """
-    data = payload.get("data") if isinstance(payload, Mapping) else None
-    balance = structure(converter, data, Balance, about=f"{provider} credits")
+    opened = open_envelope(with_data(payload))
+    balance = structure(converter, opened, Balance, about=f"{provider} credits")
     if balance.credits is None:
         raise BadAnswer("the answer names no credits")
     return Credits(

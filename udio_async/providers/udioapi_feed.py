@@ -20,9 +20,11 @@ from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, m
 from .unfold import as_list, snake_names, with_data
 from .wire import (
     Instant,
+    Link,
     OptionalId,
     OptionalText,
     Seconds,
+    ShownText,
     excerpt,
     loads,
     make_converter,
@@ -43,16 +45,16 @@ class Item:
     """
 
     id: OptionalId = None
-    audio_url: OptionalText = None
-    image_url: OptionalText = None
-    image_large_url: OptionalText = None
+    audio_url: Link = None
+    image_url: Link = None
+    image_large_url: Link = None
     created_at: Instant = None
     create_time: Instant = None
     timestamp: Instant = None
     status: OptionalText = None
-    title: OptionalText = None
-    prompt: OptionalText = None  # the lyrics
-    tags: OptionalText = None  # style tags here, although the request's `tags` are negative
+    title: ShownText = None
+    prompt: ShownText = None  # the lyrics
+    tags: ShownText = None  # style tags here, although the request's `tags` are negative
     duration: Seconds = None
     model_name: OptionalText = None
     extra_message: OptionalText = None

@@ -58,6 +58,8 @@ def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
     It may be a text of JSON, an object of objects by their id or number, or an object around one
     list of objects.
     """
+    if isinstance(value, list):
+        return value
     value = from_text(value)
     if not isinstance(value, Mapping):
         return value

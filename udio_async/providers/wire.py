@@ -4,6 +4,7 @@ A record is read strictly first. Where that fails, each odd field is left out, w
 log, and the rest is read: a title that is a number must not cost a song that is paid for.
 """
 
+import html
 import json
 import logging
 import math
@@ -46,14 +47,18 @@ EXCERPT = 80
 
 OptionalText = Annotated[str | None, "text"]
 """Text, where "" and null both mean "not yet"."""
+ShownText = Annotated[str | None, "shown"]
+"""Text that people read: `&amp;` in it becomes "&"."""
+Link = Annotated[str | None, "link"]
+"""A link: `&amp;` in its query becomes "&"."""
 OptionalId = Annotated[str | None, "id"]
 """An id, which some servers write as a number; "", "null" and 0 are none."""
 Seconds = Annotated[float | None, "seconds"]
 """A duration: 156.36, "156.36", "2:36", "" or null."""
 Instant = Annotated[datetime | None, "instant"]
-"""A time: ISO 8601, "2024-09-05 13:09:01" (read as UTC), or epoch milliseconds; bad is None."""
+"""A time: ISO 8601, "2024-09-05 13:09:01" (read as UTC), epoch seconds or ms; bad is None."""
 Number = Annotated[float | None, "number"]
-"""A number, perhaps written as text, or null."""
+"""A number, perhaps written as text ("56", "1,234"), or null."""
 
 logger = logging.getLogger("udio_async")
 
@@ -335,10 +340,33 @@ def _optional_text(value: object, kind: object) -> str | None:
     return None if value is None or value == "" else _exact_text(value, kind)
 
 
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{2,7}|#[xX][0-9a-fA-F]{2,6});", re.ASCII)
+
+
+def _shown_text(value: object, kind: object) -> str | None:
+    """Take text, and read what is written in it as on a web page."""
+    text = _optional_text(value, kind)
+    return text and _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+
+
+def _link(value: object, kind: object) -> str | None:
+    """Take a link, and read the `&amp;` between the fields of its query."""
+    text = _optional_text(value, kind)
+    if text is None or "&amp;" not in text:
+        return text
+    path, mark, query = text.partition("?")
+    return path + mark + query.replace("&amp;", "&")
+
+
+_GROUPED = re.compile(r"\s*\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*", re.ASCII)
+
+
 def _number(value: object, kind: object) -> float | None:
     """Take a number, or one that is written as text."""
     if not isinstance(value, str):
         return None if value is None else _exact_float(value, kind)
+    if _GROUPED.fullmatch(value):
+        value = value.replace(",", "")
     try:
         return _finite(value[:MAX_DIGITS]) if value.strip() else None
     except ValueError:
@@ -359,16 +387,22 @@ def _seconds(value: object, kind: object) -> float | None:
     return seconds_or_none
 
 
+_EPOCH = re.compile(r"\s*\d+(?:\.\d*)?\s*", re.ASCII)
+_MOST_SECONDS = 1e11  # in the year 5138; as milliseconds it is 1973
+
+
 def _instant(value: object, _kind: object) -> datetime | None:
     """Read a time, or None: an unreadable date must not cost a song."""
     try:
-        if isinstance(value, str) and not value.strip().isdigit():
+        if isinstance(value, str) and not _EPOCH.fullmatch(value):
             moment = datetime.fromisoformat(value.strip())
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             moment.astimezone(UTC)  # some moments of the years 1 and 9999 are in no other zone
             return moment
         if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return datetime.fromtimestamp(float(value) / 1000, tz=UTC)
+            number = float(value)
+            seconds = number if abs(number) < _MOST_SECONDS else number / 1000
+            return datetime.fromtimestamp(seconds, tz=UTC)
     except (ValueError, OverflowError, OSError):
         pass
     return None
@@ -376,6 +410,8 @@ def _instant(value: object, _kind: object) -> datetime | None:
 
 _TOLERANT: tuple[tuple[object, Callable[[Any, Any], Any]], ...] = (
     (OptionalText, _optional_text),
+    (ShownText, _shown_text),
+    (Link, _link),
     (OptionalId, _id),
     (Seconds, _seconds),
     (Instant, _instant),
