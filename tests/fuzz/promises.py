@@ -296,7 +296,8 @@ def _shown(way: Way, value: object) -> set[str] | None:
     if not isinstance(songs, list):
         return None
     ids = (song.get(name) for song in songs[:100] if isinstance(song, dict))
-    return {str(one) for one in ids if _is_id(one) and is_text(str(one))}
+    names = {str(one) for one in ids if _is_id(one) and is_text(str(one))}
+    return names - {*way.tasks}  # the id of a task is none of a song
 
 
 def _has_odd_code(value: object) -> bool:
