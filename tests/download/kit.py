@@ -72,7 +72,9 @@ class Provider:
 
     async def refresh(self, song: Song) -> Song | None:
         self.looks += 1
-        return song if self.link is None else attrs.evolve(song, audio_url=self.link)
+        if self.link is None:
+            return song
+        return attrs.evolve(song, audio_url=self.link, audio_is_final=True)
 
     async def tell_age(self, _: Song) -> float | None:
         return self.age

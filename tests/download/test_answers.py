@@ -25,7 +25,7 @@ from udio_async import (
     NotServedYet,
     Truncated,
 )
-from udio_async._download import Source
+from udio_async._download import Saved, Source
 from udio_async._download.answers import BYTES, RULES, Rule, rule_of
 from udio_async._download.disk import DISK_RULES, WRITING, DiskRule
 from udio_async.testing import RecordedHttp
@@ -272,6 +272,27 @@ async def test_a_new_song_is_looked_at_again_after_a_while(tmp_path: Path, waits
             await test.get()
     assert provider.looks == 2
     assert waits.total == pytest.approx(180.0)
+
+
+@pytest.mark.parametrize("link", ["https://stream.example.org/?item_id=1", None])
+async def test_a_song_that_ended_without_its_file_is_looked_at_once(
+    link: str | None, tmp_path: Path, waits: Waits
+) -> None:
+    """Its task ended on a live stream, or without a link; now there is a file."""
+    song = attrs.evolve(song_at(link), audio_is_final=False)
+    async with bench(tmp_path, faults.answer(FILE)) as test:
+        [error] = await test.downloads.save([song], directory=tmp_path)
+        assert isinstance(error, DownloadFailed)
+        assert "no final file yet" in str(error)
+        assert test.provider.looks == 1
+        test.provider.link = f"{test.server.url}/a.mp3"
+        [saved] = await test.downloads.save([song], directory=tmp_path)
+        assert isinstance(saved, Saved)
+        assert test.provider.looks == 2
+        assert await test.downloads.save([song], directory=tmp_path) == [saved]
+        assert test.provider.looks == 2
+    assert saved.path.read_bytes() == MP3
+    assert waits.waited == []
 
 
 # Bytes ---------------------------------------------------------------------------------------

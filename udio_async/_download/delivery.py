@@ -83,13 +83,9 @@ async def deliver(song: Song, how: How, means: Means) -> Saved:
         DownloadFailed: it is not served, or is no whole song; the class says which.
         OSError: the disk does not take it.
     """
-    if song.audio_url is None or not song.audio_is_final:
-        raise failed(
-            DownloadFailed, song, "is no final file yet", remedy="wait until it is complete"
-        )
     saved = await anyio.to_thread.run_sync(find, how.directory, song)
     if saved is None:
-        saved = await _Delivery(song, how, means).run()
+        saved = await _Delivery(await _as_final(song, means), how, means).run()
     if not how.covers:
         return saved
     picture = await fetch_cover(means.http, song, saved.path, local=means.local)
@@ -97,6 +93,39 @@ async def deliver(song: Song, how: How, means: Means) -> Saved:
         return saved
     cover = await anyio.to_thread.run_sync(keep_cover, saved.path, song, picture)
     return attrs.evolve(saved, cover=cover)
+
+
+async def _as_final(song: Song, means: Means) -> Song:
+    """Return the song with a link to its file.
+
+    Some tasks end while their link still is a live stream. A look shows whether the file is there.
+
+    Raises:
+        DownloadFailed: there is no final file yet.
+    """
+    if song.audio_url is not None and song.audio_is_final:
+        return song
+    fresh = await _look(song, means)
+    if fresh is None:
+        raise failed(
+            DownloadFailed, song, "is no final file yet", remedy="wait until it is complete"
+        )
+    # What was said of the length of a stream does not count.
+    return attrs.evolve(
+        song, audio_url=fresh.audio_url, audio_is_final=True, duration=fresh.duration
+    )
+
+
+async def _look(song: Song, means: Means) -> Song | None:
+    """Look at the task once; return the song as it is now, if it has a final link."""
+    try:
+        fresh = await means.refresh(song)
+    except Exception as error:  # noqa: BLE001  # it must not hide why the file is not here
+        logger.warning("no new link for song %s: %r", song.id, error)
+        return None
+    if fresh is None or fresh.audio_url is None or not fresh.audio_is_final:
+        return None
+    return fresh
 
 
 @attrs.define(eq=False)
@@ -246,14 +275,8 @@ class _Delivery:
     async def _find_new_link(self) -> bool:
         """Look at the task; return whether there is another link now."""
         self._looks += 1
-        try:
-            fresh = await self._means.refresh(self._song)
-        except Exception as error:  # noqa: BLE001  # it must not hide why the file is not here
-            logger.warning("no new link for song %s: %r", self._song.id, error)
-            return False
-        if fresh is None or fresh.audio_url is None or not fresh.audio_is_final:
-            return False
-        if fresh.audio_url == self._song.audio_url:
+        fresh = await _look(self._song, self._means)
+        if fresh is None or fresh.audio_url == self._song.audio_url:
             return False
         logger.info("song %s has a new link", self._song.id)
         self._song = attrs.evolve(self._song, audio_url=fresh.audio_url)
