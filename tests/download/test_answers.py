@@ -14,6 +14,7 @@ import pytest
 
 from tests.kit import fault_server as faults
 from tests.kit.clocks import virtual_backend
+from tests.kit.fault_server import Behaviour
 from tests.kit.timed import TimedProvider
 from udio_async import (
     DownloadFailed,
@@ -23,6 +24,7 @@ from udio_async import (
     MemoryJournal,
     NotAudio,
     NotServedYet,
+    Task,
     Truncated,
 )
 from udio_async._download import Saved, Source
@@ -45,12 +47,14 @@ def help_of(rule: Rule) -> str:
     """What is done, in the order in which it is done."""
     parts = []
     if rule.relink:
-        parts.append("a look for a new link" + (", if it is signed" if rule.only_signed else ""))
+        parts.append("a look for a new link")
     if rule.late:
         parts.append("waited for while the song is new")
     if rule.again:
         parts.append("tried 5 times")
-    return "; ".join(parts) or "nothing helps"
+    if not rule.relink:
+        parts.append("a look for a new link")
+    return "; ".join(parts)
 
 
 def answers_table(rules: Iterable[Rule]) -> str:
@@ -167,6 +171,17 @@ async def test_a_server_that_says_when_is_believed(tmp_path: Path, waits: Waits)
     assert waits.waited == [20.0] * 4
 
 
+@pytest.mark.parametrize("age", [0.0, None])
+async def test_a_server_that_asks_for_more_time_than_there_is_gets_another_request(
+    age: float | None, tmp_path: Path, waits: Waits
+) -> None:
+    """It says "in a day"; it is asked again after the longest wait of our own."""
+    busy = faults.http(503, b"", "Retry-After: 86400")
+    async with bench(tmp_path, then_file(busy, busy), provider=Provider(age=age)) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+    assert waits.waited == [30.0 if age is None else 15.0] * 2
+
+
 async def test_while_a_song_is_waited_for_there_is_no_file_of_it(
     tmp_path: Path, waits: Waits
 ) -> None:
@@ -252,16 +267,41 @@ async def test_a_new_link_is_looked_for_at_once(status: int, tmp_path: Path, wai
     assert waits.waited == []
 
 
-@pytest.mark.parametrize("path", ["a.mp3", "a.mp3?signature=1"])
-async def test_a_signature_that_is_too_old_is_looked_at_whatever_is_said_of_it(
-    path: str, tmp_path: Path, waits: Waits
+DEAD = {
+    "400": faults.answer(faults.http(400)),
+    "500": faults.answer(faults.http(500)),
+    "503, for a day": faults.answer(faults.http(503, b"", "Retry-After: 86400")),
+    "a page": faults.answer(faults.http(200, b"<html>Gone</html>")),
+    "nothing": faults.answer(faults.http(200, b"")),
+    "no answer": faults.answer_once(b""),
+    "cut": faults.answer_once(faults.http(200, MP3[:500], length=len(MP3))),
+    "breaks off": faults.answer(faults.http(200, MP3[: len(MP3) // 2 + 50])),
+    "a circle": faults.answer(faults.redirect(302, "/a.mp3")),
+    "a link that is refused": faults.answer(faults.redirect(302, "ftp://a.example/b")),
+}
+
+
+@pytest.mark.parametrize("dead", DEAD.values(), ids=DEAD)
+async def test_no_song_is_given_up_before_its_task_was_looked_at(
+    dead: Behaviour, tmp_path: Path, waits: Waits
 ) -> None:
-    """400, as some stores say it; a link without a signature has none that is too old."""
-    async with bench(tmp_path, faults.answer(faults.http(400))) as test:
+    """Whatever a dead link says, and without a signature in it: the task shows a good one."""
+    async with bench(tmp_path, faults.answer(FILE)) as good:
+        provider = Provider(link=f"{good.server.url}/new.mp3")
+        async with bench(tmp_path, dead, provider=provider) as test:
+            assert (await test.get(duration=SECONDS)).path.read_bytes() == MP3
+    assert provider.looks == 1
+
+
+@pytest.mark.parametrize("dead", DEAD.values(), ids=DEAD)
+async def test_one_look_is_made_before_an_error(
+    dead: Behaviour, tmp_path: Path, waits: Waits
+) -> None:
+    """If it shows the same link, that is the end."""
+    async with bench(tmp_path, dead) as test:
         with pytest.raises(DownloadFailed):
-            await test.get(path=path)
-    assert test.provider.looks == ("?" in path)
-    assert waits.waited == []
+            await test.get(duration=SECONDS)
+    assert test.provider.looks == 1
 
 
 async def test_a_new_song_is_looked_at_again_after_a_while(tmp_path: Path, waits: Waits) -> None:
@@ -272,6 +312,50 @@ async def test_a_new_song_is_looked_at_again_after_a_while(tmp_path: Path, waits
             await test.get()
     assert provider.looks == 2
     assert waits.total == pytest.approx(180.0)
+
+
+@pytest.mark.parametrize(
+    ("shown", "known", "taken"),
+    [
+        ([("id-1", 1), ("id-2", 0)], [], "id-1"),
+        ([("new-1", 0)], [], "new-1"),
+        ([("new-1", 0), ("new-2", 1)], ["id-1", "id-2"], "new-1"),
+        ([("id-2", 0)], ["id-1", "id-2"], None),
+        ([("new-2", 1)], [], None),
+        ([], [], None),
+    ],
+    ids=["its id", "a new id", "new ids", "only the other", "another place", "nothing"],
+)
+async def test_a_song_is_found_again_by_its_id_or_its_place(
+    shown: list[tuple[str, int]], known: list[str], taken: str | None
+) -> None:
+    """Some providers give songs new ids; the other song of the task is never taken for it."""
+
+    def show(tasks: list[Task], _: float) -> list[Task]:
+        songs = tuple(attrs.evolve(song, id=ident, index=place) for ident, place in shown)
+        return [attrs.evolve(task, songs=songs) for task in tasks]
+
+    song = song_at("https://x/a.mp3")
+    journal = MemoryJournal()
+    provider = TimedProvider(durations=lambda _: 0.0, retouch=show)
+    provider.completes_at[song.task_id] = 0.0
+    entry = JournalEntry(
+        key="job",
+        provider="timed",
+        request={},
+        state=JournalState.READY,
+        task_id=song.task_id,
+        songs=tuple(attrs.evolve(song, id=ident) for ident in known),
+    )
+    async with journal.open("account"):
+        await journal.add(entry)
+        found = await Source(provider, RecordedHttp([]), journal).refresh(song)
+    assert (found.id if found else None) == taken
+
+
+async def test_a_song_without_a_task_is_not_looked_for() -> None:
+    source = Source(TimedProvider(durations=lambda _: 0.0), RecordedHttp([]), MemoryJournal())
+    assert await source.refresh(attrs.evolve(song_at("https://x/a.mp3"), task_id="")) is None
 
 
 @pytest.mark.parametrize("link", ["https://stream.example.org/?item_id=1", None])

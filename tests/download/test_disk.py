@@ -204,6 +204,7 @@ async def test_a_disk_that_is_busy_is_tried_again(
             await test.get()
     assert caught.value.errno == getattr(errno, name)
     assert watch.heard == [tmp_path]
+    assert test.provider.looks == 0  # no other link helps
     assert test.files == []
     assert waits.total < 60
 

@@ -26,9 +26,7 @@ class Rule:
     again: bool = False
     """Another attempt may do better, whatever the song's age."""
     relink: bool = False
-    """A new link may help: one look at the task."""
-    only_signed: bool = False
-    """That is so only of a new song, and of a link with a query: its signature may be too old."""
+    """The link is the likely reason: the task is looked at at once, and not only in the end."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +67,6 @@ RULES = (
         kind=DownloadFailed,
         late=True,
         relink=True,
-        only_signed=True,
     ),
     StatusRule(
         seen="5xx, a 3xx that leads nowhere, and what is no status",
@@ -88,7 +85,6 @@ EMPTY = Rule(
     late=True,
     again=True,
     relink=True,
-    only_signed=True,
 )
 NO_AUDIO = Rule(
     seen="a page, or anything else that is no audio",
@@ -96,7 +92,6 @@ NO_AUDIO = Rule(
     late=True,
     again=True,
     relink=True,
-    only_signed=True,
 )
 CUT = Rule(seen="a transfer that ends before the file does", kind=Truncated, again=True)
 BREAKS_OFF = Rule(
@@ -151,6 +146,11 @@ class Broken(Exception):
         """Seconds to wait at least, where somebody asked for it."""
         self.progress = False
         """Whether some of the file came, and is kept."""
+
+    @property
+    def is_of_disk(self) -> bool:
+        """Whether it is the disk that failed, and not the link."""
+        return isinstance(self.__cause__, OSError)
 
     def ends_as(self, *, new: bool) -> tuple[type[DownloadFailed], str]:
         """Return the class and the words of the error, if nothing helps.

@@ -15,7 +15,7 @@ from .._errors import DownloadFailed, UdioError
 from .._formats import NoAudio
 from .._http import HttpSender
 from .._records import Song
-from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, Rule, failed
+from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, failed
 from .cover import fetch_cover, keep_cover, kind_of
 from .disk import Disk, DiskWatch
 from .names import file_name
@@ -253,24 +253,26 @@ class _Delivery:
         return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
 
     async def _may_help(self, error: Broken) -> bool:
-        """Do what may help; return whether another attempt is worth it."""
+        """Do what may help; return whether another attempt is worth it.
+
+        Nothing is given up before the task was looked at: that is free, and may show another link.
+        """
         rule = error.rule
-        if self._may_look(rule) and await self._find_new_link():
+        if rule.relink and self._may_look() and await self._find_new_link():
             return True
         if rule.late and await self._patience.again(error):
             self._tries = Tries(self._means.limits)  # it has hardly begun
             return True
-        return rule.again and await self._tries.again(error)
+        if rule.again and await self._tries.again(error):
+            return True
+        return self._looks == 0 and not error.is_of_disk and await self._find_new_link()
 
-    def _may_look(self, rule: Rule) -> bool:
+    def _may_look(self) -> bool:
         """Return whether the task may show another link.
 
         It is looked at once at the beginning, and once more after a while of waiting.
         """
-        is_signed = "?" in (self._song.audio_url or "")
-        if self._patience.waited >= _LOOK_AGAIN:
-            return rule.relink and self._looks < _LOOKS
-        return rule.relink and self._looks == 0 and (is_signed or not rule.only_signed)
+        return self._looks < (_LOOKS if self._patience.waited >= _LOOK_AGAIN else 1)
 
     async def _find_new_link(self) -> bool:
         """Look at the task; return whether there is another link now."""

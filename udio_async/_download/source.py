@@ -49,7 +49,21 @@ class Source:
         return await self._journal.get(song.job_key) if song.job_key else None
 
     async def refresh(self, song: Song) -> Song | None:
-        """Look once at a song whose link is not good any more; None where it is not shown."""
+        """Look once at a song whose link is not good any more; None where it is not shown.
+
+        Some providers show a song under a new id later: then its place tells which it is.
+        """
+        if not song.task_id:
+            return None
         tasks = await self._provider.fetch(self._http, [song.task_id])
-        songs = (other for task in tasks for other in task.songs)
-        return next((other for other in songs if other.id == song.id), None)
+        songs = [other for task in tasks for other in task.songs]
+        same = next((other for other in songs if other.id == song.id), None)
+        return same or await self._at_place_of(song, songs)
+
+    async def _at_place_of(self, song: Song, songs: list[Song]) -> Song | None:
+        """Return the song with the same place, unless it is known to be another one."""
+        entry = await self._entry(song)
+        others = {other.id for other in entry.songs} if entry else set()
+        return next(
+            (other for other in songs if other.index == song.index and other.id not in others), None
+        )

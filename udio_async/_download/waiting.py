@@ -52,6 +52,14 @@ def waits(seconds: float) -> Iterator[float]:
         step = min(step * 2, _LONGEST_WAIT)
 
 
+def _asked(error: Broken, *, within: float, instead: float) -> float:
+    """Return the seconds that somebody asked to wait for.
+
+    If they are more than there are left, the file is tried all the same, after a wait of our own.
+    """
+    return instead if (error.wait or 0.0) >= within else error.wait or 0.0
+
+
 @attrs.define
 class Tries:
     """The attempts and the time that are left for one file."""
@@ -75,7 +83,7 @@ class Tries:
         """
         self._failed = 1 if error.progress else self._failed + 1
         wait = backoff(self._failed - 1, base=self._limits.backoff, cap=_LONGEST_BACKOFF)
-        wait = max(wait, error.wait or 0.0)
+        wait = max(wait, _asked(error, within=self.seconds, instead=_LONGEST_BACKOFF))
         if self._failed >= self._limits.attempts or wait >= self.seconds:
             return False
         await pause(wait)
@@ -108,7 +116,9 @@ class Patience:
             left = 0.0 if age is None else self._seconds - age
             self.is_new = age is not None and age < max(self._seconds, PATIENCE)
             self._waits, self._ends = waits(left), anyio.current_time() + left
-        wait = max(next(self._waits, math.inf), error.wait or 0.0)
+        left = self._ends - anyio.current_time()
+        wait = next(self._waits, math.inf)
+        wait = max(wait, _asked(error, within=left, instead=_LONGEST_WAIT))
         if anyio.current_time() + wait > self._ends + _SLACK:
             return False
         self.waited += wait

@@ -209,6 +209,9 @@ class LinkRefused(BadAnswer):
 def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.Request:
     """Build the request for a link that a provider wrote.
 
+    A link to the public internet is asked for by https, also where it says http. In its query,
+    "&amp;" stands for "&": it was copied out of a page.
+
     Args:
         url: the link.
         headers: more headers, say to ask for a part.
@@ -220,6 +223,10 @@ def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.
     try:
         link = httpx.URL(url)
         host = link.host  # decodes what looks like punycode
+        if b"&amp;" in link.query:
+            link = link.copy_with(query=link.query.replace(b"&amp;", b"&"))
+        if link.scheme == "http" and not local:
+            link = link.copy_with(scheme="https")
     except (httpx.InvalidURL, TypeError, ValueError):
         raise LinkRefused(f"{without_query(str(url))!r} is no link; it is not followed") from None
     safe = link.scheme == "https" or (local and link.scheme == "http" and is_loopback(host))
