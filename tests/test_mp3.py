@@ -6,7 +6,7 @@ import miniaudio
 import pytest
 
 from tests.kit.sounds import ADTS_SECONDS, ID3, MP3_FRAME, MP3_SECONDS, adts, mp3
-from udio_async._formats import Measured, NoAudio, measure
+from udio_async._formats import NoAudio, measure
 from udio_async.sandbox._audio import make_mp3
 
 SONG = make_mp3("a song")
@@ -78,7 +78,16 @@ def test_a_header_that_states_less_than_there_is_does_not_count() -> None:
     assert joined.whole
 
 
-def test_noise_between_frames_is_not_walked_over() -> None:
-    """What follows something that is no frame does not count as playing."""
-    found = measure(mp3(9) + b"noise" + mp3(9))
-    assert found == Measured(".mp3", measure(mp3(9)).seconds, "breaks off after 0.24 s")
+@pytest.mark.parametrize("noise", [b"noise", b"\xff" * 3000, mp3(1)[:50]])
+def test_noise_between_frames_is_a_flaw_and_what_follows_plays(noise: bytes) -> None:
+    """As players have it: they go on at the next frames in a row."""
+    found = measure(mp3(9) + noise + mp3(9))
+    assert found.seconds == pytest.approx(18 * MP3_SECONDS)
+    assert found.flaw == "has something else than sound in its middle"
+
+
+def test_a_file_of_noise_is_not_searched_for_ever() -> None:
+    """64 KiB between the frames of a file are searched, and no more."""
+    found = measure((mp3(9) + bytes(40_000)) * 9)
+    assert found.seconds == pytest.approx(18 * MP3_SECONDS)
+    assert found.flaw is not None

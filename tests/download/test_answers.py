@@ -15,6 +15,7 @@ import pytest
 from tests.kit import fault_server as faults
 from tests.kit.clocks import virtual_backend
 from tests.kit.fault_server import Behaviour
+from tests.kit.sounds import wav
 from tests.kit.timed import TimedProvider
 from udio_async import (
     DownloadFailed,
@@ -30,6 +31,7 @@ from udio_async import (
 from udio_async._download import Saved, Source
 from udio_async._download.answers import BYTES, RULES, Rule, rule_of
 from udio_async._download.disk import DISK_RULES, WRITING, DiskRule
+from udio_async._formats import measure
 from udio_async.testing import RecordedHttp
 
 from .kit import FILE, MP3, SECONDS, Provider, Waits, bench, song_at, then_file, waits
@@ -387,11 +389,12 @@ async def test_a_song_that_ended_without_its_file_is_looked_at_once(
     [
         (faults.http(200, b""), NotAudio),
         (faults.http(200, b"<html>Sign in</html>"), NotAudio),
-        (faults.http(200, MP3[:-50]), Truncated),
+        (faults.http(200, MP3[:50]), Truncated),
+        (faults.chunked(MP3[:-50]), Truncated),
         (faults.http(200, MP3[:500], length=len(MP3)), Truncated),
         (faults.http(200, b"", length=len(MP3)), DownloadFailed),
     ],
-    ids=["nothing", "a page", "breaks off", "cut", "cut at once"],
+    ids=["nothing", "a page", "breaks off", "breaks off, in chunks", "cut", "cut at once"],
 )
 async def test_what_is_no_file_is_tried_some_times_and_told(
     answer: bytes, kind: type[DownloadFailed], tmp_path: Path, waits: Waits
@@ -416,6 +419,81 @@ async def test_a_file_that_is_shorter_than_stated_is_taken_once_it_came_twice(
     assert saved.path.read_bytes() == MP3
     assert saved.duration == pytest.approx(SECONDS)
     assert saved.mismatch == f"plays {SECONDS:.2f} s, stated were 180.00 s"
+
+
+FLAWED = {
+    "half a frame at its end": MP3 + MP3[:50],
+    "something else behind it": MP3 + b"\x55" * 10_000,
+    "something else in it": MP3[:8320] + b"\x77" * 3000 + MP3[8320:],
+    "a wrong length in its header": wav(bytes(16_000), stated=16_100),
+}
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "old"])
+@pytest.mark.parametrize("is_stated", [True, False], ids=["stated", "not stated"])
+@pytest.mark.parametrize("data", FLAWED.values(), ids=FLAWED)
+async def test_a_file_with_a_flaw_is_taken_if_the_provider_has_no_better_one(
+    data: bytes, is_stated: bool, is_new: bool, tmp_path: Path, waits: Waits
+) -> None:
+    """The same bytes came twice, after the time in which a new file may get better."""
+    seconds = 1.0 if data.startswith(b"RIFF") else SECONDS
+    stated = seconds if is_stated else None
+    provider = Provider(age=0.0 if is_new else None)
+    answer = faults.answer(faults.http(200, data))
+    async with bench(tmp_path, answer, provider=provider) as test:
+        saved = await test.get(duration=stated)
+        assert (waits.total > 170) is is_new
+        assert is_new or len(test.server.requests) == 2
+        # Nothing but the provider's own file tells that this one is not damaged.
+        assert await test.get(duration=stated) == saved
+    assert saved.path.read_bytes() == data
+    assert saved.duration == pytest.approx(seconds)
+    assert saved.mismatch == measure(data).flaw
+    assert test.files == [saved.path.name]
+
+
+async def test_a_file_with_a_flaw_that_gets_better_is_not_taken(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """It came five times the same while the song was new, and then whole."""
+    flawed = faults.http(200, MP3[:-50])
+    async with bench(tmp_path, then_file(*[flawed] * 5), provider=Provider(age=0.0)) as test:
+        saved = await test.get()
+    assert saved.path.read_bytes() == MP3
+    assert saved.mismatch is None
+
+
+async def test_a_file_with_a_flaw_that_differs_each_time_is_not_taken(
+    tmp_path: Path, waits: Waits
+) -> None:
+    answers = [faults.http(200, MP3 + MP3[: 50 + place]) for place in range(5)]
+    script = [faults.answer_once(answer) for answer in answers]
+    async with bench(tmp_path, script) as test:
+        with pytest.raises(Truncated):
+            await test.get(duration=SECONDS)
+    assert test.files == []
+
+
+async def test_a_file_with_a_flaw_and_no_length_is_taken_if_it_plays_as_stated(
+    tmp_path: Path, waits: Waits
+) -> None:
+    data = MP3 + MP3[:50]
+    async with bench(tmp_path, faults.answer_once(faults.chunked(data))) as test:
+        saved = await test.get(duration=SECONDS)
+    assert saved.path.read_bytes() == data
+    assert saved.mismatch == measure(data).flaw
+
+
+async def test_a_file_with_a_flaw_is_not_replaced_by_a_better_one(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """Nobody knows whose it is."""
+    flawed = faults.http(200, MP3 + MP3[:50])
+    async with bench(tmp_path, then_file(flawed, flawed)) as test:
+        saved = await test.get()
+        with pytest.raises(DownloadFailed, match="move it away"):
+            await test.get()
+    assert saved.path.read_bytes() == MP3 + MP3[:50]
 
 
 async def test_a_file_that_is_still_growing_is_waited_for(tmp_path: Path, waits: Waits) -> None:

@@ -60,7 +60,7 @@ class MediaServer:
         elif fault == "page":
             await self._send(connection, path, 200, b"<html>Sign in</html>", head)
         elif fault == "short":  # and calls it whole
-            await self._send(connection, path, 200, data[:-50], head)
+            await self._send(connection, path, 200, data[: len(data) // 2 - 50], head)
         elif fault == "half":
             await self._send(connection, path, 200, data[: len(data) // 208 * 104], head)
         elif fault == "gzip":

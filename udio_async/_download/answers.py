@@ -95,7 +95,8 @@ NO_AUDIO = Rule(
 )
 CUT = Rule(seen="a transfer that ends before the file does", kind=Truncated, again=True)
 BREAKS_OFF = Rule(
-    seen="a file that breaks off, though the server calls it whole",
+    seen="a file that breaks off or is damaged, though the server calls it whole: "
+    "taken once the same bytes came twice",
     kind=Truncated,
     late=True,
     again=True,

@@ -229,7 +229,8 @@ class _Delivery:
         """Accept a whole file, or one that came twice the same.
 
         Three sources say how long a file is: the transfer, the file itself, and the duration that
-        the provider stated. If one of the first and the last calls it short, it has to come twice.
+        the provider stated. If one of them calls it short, it has to come twice. If it is the file
+        itself, that is once nobody waits for a better one any more.
 
         Raises:
             Broken: it is not whole, or came for the first time and may be short.
@@ -238,6 +239,9 @@ class _Delivery:
         if cut is not None and (flaw or short or not self._is_whole_all_the_same(sound)):
             raise cut
         if flaw is not None:
+            if self._is_all_there_is(sound):
+                return sound
+            self._before = sound.sha256
             self._transfer.start_over()
             raise Broken(flaw, BREAKS_OFF, wait=_GROWING)
         if cut is None and not short:
@@ -247,6 +251,14 @@ class _Delivery:
         self._before = sound.sha256
         self._transfer.start_over()  # what is only the rest has not come twice
         raise cut or Broken(f"{sound.mismatch}", SHORT, wait=_GROWING)
+
+    def _is_all_there_is(self, sound: Sound) -> bool:
+        """Return whether the provider has nothing better than this file with a flaw."""
+        if not self._patience.is_over or sound.sha256 != self._before:
+            return False
+        if not sound.measured.seconds or is_short(sound, self._song):
+            return False
+        return self._transfer.is_all_there or agrees(sound, self._song)
 
     def _is_whole_all_the_same(self, sound: Sound) -> bool:
         """Return whether a transfer that was cut may have brought all there is."""
@@ -339,7 +351,7 @@ class _Delivery:
         try:
             disk.publish(part, path)
         except FileExistsError:  # another process was quicker, or it is a stranger's
-            there = find(self._how.directory, song)
+            there = find(self._how.directory, song, sha256=sound.sha256)
             if there is None:  # and gone again
                 raise taken(path, song) from None
             return there

@@ -39,7 +39,10 @@ class Saved:
     duration: float | None
     """Seconds, measured from the first to the last frame; None where nothing in the file tells."""
     mismatch: str | None = None
-    """What the provider said of the file that is not so: "plays 2.00 s, stated were 180.00 s"."""
+    """What the provider said of the file that is not so: "plays 2.00 s, stated were 180.00 s".
+
+    Or the flaw of a file that the provider has in no better form: "breaks off after 180.00 s".
+    """
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -53,7 +56,7 @@ class Sound:
     sha256: str
     size: int
     mismatch: str | None = None
-    """What the provider said of it that is not so."""
+    """What the provider said of it that is not so, or its flaw."""
 
     @property
     def states_its_end(self) -> bool:
@@ -109,29 +112,38 @@ def _slack(song: Song) -> float:
 
 
 def _mismatch(measured: Measured, song: Song) -> str | None:
-    """Return what the provider said of the file that is not so, or None."""
+    """Return what is wrong with the file, or what the provider said of it that is not so."""
+    if measured.flaw is not None:
+        return measured.flaw
     seconds, stated = measured.seconds, song.duration
     if seconds is None or not stated or not abs(seconds - stated) > _slack(song):
         return None
     return f"plays {seconds:.2f} s, stated were {stated:.2f} s"
 
 
-def find(directory: Path, song: Song) -> Saved | None:
+def find(directory: Path, song: Song, *, sha256: str | None = None) -> Saved | None:
     """Return the song if it is in this folder, whole, whatever its kind.
 
-    None if nothing there has its name.
+    A file with a flaw is the song only if it has this hash: the provider has it so. Without a hash
+    that is not known yet.
+
+    None if nothing there has its name, or that is not known.
 
     Raises:
         DownloadFailed: something else has its name; move it away.
     """
     there = [path for name in file_names(song) if os.path.lexists(path := directory / name)]
+    in_doubt = False
     for path in there:
         with suppress(OSError, NoAudio):
             _check_plain(path)
             sound = hear(path, song)
-            if sound.measured.whole and sound.measured.suffix == path.suffix:
+            if sound.measured.suffix != path.suffix:
+                continue
+            if sound.measured.whole or sound.sha256 == sha256:
                 return sound.saved_as(path)
-    if there:
+            in_doubt = sha256 is None and bool(sound.measured.seconds)
+    if there and not in_doubt:
         raise taken(there[0], song)
     return None
 

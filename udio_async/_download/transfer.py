@@ -107,6 +107,11 @@ class Transfer:
         """
         return self._total is not None and not self._in_slices
 
+    @property
+    def is_all_there(self) -> bool:
+        """Whether as many bytes came as the server says there are."""
+        return self._received > 0 and self._received == self._total
+
     def start_over(self) -> None:
         """Forget all that came."""
         self._received, self._total, self._validator, self._in_slices = 0, None, None, False

@@ -103,6 +103,8 @@ class Patience:
     is_new: bool = attrs.field(default=False, init=False)
     """Whether the song was completed only moments ago when its file was missed."""
     waited: float = attrs.field(default=0.0, init=False)
+    is_over: bool = attrs.field(default=False, init=False)
+    """Whether it was asked for, and nothing is left of it."""
     _waits: Iterator[float] | None = attrs.field(default=None, init=False)
     _ends: float = attrs.field(default=0.0, init=False)
 
@@ -119,7 +121,8 @@ class Patience:
         left = self._ends - anyio.current_time()
         wait = next(self._waits, math.inf)
         wait = max(wait, _asked(error, within=left, instead=_LONGEST_WAIT))
-        if anyio.current_time() + wait > self._ends + _SLACK:
+        self.is_over = anyio.current_time() + wait > self._ends + _SLACK
+        if self.is_over:
             return False
         self.waited += wait
         self._tell(error, wait)

@@ -71,12 +71,37 @@ def measure(view: memoryview, start: int) -> Measured:
         place, played = _walk(view, behind, kind)
         seconds += played
     if not only_tags(view, place):
-        return Measured(kind.suffix, seconds, breaks_off(seconds))
+        return _behind_junk(view, place, kind, seconds)
     # Some count the frame of the header and some do not: one less will do.
     if seconds < header.seconds - 1.5 * frame[1]:
         flaw = f"{breaks_off(seconds)}, its header says {header.seconds:.2f} s"
         return Measured(kind.suffix, seconds, flaw)
     return Measured(kind.suffix, max(0.0, seconds - header.added))
+
+
+def _behind_junk(view: memoryview, place: int, kind: _Kind, seconds: float) -> Measured:
+    """Measure a file with something else than frames at `place`: players go on at the next frame.
+
+    Not more than `_SEARCH` bytes are searched, in all.
+    """
+    flaw, left = breaks_off(seconds), _SEARCH
+    while left > 0 and (found := _next_frames(view, place, kind, within=left)) is not None:
+        flaw = "has something else than sound in its middle"
+        left -= found - place
+        place, played = _walk(view, found, kind)
+        seconds += played
+    return Measured(kind.suffix, seconds, flaw)
+
+
+def _next_frames(view: memoryview, place: int, kind: _Kind, *, within: int) -> int | None:
+    """Return the place of the next frames in a row, or None."""
+    window = bytes(view[place : place + within])
+    found = window.find(b"\xff", 1)
+    while found > 0:
+        if _begins(view, place + found, kind, least=_IN_A_ROW):
+            return place + found
+        found = window.find(b"\xff", found + 1)
+    return None
 
 
 def _walk(view: memoryview, place: int, kind: _Kind) -> tuple[int, float]:
