@@ -31,7 +31,7 @@ from udio_async._download import transfer
 from udio_async._download.names import file_name
 from udio_async.providers.base import Traits
 
-from .kit import FILE, MP3, Waits, bench, song_at, waits
+from .kit import FILE, MP3, SECONDS, Waits, bench, song_at, waits
 
 __all__ = ["waits"]  # a fixture
 
@@ -64,6 +64,23 @@ async def test_a_file_of_any_kind_that_breaks_off_is_no_song(
             await test.get(duration=10 * PLAYS[known])
     assert test.files == []
     assert waits.total < 60
+
+
+async def test_a_kind_that_is_not_measured_is_whole_if_its_length_says_so(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """Nothing else tells: what is shorter is never taken, however often it comes."""
+    data = b"caff\0\x01\0\0desc" + bytes(1000)
+    async with bench(tmp_path, faults.answer_once(faults.http(200, data, length=2000))) as test:
+        with pytest.raises(Truncated, match="ended after"):
+            await test.get(duration=SECONDS)
+    assert test.files == []
+    async with bench(tmp_path, faults.answer(faults.http(200, data))) as test:
+        saved = await test.get(duration=SECONDS)
+        assert await test.get(duration=SECONDS) == saved
+    assert saved.path.suffix == ".caf"
+    assert saved.duration is None
+    assert saved.path.read_bytes() == data
 
 
 async def test_a_file_of_another_kind_under_the_name_is_not_replaced(tmp_path: Path) -> None:

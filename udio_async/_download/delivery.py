@@ -262,6 +262,8 @@ class _Delivery:
 
     def _is_whole_all_the_same(self, sound: Sound) -> bool:
         """Return whether a transfer that was cut may have brought all there is."""
+        if not sound.is_measured:
+            return False
         return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
 
     async def _may_help(self, error: Broken) -> bool:

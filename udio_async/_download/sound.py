@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from .._errors import DownloadFailed
-from .._formats import Measured, NoAudio, measure
+from .._formats import UNMEASURED, Measured, NoAudio, measure
 from .._formats.files import bytes_of
 from .._records import Song
 from .answers import failed
@@ -16,7 +16,7 @@ from .names import file_names
 
 MAX_FILE = 256 * 1024 * 1024
 """Bytes of a song, at most: two hours at the highest bit rate."""
-_WITHOUT_END = (".mp3", ".aac")
+_WITHOUT_END = (".mp3", ".mp2", ".aac", *UNMEASURED)
 """Kinds that do not say how long they are: one that is cut between two frames looks whole."""
 
 
@@ -62,6 +62,11 @@ class Sound:
     def states_its_end(self) -> bool:
         """Whether a file of this kind shows that it was cut."""
         return self.measured.suffix not in _WITHOUT_END
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the file itself tells anything of its length."""
+        return self.measured.suffix not in UNMEASURED
 
     def saved_as(self, path: Path) -> Saved:
         """Return the record that users get, once the file has this name."""

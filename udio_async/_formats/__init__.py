@@ -12,11 +12,12 @@ from typing import get_args
 
 import attrs
 
-from . import flac, frames, mp4, ogg, wav
+from . import flac, frames, mp4, ogg, others, wav
 from .base import Measured, NoAudio, Suffix, breaks_off
+from .others import UNMEASURED
 from .tags import behind_id3
 
-__all__ = ["SUFFIXES", "Measured", "NoAudio", "Suffix", "measure"]
+__all__ = ["SUFFIXES", "UNMEASURED", "Measured", "NoAudio", "Suffix", "measure"]
 
 SUFFIXES: tuple[Suffix, ...] = get_args(Suffix)
 """Every ending that a song may have."""
@@ -49,4 +50,4 @@ def _measure(view: memoryview) -> Measured:
         return ogg.measure(view, start)
     if head[4:8] == b"ftyp":
         return mp4.measure(view, start)
-    return frames.measure(view, start)
+    return others.measure(view, start) or frames.measure(view, start)

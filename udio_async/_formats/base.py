@@ -5,7 +5,22 @@ from typing import Any, Literal
 
 import attrs
 
-Suffix = Literal[".mp3", ".wav", ".flac", ".ogg", ".opus", ".m4a", ".aac"]
+Suffix = Literal[
+    ".mp3",
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".opus",
+    ".m4a",
+    ".aac",
+    ".mp2",
+    ".aiff",
+    ".webm",
+    ".mka",
+    ".au",
+    ".caf",
+    ".amr",
+]
 
 
 class NoAudio(ValueError):

@@ -1,4 +1,4 @@
-"""MP3 and raw AAC (ADTS): frames, each with its length."""
+"""MP3, MP2 and raw AAC (ADTS): frames, each with its length."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -16,9 +16,14 @@ _KBITS = {  # by MPEG 1 or not: the table of layer III
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+_MP2_KBITS = {
+    True: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    False: _KBITS[False],
+}
 _MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _MPEG1 = 3
 _LAYER3 = 1
+_LAYER2 = 2
 _AAC_RATES = (96, 88.2, 64, 48, 44.1, 32, 24, 22.05, 16, 12, 11.025, 8, 7.35)  # kHz
 _SEARCH = 64 * 1024
 """Bytes in which the first frame is looked for."""
@@ -128,7 +133,7 @@ def _first_frame(view: memoryview, start: int) -> tuple[_Kind, Frame, int]:
     Raises:
         NoAudio: there is none in the first `_SEARCH` bytes.
     """
-    for kind in (_MP3, _ADTS, *_free_formats(view, start)):
+    for kind in (_MP3, _ADTS, _MP2, *_free_formats(view, start)):
         if frame := _begins(view, start, kind, least=1):
             return kind, frame, start
     window = bytes(view[start : start + _SEARCH])
@@ -188,6 +193,18 @@ def _mp3_frame(head: int) -> Frame | None:
     return samples // 8 * bits // hertz + (head >> 9 & 1), samples / hertz
 
 
+@lru_cache(maxsize=4096)
+def _mp2_frame(head: int) -> Frame | None:
+    """Read the four bytes of a frame header of layer II, or None if it is none."""
+    version, layer, kbits, rate = head >> 19 & 3, head >> 17 & 3, head >> 12 & 15, head >> 10 & 3
+    if head >> 21 != 0x7FF or layer != _LAYER2 or version not in _MP3_RATES:
+        return None
+    if kbits in (0, 15) or rate == 3:
+        return None
+    hertz = _MP3_RATES[version][rate]
+    return 144_000 * _MP2_KBITS[version == _MPEG1][kbits] // hertz + (head >> 9 & 1), 1152 / hertz
+
+
 def _free_formats(view: memoryview, place: int) -> Iterator[_Kind]:
     """Return ways to read frames whose header does not say their length.
 
@@ -220,4 +237,5 @@ def _adts_frame(head: int, length: int, blocks: int) -> Frame | None:
 
 
 _MP3 = _Kind(".mp3", struct.Struct(">I").unpack_from, _mp3_frame)
+_MP2 = _Kind(".mp2", struct.Struct(">I").unpack_from, _mp2_frame)
 _ADTS = _Kind(".aac", struct.Struct(">IHB").unpack_from, _adts_frame)
