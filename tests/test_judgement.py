@@ -1,5 +1,7 @@
 """What is made of a task that stands still, or ends with less than it promised."""
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 
@@ -79,6 +81,50 @@ def test_a_task_that_looks_like_its_end_is_over_once_nothing_changes() -> None:
     assert settled(waits, second, 9.0, settle=10) is second
     assert settled(waits, second, 18.0, settle=10) is second
     assert settled(waits, second, 19.0, settle=10).stage is Stage.COMPLETE
+
+
+SIGNED = "https://cdn.example/a.mp3"
+NO_NEWS: dict[str, Callable[[int], tuple[Song, ...]]] = {
+    "a new signature": lambda look: (song(audio_url=f"{SIGNED}?Expires={look}&sig=x"),),
+    "another order": lambda look: (song(id="a"), song(id="b"))[:: (-1) ** look],
+    "another cover": lambda look: (song(audio_url=SIGNED, image_url=f"/{look}.png"),),
+    "other texts": lambda look: (song(audio_url=SIGNED, title=f"Song {look}", tags=f"{look}"),),
+}
+NEWS: dict[str, Callable[[int], tuple[Song, ...]]] = {
+    "another song": lambda look: tuple(song(id=f"{place}") for place in range(look)),
+    "a later stage": lambda look: (song(stage=[*Stage][look]),),
+    "another file": lambda look: (song(audio_url=f"/{look}.mp3"),),
+    "the whole file": lambda look: (song(audio_url=SIGNED, audio_is_final=look > 1),),
+    "an error": lambda look: (song(error=REFUSED if look > 1 else None),),
+}
+
+
+@pytest.mark.parametrize("songs", NO_NEWS.values(), ids=NO_NEWS)
+def test_what_says_nothing_about_the_audio_does_not_begin_a_wait_anew(
+    songs: Callable[[int], tuple[Song, ...]],
+) -> None:
+    """It may differ in each answer, and the wait would never end."""
+    waits = tracked()
+    first, second, third = (attrs.evolve(TASK, songs=songs(look)) for look in (1, 2, 3))
+    settled(waits, first, 1.0, settle=10)
+    judged(waits, first, 1.0, patience=10)
+    assert settled(waits, second, 10.0, settle=10) is second
+    assert judged(waits, second, 10.0, patience=10) is second
+    assert settled(waits, third, 11.0, settle=10).stage.is_final
+    assert judged(waits, third, 11.0, patience=10).stage.is_final
+
+
+@pytest.mark.parametrize("songs", NEWS.values(), ids=NEWS)
+def test_what_is_new_about_the_audio_begins_a_wait_anew(
+    songs: Callable[[int], tuple[Song, ...]],
+) -> None:
+    """Something moves there, so more may come."""
+    waits = tracked()
+    first, second = (attrs.evolve(TASK, songs=songs(look)) for look in (1, 2))
+    settled(waits, first, 1.0, settle=10)
+    judged(waits, first, 1.0, patience=10)
+    assert settled(waits, second, 20.0, settle=10) is second
+    assert judged(waits, second, 20.0, patience=10) is second
 
 
 def test_an_error_of_a_wait_names_provider_and_task() -> None:

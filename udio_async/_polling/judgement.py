@@ -7,6 +7,7 @@ import attrs
 
 from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired
 from .._records import Failure, Song, Stage, Task
+from .._urls import without_query
 from .tracked import NOTHING, TrackedTask
 
 
@@ -16,7 +17,7 @@ def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> T
     It looks like its end, and not all its audio was there. Before that it is returned as it came.
     """
     # Not beside `tracked.task`: that may be further on, and would then never be the same.
-    if tracked.settling is None or task.songs != tracked.settling.songs:
+    if tracked.settling is None or _songs_shown(tracked.settling) != _songs_shown(task):
         tracked.settling, tracked.settling_since = without_raw(task), now
     if now - tracked.settling_since < settle:
         return task
@@ -44,7 +45,19 @@ def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> 
 
 def _shown(task: Task) -> object:
     """Return all that changes while a task goes on."""
-    return task.stage, task.status, task.percentage, task.songs
+    return task.stage, task.status, task.percentage, _songs_shown(task)
+
+
+def _songs_shown(task: Task) -> list[object]:
+    """Return how far the songs are.
+
+    Their order and their covers say nothing about that. Nor does the query of a link, which may be
+    a signature that is new in each answer.
+    """
+    return [
+        (song.id, song.stage, without_query(song.audio_url or ""), song.audio_is_final, song.error)
+        for song in sorted(task.songs, key=lambda song: song.id)
+    ]
 
 
 def as_it_is(task: Task) -> Task:
