@@ -34,6 +34,7 @@ from udio_async import (
     Unreachable,
     WaitExpired,
 )
+from udio_async._http import Http
 from udio_async._polling import TrackedTask
 from udio_async._polling.agenda import Agenda
 from udio_async._polling.poller import _LOOKS_AT_ONCE, Poller
@@ -641,6 +642,72 @@ async def test_a_provider_that_stays_away_ends_the_wait_after_one_deadline() -> 
     errors = [watch.error for watch in watches]
     assert all(isinstance(error, WaitExpired) for error in errors)
     assert [error.task_id for error in errors if error] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("others", [0, 40])
+async def test_slow_answers_keep_the_deadline(others: int) -> None:
+    """Each look takes 25 seconds; the wait ends with the last one, whatever else is answered."""
+    provider = TimedProvider(lambda n: 60.0 if n else 1e6, answer_time=25.0)
+    async with polling(provider, PollPolicy(deadline=600)) as poller:
+        stuck = await submitted(provider, poller)
+        for _ in range(others):
+            await submitted(provider, poller)
+            await anyio.sleep(10)
+        with anyio.fail_after(1000):
+            await over(stuck)
+        assert 600 <= anyio.current_time() <= 635
+    assert isinstance(stuck.error, WaitExpired)
+
+
+async def test_a_slow_answer_to_the_last_look_still_counts() -> None:
+    """The song was done just before its deadline, and a look may take as long as any call."""
+    provider = TimedProvider(lambda _: 595.0, answer_time=25.0)
+    async with polling(provider, PollPolicy(deadline=600)) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+    assert watch.error is None
+
+
+async def test_every_song_has_a_last_look_where_looks_are_slow() -> None:
+    """All are done after a minute, and to ask about each once takes longer than the deadline."""
+    provider = TimedProvider(lambda _: 60.0, answer_time=25.0)
+    async with polling(provider, PollPolicy(deadline=400)) as poller:
+        watches = [await submitted(provider, poller) for _ in range(200)]
+        await over(*watches)
+        assert anyio.current_time() > 450
+    assert [watch.error for watch in watches] == [None] * 200
+
+
+@pytest.mark.parametrize("error", [AWAY, BadAnswer("no JSON"), AuthenticationFailed("no")])
+async def test_a_last_look_that_fails_is_the_last(error: Exception) -> None:
+    """The time of the song was up before there was any trouble."""
+    provider = TimedProvider(lambda _: 1e6, broken=between(199, 1e9, error))
+    async with polling(provider, PollPolicy(deadline=200)) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+        assert 200 <= anyio.current_time() <= 206
+    assert isinstance(watch.error, WaitExpired)
+    assert str(error).rstrip(".") in str(watch.error)
+
+
+async def test_an_outage_in_which_looks_time_out_does_not_count_from_when_they_left() -> None:
+    """It began 20 seconds before the deadline, and the first look took 30 to fail."""
+
+    class Hanging(TimedProvider):
+        async def fetch(self, http: Http, task_ids: Sequence[str]) -> Sequence[Task]:
+            tasks = await super().fetch(http, task_ids)
+            if 180 <= anyio.current_time() < 300:
+                await anyio.sleep(30)
+                raise AWAY
+            return tasks
+
+    provider = Hanging(lambda _: 310.0)
+    async with polling(provider, PollPolicy(interval=7, deadline=200)) as poller:
+        watch = await submitted(provider, poller)
+        other = await submitted(provider, poller)
+        await over(watch, other)
+    assert watch.error is None
+    assert other.error is None
 
 
 async def test_a_dead_key_ends_every_wait_each_with_its_own_id() -> None:

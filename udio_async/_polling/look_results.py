@@ -23,7 +23,7 @@ from .judgement import (
     still_running,
 )
 from .learning import learn
-from .reachability import PROBE_CAP, Reachability
+from .reachability import PROBE_CAP, CutOff, Reachability
 from .registry import Registry
 from .timetable import Timetable
 from .tracked import TrackedTask
@@ -57,7 +57,8 @@ class LookResults:
         Seconds in which nobody could be asked do not count.
         """
         away = self.reach.away(now) - tracked.outages_before
-        return self.deadline - (now - tracked.accepted_at - away)
+        # Rounded: a look that was planned for the end must find none left.
+        return round(self.deadline - (now - tracked.accepted_at - away), 6)
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
         """Apply a good look, which may have left out some of the tasks."""
@@ -126,14 +127,26 @@ class LookResults:
         # An answer that cannot be read may be the fault of one task. Then the others are read when
         # each is asked about alone, and that one must not pass for an outage.
         unreadable = not self.reach.failures and is_unreadable(error)
-        wait = 0.0 if unreadable and batch[0].alone else self.reach.failed(error, now)
+        wait = 0.0
+        if not isinstance(error, CutOff) and not (unreadable and batch[0].alone):
+            wait = self.reach.failed(error, now, batch[0].asked_at)
         self.registry.tell("retried", error=error, wait=wait)
+        self._expire_late(batch, error, now)
         for tracked in batch:
             tracked.alone = tracked.alone or unreadable
-            if tracked.alone and self.left(tracked, now) <= 0:
-                self._expire(tracked, unanswered=error)
         self._give_up_unanswered(batch, now)
         return PROBE_CAP  # nothing was learned of them: they are still due
+
+    def _expire_late(self, batch: list[TrackedTask], error: Exception, now: float) -> None:
+        """End the waits whose time is up: this was their last look, and it has told nothing.
+
+        An answer about many may be the fault of one. Then each has its last look alone.
+        """
+        if len(batch) > 1 and is_unreadable(error):
+            return
+        for tracked in batch:
+            if not tracked.over and self.left(tracked, now) <= 0:
+                self._expire(tracked, unanswered=error)
 
     def _give_up_unanswered(self, batch: list[TrackedTask], now: float) -> None:
         """End the waits that have seen no answer of the provider for a whole deadline."""
@@ -153,6 +166,7 @@ class LookResults:
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
                 self.registry.finish(tracked, not_known(tracked, error))
             tracked.alone = True
+        self._expire_late(batch, error, now)
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
         """Apply a refusal for the key or the credits.
@@ -168,13 +182,14 @@ class LookResults:
         wait = backoff(self.reach.refusals, base=2.0, cap=PROBE_CAP)
         self.registry.tell("retried", error=error, wait=wait)
         if self.reach.refusals >= _REFUSALS and not stays:
-            self.reach.failed(error, now)
+            self.reach.failed(error, now, batch[0].asked_at)
         for tracked in batch:
             tracked.alone = True
             if tracked.refused_since is None:
                 tracked.refused_since = now
             if len(batch) == 1 and (stays or now - tracked.refused_since >= _GRACE):
                 self.registry.finish(tracked, refusal(tracked, error))
+        self._expire_late(batch, error, now)
         return wait
 
     def waiting(self, batch: list[TrackedTask]) -> list[TrackedTask]:

@@ -15,7 +15,6 @@ from .._errors import (
     RequestError,
     RequestRefused,
     UdioError,
-    Unreachable,
 )
 from .._events import Observer
 from .._http import Http
@@ -26,6 +25,7 @@ from .agenda import Agenda
 from .look_results import LookResults
 from .pace import Listening
 from .policy import PollPolicy
+from .reachability import CutOff
 from .registry import Registry
 from .timetable import Timetable
 from .tracked import NOTHING, TrackedTask
@@ -33,8 +33,10 @@ from .tracked import NOTHING, TrackedTask
 _LOOKS_AT_ONCE = 8
 _GATHER = 0.1
 """Seconds that a look waits for more songs to become due, where one request takes many."""
-_LAST_LOOK = 10.0
-"""Seconds that a look may take which begins when the time of its song is up, at most."""
+_LAST_LOOK = 35.0
+"""Seconds that a look may take which begins when the time of its song is up, at most.
+
+A call ends by itself after 30, and may have to wait for its turn."""
 _OVERSLEPT = 1.0
 """Seconds: waking up later than this means that something blocked the event loop."""
 
@@ -296,14 +298,15 @@ class Poller:
         """Ask about these tasks, while the first of them may still be waited for.
 
         Raises:
-            Unreachable: no answer came, or not in time.
+            Unreachable: no answer came.
+            CutOff: nor did it in the time that was left.
         """
         now = anyio.current_time()
         least = min(_LAST_LOOK, self._deadline / 4)
         seconds = max(least, min(self._results.left(tracked, now) for tracked in batch))
         with anyio.move_on_after(seconds):
             return await look_at(self._provider, self._http, [tracked.task_id for tracked in batch])
-        raise Unreachable(f"{self._provider.name} has not answered within {seconds:.3g} s")
+        raise CutOff(f"{self._provider.name} has not answered within {seconds:.3g} s")
 
     def _take_in(self, batch: list[TrackedTask], tasks: dict[str, Task]) -> None:
         now = self._awake()

@@ -5,13 +5,17 @@ It has no clock: the caller brings the time, in seconds.
 
 import attrs
 
-from .._errors import RateLimited
+from .._errors import RateLimited, Unreachable
 from .._limits import backoff
 
 PROBE_CAP = 20.0
 """Seconds between two probes of a provider that stays away, at most."""
 _BEAT = 10.0
 """Seconds after which whoever looks at tasks wakes up, at the latest, while there are any."""
+
+
+class CutOff(Unreachable):
+    """We have not waited any longer for this answer, so it is no outage of the provider."""
 
 
 @attrs.define
@@ -49,10 +53,14 @@ class Reachability:
         self.answered_at = now
         return True
 
-    def failed(self, error: Exception, now: float) -> float:
-        """Count a look without an answer; return the seconds to wait."""
+    def failed(self, error: Exception, now: float, asked_at: float) -> float:
+        """Count a look without an answer; return the seconds to wait.
+
+        A provider that lets looks time out was away from when this one left, unless it has
+        answered another meanwhile.
+        """
         if not self.failures:
-            self._failing_since = now
+            self._failing_since = min(max(asked_at, self.answered_at), now)
         wait = backoff(self.failures, base=1.0, cap=PROBE_CAP)
         if isinstance(error, RateLimited) and error.retry_after is not None:
             wait = max(wait, error.retry_after)
