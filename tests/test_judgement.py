@@ -16,6 +16,7 @@ from udio_async._polling.judgement import (
 )
 from udio_async._polling.schedule import Schedule
 from udio_async._polling.tracked import NOTHING, TrackedTask
+from udio_async.journal import Entry, State
 
 RAW = {"status": "shining"}
 REFUSED = Failure(message="no such words")
@@ -128,13 +129,24 @@ def test_what_is_new_about_the_audio_begins_a_wait_anew(
 
 
 def test_an_error_of_a_wait_names_provider_and_task() -> None:
-    """A wrong key says nothing of the song, which goes on; an unknown task may not be ours."""
+    """It was accepted, so it is paid for, whatever the provider says now."""
     waits = tracked()
     refused = refusal(waits, AuthenticationFailed("wrong key."))
     unknown = not_known(waits, RequestRefused("no such task"))
-    for error, charged in ((refused, "yes"), (unknown, "unknown")):
-        assert (error.provider, error.task_id, error.charged) == ("p", "t", charged)
+    for error in (refused, unknown):
+        assert (error.provider, error.task_id, error.charged) == ("p", "t", "yes")
     assert str(refused) == "wrong key; task t keeps running there"
+
+
+@pytest.mark.parametrize(("shown", "charged"), [(False, "unknown"), (True, "yes")])
+def test_an_unknown_task_of_its_owner_may_be_mistyped_until_a_look_has_shown_it(
+    shown: bool, charged: str
+) -> None:
+    """Only then is it certain that there is such a task, and that it was paid for."""
+    waits = tracked()
+    waits.entry = Entry(key="mine", provider="p", state=State.ACCEPTED, request={}, told=True)
+    waits.looked_at = 5.0 if shown else 0.0
+    assert not_known(waits, RequestRefused("no such task")).charged == charged
 
 
 def test_what_is_kept_for_comparing_holds_no_words_of_answers() -> None:

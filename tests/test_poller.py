@@ -745,8 +745,62 @@ async def test_an_unknown_task_is_given_up_only_after_the_grace(max_ids: int) ->
     assert known.error is None
     assert isinstance(lost.error, RequestRefused)
     assert lost.error.task_id == "1"
-    assert lost.error.charged == "unknown"
+    assert lost.error.charged == "yes"
     assert looks_at(provider, "1")[-1] > 60
+
+
+def without_route(
+    start: float, end: float, *, only: str | None = None
+) -> Callable[[list[Task], float], list[Task]]:
+    """Answer that no task is known, or not this one, in that time."""
+
+    def lose(tasks: list[Task], now: float) -> list[Task]:
+        if start <= now < end and (only is None or any(task.id == only for task in tasks)):
+            raise RequestRefused("no Route matched with those values")
+        return tasks
+
+    return lose
+
+
+@pytest.mark.parametrize("max_ids", [1, 20])
+async def test_tasks_that_are_unknown_all_together_are_an_outage(max_ids: int) -> None:
+    """Looks have shown some before, so the route is away: few looks, and no wait ends."""
+    provider = TimedProvider(
+        lambda _: 90.0, max_ids_per_look=max_ids, retouch=without_route(50, 350)
+    )
+    async with polling(provider, PollPolicy(deadline=300)) as poller:
+        shown = [await submitted(provider, poller) for _ in range(20)]
+        await anyio.sleep(100)
+        new = await submitted(provider, poller)
+        await over(*shown, new)
+    assert [watch.error for watch in (*shown, new)] == [None] * 21
+    assert len([look for look in provider.looks if 60 <= look.at < 350]) < 50
+
+
+async def test_a_route_that_stays_away_ends_the_waits_after_one_deadline() -> None:
+    """They are paid for, and the reason is told."""
+    provider = TimedProvider(lambda _: 1e6, retouch=without_route(50, 1e9))
+    async with polling(provider, PollPolicy(deadline=300)) as poller:
+        watches = [await submitted(provider, poller) for _ in range(3)]
+        await over(*watches)
+        assert 300 <= anyio.current_time() <= 380
+    for watch in watches:
+        assert isinstance(watch.error, WaitExpired)
+        assert "no Route matched" in str(watch.error)
+        assert watch.error.charged == "yes"
+
+
+async def test_one_shown_task_that_is_unknown_ends_while_others_are_answered() -> None:
+    """Then it is the task, not the route, and the others are looked at as ever."""
+    provider = TimedProvider(lambda _: 400.0, retouch=without_route(50, 1e9, only="0"))
+    async with polling(provider) as poller:
+        lost, *others = [await submitted(provider, poller) for _ in range(5)]
+        await over(lost)
+        assert 110 <= anyio.current_time() <= 250
+        await over(*others)
+    assert isinstance(lost.error, RequestRefused)
+    assert lost.error.charged == "yes"
+    assert [watch.error for watch in others] == [None] * 4
 
 
 async def test_closing_ends_the_waits_that_are_left() -> None:

@@ -115,13 +115,13 @@ def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
         f"{str(error).rstrip('.')}{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
-        charged="unknown",
+        charged="unknown" if _may_be_mistyped(tracked) else "yes",
     )
 
 
 def _may_be_mistyped(tracked: TrackedTask) -> bool:
     """Return whether only its owner says that there is such a task."""
-    seen = tracked.looked_at > tracked.accepted_at or tracked.is_certain
+    seen = tracked.was_shown or tracked.is_certain
     return not seen and tracked.entry is not None and tracked.entry.told
 
 

@@ -8,7 +8,7 @@ from math import inf
 
 import attrs
 
-from .._errors import AccountError, ProviderUnavailable, RequestError
+from .._errors import AccountError, ProviderUnavailable, RequestError, Unreachable
 from .._limits import backoff
 from .._records import Stage, Task, failure_error
 from .agenda import Agenda
@@ -23,7 +23,7 @@ from .judgement import (
     still_running,
 )
 from .learning import learn
-from .reachability import PROBE_CAP, CutOff, Reachability
+from .reachability import PROBE_CAP, Reachability
 from .registry import Registry
 from .timetable import Timetable
 from .tracked import TrackedTask
@@ -38,6 +38,10 @@ _PATIENCE = 3.0
 logger = logging.getLogger("udio_async")
 
 
+class CutOff(Unreachable):
+    """We have not waited any longer for this answer, so it is no outage of the provider."""
+
+
 @attrs.define(kw_only=True)
 class LookResults:
     """Applies what looks have shown, and ends the waits that this ends."""
@@ -50,6 +54,10 @@ class LookResults:
     reach: Reachability = attrs.field(factory=Reachability)
     unanswered: Exception | None = None
     """Why the latest look has told nothing, if it has not."""
+    told_at: float = -inf
+    """When a look has told something, the last time."""
+    route_is_away: bool = False
+    """The provider answers, and says of a task that it has shown that it does not know it."""
 
     def left(self, tracked: TrackedTask, now: float) -> float:
         """Return the seconds until a task is given up.
@@ -62,7 +70,7 @@ class LookResults:
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
         """Apply a good look, which may have left out some of the tasks."""
-        self.unanswered = None
+        self.unanswered, self.told_at, self.route_is_away = None, now, False
         self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
         # The jobs of the others have got another task, or an end, meanwhile.
         for tracked in [tracked for tracked in batch if not tracked.over]:
@@ -154,19 +162,42 @@ class LookResults:
             if now - max(tracked.accepted_at, self.reach.answered_at) >= self.deadline:
                 self._expire(tracked, unanswered=self.unanswered)
 
-    def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> None:
+    def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> float:
         """Apply an answer that says the task is unknown.
 
         It is believed only of a single task, and only after a while: a new one may not be known
-        everywhere yet, and a gateway may err for a moment.
+        everywhere yet, and a gateway may err for a moment. If a look has shown the task before and
+        none has told anything since, the route of the looks is away: an outage, for all tasks.
+
+        Returns:
+            Seconds after which to look again, at most.
         """
+        first = batch[0]
+        if len(batch) == 1:
+            if first.unknown_since is None:
+                first.unknown_since = now
+            if first.was_shown and self.told_at <= first.unknown_since:
+                self.route_is_away = True
+        if self.route_is_away:
+            return self._missed_all(batch, error, now)
         for tracked in batch:
-            if len(batch) == 1 and tracked.unknown_since is None:
-                tracked.unknown_since = now
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
                 self.registry.finish(tracked, not_known(tracked, error))
             tracked.alone = True
         self._expire_late(batch, error, now)
+        return inf
+
+    def _missed_all(self, batch: list[TrackedTask], error: RequestError, now: float) -> float:
+        """Look less often, as the route of the looks is away."""
+        self.unanswered = error
+        wait = self.reach.failed(error, now, batch[0].asked_at)
+        self.registry.tell("retried", error=error, wait=wait)
+        for tracked in batch:
+            if not tracked.was_shown:  # once the route is back, it may still be too new
+                tracked.unknown_since = None
+        self._expire_late(batch, error, now)
+        self._give_up_unanswered(batch, now)
+        return PROBE_CAP
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
         """Apply a refusal for the key or the credits.

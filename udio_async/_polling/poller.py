@@ -22,10 +22,9 @@ from .._records import SongRequest, Stage, Task
 from ..journal import Entry
 from ..providers.base import Provider, look_at
 from .agenda import Agenda
-from .look_results import LookResults
+from .look_results import CutOff, LookResults
 from .pace import Listening
 from .policy import PollPolicy
-from .reachability import CutOff
 from .registry import Registry
 from .timetable import Timetable
 from .tracked import NOTHING, TrackedTask
@@ -284,7 +283,7 @@ class Poller:
         except AccountError as error:
             at_most = self._results.refused(batch, error, self._awake())
         except RequestError as error:
-            self._results.unknown(batch, error, self._awake())
+            at_most = self._results.unknown(batch, error, self._awake())
         except Exception as error:  # noqa: BLE001  # one bad look must not end all the others
             at_most = self._results.missed(batch, error, self._awake())
         else:

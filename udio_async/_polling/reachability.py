@@ -5,17 +5,13 @@ It has no clock: the caller brings the time, in seconds.
 
 import attrs
 
-from .._errors import RateLimited, Unreachable
+from .._errors import RateLimited
 from .._limits import backoff
 
 PROBE_CAP = 20.0
 """Seconds between two probes of a provider that stays away, at most."""
 _BEAT = 10.0
 """Seconds after which whoever looks at tasks wakes up, at the latest, while there are any."""
-
-
-class CutOff(Unreachable):
-    """We have not waited any longer for this answer, so it is no outage of the provider."""
 
 
 @attrs.define

@@ -129,6 +129,11 @@ class TrackedTask:
         return self.waiters > 0 or self.followed or self._then is None
 
     @property
+    def was_shown(self) -> bool:
+        """Whether a look has shown it since it is tracked."""
+        return self.looked_at > self.accepted_at
+
+    @property
     def is_called_for(self) -> bool:
         """Whether a callback has named what somebody waits for.
 
