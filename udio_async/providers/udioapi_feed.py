@@ -266,11 +266,11 @@ def read_task(
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
     whole = with_data(payload)
-    ids = list(find_ids(whole))
-    if ids and task_id not in ids:  # beside ours may stand the id that the task has upstream
-        raise BadAnswer(
-            f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(ids[0])}"
-        )
+    for found in find_ids(whole):
+        if found != task_id:
+            raise BadAnswer(
+                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
+            )
     opened = open_envelope(whole)
     where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(as_list(opened.get("response_data")), f"{where}, response_data")
