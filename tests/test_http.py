@@ -1078,9 +1078,9 @@ async def test_a_link_that_is_not_https_is_not_followed(url: str) -> None:
 
 
 async def test_http_on_loopback_is_for_a_local_provider() -> None:
-    """Without `local` not even loopback is fetched in the clear."""
+    """Without `local` loopback is asked for nothing, be it in the clear or not."""
     async with FaultServer(faults.answer(GOOD)) as server, opened() as http:
-        with pytest.raises(BadAnswer, match="no https link"):
+        with pytest.raises(BadAnswer, match="does not lead to the public internet"):
             await http.download(server.url, receive=Basket())
         assert not server.accepted
 

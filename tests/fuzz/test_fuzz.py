@@ -185,7 +185,7 @@ CONTROLS = {
         "look at many", apiframe, "read_many", all_or_nothing, "of it was read None"
     ),
     "follows any link": Control(
-        "callback of v1 by ASGI", application, "_is_public", lambda _: True, "leads to http"
+        "callback of v1 by ASGI", application, "_public", lambda link: link, "leads to http"
     ),
     "tells without end": Control(
         "file of requests", _input, "shortened", lambda text, _=0: text, "lines of"

@@ -133,7 +133,6 @@ def test_there_is_no_address_before_entering() -> None:
         ("speed", math.nan, "above 0"),
         ("speed", "60", "above 0"),
         ("credits", -1, "at least 0"),
-        ("credits", math.inf, "at least 0"),
         ("at_once", 0, "at least 1"),
         ("at_once", 1.5, "at least 1"),
         ("host", "", "127.0.0.1"),
