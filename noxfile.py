@@ -14,7 +14,7 @@ TOUCH_HTTP = [
     "tests/test_line.py",
     "tests/test_own_client.py",
     "tests/test_client.py",
-    "tests/providers",
+    "tests/providers/test_adding.py",
 ]
 LONG = (
     "tests.model.run --seeds 0:100000",
