@@ -496,6 +496,17 @@ async def test_two_jobs_that_differ_in_form_only_stay_two(tmp_path: Path) -> Non
 # Without a disk ------------------------------------------------------------------------------
 
 
+async def test_a_key_in_another_unicode_form_is_the_same_job_without_a_disk_too() -> None:
+    """Whichever verb asks."""
+    provider = TimedProvider(sixty)
+    async with Client(provider) as client:
+        job = await client.submit(named("rain", NFD))
+        async with client.generate_many([named("rain", NFC), named("rain", NFD)]) as batch:
+            outcomes = [outcome async for outcome in batch]
+    assert {outcome.task_id for outcome in outcomes} == {job.task_id}
+    assert len(provider.sent) == 1
+
+
 async def test_one_key_is_one_song_whatever_lies_between() -> None:
     """Side by side, apart, and after the first is over."""
     mine, other = named("rain", "mine"), named("sun")

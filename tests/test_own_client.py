@@ -13,24 +13,16 @@ import pytest
 
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import FaultServer
+from tests.test_networks import ACCEPTED, HOST, make_client
 from udio_async import (
     Client,
     InsufficientCredits,
     SongRequest,
     SubmitInDoubt,
-    UdioApiV2,
     UdioError,
     Unreachable,
 )
 from udio_async._http import Account, ApiKey, Call, HttpSender, Reply
-
-ACCEPTED = {"code": 200, "workId": "task-1", "data": {"task_id": "task-1"}}
-HOST = "api.songs.invalid"
-
-
-def make_client(url: str = f"https://{HOST}", **options: Any) -> Client:  # noqa: ANN401 - handed on
-    return Client(UdioApiV2(api_key="key-of-networks", base_url=url), **options)
-
 
 Service = Callable[[httpx.Request], httpx.Response]
 

@@ -124,9 +124,8 @@ def _submit_limit(
             f"{provider.name} states no price, so max_credits={max_credits!r} cannot be kept; "
             "give max_submits"
         )
-    limit = affordable(
-        max_credits, price
-    )  # none, maybe: what is paid for is waited for all the same
+    # It may be none: such a client still waits for what is paid for.
+    limit = affordable(max_credits, price)
     return limit if max_submits is None else min(limit, max_submits)
 
 

@@ -120,6 +120,9 @@ class Session:
     ) -> Batch:
         """Return a batch of these requests."""
         keys = self.store.batch_keys()
+        name = _spelled_key if keys is None else keys.name
+        if only is not None:  # what is resumed has the name that it was kept under
+            name = _own_key
 
         async def submit(asked: Asked, stopped_by: UdioError | None) -> Job | None:
             return await self.submit(asked.request, asked.key, stopped_by=stopped_by, only=only)
@@ -128,8 +131,7 @@ class Session:
             requests,
             submit,
             self._hand_over,
-            # What is resumed has the name that it was kept under.
-            name=(lambda request: request.key) if keys is None or only is not None else keys.name,
+            name=name,
             recall=self._recall_made,
             max_active=self.max_active if max_active is None else max_active,
             at_once=self.gate.at_once,
@@ -312,6 +314,14 @@ class TaskEnd:
             entry, songs, error = tracked.entry, tracked.task.songs, tracked.error
             times = Times(took=tracked.took, reached=tracked.reached, failed=tracked.failed)
             self.store.end(entry, songs, error=error, times=times)
+
+
+def _own_key(request: SongRequest) -> str | None:
+    return request.key
+
+
+def _spelled_key(request: SongRequest) -> str | None:
+    return request.key and spelled(request.key)
 
 
 def _known_states(states: Collection[State]) -> frozenset[State]:

@@ -179,30 +179,21 @@ def _header(view: memoryview, place: int, frame: Frame) -> _Header:
     return _Header()
 
 
-@lru_cache(maxsize=4096)
-def _mp3_frame(head: int) -> Frame | None:
-    """Read the four bytes of a frame header, or None if it is none."""
-    version, layer, kbits, rate = head >> 19 & 3, head >> 17 & 3, head >> 12 & 15, head >> 10 & 3
-    if head >> 21 != 0x7FF or layer != _LAYER3 or version not in _MP3_RATES:
+def _mpeg_frame(layer: int, head: int) -> Frame | None:
+    """Read the four bytes of a frame header, or None if it is none of this layer."""
+    version, kbits, rate = head >> 19 & 3, head >> 12 & 15, head >> 10 & 3
+    if head >> 21 != 0x7FF or head >> 17 & 3 != layer or version not in _MP3_RATES:
         return None
     if kbits in (0, 15) or rate == 3:
         return None
-    samples = 1152 if version == _MPEG1 else 576
+    samples = 576 if layer == _LAYER3 and version != _MPEG1 else 1152
     hertz = _MP3_RATES[version][rate]
-    bits = _KBITS[version == _MPEG1][kbits] * 1000
+    bits = (_KBITS if layer == _LAYER3 else _MP2_KBITS)[version == _MPEG1][kbits] * 1000
     return samples // 8 * bits // hertz + (head >> 9 & 1), samples / hertz
 
 
-@lru_cache(maxsize=4096)
-def _mp2_frame(head: int) -> Frame | None:
-    """Read the four bytes of a frame header of layer II, or None if it is none."""
-    version, layer, kbits, rate = head >> 19 & 3, head >> 17 & 3, head >> 12 & 15, head >> 10 & 3
-    if head >> 21 != 0x7FF or layer != _LAYER2 or version not in _MP3_RATES:
-        return None
-    if kbits in (0, 15) or rate == 3:
-        return None
-    hertz = _MP3_RATES[version][rate]
-    return 144_000 * _MP2_KBITS[version == _MPEG1][kbits] // hertz + (head >> 9 & 1), 1152 / hertz
+_mp3_frame = lru_cache(maxsize=4096)(partial(_mpeg_frame, _LAYER3))
+_mp2_frame = lru_cache(maxsize=4096)(partial(_mpeg_frame, _LAYER2))
 
 
 def _free_formats(view: memoryview, place: int) -> Iterator[_Kind]:

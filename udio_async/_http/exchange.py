@@ -242,7 +242,7 @@ class _Trail:
 
     @property
     def is_unsent(self) -> bool:
-        """Whether a connection for it was begun, and came to nothing."""
+        """Whether it is certain that no byte of it has left: its connection is told of."""
         return self.connecting and not self.sent and not self._was_read
 
     @property

@@ -139,11 +139,19 @@ class LookResults:
         if not isinstance(error, CutOff) and not (unreadable and batch[0].alone):
             wait = self.reach.failed(error, now, batch[0].asked_at)
         self.registry.tell("retried", error=error, wait=wait)
-        self._expire_late(batch, error, now)
         for tracked in batch:
             tracked.alone = tracked.alone or unreadable
+        return self._nothing_learned(batch, error, now)
+
+    def _nothing_learned(self, batch: list[TrackedTask], error: Exception, now: float) -> float:
+        """End the waits whose time is up; the others are still due.
+
+        Returns:
+            Seconds after which to look again, at most.
+        """
+        self._expire_late(batch, error, now)
         self._give_up_unanswered(batch, now)
-        return PROBE_CAP  # nothing was learned of them: they are still due
+        return PROBE_CAP
 
     def _expire_late(self, batch: list[TrackedTask], error: Exception, now: float) -> None:
         """End the waits whose time is up: this was their last look, and it has told nothing.
@@ -179,7 +187,7 @@ class LookResults:
             if first.was_shown and self.told_at <= first.unknown_since:
                 self.route_is_away = True
         if self.route_is_away:
-            return self._missed_all(batch, error, now)
+            return self._missed_route(batch, error, now)
         for tracked in batch:
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
                 self.registry.finish(tracked, not_known(tracked, error))
@@ -187,7 +195,7 @@ class LookResults:
         self._expire_late(batch, error, now)
         return inf
 
-    def _missed_all(self, batch: list[TrackedTask], error: RequestError, now: float) -> float:
+    def _missed_route(self, batch: list[TrackedTask], error: RequestError, now: float) -> float:
         """Look less often, as the route of the looks is away."""
         self.unanswered = error
         wait = self.reach.failed(error, now, batch[0].asked_at)
@@ -195,9 +203,7 @@ class LookResults:
         for tracked in batch:
             if not tracked.was_shown:  # once the route is back, it may still be too new
                 tracked.unknown_since = None
-        self._expire_late(batch, error, now)
-        self._give_up_unanswered(batch, now)
-        return PROBE_CAP
+        return self._nothing_learned(batch, error, now)
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
         """Apply a refusal for the key or the credits.

@@ -150,16 +150,20 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
         return _moved(entry, State.ACCEPTED, task_id=news.task_id, told=False, songs=())
     if news.task_id is not None:
         return healed(attrs.evolve(entry, task_id=news.task_id, told=False))
-    known = {song.id: song for song in entry.songs}
-    named = {song.id for song in news.songs}
-    if named and not any(song.stage.is_final for song in entry.songs) and not named & known.keys():
+    return healed(attrs.evolve(entry, songs=_further(entry.songs, news.songs)))
+
+
+def _further(songs: Sequence[Song], shown: Sequence[Song]) -> tuple[Song, ...]:
+    """Return songs as far as any callback has shown them."""
+    known = {song.id: song for song in songs}
+    named = {song.id for song in shown}
+    if named and not any(song.stage.is_final for song in songs) and not named & known.keys():
         known = {}  # a provider may give its songs other ids as it goes on
-    for song in news.songs:
+    for song in shown:
         before = known.get(song.id)
         if before is None or before.stage.is_before(song.stage):
             known[song.id] = attrs.evolve(song, unverified=True, raw={})
-    songs = tuple(sorted(known.values(), key=lambda song: song.index))
-    return healed(attrs.evolve(entry, songs=songs))
+    return tuple(sorted(known.values(), key=lambda song: song.index))
 
 
 def are_attempts_of_one(entry: Entry, other: Entry) -> bool:

@@ -1,4 +1,4 @@
-"""An entry as the text of a row."""
+"""An entry as the text of a row, and what no row can take."""
 
 import sqlite3
 from math import isfinite
