@@ -12,8 +12,8 @@ nox.options.sessions = ["lint", "typing", "tests"]
 
 TOUCH_HTTP = [
     "tests/test_http.py",
-    "tests/test_line.py",
-    "tests/test_own_client.py",
+    "tests/test_connection.py",
+    "tests/test_user_client.py",
     "tests/test_client.py",
     "tests/providers/test_adding.py",
 ]

@@ -30,7 +30,7 @@ import anyio.abc
 import attrs
 
 import udio_async as ua
-from udio_async._http.line import Line as OurLine
+from udio_async._http.connection import Connection as OurConnection
 
 from .canned import UDIOAPI_ACCEPTED, UDIOAPI_SHOWN
 from .certificates import HOST, certified, server_context
@@ -196,9 +196,9 @@ async def serve(habits: Habits, tls: list[str]) -> None:
 
 
 WAYS: dict[str, AbstractContextManager[object]] = {
-    "new": patch.object(OurLine, "is_warm", new=False),
+    "new": patch.object(OurConnection, "is_warm", new=False),
     "warm": nullcontext(),
-    "any": patch.object(OurLine, "is_warm", new=True),
+    "any": patch.object(OurConnection, "is_warm", new=True),
 }
 
 

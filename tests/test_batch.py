@@ -29,6 +29,7 @@ from anyio.lowlevel import checkpoint
 
 from tests.kit.clocks import virtual_backend
 from tests.kit.timed import SONG, ForgetfulProvider, TimedProvider
+from tests.test_errors import Suspended
 from udio_async import (
     AuthenticationFailed,
     Batch,
@@ -46,6 +47,7 @@ from udio_async import (
     SpendLimitReached,
     SqliteJournal,
     SubmitInDoubt,
+    TooManyDoubts,
     UnsupportedOption,
 )
 from udio_async.providers import Provider
@@ -156,6 +158,28 @@ async def test_a_wrong_key_stops_the_batch_uncharged(
     assert sandbox.ledger == charged_before
     assert sorted(outcome.index for outcome in outcomes) == list(range(50))
     assert {type(outcome.error) for outcome in outcomes} == {AuthenticationFailed}
+
+
+async def test_an_error_of_the_adapters_own_stops_the_batch() -> None:
+    """Whatever its class wants to be made of; each request ends with one of its own."""
+    refusal = Suspended(403, "not now")
+    provider = TimedProvider(song, refuse=lambda _: refusal)
+    async with Client(provider, submit_concurrency=1) as client:
+        outcomes = await outcomes_of(client.generate_many([SONG] * 5))
+    assert len(provider.sent) == 1
+    assert [type(outcome.error) for outcome in outcomes] == [Suspended] * 5
+    assert [outcome.error.charged for outcome in outcomes if outcome.error] == ["no"] * 5
+
+
+async def test_too_many_doubts_stop_the_batch() -> None:
+    """Nothing more is sent, and each of the others says what to do."""
+    provider = TimedProvider(song, refuse=lambda _: SubmitInDoubt("lost", evidence="HTTP 502"))
+    async with Client(provider, submit_concurrency=1, max_in_doubt=2) as client:
+        outcomes = await outcomes_of(client.generate_many([SONG] * 5))
+    assert len(provider.sent) == 2
+    kinds = [type(outcome.error) for outcome in outcomes]
+    assert kinds == [SubmitInDoubt] * 2 + [TooManyDoubts] * 3
+    assert all("client.doubts() lists them" in str(each.error) for each in outcomes[2:])
 
 
 # Outcomes

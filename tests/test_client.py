@@ -329,7 +329,7 @@ def test_max_credits_allows_as_many_requests_as_they_pay_for(
 async def test_max_credits_below_the_price_buy_nothing_and_end_nothing() -> None:
     """What is paid for already is waited for by such a client, too."""
     provider = UdioApiV2(api_key="key")
-    provider = attrs.evolve(provider, traits=attrs.evolve(provider.traits, credits_per_song=2.0))
+    provider = attrs.evolve(provider, traits=attrs.evolve(provider.traits, credits_per_request=2.0))
     async with Client(provider, max_credits=1.0) as client:
         with pytest.raises(SpendLimitReached, match="a higher max_submits or max_credits"):
             await client.submit("rain")

@@ -465,7 +465,7 @@ def test_a_cut_anywhere_is_noticed_but_on_the_edge_of_a_frame_inside_the_toleran
         place = place // FRAME_BYTES * FRAME_BYTES if edge else place
         places.append(place)
         path.write_bytes(data[:place])
-        heard = sound.hear(path, song)
+        heard = sound.measure_file(path, song)
         if heard.measured.whole and not sound.is_short(heard, song):
             unnoticed.append(place)
     # The tolerance is the larger of 1 s and 1 %: here 1 s, which is 38 frames.
@@ -473,7 +473,7 @@ def test_a_cut_anywhere_is_noticed_but_on_the_edge_of_a_frame_inside_the_toleran
     assert unnoticed == [place for place in places if place in tolerated]
     assert len(unnoticed) == UNNOTICED
     path.write_bytes(data)
-    assert sound.hear(path, song).measured.whole
+    assert sound.measure_file(path, song).measured.whole
 
 
 # Where a link may lead

@@ -10,9 +10,9 @@ import pytest
 from tests.kit.clocks import virtual_backend
 from udio_async import (
     ClientClosed,
-    ProviderUnavailable,
     RateLimited,
     SpendLimitReached,
+    TooManyDoubts,
     Unreachable,
 )
 from udio_async._submit.gate import SubmitGate, SubmitPolicy
@@ -98,7 +98,7 @@ async def test_so_many_doubts_are_enough() -> None:
     gate.leave(probe=False, accepted=False, charged=False)
     gate.count_doubt("b")
     for _ in range(3):
-        with pytest.raises(ProviderUnavailable, match=r"^2 submits are in doubt"):
+        with pytest.raises(TooManyDoubts, match=r"^2 submits are in doubt"):
             await gate.enter()
     gate.count_settled("a")
     gate.count_settled("never heard of")

@@ -519,7 +519,7 @@ async def test_without_trace_events_only_the_kind_of_error_is_proof(
 
 async def test_connections_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks one after another need one connection; a submit right behind them opens its own."""
-    monkeypatch.setattr("udio_async._http.line.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("udio_async._http.connection.monotonic", lambda: 1000.0)
     async with FaultServer(faults.answer(GOOD)) as server, opened() as http:
         for _ in range(5):
             await http.send(call(server))
@@ -542,7 +542,7 @@ async def test_a_submit_whose_connection_closes_under_it_is_in_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The server has said that it keeps it, and breaks its word: that may have been a restart."""
-    monkeypatch.setattr("udio_async._http.line.SETTLED", 0.0)
+    monkeypatch.setattr("udio_async._http.connection.SETTLED", 0.0)
     kept = faults.ok(b"{}", "Connection: keep-alive")
     async with FaultServer(faults.answer_then_ignore(kept)) as server, opened() as http:
         await http.send(submit(server))

@@ -23,7 +23,7 @@ from udio_async import (
     UdioApiV2,
     Unreachable,
 )
-from udio_async._http.diagnosis import PATIENCE, Outlook, UnknownHost, unsent
+from udio_async._http.diagnosis import PATIENCE, OutageJudge, UnknownHost, unsent
 from udio_async._http.transport import environment_proxy
 
 ACCEPTED = {"code": 200, "workId": "task-1", "data": {"task_id": "task-1"}}
@@ -218,7 +218,7 @@ async def test_a_dead_address_is_named_with_its_port() -> None:
 
 def test_an_unknown_host_is_believed_after_a_minute() -> None:
     """Until then the resolver may be to blame; another failure begins the minute anew."""
-    outlook = Outlook()
+    outlook = OutageJudge()
     unknown = UnknownHost("no such host")
     for now in (0.0, PATIENCE - 1):
         judged = outlook.judge(unknown, now)
@@ -231,7 +231,7 @@ def test_an_unknown_host_is_believed_after_a_minute() -> None:
 
 def test_what_worked_before_may_work_again() -> None:
     """A certificate that is wrong all of a sudden is a hotel's, and passes."""
-    outlook = Outlook()
+    outlook = OutageJudge()
     wrong = NetworkUnusable("certificate")
     assert type(outlook.judge(wrong, 0.0)) is NetworkUnusable
     outlook.reached()

@@ -11,6 +11,7 @@ import pytest
 from tests.kit.clocks import virtual_backend
 from tests.kit.timed import SONG, TimedProvider, over, polling, submitted
 from tests.providers.test_odd_fields import CASES
+from tests.test_errors import Suspended
 from udio_async import (
     AccountError,
     AuthenticationFailed,
@@ -122,7 +123,12 @@ async def test_not_a_number_is_no_value(name: str) -> None:
 # Refusals
 
 
-REFUSALS = [AuthenticationFailed("401"), InsufficientCredits("402"), PermissionDenied("403")]
+REFUSALS = [
+    AuthenticationFailed("401"),
+    InsufficientCredits("402"),
+    PermissionDenied("403"),
+    Suspended(403, "not now"),
+]
 
 
 class Choosy(TimedProvider):

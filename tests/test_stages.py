@@ -141,7 +141,7 @@ async def test_a_song_that_is_called_back_gets_no_early_look() -> None:
     provider = provider_of([LIFE] * 2)
     async with polling(provider) as poller:
         await submitted(provider, poller)
-        poller.track(await provider.submit(NO_HTTP, SONG), SONG, called_back=True)
+        poller.track(await provider.submit(NO_HTTP, SONG), SONG, has_callback=True)
         await anyio.sleep(30)
     assert {task_id for look in provider.looks for task_id in look.task_ids} == {"0"}
 

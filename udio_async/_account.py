@@ -59,19 +59,15 @@ class AccountNotes:
         except JournalError as error:  # the next intent will raise it to whoever submits
             logger.debug("the credits could not be kept: %s", error)
 
-    async def since_start(self) -> str:
+    async def since_start(self) -> str | None:
         """Return, for a doubt, the credits before this run and now.
 
-        It is text to be put behind the evidence; "" if the provider does not answer.
+        None if the provider does not answer.
         """
-        if self._at_start is None:
-            return ""
-        now = await self._now()
-        if now is None:
-            return ""
-        return (
-            f"; credits: {self._at_start.remaining:,.15g} at the start, {now.remaining:,.15g} now"
-        )
+        now = await self._now() if self._at_start is not None else None
+        if self._at_start is None or now is None:
+            return None
+        return f"credits: {self._at_start.remaining:,.15g} at the start, {now.remaining:,.15g} now"
 
     async def audit(self) -> Audit | None:
         """Compare the journal with the counter.
@@ -91,11 +87,11 @@ class AccountNotes:
         return Audit(
             accepted=sum(number for state, number in counts.items() if state.is_paid),
             in_doubt=counts.get(State.IN_DOUBT, 0),
-            price=self._provider.traits.credits_per_song,
+            price=self._provider.traits.credits_per_request,
             counted=_spent_so_far(now) - first,
         )
 
-    async def songs_at_once(self) -> int | None:
+    async def max_active_found(self) -> int | None:
         """Return how many songs the provider makes at once, as an earlier run has found out.
 
         Nothing is raised: a journal that cannot be used tells whoever submits.
@@ -104,7 +100,7 @@ class AccountNotes:
             return await read_note(self._journal, _AT_ONCE, int)
         return None
 
-    async def keep_songs_at_once(self, number: int) -> None:
+    async def keep_max_active(self, number: int) -> None:
         """Keep how many songs the provider makes at once, for the next run.
 
         Raises:

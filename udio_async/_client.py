@@ -170,7 +170,7 @@ class Client:
         Raises:
             RequestError: the request cannot be made like this; nothing was taken.
             AccountError: the key or the credits; nothing was taken.
-            ProviderUnavailable: no usable answer; nothing was taken.
+            ProviderUnavailable: no usable answer, or `TooManyDoubts`; nothing was taken.
             SubmitInDoubt: the answer was lost; it may be running and paid for.
             ClientClosed: the client was closed before it left; nothing was taken.
             JournalError: the job could not be remembered; if it was accepted all the same, the
@@ -217,8 +217,9 @@ class Client:
         all others.
 
         Raises:
-            InvalidRequest: these are not many requests, or one in a list is none; nothing was
-                sent. One that comes later ends the input, and is raised after the songs.
+            InvalidRequest: these are not many requests, one in a list is none, or `max_active` is
+                no number of requests; nothing was sent. A wrong request that comes later ends the
+                input, and is raised after the songs.
         """
         return self._session().make_many(requests, max_active=max_active)
 
@@ -235,6 +236,9 @@ class Client:
             client.resume([JournalState.ACCEPTED, JournalState.READY])
 
         Jobs that somebody in this client waits for already are left out.
+
+        Raises:
+            InvalidRequest: one of `states` is no state, or `max_active` no number of requests.
         """
         return self._session().resume(states, max_active=max_active)
 
@@ -257,8 +261,8 @@ class Client:
     async def doubts(self) -> Sequence[Entry]:
         """Return the jobs in doubt, oldest first.
 
-        Each has its evidence: what was seen, and the account's credits then. `resolve` ends a
-        doubt.
+        Each has its evidence: what was seen and, with a journal on disk, the account's credits at
+        the start and after it. `resolve` ends a doubt.
         """
         return [entry async for entry in self.jobs([State.IN_DOUBT])]
 
@@ -279,8 +283,8 @@ class Client:
     ) -> None:
         """End a doubt about a job, with exactly one of three answers.
 
-        An id is believed: `look` shows what it is. If the answer was wrong, give another one; that
-        works until the request was submitted again.
+        A `task_id` is taken on your word; `look` shows what it is. If the answer was wrong, give
+        another one; that works until the request was submitted again.
 
         Args:
             key: the job's name, as in `doubts`.
@@ -291,11 +295,12 @@ class Client:
         Raises:
             InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
                 given.
+            JournalError: the answer could not be kept.
         """
         await self._session().resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
 
     async def look(self, task_id: str) -> Task:
-        """Look once at a task of the account, whoever asked for it: is this the song in doubt?
+        """Look once at a task by its id, also at one that this client did not submit.
 
             print(await client.look("3f6c..."))
 
@@ -312,6 +317,7 @@ class Client:
 
         Raises:
             InvalidRequest: there is no such job, or it was or may have been taken.
+            JournalError: that could not be kept.
         """
         await self._session().forget(key)
 
@@ -333,6 +339,10 @@ class Client:
 
         With a key, it is all songs of that job. `download` does this by itself. Until then `resume`
         hands out a paid song again, in the next run of the program too.
+
+        Raises:
+            InvalidRequest: these are no songs, or one of them names no job.
+            JournalError: that could not be kept.
         """
         await self._session().acknowledge(songs)
 
@@ -350,7 +360,11 @@ class Client:
     async def audit(self) -> Audit | None:
         """Compare what the journal expects with the provider's counter.
 
-        None if the provider gave no credits when the journal was begun.
+        None without a journal on disk, or if the provider gave no credits when it was begun.
+
+        Raises:
+            AccountError, ProviderUnavailable: the provider's counter could not be read.
+            JournalError: the journal could not be read.
         """
         return await self._session().audit()
 

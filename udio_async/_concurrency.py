@@ -111,7 +111,7 @@ async def owned(tasks: TaskGroup, func: Callable[[*Args], Awaitable[T]], *args: 
         Unfinished: the tasks were ended before it had finished.
     """
     if tasks.cancel_scope.cancel_called:
-        await anyio.lowlevel.checkpoint()  # whoever is cancelled himself hears of that
+        await anyio.lowlevel.checkpoint()  # a cancelled caller gets its cancellation first
         raise Unfinished("the client is closed")
     promise: _Promise[T] = _Promise()
     tasks.start_soon(promise.keep, func, *args)
@@ -251,7 +251,7 @@ class LastingTasks:
         self._task = _start(self._run)
         try:
             await wait_shielded(self._begun)
-        except BaseException:  # cancelled meanwhile: nobody leaves what he has not entered
+        except BaseException:  # cancelled meanwhile: `__aexit__` will not be called
             await self.end()
             raise
         return self._tasks

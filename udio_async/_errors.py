@@ -18,7 +18,8 @@ UdioError
 │   ├── Unreachable
 │   │   └── NetworkUnusable      nothing leaves this machine until somebody mends its settings
 │   ├── BadAnswer
-│   └── Blocked                  a gateway turns every request of ours away
+│   ├── Blocked                  a gateway turns every request of ours away
+│   └── TooManyDoubts            your own limit of submits without an answer
 ├── SubmitInDoubt            maybe paid: look before paying again
 ├── GenerationFailed         accepted, then failed
 │   ├── ModerationFailed
@@ -36,7 +37,7 @@ UdioError
 └── CallbackRejected         forged or unreadable
 """
 
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, Unpack
 
 if TYPE_CHECKING:  # records raise these errors, so only the type looks back at them
     from ._records import Song
@@ -183,8 +184,7 @@ class Unreachable(ProviderUnavailable):
         super().__init__(message, **about)
         self.sent = sent
         self.may_repeat = not sent
-        if sent and "charged" not in about:
-            self.charged = "unknown"
+        self.charged = about.get("charged") or ("unknown" if sent else "no")
 
 
 class NetworkUnusable(Unreachable):
@@ -216,6 +216,18 @@ class Blocked(ProviderUnavailable):
 
     It would turn every other request away too, so a batch stops. Check the network, the proxy and
     the User-Agent; it says nothing about the key.
+    """
+
+    stops_batch = True
+
+
+class TooManyDoubts(ProviderUnavailable):
+    """The client's own limit of submits without an answer is reached (`max_in_doubt`).
+
+    Nothing was sent. Find out what became of them, end the doubts, then ask again:
+
+        for doubt in await client.doubts():
+            await client.resolve(doubt.key, task_id="...")  # or resubmit=True, or abandon=True
     """
 
     stops_batch = True
@@ -359,3 +371,17 @@ class CallbackRejected(UdioError):
         super().__init__(message, **about)
         self.forged = forged
         """It does not show the secret that its address was given."""
+
+
+E = TypeVar("E", bound=UdioError)
+
+
+def restated(error: E, message: str, **about: Unpack[About]) -> E:
+    """Return a copy of an error, with another message and what `about` says.
+
+    Its `__init__` is not called: that of an adapter's own class may want something else.
+    """
+    copy = type(error).__new__(type(error), message)
+    copy.args = (message,)
+    vars(copy).update(vars(error), **about)
+    return copy

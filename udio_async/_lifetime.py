@@ -140,7 +140,7 @@ class Lifetime:
             room=room,
             evidence=account.since_start,
             address=addresses.give,
-            resubmit_doubts=options.submits.resubmit_doubts,
+            resubmit_doubts=options.resubmit_doubts,
             observer=observer,
         )
         callbacks = CallbackHandler(

@@ -29,6 +29,7 @@ class Options:
     journal: Journal
     max_active: int | None
     submits: SubmitPolicy
+    resubmit_doubts: bool
     poll: PollPolicy
     requests_per_second: float | None
     http_client: AsyncClient | None
@@ -82,8 +83,8 @@ class Options:
                 concurrency=submit_concurrency,
                 max_in_doubt=max_in_doubt,
                 max_submits=_submit_limit(provider, max_submits, max_credits),
-                resubmit_doubts=on_doubt == "resubmit",
             ),
+            resubmit_doubts=on_doubt == "resubmit",
             poll=poll or PollPolicy(),
             requests_per_second=requests_per_second,
             http_client=http_client,
@@ -118,7 +119,7 @@ def _submit_limit(
     if max_credits is None:
         return max_submits
     check_above_zero("max_credits", max_credits)
-    price = provider.traits.credits_per_song
+    price = provider.traits.credits_per_request
     if price is None:
         raise InvalidRequest(
             f"{provider.name} states no price, so max_credits={max_credits!r} cannot be kept; "

@@ -66,7 +66,7 @@ class Session:
             await self._learn_from_earlier_runs()
             await self.store.heal_all()
             await self.account.note_start()
-            known = await self.account.songs_at_once()
+            known = await self.account.max_active_found()
             if known is not None:
                 self.gate.expect(known)
         self.tasks.start_soon(self.poller.run)
@@ -87,7 +87,7 @@ class Session:
     async def _keep_what_was_found_out(self) -> None:
         if self.gate.found_out is not None and self.store.durable:
             with suppress(JournalError):
-                await self.account.keep_songs_at_once(self.gate.found_out)
+                await self.account.keep_max_active(self.gate.found_out)
 
     async def _wait_for_the_wire(self) -> None:
         with anyio.move_on_after(_GRACE):

@@ -152,24 +152,29 @@ def check_callback_url(url: str, *, allow_private: bool = False) -> None:
             message does not show credentials.
     """
     parts = split_url(url)
-    host = parts.hostname if parts else None
-    flaw = None
-    if parts is None:
-        flaw = "is no URL"
-    elif any(char.isspace() or not char.isprintable() for char in url) or "\\" in url:
-        flaw = "contains a character that no URL has"
-    elif not host:
-        flaw = "names no host"
-    elif parts.username is not None or parts.password is not None:
+    if parts is not None and (parts.username is not None or parts.password is not None):
         raise InvalidRequest(
-            f"the callback address on {host} carries credentials; put a secret into its path"
+            f"the callback address on {parts.hostname} carries credentials; put a secret into its "
+            "path"
         )
-    elif parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
-        flaw = "is not https"
-    elif not allow_private and is_private_host(host):
-        flaw = "is on a private host; the provider calls it from outside"
+    flaw = _flaw_in(url, parts, allow_private=allow_private)
     if flaw:
         raise InvalidRequest(f"callback address {url!r} {flaw}")
+
+
+def _flaw_in(url: str, parts: SplitResult | None, *, allow_private: bool) -> str | None:
+    """Return why a provider could not, or should not, call an address."""
+    if parts is None:
+        return "is no URL"
+    if any(char.isspace() or not char.isprintable() for char in url) or "\\" in url:
+        return "contains a character that no URL has"
+    if not parts.hostname:
+        return "names no host"
+    if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
+        return "is not https"
+    if not allow_private and is_private_host(parts.hostname):
+        return "is on a private host; the provider calls it from outside"
+    return None
 
 
 def _as_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -78,7 +78,7 @@ def disk_table(rules: Iterable[DiskRule]) -> str:
         steps = ", ".join(step.value for step in rule.steps)
         steps = "any other" if rule.steps == WRITING else steps
         names = ", ".join(rule.names) or "any other"
-        rows.append(f"| {steps} | {names} | {rule.done.value} | {rule.remedy} |")
+        rows.append(f"| {steps} | {names} | {rule.action.value} | {rule.remedy} |")
     return "\n".join(rows).replace("{folder}", "FOLDER")
 
 

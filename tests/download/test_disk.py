@@ -18,7 +18,7 @@ from tests.kit import fault_server as faults
 from udio_async import DownloadFailed
 from udio_async._download import disk as disk_room
 from udio_async._download import parts, remove_stale, sound
-from udio_async._download.disk import WRITING, Disk, Done, Step, disk_rule
+from udio_async._download.disk import WRITING, Action, Disk, Step, disk_rule
 from udio_async._download.names import file_name, file_names, is_part
 
 from .kit import FILE, MP3, Waits, bench, song_at, waits
@@ -326,7 +326,7 @@ def test_every_step_and_every_error_has_a_row() -> None:
     for step in Step:
         for number in errno.errorcode:
             rule = disk_rule(step, OSError(number, os.strerror(number)))
-            assert rule.remedy or rule.done not in (Done.HELD, Done.AGAIN, Done.TOLD)
+            assert rule.remedy or rule.action not in (Action.HELD, Action.AGAIN, Action.TOLD)
             assert (rule.steps == WRITING) <= bool(rule.remedy)
 
 
@@ -404,7 +404,7 @@ async def test_a_cancelled_download_leaves_nothing_at_any_moment(
         await test.server.wait_for(lambda: bool(test.server.requests))
         users.cancel_scope.cancel()
     assert test.files == []
-    for step in ("disk.Disk.sync", "disk._link", "sound.hear", "delivery.hear"):
+    for step in ("disk.Disk.sync", "disk._link", "sound.measure_file", "delivery.measure_file"):
         await _cancel_during(step, tmp_path, monkeypatch)
 
 

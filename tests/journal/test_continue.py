@@ -30,7 +30,6 @@ from udio_async import (
     MemoryJournal,
     ModerationFailed,
     Outcome,
-    ProviderUnavailable,
     RequestRefused,
     Sandbox,
     Song,
@@ -39,6 +38,7 @@ from udio_async import (
     SqliteJournal,
     Stage,
     SubmitInDoubt,
+    TooManyDoubts,
     UdioApiV2,
     UdioError,
     UnsupportedOption,
@@ -329,7 +329,7 @@ async def test_too_many_doubts_stop_the_submits(path: Path) -> None:
         kinds = Counter(type(outcome.error) for outcome in outcomes)
         assert kinds == {
             SubmitInDoubt: len(sandbox.ledger),
-            ProviderUnavailable: 200 - len(sandbox.ledger),
+            TooManyDoubts: 200 - len(sandbox.ledger),
         }
         relay.cut_after = None
         outcomes = await run_at(provider, path, wanted[:20])
@@ -345,7 +345,7 @@ async def test_settling_doubts_opens_the_lane_again(path: Path) -> None:
             with pytest.raises(SubmitInDoubt):
                 await client.submit("one")
             relay.cut_after = None
-            with pytest.raises(ProviderUnavailable, match=r"client\.doubts"):
+            with pytest.raises(TooManyDoubts, match=r"client\.doubts"):
                 await client.submit("two")
             [doubt] = await client.doubts()
             await client.resolve(doubt.key, task_id=sandbox.ledger[0].task_id)
@@ -464,7 +464,7 @@ async def test_spend_limits_are_exact(path: Path, limit: dict[str, Any], songs: 
     wanted = [f"song {number}" for number in range(40)]
     async with sandbox_with() as sandbox:
         provider = sandbox.udioapi_v2()
-        traits = attrs.evolve(provider.traits, credits_per_song=10.0)
+        traits = attrs.evolve(provider.traits, credits_per_request=10.0)
         provider = attrs.evolve(provider, traits=traits)
         outcomes = await run_at(provider, path, wanted, submit_concurrency=16, **limit)
         assert len(sandbox.ledger) == songs

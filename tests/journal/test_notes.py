@@ -35,7 +35,7 @@ async def test_what_only_helps_is_done_without(odd: str) -> None:
     journal = MemoryJournal()
     async with journal.open(ACCOUNT):
         await journal.note("songs at once", odd)
-        assert await AccountNotes(V1, NOTHING, journal).songs_at_once() is None
+        assert await AccountNotes(V1, NOTHING, journal).max_active_found() is None
 
 
 @pytest.mark.parametrize("odd", ["", "x", "{}", " rain"])

@@ -18,7 +18,7 @@ TARGETS = {
     "paid step": Target(
         modules=("_submit.submitter", "_submit.gate", "_submit.work", "_submit.limit"),
         tests=(
-            "tests/test_song_limit.py",
+            "tests/test_active_limit.py",
             "tests/test_gate.py",
             "tests/test_work.py",
             "tests/test_submit.py",

@@ -12,7 +12,7 @@ import attrs
 from tests.model import planted
 from tests.planted.table import caught_by, replaced
 from udio_async import RateLimited, SubmitInDoubt, UdioError
-from udio_async._http import Departure, Reply, exchange, line, messages, sender
+from udio_async._http import Departure, Reply, connection, exchange, messages, sender
 from udio_async._submit import SubmitGate, Submitter, submitter
 from udio_async.journal import Entry, State
 from udio_async.journal.attempts import Attempts
@@ -56,16 +56,18 @@ def a_submit_takes_a_used_connection() -> Bug:
     return replaced(sender, "api_request", not_paid)
 
 
-@caught_by("tests/test_line.py::test_a_paid_request_takes_a_connection_that_was_used_a_moment_ago")
+@caught_by(
+    "tests/test_connection.py::test_a_paid_request_takes_a_connection_that_was_used_a_moment_ago"
+)
 def a_submit_takes_a_cold_connection() -> Bug:
     """A paid request goes over a connection whose server may be tired of waiting."""
-    return replaced(line.Line, "is_warm", lambda _: True)
+    return replaced(connection.Connection, "is_warm", lambda _: True)
 
 
-@caught_by("tests/test_line.py::test_what_came_behind_an_answer_is_seen_through_tls")
+@caught_by("tests/test_connection.py::test_what_came_behind_an_answer_is_seen_through_tls")
 def a_connection_is_asked_only_at_its_socket() -> Bug:
     """What TLS has taken from the socket already is left to the next request."""
-    return replaced(line.Line, "_has_unread", lambda _: False)
+    return replaced(connection.Connection, "_has_unread", lambda _: False)
 
 
 @caught_by("tests/test_charged.py::test_what_an_error_says_of_the_money_is_true")

@@ -7,7 +7,8 @@ from udio_async import ApiKey, BadAnswer
 from udio_async._http import Account, Call, Reply
 from udio_async._http.messages import LinkRefused, api_request, installed_version, link_request
 from udio_async.providers.replies import SHORTEST_KEY, ReadReply, ask, distinct_songs
-from udio_async.providers.verdicts import SHARED_RULES, SUBMIT_TIMEOUT, payload_of, send_submit
+from udio_async.providers.rules import SHARED_RULES
+from udio_async.providers.verdicts import SUBMIT_TIMEOUT, payload_of, send_submit
 
 
 @pytest.mark.parametrize(

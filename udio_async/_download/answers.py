@@ -10,6 +10,7 @@ import attrs
 
 from .._errors import DownloadFailed, LinkExpired, NotAudio, NotServedYet, Truncated
 from .._records import Song
+from .._urls import without_query
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +134,7 @@ def rule_of(status: int) -> StatusRule | None:
     return next((rule for rule in RULES if status in rule.statuses), RULES[-1])
 
 
-class Broken(Exception):
+class AttemptFailed(Exception):
     """One attempt came to nothing; its rule says what may help."""
 
     def __init__(
@@ -185,7 +186,7 @@ def failed(
 
     The link is shown without its query, which may be a signature.
     """
-    shown = (song.audio_url or "no link").partition("?")[0]  # the rest may be a signature
+    shown = without_query(song.audio_url or "no link")
     return kind(
         f"the audio of song {song.id} ({shown}) {what}; {remedy or REMEDIES[kind]}",
         provider=song.provider,

@@ -12,7 +12,7 @@ import attrs
 from .._errors import DownloadFailed
 from .._http import HttpSender
 from .._records import Song
-from .answers import Broken, rule_of
+from .answers import AttemptFailed, rule_of
 from .disk import Disk
 from .parts import part_of, remove
 
@@ -123,7 +123,7 @@ def keep_cover(audio: Path, song: Song, picture: bytes) -> Path | None:
         if _read(path) == picture:
             return path
         logger.warning("no cover for song %s: %s is there and is another file", song.id, path)
-    except (OSError, Broken) as error:
+    except (OSError, AttemptFailed) as error:
         logger.warning("no cover for song %s: %s", song.id, error)
     finally:
         remove(part)

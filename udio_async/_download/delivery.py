@@ -15,12 +15,12 @@ from .._errors import DownloadFailed, UdioError
 from .._formats import NoAudio
 from .._http import HttpSender
 from .._records import Song
-from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, Broken, failed
+from .answers import BREAKS_OFF, CUT, NO_AUDIO, SHORT, AttemptFailed, failed
 from .cover import fetch_cover, keep_cover, kind_of
 from .disk import Disk, DiskWatch
 from .names import file_name
 from .parts import Part, part_of, remove
-from .sound import Saved, Sound, agrees, find, hear, is_short, taken
+from .sound import MeasuredFile, Saved, agrees, find, is_short, measure_file, taken
 from .tags import check_can_tag, write_tags
 from .transfer import Transfer
 from .waiting import Limits, Patience, Tries
@@ -41,7 +41,7 @@ Late = Callable[[Song, Exception, float], None]
 
 
 @attrs.frozen(kw_only=True)
-class How:
+class DownloadOptions:
     """Wishes for a download, as the user gave them."""
 
     directory: Path
@@ -56,7 +56,7 @@ class How:
 
 
 @attrs.frozen(kw_only=True)
-class Means:
+class DownloadContext:
     """Tools for a download, as the client has them."""
 
     http: HttpSender
@@ -73,7 +73,7 @@ class Means:
     limits: Limits
 
 
-async def deliver(song: Song, how: How, means: Means) -> Saved:
+async def deliver(song: Song, how: DownloadOptions, means: DownloadContext) -> Saved:
     """Save the audio of a song as `TITLE-FINGERPRINT.mp3` (or .wav, ...).
 
     One that is there already, whole, is not fetched again. A cover that does not come costs nothing
@@ -95,7 +95,7 @@ async def deliver(song: Song, how: How, means: Means) -> Saved:
     return attrs.evolve(saved, cover=cover)
 
 
-async def _as_final(song: Song, means: Means) -> Song:
+async def _as_final(song: Song, means: DownloadContext) -> Song:
     """Return the song with a link to its file.
 
     Some tasks end while their link still is a live stream. A look shows whether the file is there.
@@ -116,7 +116,7 @@ async def _as_final(song: Song, means: Means) -> Song:
     )
 
 
-async def _look(song: Song, means: Means) -> Song | None:
+async def _look(song: Song, means: DownloadContext) -> Song | None:
     """Look at the task once; return the song as it is now, if it has a final link."""
     try:
         fresh = await means.refresh(song)
@@ -136,8 +136,8 @@ class _Delivery:
     """
 
     _song: Song
-    _how: How
-    _means: Means
+    _how: DownloadOptions
+    _means: DownloadContext
     _part: Part = attrs.field(init=False)
     _transfer: Transfer = attrs.field(init=False)
     _tries: Tries = attrs.field(init=False)
@@ -166,7 +166,7 @@ class _Delivery:
         """
         try:
             saved = await self._fetch()
-        except Broken as error:
+        except AttemptFailed as error:
             raise self._final(error) from None
         finally:
             self._part.remove()
@@ -184,15 +184,15 @@ class _Delivery:
         while True:
             try:
                 return await self._keep(await self._attempt())
-            except Broken as error:
+            except AttemptFailed as error:
                 if not await self._may_help(error):
                     raise
 
-    async def _attempt(self) -> Sound:
+    async def _attempt(self) -> MeasuredFile:
         """Ask for the file once, and judge what came.
 
         Raises:
-            Broken: it came to nothing.
+            AttemptFailed: it came to nothing.
         """
         cut = None
         async with self._means.slot:
@@ -205,27 +205,27 @@ class _Delivery:
                         timeout=self._tries.seconds,
                         local=self._means.local,
                     )
-            except Broken as error:
+            except AttemptFailed as error:
                 if error.rule is not CUT:
                     raise
                 cut = error
-            return self._judge(await self._hear(cut), cut)
+            return self._judge(await self._measure(cut), cut)
 
-    async def _hear(self, cut: Broken | None) -> Sound:
+    async def _measure(self, cut: AttemptFailed | None) -> MeasuredFile:
         """Measure what came.
 
         Of a transfer that was cut, the cut is told first.
         """
         try:
             with self._part.disk.reading():
-                return await anyio.to_thread.run_sync(hear, self._part.path, self._song)
+                return await anyio.to_thread.run_sync(measure_file, self._part.path, self._song)
         except NoAudio as error:
             if cut is not None:
                 raise cut from None
             self._transfer.start_over()
-            raise Broken(f"is {error}", NO_AUDIO) from None
+            raise AttemptFailed(f"is {error}", NO_AUDIO) from None
 
-    def _judge(self, sound: Sound, cut: Broken | None) -> Sound:
+    def _judge(self, sound: MeasuredFile, cut: AttemptFailed | None) -> MeasuredFile:
         """Accept a whole file, or one that came twice the same.
 
         Three sources say how long a file is: the transfer, the file itself, and the duration that
@@ -233,7 +233,7 @@ class _Delivery:
         itself, that is once nobody waits for a better one any more.
 
         Raises:
-            Broken: it is not whole, or came for the first time and may be short.
+            AttemptFailed: it is not whole, or came for the first time and may be short.
         """
         flaw, short = sound.measured.flaw, is_short(sound, self._song)
         if cut is not None and (flaw or short or not self._is_whole_all_the_same(sound)):
@@ -243,16 +243,16 @@ class _Delivery:
                 return sound
             self._before = sound.sha256
             self._transfer.start_over()
-            raise Broken(flaw, BREAKS_OFF, wait=_GROWING)
+            raise AttemptFailed(flaw, BREAKS_OFF, wait=_GROWING)
         if cut is None and not short:
             return sound
         if sound.sha256 == self._before:
             return sound if cut is None else attrs.evolve(sound, mismatch=cut.what)
         self._before = sound.sha256
         self._transfer.start_over()  # what is only the rest has not come twice
-        raise cut or Broken(f"{sound.mismatch}", SHORT, wait=_GROWING)
+        raise cut or AttemptFailed(f"{sound.mismatch}", SHORT, wait=_GROWING)
 
-    def _is_all_there_is(self, sound: Sound) -> bool:
+    def _is_all_there_is(self, sound: MeasuredFile) -> bool:
         """Return whether the provider has nothing better than this file with a flaw."""
         if not self._patience.is_over or sound.sha256 != self._before:
             return False
@@ -260,13 +260,13 @@ class _Delivery:
             return False
         return self._transfer.is_all_there or agrees(sound, self._song)
 
-    def _is_whole_all_the_same(self, sound: Sound) -> bool:
+    def _is_whole_all_the_same(self, sound: MeasuredFile) -> bool:
         """Return whether a transfer that was cut may have brought all there is."""
         if not sound.is_measured:
             return False
         return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
 
-    async def _may_help(self, error: Broken) -> bool:
+    async def _may_help(self, error: AttemptFailed) -> bool:
         """Do what may help; return whether another attempt is worth it.
 
         Nothing is given up before the task was looked at: that is free, and may show another link.
@@ -300,10 +300,10 @@ class _Delivery:
         self._begin()
         return True
 
-    def _tell_late(self, error: Broken, wait: float) -> None:
+    def _tell_late(self, error: AttemptFailed, wait: float) -> None:
         self._means.late(self._song, self._final(error), wait)
 
-    def _final(self, error: Broken) -> UdioError | OSError:
+    def _final(self, error: AttemptFailed) -> UdioError | OSError:
         """Return what is raised if nothing has helped."""
         if isinstance(error.__cause__, OSError):
             return error.__cause__
@@ -312,19 +312,19 @@ class _Delivery:
 
     # Finishing
 
-    async def _keep(self, sound: Sound) -> Saved:
+    async def _keep(self, sound: MeasuredFile) -> Saved:
         """Give the song its name, with its tags if they are wanted."""
         tagged = part_of(self._part.disk.path)
         try:
             part, sound = await self._tag(sound, tagged)
             return await anyio.to_thread.run_sync(self._finish, part, sound)
-        except Broken:
+        except AttemptFailed:
             self._transfer.start_over()
             raise
         finally:
             remove(tagged)
 
-    async def _tag(self, sound: Sound, tagged: Path) -> tuple[Path, Sound]:
+    async def _tag(self, sound: MeasuredFile, tagged: Path) -> tuple[Path, MeasuredFile]:
         """Return a copy with tags, or the file as it came.
 
         If tags were wanted and failed, the log says so.
@@ -342,7 +342,7 @@ class _Delivery:
             logger.warning("no tags for song %s: %s", song.id, error)
             return part, sound
 
-    def _finish(self, part: Path, sound: Sound) -> Saved:
+    def _finish(self, part: Path, sound: MeasuredFile) -> Saved:
         """Make the file durable and give it its name.
 
         A file that has the name already is not touched.
@@ -360,7 +360,9 @@ class _Delivery:
         return sound.saved_as(path)
 
 
-def _write_tags(part: Path, tagged: Path, song: Song, picture: bytes | None, sound: Sound) -> Sound:
+def _write_tags(
+    part: Path, tagged: Path, song: Song, picture: bytes | None, sound: MeasuredFile
+) -> MeasuredFile:
     """Make a copy with tags, and measure it.
 
     What goes wrong with the copy does no harm to the song.
@@ -368,4 +370,4 @@ def _write_tags(part: Path, tagged: Path, song: Song, picture: bytes | None, sou
     shutil.copyfile(part, tagged)
     media_type = kind_of(picture)[1] if picture else ""
     write_tags(tagged, song, picture, media_type, sound.measured.suffix)
-    return attrs.evolve(hear(tagged, song), mismatch=sound.mismatch)
+    return attrs.evolve(measure_file(tagged, song), mismatch=sound.mismatch)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import attrs
 
-from .answers import FAULTY, Broken
+from .answers import FAULTY, AttemptFailed
 
 logger = logging.getLogger("udio_async")
 
@@ -50,7 +50,7 @@ class Step(Enum):
     COVER = "write the cover"
 
 
-class Done(Enum):
+class Action(Enum):
     """The ways to meet a refusal."""
 
     HELD = "told; nothing more is submitted until the folder takes files again"
@@ -69,7 +69,7 @@ class DiskRule:
     steps: tuple[Step, ...]
     names: tuple[str, ...]
     """Names of errors, as `errno` has them; empty means every other error."""
-    done: Done
+    action: Action
     remedy: str = ""
 
     def fits(self, step: Step, number: int | None) -> bool:
@@ -80,60 +80,60 @@ class DiskRule:
 
 WRITING = (Step.FOLDER, Step.OPEN, Step.WRITE, Step.READ, Step.SYNC, Step.RENAME)
 DISK_RULES = (
-    DiskRule((Step.LINK,), ("EEXIST",), Done.JUDGED),
-    DiskRule((Step.LINK,), (), Done.RENAMED),
-    DiskRule((Step.RENAME,), ("EEXIST",), Done.JUDGED),
-    DiskRule((Step.LOOK,), (), Done.JUDGED),
-    DiskRule((Step.SYNC_FOLDER, Step.REMOVE), (), Done.IGNORED),
-    DiskRule((Step.TAG, Step.COVER), (), Done.PASSED),
-    DiskRule((Step.SYNC,), ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"), Done.IGNORED),
+    DiskRule((Step.LINK,), ("EEXIST",), Action.JUDGED),
+    DiskRule((Step.LINK,), (), Action.RENAMED),
+    DiskRule((Step.RENAME,), ("EEXIST",), Action.JUDGED),
+    DiskRule((Step.LOOK,), (), Action.JUDGED),
+    DiskRule((Step.SYNC_FOLDER, Step.REMOVE), (), Action.IGNORED),
+    DiskRule((Step.TAG, Step.COVER), (), Action.PASSED),
+    DiskRule((Step.SYNC,), ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"), Action.IGNORED),
     DiskRule(
         WRITING,
         ("ENOSPC", "EDQUOT"),
-        Done.HELD,
+        Action.HELD,
         "make room on the disk of {folder}, or give another folder, and download it again",
     ),
     DiskRule(
         WRITING,
         ("EROFS",),
-        Done.HELD,
+        Action.HELD,
         "mount the disk of {folder} so that it can be written to, or give another folder",
     ),
     DiskRule(
         WRITING,
         ("EACCES", "EPERM"),
-        Done.HELD,
+        Action.HELD,
         "allow this user to write to {folder}, or give another folder",
     ),
     DiskRule(
         WRITING,
         ("EIO", "ENXIO", "ENODEV"),
-        Done.HELD,
+        Action.HELD,
         "see whether the disk of {folder} is in order, or give another folder",
     ),
-    DiskRule((Step.FOLDER,), (), Done.HELD, "give a folder that can be made: {folder} cannot"),
+    DiskRule((Step.FOLDER,), (), Action.HELD, "give a folder that can be made: {folder} cannot"),
     DiskRule(
         WRITING,
         ("EAGAIN", "EBUSY", "EINTR", "EMFILE", "ENFILE", "ENOLCK", "ESTALE", "ETIMEDOUT"),
-        Done.AGAIN,
+        Action.AGAIN,
         "download it again later",
     ),
     DiskRule(
         WRITING,
         ("ENOENT", "ENOTDIR"),
-        Done.AGAIN,
+        Action.AGAIN,
         "see that nobody removes files in {folder} meanwhile, and download it again",
     ),
     DiskRule(
-        WRITING, ("EFBIG",), Done.TOLD, "give a folder on a disk that takes files of this length"
+        WRITING, ("EFBIG",), Action.TOLD, "give a folder on a disk that takes files of this length"
     ),
     DiskRule(
         WRITING,
         ("ENAMETOOLONG", "EILSEQ", "EINVAL"),
-        Done.TOLD,
+        Action.TOLD,
         "give a folder with a shorter path, on a disk that takes such names",
     ),
-    DiskRule(WRITING, (), Done.TOLD, "mend that, or give another folder, and download it again"),
+    DiskRule(WRITING, (), Action.TOLD, "mend that, or give another folder, and download it again"),
 )
 """The first row that fits decides."""
 
@@ -163,18 +163,18 @@ class Disk:
 
         Raises:
             OSError: it is told; another attempt would not help.
-            Broken: it is tried again; told as an OSError in the end.
+            AttemptFailed: it is tried again; told as an OSError in the end.
         """
         try:
             yield
         except OSError as error:
             rule = disk_rule(step, error)
             told = self._told(step, error, rule)
-            if rule.done is Done.HELD:
+            if rule.action is Action.HELD:
                 self.held = told
-            elif rule.done is Done.AGAIN:
-                raise Broken(str(told), FAULTY) from told
-            elif rule.done in (Done.PASSED, Done.IGNORED):
+            elif rule.action is Action.AGAIN:
+                raise AttemptFailed(str(told), FAULTY) from told
+            elif rule.action in (Action.PASSED, Action.IGNORED):
                 logger.debug("%s: %s: %s", self.path, step.value, error)
                 return
             raise told from error
@@ -207,10 +207,10 @@ class Disk:
         Raises:
             FileExistsError: the name is taken; nothing was changed.
             OSError: the disk does not take it.
-            Broken: it did not this time.
+            AttemptFailed: it did not this time.
         """
         if not _link(part, path):
-            # Without links there is a moment in which a stranger could lose his file.
+            # Without links there is a moment in which a stranger could lose their file.
             if os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, "is there already", str(path))
             with self.doing(Step.RENAME):
@@ -233,7 +233,7 @@ def _link(part: Path, path: Path) -> bool:
         NotImplementedError,
         AttributeError,
     ) as error:  # without links in Python
-        if isinstance(error, OSError) and disk_rule(Step.LINK, error).done is Done.JUDGED:
+        if isinstance(error, OSError) and disk_rule(Step.LINK, error).action is Action.JUDGED:
             raise
         return False
     return True

@@ -99,7 +99,7 @@ class Part:
 
         Raises:
             OSError: the disk does not take it.
-            Broken: it did not this time; another attempt may do.
+            AttemptFailed: it did not this time; another attempt may do.
         """
         self.disk.make_folder()
         with self.disk.doing(Step.OPEN):

@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -16,7 +16,7 @@ from .._http import MAX_DOWNLOADS, HttpSender
 from .._records import Song
 from .._validators import check_not_negative
 from .answers import failed
-from .delivery import Age, How, Late, Means, Refresh, deliver
+from .delivery import Age, DownloadContext, DownloadOptions, Late, Refresh, deliver
 from .disk import DiskWatch
 from .names import file_name
 from .parts import remove_stale
@@ -63,7 +63,7 @@ class Downloads:
         limits: Limits | None = None,
     ) -> None:
         """Save what this sender fetches; `disk` hears whether there is room for more."""
-        self._means = Means(
+        self._means = DownloadContext(
             http=http,
             refresh=refresh,
             age=age,
@@ -93,35 +93,44 @@ class Downloads:
             InvalidRequest: the patience is no time, or mutagen is missing. Nothing was fetched.
         """
         check_not_negative("patience", patience, remedy="give seconds, 0 or more")
-        how = How(directory=directory, covers=covers, tags=tags, patience=patience)
+        how = DownloadOptions(directory=directory, covers=covers, tags=tags, patience=patience)
         results: dict[int, Saved | Exception] = {}
         folder = _place(directory)
 
         async def save(place: int, song: Song) -> None:
-            try:
-                async with self._turn(f"{folder}\0{file_name(song)}"):
-                    results[place] = await deliver(song, how, self._means)
-            except (UdioError, OSError) as error:
-                results[place] = error
-            except Exception as error:
-                logger.exception("song %s could not be saved, for an unforeseen reason", song.id)
-                results[place] = failed(DownloadFailed, song, f"was not saved: {error!r}")
+            async with self._turn(f"{folder}\0{file_name(song)}"):
+                results[place] = await self._delivered(song, how)
 
-        with anyio.CancelScope() as scope:
-            self._running.add(scope)
-            try:
-                async with open_tasks() as tasks:
-                    for place, song in enumerate(songs):
-                        tasks.start_soon(save, place, song)
-                        if place % _STARTED == _STARTED - 1:
-                            await checkpoint()  # others have a turn before there are thousands
-            finally:
-                self._running.discard(scope)
+        with self._until_closed():
+            async with open_tasks() as tasks:
+                for place, song in enumerate(songs):
+                    tasks.start_soon(save, place, song)
+                    if place % _STARTED == _STARTED - 1:
+                        await checkpoint()  # others have a turn before there are thousands
         return [
             results.get(place)
             or failed(DownloadFailed, song, "did not come: the client was closed")
             for place, song in enumerate(songs)
         ]
+
+    async def _delivered(self, song: Song, how: DownloadOptions) -> Saved | Exception:
+        try:
+            return await deliver(song, how, self._means)
+        except (UdioError, OSError) as error:
+            return error
+        except Exception as error:
+            logger.exception("song %s could not be saved, for an unforeseen reason", song.id)
+            return failed(DownloadFailed, song, f"was not saved: {error!r}")
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Leave the block when the client is closed."""
+        with anyio.CancelScope() as scope:
+            self._running.add(scope)
+            try:
+                yield
+            finally:
+                self._running.discard(scope)
 
     @asynccontextmanager
     async def _turn(self, name: str) -> AsyncGenerator[None]:

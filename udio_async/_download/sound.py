@@ -49,7 +49,7 @@ class Saved:
 
 
 @attrs.frozen(kw_only=True)
-class Sound:
+class MeasuredFile:
     """A file that was measured: its sound, its hash and its length."""
 
     measured: Measured
@@ -80,7 +80,7 @@ class Sound:
         )
 
 
-def hear(path: Path, song: Song) -> Sound:
+def measure_file(path: Path, song: Song) -> MeasuredFile:
     """Measure a file, and compare it with what the provider said.
 
     Raises:
@@ -89,7 +89,7 @@ def hear(path: Path, song: Song) -> Sound:
     """
     with bytes_of(path) as data:
         measured = measure(data)
-        return Sound(
+        return MeasuredFile(
             measured=measured,
             sha256=hashlib.sha256(data).hexdigest(),
             size=len(data),
@@ -97,7 +97,7 @@ def hear(path: Path, song: Song) -> Sound:
         )
 
 
-def is_short(sound: Sound, song: Song) -> bool:
+def is_short(sound: MeasuredFile, song: Song) -> bool:
     """Return whether it plays clearly less than the provider stated.
 
     "Clearly" is more than a second and more than 1 %.
@@ -106,7 +106,7 @@ def is_short(sound: Sound, song: Song) -> bool:
     return bool(song.duration and seconds is not None and seconds - song.duration < -_slack(song))
 
 
-def agrees(sound: Sound, song: Song) -> bool:
+def agrees(sound: MeasuredFile, song: Song) -> bool:
     """Return whether it plays as long as the provider stated, or longer."""
     return bool(song.duration) and not is_short(sound, song) and sound.measured.seconds is not None
 
@@ -142,7 +142,7 @@ def find(directory: Path, song: Song, *, sha256: str | None = None) -> Saved | N
     for path in there:
         with suppress(OSError, NoAudio):
             _check_plain(path)
-            sound = hear(path, song)
+            sound = measure_file(path, song)
             if sound.measured.suffix != path.suffix:
                 continue
             if sound.measured.whole or sound.sha256 == sha256:

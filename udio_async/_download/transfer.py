@@ -10,7 +10,17 @@ import attrs
 from .._errors import ProviderUnavailable
 from .._http import HttpSender, LinkRefused, Reply
 from .._limits import parse_retry_after
-from .answers import CUT, EMPTY, FAULTY, REFUSED, TOO_LONG, UNREACHABLE, Broken, Rule, rule_of
+from .answers import (
+    CUT,
+    EMPTY,
+    FAULTY,
+    REFUSED,
+    TOO_LONG,
+    UNREACHABLE,
+    AttemptFailed,
+    Rule,
+    rule_of,
+)
 from .parts import Part
 from .sound import MAX_FILE
 from .waiting import Limits
@@ -59,7 +69,7 @@ class Transfer:
             local: whether the link may lead to this machine.
 
         Raises:
-            Broken: the file is not all there now; its rule says what may help.
+            AttemptFailed: the file is not all there now; its rule says what may help.
             OSError: the disk does not take it.
         """
         if self.part.size != self._received:  # somebody has tidied up
@@ -75,10 +85,10 @@ class Transfer:
             await self.part.flush()
             self._check_whole(reply)
         except LinkRefused as error:
-            raise Broken(f"did not come: {error}", REFUSED) from error
+            raise AttemptFailed(f"did not come: {error}", REFUSED) from error
         except ProviderUnavailable as error:
-            raise Broken(f"did not come: {error}", UNREACHABLE) from error
-        except Broken as error:
+            raise AttemptFailed(f"did not come: {error}", UNREACHABLE) from error
+        except AttemptFailed as error:
             error.progress = self._can_go_on and self._received > self._furthest
             self._furthest = max(self._furthest, self._received)
             raise
@@ -123,7 +133,7 @@ class Transfer:
         """Look at the head of an answer, before its body.
 
         Raises:
-            Broken: it brings no file, or not the part that was asked for.
+            AttemptFailed: it brings no file, or not the part that was asked for.
         """
         self._since, self._lately = anyio.current_time(), 0
         rule = rule_of(status)
@@ -134,12 +144,14 @@ class Transfer:
         else:
             self._begin_file(headers)
 
-    def _unserved(self, status: int, rule: Rule, headers: Mapping[str, str]) -> Broken:
+    def _unserved(self, status: int, rule: Rule, headers: Mapping[str, str]) -> AttemptFailed:
         """Return the failure for an answer without the file."""
         if status == 416:
             self.start_over()
         wait = parse_retry_after(headers.get("retry-after"), now=time.time())
-        return Broken(f"redirects to nowhere (HTTP {status})", rule, status=status, wait=wait)
+        return AttemptFailed(
+            f"redirects to nowhere (HTTP {status})", rule, status=status, wait=wait
+        )
 
     def _begin_file(self, headers: Mapping[str, str]) -> None:
         """Begin with the whole file, and remember what identifies it."""
@@ -160,7 +172,7 @@ class Transfer:
         fits = self._total is None or total is None or total == self._total
         if not place or int(place[1]) != self._received or not fits or not same:
             self.start_over()
-            raise Broken("was answered with another part than the rest", FAULTY)
+            raise AttemptFailed("was answered with another part than the rest", FAULTY)
         self._total = self._total if total is None else total
 
     def _begin_slices(self, headers: Mapping[str, str], total: int | None, *, known: bool) -> None:
@@ -176,7 +188,7 @@ class Transfer:
         """Take the next bytes.
 
         Raises:
-            Broken: the file is too long, or comes too slowly.
+            AttemptFailed: the file is too long, or comes too slowly.
             OSError: the disk does not take them.
         """
         self._check_size(self._received + len(chunk))
@@ -187,32 +199,32 @@ class Transfer:
         if passed >= self._limits.window:
             if self._lately < self._limits.min_speed * passed:
                 too_slow = f"came too slowly: {self._lately} bytes in {passed:.0f} s"
-                raise Broken(too_slow, UNREACHABLE)
+                raise AttemptFailed(too_slow, UNREACHABLE)
             self._since, self._lately = anyio.current_time(), 0
 
     def _check_size(self, size: int) -> None:
         """Refuse more bytes than any song has."""
         if size > MAX_FILE:
-            raise Broken(f"is longer than {MAX_FILE} bytes: no song is", TOO_LONG)
+            raise AttemptFailed(f"is longer than {MAX_FILE} bytes: no song is", TOO_LONG)
 
     def _check_whole(self, reply: Reply) -> None:
         """Refuse a transfer that has not brought all of the file."""
         if self._total is not None:
             self._check_length(self._total)
         elif reply.cut and self._received:
-            raise Broken(f"ended early: {reply.cut}", CUT)
+            raise AttemptFailed(f"ended early: {reply.cut}", CUT)
         elif reply.cut:
-            raise Broken(f"was not served: {reply.cut}", UNREACHABLE)
+            raise AttemptFailed(f"was not served: {reply.cut}", UNREACHABLE)
         if not self._received:
-            raise Broken("is empty", EMPTY)
+            raise AttemptFailed("is empty", EMPTY)
 
     def _check_length(self, total: int) -> None:
         """Refuse more or fewer bytes than the server says there are."""
         received = self._received
         if received > total:
             self.start_over()
-            raise Broken("is longer than the server says", FAULTY)
+            raise AttemptFailed("is longer than the server says", FAULTY)
         if received < total and received:
-            raise Broken(f"ended after {received} of {total} bytes", CUT)
+            raise AttemptFailed(f"ended after {received} of {total} bytes", CUT)
         if received < total:
-            raise Broken("was not served: it ended before its first byte", UNREACHABLE)
+            raise AttemptFailed("was not served: it ended before its first byte", UNREACHABLE)

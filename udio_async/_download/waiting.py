@@ -11,7 +11,7 @@ import anyio
 import attrs
 
 from .._limits import backoff
-from .answers import Broken
+from .answers import AttemptFailed
 
 PATIENCE = 180.0
 """Seconds after a song was completed for which its file is waited for."""
@@ -52,7 +52,7 @@ def waits(seconds: float) -> Iterator[float]:
         step = min(step * 2, _LONGEST_WAIT)
 
 
-def _asked(error: Broken, *, within: float, instead: float) -> float:
+def _asked(error: AttemptFailed, *, within: float, instead: float) -> float:
     """Return the seconds that somebody asked to wait for.
 
     If they are more than there are left, the file is tried all the same, after a wait of our own.
@@ -76,7 +76,7 @@ class Tries:
         """Seconds that are left."""
         return max(0.0, self._ends - anyio.current_time())
 
-    async def again(self, error: Broken) -> bool:
+    async def again(self, error: AttemptFailed) -> bool:
         """Wait before another attempt; return whether there is one.
 
         An attempt that brought some of the file counts as the first again.
@@ -98,7 +98,7 @@ class Patience:
     """Tells how new the song is; asked only when it matters."""
     _seconds: float
     """From the completion of the song on."""
-    _tell: Callable[[Broken, float], None]
+    _tell: Callable[[AttemptFailed, float], None]
     """Told why it waits, and for how long."""
     is_new: bool = attrs.field(default=False, init=False)
     """Whether the song was completed only moments ago when its file was missed."""
@@ -108,7 +108,7 @@ class Patience:
     _waits: Iterator[float] | None = attrs.field(default=None, init=False)
     _ends: float = attrs.field(default=0.0, init=False)
 
-    async def again(self, error: Broken) -> bool:
+    async def again(self, error: AttemptFailed) -> bool:
         """Wait before another attempt; return whether there is one.
 
         How new the song is, is asked at the first call.

@@ -58,7 +58,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-class Outlook:
+class OutageJudge:
     """Judges whether what keeps requests here will pass.
 
     It goes by what happened to the requests before.

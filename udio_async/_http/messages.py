@@ -17,7 +17,9 @@ from .account import Account
 
 IDLE_TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
-_NO_TIMEOUT = httpx.Timeout(None).as_dict()
+CONNECT_TIMEOUT = 10.0
+"""Seconds until an API server has to take the connection; nothing has been sent by then."""
+_API_TIMEOUT = httpx.Timeout(None, connect=CONNECT_TIMEOUT).as_dict()
 _PATH = re.compile(r"(/[\w.~%+=,:-]+)+/?", re.ASCII)
 
 
@@ -101,7 +103,7 @@ def api_request(call: Call) -> httpx.Request:
         headers["Content-Length"] = str(len(content))
     # Given a stream, httpx adds nothing of its own, which takes it as long as all the rest.
     stream = httpx.ByteStream(content or b"")
-    extensions = {"timeout": _NO_TIMEOUT, "paid": call.paid}
+    extensions = {"timeout": _API_TIMEOUT, "paid": call.paid}
     request = httpx.Request(call.method, url, headers=headers, stream=stream, extensions=extensions)
     request.read()  # hooks may look at `content`
     request.stream = Body(request.content, once=call.paid)

@@ -15,7 +15,7 @@ from .._errors import InvalidRequest, NetworkUnusable, Unreachable
 from .._limits import Gcra
 from .._urls import without_query
 from .departure import Departure
-from .diagnosis import Outlook
+from .diagnosis import OutageJudge
 from .exchange import Download, Incoming, Opener, exchange
 from .messages import (
     Call,
@@ -28,8 +28,8 @@ from .messages import (
     joined,
     link_request,
 )
-from .own import OwnClient, through
 from .transport import LeasedTransport, Proxies
+from .user_client import UserClient, through
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
@@ -42,7 +42,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
     `tasks` runs the requests, so they outlive cancelled callers. At most `max_in_flight` API
     requests and 4 downloads run at once; with `requests_per_second` the former also keep to that
-    rate. A `client` of the user's is used with all that is set up in it (`OwnClient`), a
+    rate. A `client` of the user's is used with all that is set up in it (`UserClient`), a
     `transport` as it is; both stay open, and decide which connection a paid request takes. Without
     them proxies and certificates are those of the environment, if `trust_env`.
     """
@@ -74,7 +74,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         # A proxy, or a client of the user's own, may well have a private address.
         self._sees_peers = client is None and transport is None
         self._proxies = Proxies(trust_env=trust_env)
-        self._outlook = Outlook()
+        self._outlook = OutageJudge()
         self._open, self._open_download = own_openers(client, transport) or [
             leased.handle_async_request for leased in self._leased
         ]
@@ -279,6 +279,6 @@ def own_openers(
     Empty if there is neither.
     """
     if client:
-        own = OwnClient(client)
+        own = UserClient(client)
         return own.ask, own.follow
     return [partial(through, transport)] * 2 if transport else ()

@@ -8,8 +8,8 @@ import anyio
 import httpx
 
 from .._urls import is_local_url, is_loopback
+from .connection import KEEP_ALIVE, PORTS, Connection
 from .diagnosis import UnusableProxy
-from .line import KEEP_ALIVE, PORTS, Line
 from .tls import ssl_context
 
 CLOSE_TIMEOUT = 2.0
@@ -19,7 +19,7 @@ _PASSING = frozenset({errno.EMFILE, errno.ENFILE})
 _Origin = tuple[str, str, int | None]
 
 
-class _ProxiedLine(httpx.AsyncHTTPTransport):
+class _ProxiedConnection(httpx.AsyncHTTPTransport):
     """A connection through a proxy, which httpx knows how to open, and when it is stale."""
 
     is_stale = False
@@ -30,20 +30,23 @@ class _ProxiedLine(httpx.AsyncHTTPTransport):
         return True
 
 
+_Leased = Connection | _ProxiedConnection
+
+
 class LeasedTransport(httpx.AsyncBaseTransport):
     """Lends each request a connection of its own.
 
     A shared pool looks at every connection for every request and loses slots when requests are
     cancelled. Here one that was read to its end goes back on a pile, from whose top the next
     request to that origin takes it; anything else is closed. `keep` connections wait at most.
-    Direct connections are our own (`Line`); those through a proxy are of httpx.
+    Direct connections are our own (`Connection`); those through a proxy are of httpx.
     """
 
     def __init__(self, *, keep: int, trust_env: bool = True) -> None:
         self._keep = keep
         self._trust_env = trust_env
         self._proxies = Proxies(trust_env=trust_env)
-        self._free: list[tuple[_Origin, Line | _ProxiedLine]] = []
+        self._free: list[tuple[_Origin, _Leased]] = []
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -58,30 +61,30 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         if not request.extensions.get("fresh"):
             found = await self._take(origin, paid=paid)
         request.extensions["reused"] = found is not None
-        line = found or self._opened(url)
+        connection = found or self._opened(url)
         try:
-            response = await line.handle_async_request(request)
+            response = await connection.handle_async_request(request)
         except BaseException:
-            await _close(line)
+            await _close(connection)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _LeasedStream(response.stream, self, origin, line)
+        response.stream = _LeasedStream(response.stream, self, origin, connection)
         return response
 
-    async def _take(self, origin: _Origin, *, paid: bool) -> Line | _ProxiedLine | None:
-        while (line := self._pop(origin, paid=paid)) is not None and line.is_stale:
-            await _close(line)
-        return line
+    async def _take(self, origin: _Origin, *, paid: bool) -> _Leased | None:
+        while (connection := self._pop(origin, paid=paid)) is not None and connection.is_stale:
+            await _close(connection)
+        return connection
 
-    def _pop(self, origin: _Origin, *, paid: bool) -> Line | _ProxiedLine | None:
+    def _pop(self, origin: _Origin, *, paid: bool) -> _Leased | None:
         for place in reversed(range(len(self._free))):
-            where, line = self._free[place]
-            if where == origin and (line.is_warm or not paid):
+            where, connection = self._free[place]
+            if where == origin and (connection.is_warm or not paid):
                 del self._free[place]
-                return line
+                return connection
         return None
 
-    def _opened(self, url: httpx.URL) -> Line | _ProxiedLine:
+    def _opened(self, url: httpx.URL) -> _Leased:
         """Open a connection.
 
         Raises:
@@ -102,13 +105,15 @@ class LeasedTransport(httpx.AsyncBaseTransport):
                 f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}"
             ) from error
 
-    def _open(self, url: httpx.URL) -> Line | _ProxiedLine:
+    def _open(self, url: httpx.URL) -> _Leased:
         if url.scheme not in PORTS:
             raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https")
         proxy = self._proxies.of(url)
         if proxy is None:
-            return Line(ssl_context(trust_env=self._trust_env) if url.scheme == "https" else None)
-        return _ProxiedLine(
+            return Connection(
+                ssl_context(trust_env=self._trust_env) if url.scheme == "https" else None
+            )
+        return _ProxiedConnection(
             verify=ssl_context(trust_env=self._trust_env),
             trust_env=False,
             limits=httpx.Limits(
@@ -117,12 +122,12 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             proxy=proxy,
         )
 
-    async def take_back(self, origin: _Origin, line: Line | _ProxiedLine, *, whole: bool) -> None:
+    async def take_back(self, origin: _Origin, connection: _Leased, *, whole: bool) -> None:
         """End a lease: the connection goes back on the pile, or is closed."""
-        if not whole or self._closed or not line.rest():
-            await _close(line)
+        if not whole or self._closed or not connection.rest():
+            await _close(connection)
             return
-        self._free.append((origin, line))
+        self._free.append((origin, connection))
         if len(self._free) > self._keep:
             await _close(self._free.pop(0)[1])
 
@@ -133,9 +138,9 @@ class LeasedTransport(httpx.AsyncBaseTransport):
             await _close(self._free.pop()[1])
 
 
-async def _close(line: Line | _ProxiedLine) -> None:
+async def _close(connection: _Leased) -> None:
     with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-        await line.aclose()
+        await connection.aclose()
 
 
 class _LeasedStream(httpx.AsyncByteStream):
@@ -146,12 +151,12 @@ class _LeasedStream(httpx.AsyncByteStream):
         chunks: httpx.AsyncByteStream,
         owner: LeasedTransport,
         origin: _Origin,
-        line: Line | _ProxiedLine,
+        connection: _Leased,
     ) -> None:
         self._stream = chunks
         self._chunks = aiter(chunks)
         self._owner = owner
-        self._lease = (origin, line)
+        self._lease = (origin, connection)
         self._over = False
         self._whole = False
 
@@ -171,7 +176,7 @@ class _LeasedStream(httpx.AsyncByteStream):
             raise
 
     async def aclose(self) -> None:
-        if self._whole and isinstance(self._lease[1], Line):
+        if self._whole and isinstance(self._lease[1], Connection):
             # Nothing is waited for, so nothing needs a shield.
             await self._owner.take_back(*self._lease, whole=True)
             return

@@ -18,13 +18,13 @@ _PRIOR_WEIGHT = 4.0
 """How many songs the prior counts for."""
 _ROUNDS = 5
 """Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
-_LEAST_SIGMA = 0.02
-_LEAST_COUNT = 1e-100
-_LEAST_SHARE = 1e-9
+_MIN_SIGMA = 0.02
+_MIN_COUNT = 1e-100
+_MIN_SHARE = 1e-9
 _ENOUGH_NEWS = 0.1
 """The share of what is known that has to be new before it is estimated anew."""
-_MOVED = 0.125
-"""Deviations by which the mean has moved, or a share of the deviation, if it has moved at all."""
+_SIGNIFICANT = 0.125
+"""Change of the mean, or of sigma, in sigmas, after which tables are built again."""
 
 
 class Durations:
@@ -73,11 +73,11 @@ class Durations:
         value, _ = self._expected(*_logarithms(after, by))
         return min(max(math.exp(value), after), by)
 
-    def wait(self, age: float, weight: float) -> None:
+    def add_censored(self, age: float, weight: float) -> None:
         """Count one that it has not happened to at this age."""
         self._waiting[int(age / self._bin)] += weight
 
-    def forget(self, age: float, weight: float) -> None:
+    def remove_censored(self, age: float, weight: float) -> None:
         """Count it no more; at 0 it was never seen."""
         place = int(age / self._bin)
         waiting = self._waiting.get(place, 0.0)
@@ -91,7 +91,7 @@ class Durations:
 
     def scale(self, factor: float) -> None:
         """Make all weights so far smaller, and never so small that nothing is left."""
-        factor = max(factor, _LEAST_COUNT / self._count)
+        factor = max(factor, _MIN_COUNT / self._count)
         self._count *= factor
         self._sum *= factor
         self._squares *= factor
@@ -106,16 +106,19 @@ class Durations:
         self._news = 0.0
         self._estimate()
         mean, sigma = self._told
-        if abs(self.mean - mean) < _MOVED * sigma and abs(self.sigma - sigma) < _MOVED * sigma:
+        if (
+            abs(self.mean - mean) < _SIGNIFICANT * sigma
+            and abs(self.sigma - sigma) < _SIGNIFICANT * sigma
+        ):
             return False
         self._told = self.mean, self.sigma
         return True
 
     def _estimate(self) -> None:
-        """Fit mean and deviation to what has happened and to what was seen waiting.
+        """Fit mean and deviation by expectation-maximisation.
 
-        A waiting song counts with what is expected of it, given that it takes longer than it has
-        so far: expectation and maximisation, for data censored on the right.
+        Songs that are still waiting are right-censored: each counts with what is expected of it,
+        given that it takes longer than it has so far.
         """
         waiting = [
             (math.log((place + 0.5) * self._bin), songs) for place, songs in self._waiting.items()
@@ -128,13 +131,13 @@ class Durations:
                 total += songs * value
                 squares += songs * square
             self.mean = total / count
-            self.sigma = math.sqrt(max(squares / count - self.mean**2, _LEAST_SIGMA**2))
+            self.sigma = math.sqrt(max(squares / count - self.mean**2, _MIN_SIGMA**2))
 
     def _expected(self, low: float, high: float) -> tuple[float, float]:
         """Return the mean of the logarithm and of its square, given that it lies between these."""
         a, b = (low - self.mean) / self.sigma, (high - self.mean) / self.sigma
         share = _STANDARD.cdf(b) - _STANDARD.cdf(a)
-        if share < _LEAST_SHARE:  # nothing was expected there
+        if share < _MIN_SHARE:  # nothing was expected there
             value = low if math.isinf(high) else (low + high) / 2
             return value, value**2
         at_a, at_b = _STANDARD.pdf(a), _STANDARD.pdf(b)

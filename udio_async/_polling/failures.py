@@ -18,7 +18,7 @@ _SHARE, _WEIGHT = 0.05, 20.0
 _MEMORY = 200.0
 """Songs after which what one has taught counts for a third."""
 _MOVED = 1.25
-"""The factor by which the share has to change to be minded."""
+"""The factor by which the share has to change to be acted on."""
 _FIRST_LOOK = 0.11
 """When to look first, at the latest, in typical times, while half of that share is expected."""
 
@@ -28,7 +28,7 @@ class EarlyFailures:
 
     def __init__(self, typical: float, *, bin_width: float) -> None:
         self.share = _SHARE
-        """Of all songs, when it was last minded."""
+        """Of all songs, when it was last acted on."""
         self._times = Durations(_AFTER * typical, _SIGMA, bin_width=bin_width)
         self._early, self._first_look = _EARLY * typical, _FIRST_LOOK * typical
         self._failed, self._tried = _SHARE * _WEIGHT, _WEIGHT

@@ -5,7 +5,7 @@ Pure functions: the caller brings the time.
 
 import attrs
 
-from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired
+from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired, restated
 from .._records import Failure, Song, Stage, Task
 from .._urls import without_query
 from .tracked import NOTHING, TrackedTask
@@ -29,9 +29,9 @@ def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> 
 
     "Too long" is `patience` seconds in which nothing changed. If there is audio, it is complete.
     """
-    if tracked.odd is None or _shown(tracked.odd) != _shown(task):
-        tracked.odd, tracked.odd_since = without_raw(task), now
-    if now - (tracked.odd_since or now) < patience:
+    if tracked.unknown_word is None or _shown(tracked.unknown_word) != _shown(task):
+        tracked.unknown_word, tracked.unknown_word_since = without_raw(task), now
+    if now - (tracked.unknown_word_since or now) < patience:
         return task
     if any(song.audio_url for song in task.songs):
         return as_it_is(task)
@@ -101,7 +101,8 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
 
     It holds the task's id.
     """
-    return type(error)(
+    return restated(
+        error,
         f"{str(error).rstrip('.')}; task {tracked.task_id} keeps running there",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
@@ -111,7 +112,8 @@ def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
 
 def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
     """Return the error that ends a wait because the provider does not know the task."""
-    return type(error)(
+    return restated(
+        error,
         f"{str(error).rstrip('.')}{_if_mistyped(tracked)}",
         provider=tracked.task.provider,
         task_id=tracked.task_id,
@@ -121,7 +123,7 @@ def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
 
 def _may_be_mistyped(tracked: TrackedTask) -> bool:
     """Return whether only its owner says that there is such a task."""
-    seen = tracked.was_shown or tracked.is_certain
+    seen = tracked.was_shown or tracked.id_is_confirmed
     return not seen and tracked.entry is not None and tracked.entry.told
 
 

@@ -36,5 +36,5 @@ def learn_from(entry: Entry, schedule: Schedule) -> None:
 
 def _called(tracked: TrackedTask, stage: Stage) -> float | None:
     """Return the age at which a callback has told of the end, if one has."""
-    told = stage is Stage.COMPLETE and tracked.called is Stage.COMPLETE
-    return tracked.called_at - tracked.accepted_at if told else None
+    told = stage is Stage.COMPLETE and tracked.callback_stage is Stage.COMPLETE
+    return tracked.callback_at - tracked.accepted_at if told else None

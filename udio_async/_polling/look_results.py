@@ -76,7 +76,7 @@ class LookResults:
         for tracked in [tracked for tracked in batch if not tracked.over]:
             task = tasks.get(tracked.task_id)
             odd = None if task is None else self._try_to_advance(tracked, task, now)
-            tracked.alone = task is None or odd is not None
+            tracked.ask_alone = task is None or odd is not None
             if not tracked.over and self.left(tracked, now) <= 0:
                 self._expire(tracked, unanswered=odd)
 
@@ -106,9 +106,11 @@ class LookResults:
         if not task.status_known and not task.stage.is_final:
             patience = _PATIENCE * self.times.traits.typical_duration
             task = judged(tracked, task, now, patience=patience)
-            tracked.decided_at = min(tracked.decided_at, (tracked.odd_since or now) + patience)
+            tracked.decided_at = min(
+                tracked.decided_at, (tracked.unknown_word_since or now) + patience
+            )
         else:
-            tracked.odd = None
+            tracked.unknown_word = None
         error = failure_error(task) if task.stage is Stage.FAILED else None
         if not tracked.resumed:
             learn(tracked, task.stage, looked_before)
@@ -136,11 +138,11 @@ class LookResults:
         # each is asked about alone, and that one must not pass for an outage.
         unreadable = not self.reach.failures and is_unreadable(error)
         wait = 0.0
-        if not isinstance(error, CutOff) and not (unreadable and batch[0].alone):
+        if not isinstance(error, CutOff) and not (unreadable and batch[0].ask_alone):
             wait = self.reach.failed(error, now, batch[0].asked_at)
         self.registry.tell("retried", error=error, wait=wait)
         for tracked in batch:
-            tracked.alone = tracked.alone or unreadable
+            tracked.ask_alone = tracked.ask_alone or unreadable
         return self._nothing_learned(batch, error, now)
 
     def _nothing_learned(self, batch: list[TrackedTask], error: Exception, now: float) -> float:
@@ -191,7 +193,7 @@ class LookResults:
         for tracked in batch:
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
                 self.registry.finish(tracked, not_known(tracked, error))
-            tracked.alone = True
+            tracked.ask_alone = True
         self._expire_late(batch, error, now)
         return inf
 
@@ -221,7 +223,7 @@ class LookResults:
         if self.reach.refusals >= _REFUSALS and not stays:
             self.reach.failed(error, now, batch[0].asked_at)
         for tracked in batch:
-            tracked.alone = True
+            tracked.ask_alone = True
             if tracked.refused_since is None:
                 tracked.refused_since = now
             if len(batch) == 1 and (stays or now - tracked.refused_since >= _GRACE):

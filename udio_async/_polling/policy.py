@@ -41,7 +41,8 @@ class PollPolicy:
     seconds earlier. None takes a 75th of the provider's typical song time, so 0.8 for a minute;
     where somebody follows the song a 200th."""
     min_interval: float | None = attrs.field(default=None, validator=_positive)
-    """The shortest time between two looks at one song, instead of the provider's advice."""
+    """Seconds between two looks at one song, at least, instead of the provider's advice. After a
+    callback it is looked at once more within a second."""
     deadline: float = attrs.field(default=1800.0, validator=_positive)
     """After so long a song is given up with `WaitExpired`; it keeps running at the provider, and
     its id is in the error."""

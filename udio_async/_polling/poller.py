@@ -106,12 +106,12 @@ class Poller:
         entry: Entry | None = None,
         *,
         resumed: bool = False,
-        called_back: bool = False,
+        has_callback: bool = False,
     ) -> TrackedTask:
         """Look at this accepted request from now on, until it is over.
 
         One that is `resumed` may have been complete for days: it is looked at right away, and its
-        deadline counts from now. One that is `called_back` was given an address, so its stages need
+        deadline counts from now. One that `has_callback` was given an address, so its stages need
         no looks of their own. A job that is tracked already gets the same object.
         """
         if entry is not None and (known := self._registry.find(entry.key)) is not None:
@@ -124,7 +124,7 @@ class Poller:
             entry=entry,
             resumed=resumed,
             begun=0.0 if resumed else schedule.begin(),
-            called_back=called_back,
+            has_callback=has_callback,
             on_follow=self._on_follow,
             accepted_at=now,
             looked_at=now,
@@ -168,10 +168,10 @@ class Poller:
         tracked = self._registry.find(key)
         if tracked is None:
             return False
-        if tracked.called is None or tracked.called.is_before(stage):
-            tracked.called, tracked.called_at = stage, anyio.current_time()
+        if tracked.callback_stage is None or tracked.callback_stage.is_before(stage):
+            tracked.callback_stage, tracked.callback_at = stage, anyio.current_time()
             if tracked.place is not None:
-                self._plan(tracked, tracked.called_at)
+                self._plan(tracked, tracked.callback_at)
         return True
 
     def learn(self, model: str, entry: Entry) -> None:
@@ -259,7 +259,7 @@ class Poller:
         self, batch: list[TrackedTask], tracked: TrackedTask, *, due: float, now: float
     ) -> bool:
         """Return whether the next task may go with this request."""
-        if batch and (tracked.alone or batch[0].alone):
+        if batch and (tracked.ask_alone or batch[0].ask_alone):
             return False
         waited = now - tracked.looked_at
         nearly_due = waited >= self._times.min_interval and waited >= (due - tracked.looked_at) / 2
@@ -317,7 +317,7 @@ class Poller:
         now = anyio.current_time()
         for tracked in batch:
             if tracked.has_shown_less:
-                tracked.called = None
+                tracked.callback_stage = None
             if self._closed:
                 self._registry.abandon(tracked)
             else:

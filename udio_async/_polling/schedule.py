@@ -155,11 +155,11 @@ class Schedule:
         if news and by is not None:
             news[-1] = by, by
         for place, times in enumerate(self._stages[len(reached) :]):
-            times.forget(before, weight)
+            times.remove_censored(before, weight)
             if place < len(news):
                 times.learn(*news[place], weight)
             else:
-                times.wait(age, weight)
+                times.add_censored(age, weight)
         if not reached:
             self._failures.saw(before, math.inf if news else age, weight, failed=failed)
         return (*reached, *news)
@@ -170,7 +170,7 @@ class Schedule:
         Nothing more is expected of it. At 0 it was never seen.
         """
         for times in self._stages[len(reached) :]:
-            times.forget(age, self._weight(song))
+            times.remove_censored(age, self._weight(song))
         self._end_one()
 
     def remember(self, reached: Reached, failed: tuple[float, float] | None = None) -> None:
@@ -205,7 +205,7 @@ class Schedule:
         A look that asks about several songs is dearer than one, and for each of them cheaper:
         an eleventh of the price where 16 go `together`: it falls with the power 7/8 of how many.
         """
-        self._mind_what_moved()
+        self._drop_stale_tables()
         price = self._follow_cost if follows else self._look_cost
         price *= 2 ** (-7 / 8 * (together.bit_length() - 1))  # one table for each power of two
         key = follows, may_fail, price
@@ -217,10 +217,10 @@ class Schedule:
 
     def late(self) -> float:
         """Return the age in seconds that only one song in a hundred reaches."""
-        self._mind_what_moved()
+        self._drop_stale_tables()
         return self._stages[-1].quantile(_LATE)
 
-    def _mind_what_moved(self) -> None:
+    def _drop_stale_tables(self) -> None:
         *stages, end, failures = [learned.has_moved() for learned in self._learned]
         if end or failures:
             self._tables.clear()

@@ -77,7 +77,7 @@ class Timetable:
             others: tasks that wait as well; some of them go with the same request.
             at_most: seconds after which to look at the latest.
         """
-        if tracked.is_called_for:
+        if tracked.callback_is_ahead:
             return max(now, tracked.asked_at + _CALLED_GAP)
         wait = min(self._wait(tracked, now - tracked.accepted_at, others), at_most)
         wait = min(wait, tracked.decided_at - now)
@@ -90,7 +90,7 @@ class Timetable:
         if self._policy.interval is not None:
             return self._policy.interval
         follows = tracked.followed or others < self._policy.follow
-        calls = tracked.called_back and not tracked.was_not_called
+        calls = tracked.has_callback and not tracked.callbacks_are_silent
         wait = tracked.schedule.wait(
             age,
             reached=passed(tracked.task.stage),
@@ -98,7 +98,7 @@ class Timetable:
             may_fail=not (tracked.resumed or calls),
             together=min(others + 1, self.traits.max_ids_per_look),
         )
-        if tracked.called is not None:  # they do come: the next one will say when to look
+        if tracked.callback_stage is not None:  # they do come: the next one will say when to look
             wait = max(wait, tracked.schedule.late() - age)
         # A little jitter, so that what was submitted together does not march in step for ever.
         return wait * random.uniform(0.97, 1.03)  # noqa: S311  # no secret

@@ -40,7 +40,7 @@ class TrackedTask:
     """When it came to each stage, to within a look."""
     failed: tuple[float, float] | None = None
     """After which age, and by which, it failed."""
-    called_back: bool = False
+    has_callback: bool = False
     """It has an address at which its provider tells of each stage."""
     accepted_at: float
     looked_at: float
@@ -50,16 +50,16 @@ class TrackedTask:
     """Where the agenda has its next look; None while it is asked for."""
     asked_at: float = float("-inf")
     """When the latest look left."""
-    called: Stage | None = None
+    callback_stage: Stage | None = None
     """What its callbacks have said so far, until a look has shown less."""
-    called_at: float = 0.0
-    is_certain: bool = False
+    callback_at: float = 0.0
+    id_is_confirmed: bool = False
     """A callback has named this task, not only the job's owner."""
     followed: bool = False
     """Somebody wants to hear of each stage, not only of the end."""
     on_follow: Callable[["TrackedTask"], None] = attrs.field(default=_nothing, repr=False)
     """Called when somebody begins to."""
-    alone: bool = False
+    ask_alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
     settling_since: float = 0.0
     """Since when it has looked like its end, and shown the same songs."""
@@ -67,9 +67,9 @@ class TrackedTask:
     """What it showed then."""
     decided_at: float = float("inf")
     """From when on a look that shows the same once more says what became of it."""
-    odd_since: float | None = None
+    unknown_word_since: float | None = None
     """Since when it has said the same word that nobody knows, and shown the same."""
-    odd: Task | None = None
+    unknown_word: Task | None = None
     """What it showed then."""
     unknown_since: float | None = None
     refused_since: float | None = None
@@ -134,25 +134,29 @@ class TrackedTask:
         return self.looked_at > self.accepted_at
 
     @property
-    def is_called_for(self) -> bool:
+    def callback_is_ahead(self) -> bool:
         """Whether a callback has named what somebody waits for.
 
         It is not so any more once a look has shown it.
         """
-        if self.called is None or not self.task.stage.is_before(self.called):
+        if self.callback_stage is None or not self.task.stage.is_before(self.callback_stage):
             return False
-        return self.called.is_final or self.followed
+        return self.callback_stage.is_final or self.followed
 
     @property
-    def was_not_called(self) -> bool:
+    def callbacks_are_silent(self) -> bool:
         """Whether a look has shown a stage, and no callback had said a word."""
-        return self.called is None and Stage.PROCESSING.is_before(self.task.stage)
+        return self.callback_stage is None and Stage.PROCESSING.is_before(self.task.stage)
 
     @property
     def has_shown_less(self) -> bool:
         """Whether a look after the callback saw less than the callback had said."""
-        looked = self.looked_at >= self.asked_at >= self.called_at
-        return self.called is not None and looked and self.task.stage.is_before(self.called)
+        looked = self.looked_at >= self.asked_at >= self.callback_at
+        return (
+            self.callback_stage is not None
+            and looked
+            and self.task.stage.is_before(self.callback_stage)
+        )
 
     def follow(self) -> None:
         """Take in that somebody wants to hear of each stage."""

@@ -42,7 +42,7 @@ def _wire_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         InvalidRequest: it is no JSON object, whose fields have names, or it cannot be copied.
     """
-    given: object = value  # not every caller has his types checked
+    given: object = value  # not every caller has their types checked
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise InvalidRequest(f"extra is {value!r}; give wire fields by name")
     if not value:

@@ -7,28 +7,24 @@ import attrs
 
 from .._errors import (
     ClientClosed,
-    ProviderUnavailable,
     RateLimited,
     SpendLimitReached,
+    TooManyDoubts,
     UdioError,
 )
 from .._limits import backoff
-from .limit import SongLimit
+from .limit import ActiveLimit
 
 _BACKOFF_CAP = 30.0
 
 
 @attrs.frozen(kw_only=True)
 class SubmitPolicy:
-    """What a client may spend, and what it does about doubts.
-
-    All numbers are requests.
-    """
+    """What a client may spend. All numbers are requests."""
 
     concurrency: int = 4
     max_in_doubt: int = 4
     max_submits: int | None = None
-    resubmit_doubts: bool = False
 
 
 class SubmitGate:
@@ -40,7 +36,7 @@ class SubmitGate:
     def __init__(self, policy: SubmitPolicy) -> None:
         self._policy = policy
         self._places = anyio.Semaphore(policy.concurrency)
-        self._songs = SongLimit()
+        self._limit = ActiveLimit()
         self._not_before = 0.0
         self._taken = 0
         self._on_wire = 0
@@ -51,17 +47,17 @@ class SubmitGate:
         self._closed = False
 
     def expect(self, at_once: int) -> None:
-        """Begin with the number of songs at once that an earlier run has found out."""
-        self._songs = SongLimit.remembered(at_once)
+        """Begin with the number of requests at once that an earlier run has found out."""
+        self._limit = ActiveLimit.remembered(at_once)
 
     @property
     def found_out(self) -> int | None:
-        """How many songs the provider makes at once, as far as it has said so."""
-        return None if math.isinf(self._songs.limit) else int(self._songs.limit)
+        """How many requests the provider works on at once, as far as it has said so."""
+        return None if math.isinf(self._limit.limit) else int(self._limit.limit)
 
     def at_once(self) -> int:
-        """Return for how many songs of a batch there is room, with those that wait their turn."""
-        return int(self._songs.at_once) + self._policy.concurrency
+        """Return for how many requests of a batch there is room, those that wait included."""
+        return int(self._limit.at_once) + self._policy.concurrency
 
     async def enter(self) -> bool:
         """Wait for a place, and then until the provider may be asked.
@@ -73,7 +69,7 @@ class SubmitGate:
 
         Raises:
             SpendLimitReached: the owner's limit is reached.
-            ProviderUnavailable: too many requests are in doubt.
+            TooManyDoubts: too many requests are in doubt.
             ClientClosed: the client is closed.
         """
         await self._places.acquire()
@@ -99,11 +95,11 @@ class SubmitGate:
                 await self.pause()
             elif self._at_limit():
                 await self._wait()
-            elif not self._songs.admits(running, now):
-                await self._wait(until=self._songs.next_try)
+            elif not self._limit.admits(running, now):
+                await self._wait(until=self._limit.next_try)
             else:
-                probe = running >= self._songs.limit
-                self._songs.probing = self._songs.probing or probe
+                probe = running >= self._limit.limit
+                self._limit.probing = self._limit.probing or probe
                 return probe
 
     def _at_limit(self) -> bool:
@@ -128,7 +124,7 @@ class SubmitGate:
                 "a client with a higher max_submits or max_credits continues"
             )
         if len(self._doubts) >= self._policy.max_in_doubt:
-            raise ProviderUnavailable(
+            raise TooManyDoubts(
                 f"{len(self._doubts)} submits are in doubt, so nothing more is sent; "
                 "settle them first: client.doubts() lists them"
             )
@@ -151,10 +147,10 @@ class SubmitGate:
         """
         self._on_wire -= 1
         if probe:
-            self._songs.probing = False
+            self._limit.probing = False
         if accepted:
             self._refusals = 0
-            self._songs.accepts(probe=probe)
+            self._limit.accepts(probe=probe)
         if not charged:
             self._taken -= 1
         self._move()
@@ -217,7 +213,7 @@ class SubmitGate:
             self._refusals += 1
             # Told when to come back, and refused again then: it is about how many after all.
             if asked is None or self._refusals > 1:
-                self._songs.refused(self._running, self._on_wire, now, probe=probe)
+                self._limit.refused(self._running, self._on_wire, now, probe=probe)
         self._not_before = max(self._not_before, now + wait)
         return not busy
 

@@ -1,4 +1,4 @@
-"""How many songs a provider makes at once: found out while it is used, with few refusals.
+"""How many requests a provider works on at once: found out while it is used, with few refusals.
 
 Nothing is known at first, and the number grows with each request that is accepted. A refusal sets
 a limit at what was being made. Below a number that was refused, the limit grows again with each
@@ -12,19 +12,19 @@ import math
 import attrs
 
 _FIRST = 20
-"""Songs at once before anything is known."""
+"""Requests at once before anything is known."""
 _FIRST_PROBE = 3.0
 """Seconds after a "too many" until one more submit shows whether it was about speed."""
 _TRUST = 20
-"""Songs accepted at the limit after which one more is tried, the first time."""
+"""Requests accepted at the limit after which one more is tried, the first time."""
 _MOST_TRUST = 640
 _SHRINK = (1.0, 0.75, 0.5)
-"""What the limit is of the songs that run, when it is set again and nothing was accepted since."""
+"""The share of what runs that the limit is set to, while nothing was accepted in between."""
 
 
 @attrs.define(eq=False)
-class SongLimit:
-    """What is known of how many songs may be in the making."""
+class ActiveLimit:
+    """What is known of how many requests may be in the making."""
 
     limit: float = math.inf
     """So many may be made at once, as far as is known."""
@@ -36,13 +36,13 @@ class SongLimit:
     _delay: float = attrs.field(default=_FIRST_PROBE, init=False)
     _trust: int = attrs.field(default=_TRUST, init=False)
     _accepted: int = attrs.field(default=0, init=False)
-    """Songs accepted since the limit was last set or tried."""
+    """Requests accepted since the limit was last set or tried."""
     _accepted_in_all: int = attrs.field(default=0, init=False)
     _in_a_row: int = attrs.field(default=0, init=False)
-    """Times that the limit was set without a song accepted in between."""
+    """Times that the limit was set without a request accepted in between."""
 
     @classmethod
-    def remembered(cls, limit: int) -> "SongLimit":
+    def remembered(cls, limit: int) -> "ActiveLimit":
         """Begin with what an earlier run has found out."""
         known = cls(limit)
         known._ceiling = limit + 1  # its own
@@ -50,7 +50,7 @@ class SongLimit:
 
     @property
     def at_once(self) -> float:
-        """How many songs to have in the making where nobody has set a number."""
+        """How many requests to have in the making where nobody has set a number."""
         return min(self.limit, _FIRST + self._accepted_in_all)
 
     def admits(self, running: int, now: float) -> bool:

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from .._concurrency import Unfinished, foreign_cancellation_as, owned
 from .._download import Room
-from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Unreachable
+from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Unreachable, restated
 from .._events import Event, Observer
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
@@ -45,7 +45,7 @@ class Submitter:
     store: JobStore
     gate: SubmitGate
     room: Room
-    evidence: Callable[[], Awaitable[str]]
+    evidence: Callable[[], Awaitable[str | None]]
     """Returns what the account shows about a doubt that has just come up."""
     address: Callable[[str, int], Awaitable[CallbackAddress | None]]
     """Returns where the provider is to report an attempt of a job; None without callbacks."""
@@ -274,11 +274,11 @@ class Submitter:
                     await self.store.doubt(entry, CLOSED)
             raise
         entry = await self.store.accept(entry, work.task_id)
-        return self._track(work, entry, work.task_id, called_back=address is not None)
+        return self._track(work, entry, work.task_id, has_callback=address is not None)
 
-    def _track(self, work: Work, entry: Entry, task_id: str, *, called_back: bool) -> TrackedTask:
+    def _track(self, work: Work, entry: Entry, task_id: str, *, has_callback: bool) -> TrackedTask:
         """Look at a task from now on, at once if a callback has told of it already."""
-        tracked = self.poller.track(task_id, work.request, entry, called_back=called_back)
+        tracked = self.poller.track(task_id, work.request, entry, has_callback=has_callback)
         if work.early is not None:
             self.poller.call(entry.key, work.early)
         return tracked
@@ -301,10 +301,11 @@ class Submitter:
         settled = await self.store.settle(entry, verdict)
         if isinstance(verdict, SubmitInDoubt) and settled.state is State.IN_DOUBT:
             self.gate.count_doubt(entry.key)
-            verdict.evidence += await self.evidence()  # meanwhile a callback may come
+            credits_seen = await self.evidence()  # meanwhile a callback may come
+            verdict.evidence = "; ".join(filter(None, (verdict.evidence, credits_seen)))
             settled = await self.store.add_evidence(settled, verdict.evidence)
         if settled.state is State.ACCEPTED and settled.task_id is not None:
-            return self._track(work, settled, settled.task_id, called_back=True)
+            return self._track(work, settled, settled.task_id, has_callback=True)
         if settled.state.has_songs:
             return self.poller.finished(settled)
         if settled.state is State.IN_DOUBT and verdict.charged == "no":
@@ -338,4 +339,4 @@ class Submitter:
 
 def _stopped(error: UdioError, provider: str) -> UdioError:
     """Return the error of a job that is not sent because of another's error."""
-    return type(error)(str(error), provider=provider)
+    return restated(error, str(error), provider=provider, job_key=None, task_id=None, charged="no")

@@ -54,7 +54,7 @@ class CallbackHandler:
             self._tell_healed(entry)
         tracked = self.poller.find(entry.key)
         if tracked is not None and entry.task_id == tracked.task_id:
-            tracked.is_certain = not entry.told
+            tracked.id_is_confirmed = not entry.told
         elif tracked is not None and entry.task_id is not None:
             self.poller.drop(entry.key, _not_its_task(entry, tracked.task_id))
         if self.poller.call(entry.key, news.stage):

@@ -16,6 +16,7 @@ _ADVICE = {
     "RateLimited": "Run it again later.",
     "Unreachable": "Run it again later.",
     "SubmitInDoubt": "Look at your account, then end the doubt with `udio-async resolve`.",
+    "TooManyDoubts": "End the doubts with `udio-async resolve`, then run it again.",
     "DiskUnavailable": "Make room, or allow us to write there, and run it again.",
     "NotSaved": "Make room, or allow us to write there, and run `udio-async resume`.",
     "WaitExpired": "Run `udio-async resume`: the song may be done by now.",

@@ -132,7 +132,7 @@ def make_plan(
         max_submits: the limit of this run, in requests.
         max_credits: the limit of this run, in credits; without a price it limits nothing here.
     """
-    price = provider.traits.credits_per_song
+    price = provider.traits.credits_per_request
     limits = [] if max_submits is None else [max_submits]
     if max_credits is not None and price is not None:
         limits.append(affordable(max_credits, price))

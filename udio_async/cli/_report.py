@@ -1,7 +1,7 @@
 """`report.html`: where the time of each song went."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
 from operator import attrgetter
@@ -168,47 +168,48 @@ def _ticks(scale: float) -> list[Tick]:
     ]
 
 
-def _sum_up(records: Iterable[Record]) -> list[Figure]:
-    records = list(records)
+def _sum_up(records: Sequence[Record]) -> list[Figure]:
     songs = [record for record in records if record.id and not record.error]
+    return [*_counts(records, songs), *_times(songs), *_looks(records)]
+
+
+def _counts(records: Sequence[Record], songs: Sequence[Record]) -> Iterator[Figure]:
+    yield Figure(name="Songs", value=str(len(songs)))
+    yield Figure(name="Failed", value=str(len(_failures(records))))
+    if in_doubt := sum(record.error is not None and record.error.is_doubt for record in records):
+        yield Figure(name="In doubt", value=str(in_doubt))
+
+
+def _times(songs: Sequence[Record]) -> Iterator[Figure]:
     timelines = [record.timeline for record in songs if record.timeline]
     complete = [line.complete for line in timelines if line.complete is not None]
     late = [line.noticed_within for line in timelines if line.noticed_within is not None]
+    if complete:
+        for share, name in ((0.5, "median"), (0.95, "95 %")):
+            value = _seconds(_quantile(complete, share))
+            yield Figure(name=f"Time to complete, {name}", value=value)
+    if late:
+        yield Figure(
+            name="Noticed within",
+            value=_seconds(_quantile(late, 0.5)),
+            note=f"95 %: {_seconds(_quantile(late, 0.95))}, at most {_seconds(max(late))}",
+        )
+
+
+def _looks(records: Sequence[Record]) -> Iterator[Figure]:
     looks = {
         (record.provider, record.task_id): record.timeline.looks
         for record in records
         if record.timeline and record.timeline.looks is not None
     }
-    figures = [
-        Figure(name="Songs", value=str(len(songs))),
-        Figure(name="Failed", value=str(len(_failures(records)))),
-    ]
-    if in_doubt := sum(record.error is not None and record.error.is_doubt for record in records):
-        figures.append(Figure(name="In doubt", value=str(in_doubt)))
-    if complete:
-        figures += [
-            Figure(name="Time to complete, median", value=_seconds(_quantile(complete, 0.5))),
-            Figure(name="Time to complete, 95 %", value=_seconds(_quantile(complete, 0.95))),
-        ]
-    if late:
-        figures.append(
-            Figure(
-                name="Noticed within",
-                value=_seconds(_quantile(late, 0.5)),
-                note=f"95 %: {_seconds(_quantile(late, 0.95))}, at most {_seconds(max(late))}",
-            )
-        )
     if looks:
         total = sum(looks.values())
-        figures += [
-            Figure(name="Looks per request", value=f"{total / len(looks):.1f}"),
-            Figure(
-                name="Requests in all",
-                value=str(total + len(looks)),
-                note="at most: one look can be at several requests",
-            ),
-        ]
-    return figures
+        yield Figure(name="Looks per request", value=f"{total / len(looks):.1f}")
+        yield Figure(
+            name="Requests in all",
+            value=str(total + len(looks)),
+            note="at most: one look can be at several requests",
+        )
 
 
 def _failures(records: Iterable[Record]) -> list[Failure]:

@@ -59,7 +59,9 @@ class Service:
         """Return traits with the speed and the price that the options give."""
         if self.speed is not None and not self.is_sandbox:  # which sees to that itself
             traits = traits.hastened(self.speed)
-        return traits if self.price is None else attrs.evolve(traits, credits_per_song=self.price)
+        if self.price is None:
+            return traits
+        return attrs.evolve(traits, credits_per_request=self.price)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Provider]:

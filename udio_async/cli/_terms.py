@@ -81,6 +81,6 @@ async def _count_unheard(progress: Progress, journal: Journal) -> None:
 
 
 async def make_all(run: Run, client: Client, entries: list[Entry], terms: Terms) -> None:
-    run.progress.price = client.provider.traits.credits_per_song
+    run.progress.price = client.provider.traits.credits_per_request
     run.progress.at_once = terms.max_active
     await make_songs(run, client, entries, max_active=terms.max_active)

@@ -56,7 +56,7 @@ class Attempts:
     async def is_others(self, entry: Entry, task_id: str) -> bool:
         """Return whether a task is another job's, by more than the word of its owner.
 
-        Where he named it for another attempt of the same request, that one is in doubt again.
+        Where they named it for another attempt of the same request, that one is in doubt again.
         """
         other = await self._journal.of_task(task_id)
         if other is None or not other.told or not jobs.are_attempts_of_one(entry, other):

@@ -64,7 +64,6 @@ _HEARD = (State.ACCEPTED, State.IN_DOUBT, State.READY, State.FAILED)
 """What a callback may show, however late it comes."""
 _ANSWERS = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
 """How the owner of a doubt may end it."""
-
 _SHOWN = (State.READY, State.IN_DOUBT)
 """What a callback may show of a job whose owner has named the wrong task."""
 
@@ -86,14 +85,13 @@ USUAL_MOVES: Mapping[State, frozenset[State]] = {
 }
 """From each state to those that may follow. A change of an entry within its state is no move."""
 CORRECTIONS: Mapping[State, frozenset[State]] = {
-    state: frozenset((*_ANSWERS, *((State.READY, State.IN_DOUBT) if state.is_paid else ())))
-    - {state}
+    state: frozenset((*_ANSWERS, *(_SHOWN if state.is_paid else ()))) - {state}
     for state in State
     if state not in (State.PLANNED, State.SENDING, State.REFUSED, State.IN_DOUBT)
 }
-"""Further moves of a job whose owner has ended a doubt: he gives another answer, or a callback
-shows that the task he named was not the one of this job. So even a job that is delivered may come
-back."""
+"""Further moves of a job whose owner has ended a doubt: they give another answer, or a callback
+shows that the task they named was not the one of this job. So even a job that is delivered may
+come back."""
 MOVES: Mapping[State, frozenset[State]] = {
     state: moves | CORRECTIONS.get(state, frozenset()) for state, moves in USUAL_MOVES.items()
 }

@@ -25,8 +25,8 @@ class MemoryJournal:
     the making.
 
     A job without a name is forgotten at its end: nobody can ask for it again. Kept is only one that
-    was in doubt and that its owner has resolved, because he may submit it again or correct that. A
-    named job never becomes a new request: once it is forgotten, its key is refused.
+    was in doubt and that its owner has resolved: they may submit it again, or correct that. A named
+    job never becomes a new request: once it is forgotten, its key is refused.
 
         Client(provider, journal=MemoryJournal())  # as without `journal`
 
@@ -129,7 +129,7 @@ class MemoryJournal:
     ) -> AsyncIterator[Entry]:
         """Iterate over the entries in these states, oldest first."""
         found = [key for key, entry in self._entries.items() if entry.state in states]
-        for key in found if newest is None else found[-newest:]:
+        for key in found if newest is None else found[max(0, len(found) - newest) :]:
             entry = self._entries.get(key)
             if entry is not None:
                 yield entry

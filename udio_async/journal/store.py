@@ -311,7 +311,7 @@ class JobStore:
 
         Args:
             key: the job's name; one that is not ready is left as it is.
-            song_ids: those that he has now; None means all.
+            song_ids: those that they have now; None means all.
 
         Raises:
             JournalError: it cannot be kept; the songs will be handed out once more.
@@ -346,10 +346,17 @@ class JobStore:
             )
         return entry
 
-    async def resolve(self, key: str, **answer: object) -> Entry:
+    async def resolve(
+        self,
+        key: str,
+        *,
+        task_id: str | None = None,
+        resubmit: bool = False,
+        abandon: bool = False,
+    ) -> Entry:
         """Keep how its owner ends a doubt; return the job as it is now.
 
-        `answer` is one of `task_id`, `resubmit` and `abandon`, as in `Client.resolve`.
+        It is with one of `task_id`, `resubmit` and `abandon`, as in `Client.resolve`.
 
         Raises:
             InvalidRequest: there is no doubt about it, not exactly one answer, or a task that
@@ -358,7 +365,7 @@ class JobStore:
         """
         async with self._changing:
             entry = await self.known(key)
-            resolved = jobs.resolved(entry, **answer)  # type: ignore[arg-type]  # the same names
+            resolved = jobs.resolved(entry, task_id=task_id, resubmit=resubmit, abandon=abandon)
             if resolved.task_id is not None:
                 owner = await self._journal.of_task(resolved.task_id)
                 if owner is not None and owner.key != key:

@@ -54,7 +54,7 @@ class Traits:
     """Seconds that a song usually takes: a first guess, until finished songs have shown more."""
     settle: float = 30.0
     """Seconds that a task may say "done" without its audio before it is taken as it is."""
-    credits_per_song: float | None = None
+    credits_per_request: float | None = None
     """What one request costs, where it is known."""
     notes: Mapping[str, str] = attrs.field(factory=dict)
     """Further rows of the capability table."""

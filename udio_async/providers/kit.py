@@ -6,9 +6,10 @@ An adapter is handed an `Http`, sends it a `Call` and gets a `Reply`:
     return await send_submit(http, call, SHARED_RULES, provider=self.name)
 
 `send_submit` sends what is paid for, once; `ask` and `read_look` what is free to repeat. The
-`Optional...` types describe the fields of answers for `structure`, which reads them. Requests,
-songs and errors are in `udio_async` itself, and the tests that every provider passes in
-`udio_async.testing`. How to write an adapter: docs/adding-a-provider.md.
+annotated types (`OptionalText`, `Link`, `Seconds` and others) describe the fields of answers for
+`structure`, which reads them. Requests, songs and errors are in `udio_async` itself, and the tests
+that every provider passes in `udio_async.testing`. How to write an adapter:
+docs/adding-a-provider.md.
 """
 
 from .._http import Account, ApiKey, Call, Http, Reply

@@ -115,7 +115,6 @@ class ReadReply:
         code = _code_in(payload) if is_json and 200 <= reply.status < 300 else None
         status = reply.status
         if code is not None and not 200 <= code < 300:
-            # Only 4xx are taken at their word; any other is a 500, which proves nothing.
             status = code if 400 <= code < 500 else 500
         return cls(
             reply=reply,
@@ -224,7 +223,6 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     when something follows it: a cut may have left half of it.
     """
     names = "|".join(re.escape(path.rpartition(".")[2]) for path in paths)
-    # A number has to be followed by something: a cut may have left half of it.
     pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
     found = (one[1] or one[2] for text in _texts(body) for one in re.finditer(pattern, text))
     return next(filter(is_id, found), None)

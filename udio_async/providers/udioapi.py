@@ -29,6 +29,19 @@ UDIOAPI_URL = "https://udioapi.pro"
 UDIOAPI_KEY = "UDIOAPI_API_KEY"
 CREDITS_PATH = "/api/v2/credits"  # page "query credits"; v1 has no page of its own
 
+CHIRP_FIELDS = frozenset(
+    {
+        "description",
+        "lyrics",
+        "style",
+        "title",
+        "negative_tags",
+        "instrumental",
+        "model",
+        "vocal_gender",
+    }
+)
+"""Fields of a `SongRequest` that both newer pages have."""
 CHIRP_MODELS = ("chirp-v3-5", "chirp-v4-0", "chirp-v4-5", "chirp-v4-5-plus", "chirp-v5")
 """Both newer pages list these; later pages add "chirp-v5-5" and drop "chirp-v3-5"."""
 
@@ -109,6 +122,18 @@ def check_lengths(request: SongRequest, *, model: str) -> None:
 _CUSTOM_ONLY = ("style", "title", "negative_tags")
 
 
+def check_not_both(request: SongRequest, *, provider: str) -> None:
+    """Refuse a description beside lyrics.
+
+    Raises:
+        InvalidRequest: both are given.
+    """
+    if request.description is not None and request.lyrics is not None:
+        raise InvalidRequest(
+            f"{provider} takes a description or lyrics, not both; leave one of them out"
+        )
+
+
 def check_mode(request: SongRequest, *, provider: str) -> None:
     """Refuse a request that mixes the two modes of udioapi.
 
@@ -121,10 +146,7 @@ def check_mode(request: SongRequest, *, provider: str) -> None:
     """
     if request.description is None:
         return
-    if request.lyrics is not None:
-        raise InvalidRequest(
-            f"{provider} takes a description or lyrics, not both; leave one of them out"
-        )
+    check_not_both(request, provider=provider)
     given = [name for name in _CUSTOM_ONLY if getattr(request, name) is not None]
     if given:
         raise UnsupportedOption(

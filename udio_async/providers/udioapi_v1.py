@@ -20,6 +20,7 @@ from .._urls import check_callback_url, is_private_url
 from .base import Traits, check_fields, check_options
 from .rules import Rule
 from .udioapi import (
+    CHIRP_FIELDS,
     CHIRP_MODELS,
     UDIOAPI_RULES,
     UDIOAPI_URL,
@@ -29,6 +30,7 @@ from .udioapi import (
     check_callback,
     check_lengths,
     check_mode,
+    check_not_both,
     look,
     options_of,
     udioapi_key,
@@ -46,18 +48,7 @@ FEED = "/api/feed"
 # Tables
 
 UDIOAPI_V1_TRAITS = Traits(
-    fields=frozenset(
-        {
-            "description",
-            "lyrics",
-            "style",
-            "title",
-            "negative_tags",
-            "instrumental",
-            "model",
-            "vocal_gender",
-        }
-    ),
+    fields=CHIRP_FIELDS,
     options=UdioApiOptions,
     default_model="chirp-v3-5",
     models=CHIRP_MODELS,
@@ -155,10 +146,7 @@ def check_legacy(request: SongRequest) -> None:
         InvalidRequest: description and lyrics together, or a field missing that the mode needs
             (`REQUIRED`).
     """
-    if request.description is not None and request.lyrics is not None:
-        raise InvalidRequest(
-            "udioapi-v1 takes a description or lyrics, not both; leave one of them out"
-        )
+    check_not_both(request, provider="udioapi-v1")
     custom = is_custom(request)
     if custom and _is_udio(request):
         raise UnsupportedOption(

@@ -14,6 +14,7 @@ from .._records import CallbackAddress, CallbackNews, Credits, SongRequest, Task
 from .base import Traits, check_fields, check_options
 from .rules import Rule
 from .udioapi import (
+    CHIRP_FIELDS,
     CHIRP_MODELS,
     UDIOAPI_RULES,
     UDIOAPI_URL,
@@ -35,18 +36,7 @@ FEED = "/api/v2/feed"
 # Tables
 
 UDIOAPI_V2_TRAITS = Traits(
-    fields=frozenset(
-        {
-            "description",
-            "lyrics",
-            "style",
-            "title",
-            "negative_tags",
-            "instrumental",
-            "model",
-            "vocal_gender",
-        }
-    ),
+    fields=CHIRP_FIELDS,
     options=UdioApiOptions,
     default_model="chirp-v3-5",
     models=CHIRP_MODELS,

@@ -231,7 +231,7 @@ def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:
     return None
 
 
-@lru_cache(maxsize=4096)  # a task is looked at many times, and told about once
+@lru_cache(maxsize=4096)
 def _log_odd(where: str, flaw: str) -> None:
     """Log one odd field; a task is looked at many times, and told about once."""
     logger.warning("%s is left out: %s", where, excerpt(flaw))

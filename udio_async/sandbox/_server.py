@@ -282,7 +282,7 @@ class Sandbox:
         if "traits" in options:
             return provider
         traits = attrs.evolve(
-            provider.traits.hastened(self.speed), credits_per_song=COSTS[provider.name]
+            provider.traits.hastened(self.speed), credits_per_request=COSTS[provider.name]
         )
         return attrs.evolve(provider, traits=traits)
 

@@ -170,6 +170,7 @@ class JournalContract:
             assert [entry.key for entry in newest] == keys[1::2][-2:]
             assert list(await listed(journal, [State.IN_DOUBT])) == []
             assert list(await listed(journal, [])) == []
+            assert list(await listed(journal, [State.ACCEPTED], newest=0)) == []
 
     async def test_every_field_comes_back(self, reopen: Callable[[], Journal]) -> None:
         """Whatever is asked for, known and delivered, is the same afterwards; raw answers go."""

@@ -4,18 +4,18 @@ import math
 
 import pytest
 
-from udio_async._submit.limit import SongLimit
+from udio_async._submit.limit import ActiveLimit
 
 
-def refused_at(running: int, *, on_wire: int = 1, now: float = 100.0) -> SongLimit:
-    limit = SongLimit()
+def refused_at(running: int, *, on_wire: int = 1, now: float = 100.0) -> ActiveLimit:
+    limit = ActiveLimit()
     limit.refused(running, on_wire, now, probe=False)
     return limit
 
 
 def test_nothing_is_known_at_first() -> None:
     """Any number may be sent; a batch has twenty in the making, and one more for each accepted."""
-    limit = SongLimit()
+    limit = ActiveLimit()
     assert limit.admits(10_000, now=0.0)
     assert limit.next_try == math.inf
     assert limit.at_once == 20
@@ -100,7 +100,7 @@ def test_the_lowest_refusal_counts() -> None:
 @pytest.mark.parametrize(("running", "limits"), [(40, [40, 29, 14, 6]), (1, [1, 1, 1])])
 def test_refusals_in_a_row_shrink_it_ever_faster(running: int, limits: list[int]) -> None:
     """Never below one. The wait until one more is tried doubles."""
-    limit, now, delay = SongLimit(), 0.0, 3.0
+    limit, now, delay = ActiveLimit(), 0.0, 3.0
     for number, expected in enumerate(limits):
         limit.refused(running, 1, now, probe=False)
         assert limit.limit == expected
@@ -129,7 +129,7 @@ def test_a_refusal_at_the_limit_is_no_news() -> None:
 
 def test_a_refusal_counts_trust_anew() -> None:
     """What was accepted before it proves nothing."""
-    limit = SongLimit()
+    limit = ActiveLimit()
     for _ in range(25):
         limit.accepts(probe=False)
     limit.refused(5, 1, 100.0, probe=False)
@@ -138,7 +138,7 @@ def test_a_refusal_counts_trust_anew() -> None:
 
 def test_an_earlier_run_is_believed() -> None:
     """Its number is the limit, and one more was too many."""
-    limit = SongLimit.remembered(7)
+    limit = ActiveLimit.remembered(7)
     limit.accepts(probe=False)
     assert limit.limit == 7
     assert limit.admits(6, now=0.0)

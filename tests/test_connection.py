@@ -130,7 +130,7 @@ async def test_a_connection_on_which_the_server_spoke_unasked_is_not_used() -> N
 async def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute somebody on the way may have forgotten it."""
     now = 1000.0
-    monkeypatch.setattr("udio_async._http.line.monotonic", lambda: now)
+    monkeypatch.setattr("udio_async._http.connection.monotonic", lambda: now)
     async with FaultServer(faults.answer(GOOD)) as server:
         transport = LeasedTransport(keep=1)
         await ask(transport, server.url)
@@ -170,7 +170,7 @@ async def test_a_paid_request_takes_a_connection_that_was_used_a_moment_ago(
     """
     now = 1000.0
     took, idle = times
-    monkeypatch.setattr("udio_async._http.line.monotonic", lambda: now)
+    monkeypatch.setattr("udio_async._http.connection.monotonic", lambda: now)
 
     async def take_time(connection: Connection) -> None:
         nonlocal now
@@ -194,7 +194,7 @@ async def test_a_paid_request_takes_no_connection_that_was_closed(
 ) -> None:
     """A server may say that it keeps it, and close it at once."""
     now = 1000.0
-    monkeypatch.setattr("udio_async._http.line.monotonic", lambda: now)
+    monkeypatch.setattr("udio_async._http.connection.monotonic", lambda: now)
     async with FaultServer(faults.answer_once(KEPT)) as server:
         transport = LeasedTransport(keep=1)
         for _ in range(5):
@@ -258,7 +258,7 @@ async def test_what_came_behind_an_answer_is_seen_through_tls(
     A paid request would take the stray answer for its own, or wait for one that never comes.
     """
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
-    monkeypatch.setattr("udio_async._http.line.SETTLED", 0.0)
+    monkeypatch.setattr("udio_async._http.connection.SETTLED", 0.0)
     server = SecureServer(certificate, KEPT, version=version, behind=behind, hangs_up=hangs_up)
     async with server.running() as url:
         transport = LeasedTransport(keep=1)

@@ -9,7 +9,7 @@ from .messages import SentAgain, is_same
 _STOCK_AGENT = "python-httpx/"
 
 
-class OwnClient:
+class UserClient:
     """Sends through an `httpx.AsyncClient` of the user's.
 
     Its headers, cookies, auth, event hooks, time-outs and transports are used. Some things stay as
@@ -78,9 +78,8 @@ class _WithKey(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        if (
-            self._left and self._once and not self._trail.is_unsent
-        ):  # a client that repeats requests
+        was_sent = self._left and not self._trail.is_unsent
+        if self._once and was_sent:  # a client that repeats requests
             raise SentAgain
         self._left = False
         self._trail.hold()

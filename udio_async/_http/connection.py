@@ -59,7 +59,7 @@ async def _untold(_event: str, _info: Mapping[str, Any]) -> None:
     """Report to nobody."""
 
 
-class Line:
+class Connection:
     """A connection that is opened by its first request, and carries one request at a time."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
@@ -271,15 +271,15 @@ class Line:
 class _Body(httpx.AsyncByteStream):
     """The body of an answer. It is no generator: those are left half run, and trio complains."""
 
-    def __init__(self, line: Line, seconds: float | None) -> None:
-        self._line = line
+    def __init__(self, connection: Connection, seconds: float | None) -> None:
+        self._connection = connection
         self._seconds = seconds
 
     def __aiter__(self) -> "_Body":
         return self
 
     async def __anext__(self) -> bytes:
-        event = await self._line.event(self._seconds)
+        event = await self._connection.event(self._seconds)
         if isinstance(event, h11.Data):
             return event.data
         raise StopAsyncIteration
