@@ -17,6 +17,7 @@ from starlette.routing import Mount
 
 import udio_async as ua
 from udio_async import Sandbox
+from udio_async.providers import Provider
 
 from .test_exports import PACKAGE, ROOMS
 
@@ -173,3 +174,72 @@ def test_the_first_line_of_a_class_is_short(name: str) -> None:
     first = (inspect.getdoc(getattr(ua, name)) or "").splitlines()[0]
     assert first.endswith(".")
     assert len(first.split()) <= 12
+
+
+HEADS: dict[str, Provider] = {
+    "`UdioApiV1`": ua.UdioApiV1(api_key="key"),
+    '`UdioApiV1(generation="legacy")`': ua.UdioApiV1(api_key="key", generation="legacy"),
+    "`UdioApiV2`": ua.UdioApiV2(api_key="key"),
+    "`Apiframe`": ua.Apiframe(api_key="key"),
+}
+CALLED_BACK = ua.UdioApiOptions(callback_url="https://example.com/songs")
+VALUES = {
+    "description": "rain",
+    "lyrics": "La la",
+    "style": "folk",
+    "title": "Rain",
+    "negative_tags": "drums",
+    "instrumental": True,
+    "vocal_gender": "female",
+}
+
+
+def cells() -> Iterator[Any]:
+    """Return what the README says of each field and each provider."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
+    ]
+    heads = next(row for row in rows if "`UdioApiV2`" in row)
+    for row in rows:
+        field = row[0].partition(",")[0].strip("`")
+        if field in VALUES:
+            for head, words in zip(heads[1:], row[1:], strict=True):
+                yield pytest.param(field, head, words, id=f"{field}-{head}")
+
+
+def takes(head: str, *fields: str) -> bool:
+    request = ua.SongRequest(
+        options=CALLED_BACK if head == "`UdioApiV1`" else None,
+        **{field: VALUES[field] for field in fields},  # type: ignore[arg-type]  # by its name
+    )
+    try:
+        HEADS[head].check(request)
+    except ua.RequestError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("field", "head", "words"), list(cells()))
+def test_the_readme_says_what_each_provider_takes(field: str, head: str, words: str) -> None:
+    """Alone, beside a description, or beside lyrics with all that they need."""
+    sung = {"lyrics", "style", "title", field}
+    beside = takes(head, "description", field)
+    told = {
+        "yes": beside,
+        "no": not beside and not takes(head, *sung),
+        "with `lyrics`": takes(head, *sung) and (not beside or field == "style"),
+        "instead of `description`": takes(head, *sung) and not beside,
+        "with `style` and `title`": takes(head, *sung) and not takes(head, "lyrics"),
+        "with `description` or `style`": beside
+        and takes(head, "lyrics", "style")
+        and not takes(head, "lyrics"),
+        "kept on the `Song`": beside,
+    }
+    assert told[words]
+
+
+def test_the_table_of_the_readme_is_read() -> None:
+    """A control: each field was found, for each provider."""
+    assert len(list(cells())) == len(VALUES) * len(HEADS)
