@@ -148,7 +148,7 @@ async def test_a_doubt_tells_what_the_account_shows() -> None:
     """In the error, and in the journal for a later run."""
 
     async def evidence() -> str:
-        return "; 90 credits, 10 fewer than before"
+        return "90 credits, 10 fewer than before"
 
     provider = TimedProvider(song, refuse=first(1, SubmitInDoubt("no answer", evidence="cut")))
     async with Client(provider) as client:

@@ -1,13 +1,7 @@
 """The front door: `Client`, its options and its verbs."""
 
 import os
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Collection,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -101,9 +95,7 @@ class Client:
     # Opening and closing
 
     async def open(self) -> Self:
-        """Open the client where `async with` does not fit.
-
-        That is in a notebook, or in a start-up hook.
+        """Open the client where `async with` does not fit: in a notebook, or in a start-up hook.
 
             client = await Client(provider).open()
 
@@ -173,8 +165,7 @@ class Client:
             ProviderUnavailable: no usable answer, or `TooManyDoubts`; nothing was taken.
             SubmitInDoubt: the answer was lost; it may be running and paid for.
             ClientClosed: the client was closed before it left; nothing was taken.
-            JournalError: the job could not be remembered; if it was accepted all the same, the
-                error carries its `task_id`.
+            JournalError: it could not be kept; accepted all the same, the error has its `task_id`.
         """
         job = await self._session().submit(as_request(request))
         assert job is not None  # only a resumed one may have been taken over by somebody else
@@ -183,8 +174,7 @@ class Client:
     async def generate(self, request: SongRequest | str) -> tuple[Song, ...]:
         """Send a request, and wait for its songs, usually two.
 
-        If one of them failed and another did not, both are returned, the failed one with its
-        `error`.
+        If only one of them failed, both are returned, the failed one with its `error`.
 
         Raises:
             GenerationFailed: accepted, then failed as a whole.
@@ -293,8 +283,7 @@ class Client:
             abandon: it is given up; nobody looks for it.
 
         Raises:
-            InvalidRequest: no job of this key is or was in doubt, or not exactly one answer is
-                given.
+            InvalidRequest: no job of this key is or was in doubt, or not one answer is given.
             JournalError: the answer could not be kept.
         """
         await self._session().resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
@@ -352,8 +341,7 @@ class Client:
         """Return what the account has left, in the provider's credits; free to ask.
 
         Raises:
-            ProviderUnavailable: no usable answer came.
-            AccountError: the key is wrong.
+            AccountError, ProviderUnavailable: the account could not be asked.
         """
         return await self._session().credits()
 
@@ -363,8 +351,7 @@ class Client:
         None without a journal on disk, or if the provider gave no credits when it was begun.
 
         Raises:
-            AccountError, ProviderUnavailable: the provider's counter could not be read.
-            JournalError: the journal could not be read.
+            AccountError, ProviderUnavailable, JournalError: one of the two cannot be read.
         """
         return await self._session().audit()
 
