@@ -76,8 +76,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-async def run(provider: TimedProvider, path: Path) -> list[UdioError]:
-    """Run the batch; return the errors of its outcomes, or that of opening the journal."""
+async def run(provider: TimedProvider, path: Path) -> dict[str, UdioError]:
+    """Run the batch; return the errors of its requests, or for each that of opening the journal."""
     client = Client(
         provider,
         journal=SqliteJournal(path, threaded=False),
@@ -85,9 +85,10 @@ async def run(provider: TimedProvider, path: Path) -> list[UdioError]:
     )
     try:
         async with client, client.generate_many(WORDS) as batch:
-            return [outcome.error async for outcome in batch if outcome.error]
+            outcomes = [outcome async for outcome in batch]
     except JournalError as error:
-        return [error]
+        return dict.fromkeys(WORDS, error)
+    return {str(each.request.description): each.error for each in outcomes if each.error}
 
 
 async def ids_in(path: Path) -> set[str]:
@@ -112,17 +113,20 @@ async def test_however_full_the_disk_is_no_id_is_lost(tmp_path: Path, disk: Disk
         errors = await run(provider, path)
         disk.pages = 1_000_000
         charged, kept = set(provider.completes_at), await ids_in(path)
-        told = {error.task_id for error in errors if error.task_id}
+        told = {error.task_id for error in errors.values() if error.task_id}
         assert charged == told | kept
         assert len(charged - kept) <= CONCURRENCY
         if not errors:
             break
         broke += 1
-        assert all(isinstance(error, JournalError) for error in errors)
-        assert all(error.charged == "yes" for error in errors if error.task_id)
+        assert all(isinstance(error, JournalError) for error in errors.values())
+        assert all(error.charged == "yes" for error in errors.values() if error.task_id)
+        assert all(
+            errors[words].charged == "no" for words in WORDS if words not in provider.charged
+        )
         doubts = await run(provider, path)
         assert len(doubts) <= CONCURRENCY
-        assert all(isinstance(error, SubmitInDoubt) for error in doubts)
+        assert all(isinstance(error, SubmitInDoubt) for error in doubts.values())
         assert provider.charged.most_common(1)[0][1] == 1
     else:
         raise AssertionError("40 pages are too few")

@@ -176,7 +176,7 @@ class SqliteJournal:
         """Ask the thread that has the file open, or read a copy of the file."""
         owner = self._owner
         if owner is not None:
-            return await owner.do(work)
+            return await owner.do(work, reads=True)
         if self._writer is not None:  # it is being closed
             raise closed_error(self.path)
         if self._threaded:

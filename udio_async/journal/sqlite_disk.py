@@ -12,6 +12,8 @@ _PRIMARY = 0xFF
 _DISK = {
     sqlite3.SQLITE_FULL: "cannot be written: the disk is full; make room",
     sqlite3.SQLITE_READONLY: "cannot be written: it is read-only; allow that, or give another path",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the system reports an error of the disk or a "
+    "limit of its size; see to that, and run again",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: the system refuses it; see whose it is",
 }
 """What is wrong with the place of a journal, and not with the journal."""

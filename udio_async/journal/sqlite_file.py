@@ -12,12 +12,7 @@ import secrets
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import (
-    Callable,
-    Collection,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,7 +21,7 @@ import anyio
 import attrs
 from anyio.lowlevel import EventLoopToken
 
-from .._errors import JournalError
+from .._errors import JournalError, restated
 from .entry import Entry, State
 from .jobs import doubted
 from .keys import is_of_batch, request_digest, spelled
@@ -383,6 +378,8 @@ class Order(Generic[T]):
     done: anyio.Event
     token: EventLoopToken
     """The event loop in which the result is waited for."""
+    reads: bool = False
+    """Whether it changes nothing."""
     result: T | None = None
     error: JournalError | None = None
 
@@ -392,6 +389,16 @@ class Order(Generic[T]):
             self.result = store.do(self.work)
         except JournalError as error:  # it has changed nothing; the others of its group go on
             self.error = error
+
+    def outcome(self) -> T:
+        """Return the result.
+
+        Raises:
+            JournalError: it was not done; a copy, so that each waiter may add its own facts.
+        """
+        if self.error is not None:
+            raise restated(self.error, str(self.error)) from self.error.__cause__
+        return self.result  # type: ignore[return-value]  # set, as there is no error
 
 
 def look(path: Path, work: Callable[[SqliteFile], T]) -> T:

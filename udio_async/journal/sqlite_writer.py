@@ -1,15 +1,14 @@
 """The writers of a journal's file: a thread, or the event loop itself.
 
-Both have `start`, `do` and `stop`. After one failed commit all further work is refused: what a
-failed sync has lost, a second one does not bring back.
+Both have `start`, `do` and `stop`. After one failed commit all further changes are refused: what a
+failed sync has lost, a second one does not bring back. What was committed before can still be read:
+only so it is known that a request was never sent.
 """
 
 import os
 import queue
 import threading
-from collections.abc import (
-    Callable,
-)
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,17 +45,34 @@ class Writer:
         """
         return self._stopped or self._process != os.getpid()
 
-    def _check(self) -> None:
-        """Refuse work.
+    def _order(self, work: Callable[[SqliteFile], T], *, reads: bool) -> Order[T]:
+        """Return an order for this work.
 
         Raises:
             ClientClosed: it was stopped before.
-            JournalError: an earlier change could not be kept.
         """
         if self.stopped:
             raise closed_error(self._path)
-        if self._broken:
-            raise _again(self._broken)
+        return Order(work, anyio.Event(), current_token(), reads)
+
+    def _write(self, store: SqliteFile, orders: list[Order[Any]]) -> None:
+        """Do a group of orders in one transaction.
+
+        After a failure nothing more is changed, and orders that only read are done all the same.
+        """
+        if self._broken is not None:
+            for order in orders:
+                order.error = None if order.reads else self._broken
+            orders = [order for order in orders if order.reads]
+        try:
+            store.commit(orders)
+        except JournalError as error:
+            if self._broken is None:
+                self._broken = error
+                self._write(store, orders)
+            else:
+                for order in orders:
+                    order.error = error
 
 
 class InlineWriter(Writer):
@@ -68,17 +84,10 @@ class InlineWriter(Writer):
     async def start(self) -> None:
         self._store = SqliteFile(self._path)
 
-    async def do(self, work: Callable[[SqliteFile], T]) -> T:
-        self._check()
-        order = Order(work, anyio.Event(), current_token())
-        try:
-            self._store.commit([order])
-        except JournalError as error:
-            self._broken = error
-            raise
-        if order.error:
-            raise order.error
-        return order.result  # type: ignore[return-value]  # set, as there is no error
+    async def do(self, work: Callable[[SqliteFile], T], *, reads: bool = False) -> T:
+        order = self._order(work, reads=reads)
+        self._write(self._store, [order])
+        return order.outcome()
 
     async def stop(self) -> None:
         if not self.stopped:
@@ -119,22 +128,23 @@ class WriterThread(Writer):
             self._thread.join()
             raise self._opened.error
 
-    async def do(self, work: Callable[[SqliteFile], T]) -> T:
+    async def do(self, work: Callable[[SqliteFile], T], *, reads: bool = False) -> T:
         """Do this in the next transaction, and return its result.
 
         The work is done even if the caller is cancelled while waiting.
+
+        Args:
+            work: what is done with the file.
+            reads: whether it changes nothing; then it is done also after a change has failed.
 
         Raises:
             ClientClosed: it was stopped before.
             JournalError: it cannot be kept, or an earlier change could not.
         """
-        self._check()
-        order = Order(work, anyio.Event(), current_token())
+        order = self._order(work, reads=reads)
         self._orders.put(order)
         await order.done.wait()
-        if order.error:
-            raise _again(order.error)
-        return order.result  # type: ignore[return-value]  # set, as there is no error
+        return order.outcome()
 
     async def stop(self) -> None:
         """Write what was ordered, close the file and end the thread."""
@@ -182,20 +192,6 @@ class WriterThread(Writer):
                 self._orders.put(None)  # first write what was ordered before
         return orders
 
-    def _write(self, store: SqliteFile, orders: list[Order[Any]]) -> None:
-        """Write a group as one transaction.
-
-        After a failure nothing more is written.
-        """
-        try:
-            if self._broken:
-                raise self._broken
-            store.commit(orders)
-        except JournalError as error:
-            self._broken = error
-            for order in orders:
-                order.error = error
-
 
 def _announce(orders: list[Order[Any]]) -> None:
     for order in orders:
@@ -211,10 +207,3 @@ def _announce_there(order: Order[Any]) -> None:
 def closed_error(path: Path) -> ClientClosed:
     """Return the error for a change that no client is open for."""
     return ClientClosed(f"the journal {path} is not open; open a client with it to write to it")
-
-
-def _again(error: JournalError) -> JournalError:
-    """Copy an error, so that each waiter may add its own facts."""
-    copy = JournalError(str(error), job_key=error.job_key, task_id=error.task_id)
-    copy.__cause__ = error.__cause__
-    return copy
