@@ -859,6 +859,38 @@ async def test_a_dead_link_comes_last_and_costs_no_other_song(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_an_input_that_waits_for_a_song_that_comes_late_gets_it(tmp_path: Path) -> None:
+    """It could not be saved before, so others go first; but here there are none."""
+    async with cdn() as server:
+        provider = local(
+            TimedProvider(
+                lambda _: 0.05, min_interval=0.01, typical_duration=0.05, retouch=links(server)
+            )
+        )
+        async with Client(provider, journal=tmp_path / "songs.db") as client:
+            songs = await client.generate(named("first", "1"))
+            with pytest.raises(DownloadFailed):
+                await client.download(songs, tmp_path / "songs", patience=0)
+        had = anyio.Event()
+
+        async def one_by_one() -> AsyncGenerator[SongRequest]:
+            yield named("first", "1")
+            await had.wait()
+            yield named("second", "2")
+
+        keys = []
+        async with (
+            Client(provider, journal=tmp_path / "songs.db") as client,
+            client.generate_many(one_by_one()) as batch,
+        ):
+            with anyio.fail_after(30):
+                async for outcome in batch:
+                    keys.append(outcome.job_key)
+                    had.set()
+    assert keys == ["1", "2"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_one_song_of_two_saved_is_half_a_delivery(tmp_path: Path) -> None:
     """The other one is still handed out; both together are the end."""
     async with Sandbox(speed=600) as sandbox:

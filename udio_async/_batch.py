@@ -101,12 +101,15 @@ class Batch(AsyncContextManagerMixin):
         self._active = 0
         self._finished = deque[Outcome | Handover]()
         self._late = deque[Handover]()
-        """Jobs whose songs could not be saved before: they are handed out last."""
+        """Jobs whose songs could not be saved before: they are handed out when nothing else is in
+        the making."""
         self._waiting: set[Handover] = set()
         self._moved: anyio.Event | None = None
         """There while somebody waits."""
         self._stopped_by: UdioError | None = None
         self._entered = False
+        self._awaits_input = False
+        """Whether the input takes its time: it may be waiting for outcomes."""
         self._input_ended = False
         self._hand_in = self._job_ended  # bound once, not once for each song
         self._input_error: Exception | None = None
@@ -138,10 +141,10 @@ class Batch(AsyncContextManagerMixin):
                 "a batch runs inside `async with client.generate_many(...) as batch`"
             )
         while not self._finished:
-            if self._submitting or self._active:
-                await self._change()
-            elif self._late:
+            if self._late and not self._active and (self._awaits_input or not self._submitting):
                 self._finished.append(self._late.popleft())
+            elif self._submitting or self._active:
+                await self._change()
             elif self._input_error is not None:
                 error, self._input_error = self._input_error, None
                 raise error
@@ -214,8 +217,7 @@ class Batch(AsyncContextManagerMixin):
         pulled: list[Asked] = []
         try:
             while len(pulled) < min(self._stretch, room):
-                with foreign_cancellation_as(InvalidRequest):
-                    given = await anext(self._input)
+                given = await self._next_of_input()
                 request = _request_at(self._next_index, given)
                 pulled.append(Asked(self._next_index, request, self._name(request)))
                 self._active += 1
@@ -225,6 +227,15 @@ class Batch(AsyncContextManagerMixin):
         except Exception as error:  # noqa: BLE001  # raised to the consumer, after the songs
             self._input_ended, self._input_error = True, error
         return pulled
+
+    async def _next_of_input(self) -> SongRequest | str:
+        self._awaits_input = True
+        self._announce()
+        try:
+            with foreign_cancellation_as(InvalidRequest):
+                return await anext(self._input)
+        finally:
+            self._awaits_input = False
 
     def _take_up(self, pulled: Sequence[Asked], made: Sequence[Job | None]) -> None:
         """End what was made before, and leave the rest to be submitted."""

@@ -203,8 +203,8 @@ class Client:
 
         With a journal that outlives the client, the same batch run again continues: what is done is
         not submitted again, what was accepted is looked at, what was refused is tried, and what is
-        in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time come after
-        all others.
+        in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time come when
+        no others are in the making.
 
         Raises:
             InvalidRequest: these are not many requests, one in a list is none, or `max_active` is
