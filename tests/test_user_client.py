@@ -173,6 +173,64 @@ async def test_a_hook_that_breaks_makes_a_doubt() -> None:
             await client.submit("rain")
 
 
+def look_only(_: httpx.Request) -> None:
+    """A hook that was written for a synchronous client: httpx cannot await it."""
+
+
+async def breaks(_: httpx.Request) -> None:
+    raise ValueError("no budget left")
+
+
+async def looks_and_breaks(request: httpx.Request) -> None:
+    json.loads(request.content)
+    raise ValueError("no budget left")
+
+
+class Unable(httpx.AsyncBaseTransport):
+    """Fails before it has looked at what it is to send."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise NotImplementedError("only GET")
+
+
+class Resetting(Unable):
+    """Fails as a connection does, whatever it has done before."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise ConnectionResetError("reset by peer")
+
+
+@pytest.mark.parametrize("hook", [look_only, breaks])
+async def test_a_hook_that_breaks_before_the_request_left_makes_no_doubt(hook: Any) -> None:  # noqa: ANN401
+    """Nobody has looked at the body, so nobody can have sent it."""
+    recorder = Recorder()
+    transport = httpx.MockTransport(recorder)
+    async with httpx.AsyncClient(transport=transport, event_hooks={"request": [hook]}) as own:
+        outcome = await outcome_of(client=own)
+    assert isinstance(outcome, Unreachable)
+    assert (outcome.sent, outcome.charged, recorder.seen) == (False, "no", [])
+
+
+async def test_a_transport_that_breaks_at_once_makes_no_doubt() -> None:
+    """It is no error of a network, and the body was not looked at."""
+    outcome = await outcome_of(transport=Unable())
+    assert isinstance(outcome, Unreachable)
+    assert outcome.charged == "no"
+
+
+@pytest.mark.parametrize(
+    ("hooks", "transport"),
+    [({"request": [looks_and_breaks]}, Unable()), ({}, Resetting())],
+    ids=["the body was looked at", "a connection was reset"],
+)
+async def test_what_may_have_sent_it_makes_a_doubt(hooks: Any, transport: Unable) -> None:  # noqa: ANN401
+    """Who has looked at the body, or speaks of a connection, may have sent it."""
+    async with httpx.AsyncClient(transport=transport, event_hooks=hooks) as own:
+        outcome = await outcome_of(client=own)
+    assert isinstance(outcome, Unreachable)
+    assert (outcome.sent, outcome.charged) == (True, "unknown")
+
+
 # What fails elsewhere, or repeats ------------------------------------------------------------
 
 CALL = Call(

@@ -20,8 +20,9 @@ from udio_async import (
     UdioError,
     WaitExpired,
 )
-from udio_async._http import Departure, exchange
+from udio_async._http import Departure
 from udio_async._http.messages import Body
+from udio_async._http.trail import Trail
 from udio_async._polling import TrackedTask
 from udio_async._polling.look_results import LookResults
 from udio_async._session import Session
@@ -211,8 +212,7 @@ def what_nobody_tells_counts_as_here() -> AbstractContextManager[object]:
 
 def an_error_of_a_hook_counts_as_the_requests() -> AbstractContextManager[object]:
     """Whatever could not be reached, nothing was sent."""
-    trail = exchange._Trail
-    return patch.multiple(trail, _was_read=False, _is_about=lambda *_: True)
+    return patch.multiple(Trail, _was_read=False, _is_about=lambda *_: True)
 
 
 def a_client_may_repeat_a_paid_request() -> AbstractContextManager[object]:

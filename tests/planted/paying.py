@@ -12,7 +12,7 @@ import attrs
 from tests.model import planted
 from tests.planted.table import caught_by, replaced
 from udio_async import RateLimited, SubmitInDoubt, UdioError
-from udio_async._http import Departure, Reply, connection, exchange, messages, sender
+from udio_async._http import Departure, Reply, connection, messages, sender, trail
 from udio_async._submit import SubmitGate, Submitter, submitter
 from udio_async.journal import Entry, State
 from udio_async.journal.attempts import Attempts
@@ -40,7 +40,7 @@ def a_timed_out_submit_is_retried() -> Bug:
 @caught_by("tests/test_http.py::test_a_connection_closed_after_accepting_may_have_got_it")
 def no_answer_is_not_sent() -> Bug:
     """A request without an answer counts as one that never left."""
-    return replaced(exchange._Trail, "proves_unsent", lambda *_: True)
+    return replaced(trail.Trail, "proves_unsent", lambda *_: True)
 
 
 @caught_by("tests/test_http.py::test_a_submit_never_meets_a_stale_connection")

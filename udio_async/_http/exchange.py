@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import anyio
 import attrs
@@ -12,12 +12,11 @@ from anyio.lowlevel import checkpoint
 
 from .._concurrency import foreign_cancellation_as
 from .._errors import BadAnswer, ClientClosed, Unreachable
-from .._urls import is_private_host
 from .departure import Departure
 from .diagnosis import unsent
 from .encoding import Decoder, codings_of
-from .messages import Body, LinkRefused, Receiver, Reply, SentAgain, is_same
-from .transport import CLOSE_TIMEOUT
+from .messages import LinkRefused, Receiver, Reply
+from .trail import Trail
 
 MAX_BODY = 1024 * 1024
 """Bytes of an API answer that are read, at most, encoded or decoded."""
@@ -124,157 +123,6 @@ class Download(Incoming):
         return True
 
 
-class _Trail:
-    """The way that a request has gone, as httpx's `trace` extension reports.
-
-    With `public_only` it also checks to whom the connection really leads, before anything is sent.
-    A client of the user's need not report anything: a request in `foreign` hands may have left at
-    once.
-    """
-
-    connecting = False
-    sent = False
-    _held = False
-    """Whether it is known to be unsent yet, in foreign hands."""
-    _unwritten = False
-    """Whether it could not be written down, as it was about to leave."""
-    _stream: Any = None
-
-    def __init__(
-        self,
-        request: httpx.Request,
-        departure: Departure | None,
-        *,
-        public_only: bool,
-        foreign: bool,
-    ) -> None:
-        self._request = request
-        self._departure = departure
-        self._public_only = public_only
-        self._foreign = foreign
-        if foreign:
-            self.hand_over()
-
-    def hold(self) -> None:
-        """Mark that an auth class has it, which may ask for something else before."""
-        if not self.sent:
-            self._held = True
-            if self._departure is not None:
-                self._departure.stay()
-
-    def hand_over(self) -> None:
-        """Mark that foreign code may send it, untold."""
-        self._held = False
-        if self._departure is not None:
-            self._departure.hand_over()
-
-    def answered(self) -> None:
-        """Mark that an answer is there."""
-        self.sent = True
-        if self._departure is not None and self._request.extensions["paid"]:
-            self._departure.answered()
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.started":
-            self.connecting = True
-            if self._departure is not None:
-                self._departure.stay()
-        elif event == "connection.connect_tcp.complete":
-            self._stream = info["return_value"]
-            self._check_peer()
-        elif event.endswith(".send_request_headers.started"):
-            self._leave(info["request"])
-        elif event == "http11.send_request_headers.failed":
-            # Of h11 or httpcore, whichever was told: nothing else here needs their classes.
-            self._unwritten = type(info["exception"]).__name__ == "LocalProtocolError"
-
-    def _leave(self, sent: Any) -> None:  # noqa: ANN401  # of httpcore, or what stands for it
-        if sent.method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
-            return
-        if self._is_another(sent):
-            return
-        if self._request.extensions["paid"]:
-            if self.sent:
-                raise SentAgain
-            if isinstance(self._request.stream, Body):  # who has read it has only looked at it
-                self._request.stream.was_read = False
-        if self._departure is not None:
-            self._departure.leave()
-        self.sent = True
-
-    def _is_another(self, sent: Any) -> bool:  # noqa: ANN401
-        """Whether it is one that an auth class has made, with our extensions."""
-        ours = self._request
-        if getattr(sent, "stream", ours.stream) is ours.stream:
-            return False
-        target: bytes = getattr(getattr(sent, "url", None), "target", ours.url.raw_path)
-        return target.partition(b"?")[0] != ours.url.raw_path.partition(b"?")[0]
-
-    def _check_peer(self) -> None:
-        """Refuse a private address: a public name may lead there, now or on a second look."""
-        peer = self._stream.get_extra_info("server_addr") if self._public_only else None
-        if peer is not None and is_private_host(str(peer[0])):
-            raise LinkRefused(f"it leads to {peer[0]}, which is not on the public internet")
-
-    @property
-    def reused(self) -> bool:
-        """Whether it left on a connection that was open before."""
-        return self.sent and not self.connecting
-
-    async def hang_up(self) -> None:
-        """Close what was opened: a TLS handshake that is cancelled leaves its socket open.
-
-        In foreign hands others may be using it once it is open, as with HTTP/2.
-        """
-        if self._stream is not None and not (self._foreign and self.sent):
-            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-                await self._stream.aclose()
-
-    def proves_unsent(self, error: Exception) -> bool:
-        """Return whether no byte of the request can have left before this error."""
-        if self._foreign and self._was_read:
-            return False
-        if isinstance(error, httpx.LocalProtocolError):
-            # It could not be written down. Of HTTP/2 it may also be about what the server sent.
-            return not self.sent or self._unwritten
-        known = not self._foreign or self._held or self.connecting or self._is_about(error)
-        return not self.sent and known
-
-    @property
-    def is_unsent(self) -> bool:
-        """Whether it is certain that no byte of it has left: its connection is told of."""
-        return self.connecting and not self.sent and not self._was_read
-
-    @property
-    def _was_read(self) -> bool:
-        """Whether somebody has read the body, to send it or to look at it."""
-        return isinstance(self._request.stream, Body) and self._request.stream.was_read
-
-    def _is_about(self, error: Exception) -> bool:
-        """Whether it is one of the connection for this request.
-
-        A hook, or an auth class, may have asked for something else, after the answer.
-        """
-        if not isinstance(error, _BEFORE_SENDING):
-            return False
-        if isinstance(error, httpx.InvalidURL):
-            return True
-        try:
-            return is_same(error.request, self._request)
-        except RuntimeError:  # it tells of none: nobody has sent anything when it was made
-            return False
-
-
-_BEFORE_SENDING = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
-
-
 def _reason(error: Exception) -> str:
     """Return what went wrong, without the server's words: they may hold the key."""
     deeper: BaseException | None = error
@@ -283,7 +131,7 @@ def _reason(error: Exception) -> str:
     return str(deeper or "").partition(": bytearray(")[0] or type(error).__name__
 
 
-def _translated(error: Exception, trail: _Trail, request: httpx.Request) -> Unreachable | BadAnswer:
+def _translated(error: Exception, trail: Trail, request: httpx.Request) -> Unreachable | BadAnswer:
     """Return the error for an exchange without an answer.
 
     It is the only place that translates httpx's errors.
@@ -336,7 +184,7 @@ async def exchange(
         Unreachable, BadAnswer: not even a status line came.
         ClientClosed: it was taken back before it left.
     """
-    trail = _Trail(request, departure, public_only=public_only, foreign=foreign)
+    trail = Trail(request, departure, public_only=public_only, foreign=foreign)
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""
@@ -366,7 +214,7 @@ async def exchange(
         await answer.end()
 
 
-async def _ask(opener: Opener, request: httpx.Request, trail: _Trail) -> httpx.Response:
+async def _ask(opener: Opener, request: httpx.Request, trail: Trail) -> httpx.Response:
     """Wait for the head of the answer.
 
     A look that met a stale connection is asked once more. What is no HTTP counts as stale too: on a

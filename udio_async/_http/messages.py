@@ -104,9 +104,9 @@ def api_request(call: Call) -> httpx.Request:
     # Given a stream, httpx adds nothing of its own, which takes it as long as all the rest.
     stream = httpx.ByteStream(content or b"")
     extensions = {"timeout": _API_TIMEOUT, "paid": call.paid}
-    request = httpx.Request(call.method, url, headers=headers, stream=stream, extensions=extensions)
+    request = _Watched(call.method, url, headers=headers, stream=stream, extensions=extensions)
     request.read()  # hooks may look at `content`
-    request.stream = Body(request.content, once=call.paid)
+    request.stream = Body(content or b"", once=call.paid)
     account = call.account
     request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
     return request
@@ -163,6 +163,8 @@ class Body(httpx.AsyncByteStream):
         self._content = content
         self._once = once
         self.was_read = False
+        self.was_seen = False
+        """Whether somebody has looked at it without reading this stream, to send it or not."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if self._once and self.was_read:
@@ -175,6 +177,27 @@ class Body(httpx.AsyncByteStream):
         if not self._left:
             raise StopAsyncIteration
         return self._left.pop()
+
+
+class _Watched(httpx.Request):
+    """A request that remembers whether anybody has looked at its body."""
+
+    @property
+    def content(self) -> bytes:
+        self._note()
+        return super().content
+
+    def read(self) -> bytes:
+        self._note()
+        return super().read()
+
+    async def aread(self) -> bytes:
+        self._note()
+        return await super().aread()
+
+    def _note(self) -> None:
+        if isinstance(self.stream, Body):
+            self.stream.was_seen = True
 
 
 class SentAgain(RuntimeError):
