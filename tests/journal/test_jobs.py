@@ -15,6 +15,7 @@ import pytest
 from udio_async import (
     CallbackNews,
     Failure,
+    GenerationFailed,
     InvalidRequest,
     JournalEntry,
     JournalState,
@@ -265,6 +266,18 @@ def test_what_callbacks_brought_is_an_end_once_nothing_more_is_to_come(other: St
     known = attrs.evolve(known, songs=(known.songs[0], song("b", other)))
     ended = jobs.with_callbacks(named, known)
     assert ended.state is (S.ACCEPTED if other is Stage.TEXT_READY else S.READY)
+
+
+def test_a_failed_task_of_another_job_is_no_error_of_songs_that_callbacks_brought() -> None:
+    """Its owner has named the wrong task: whoever takes only what went well gets the songs."""
+    named = jobs.resolved(jobs.settled(FIRST[1], SubmitInDoubt("?")), task_id="tpyo")
+    failed = jobs.failed(named, GenerationFailed("no luck"))
+    before = jobs.with_callbacks(failed, jobs.with_other_songs(named, SONGS))
+    after = jobs.with_other_songs(failed, SONGS)
+    for entry in (before, after):
+        assert entry.state is S.READY
+        assert [each.id for each in entry.songs] == [each.id for each in SONGS]
+        assert jobs.remembered_error(entry) is None
 
 
 @pytest.mark.parametrize("state", [S.SENDING, S.ACCEPTED, S.IN_DOUBT, S.READY, S.FAILED])

@@ -227,7 +227,7 @@ def test_songs_that_the_task_has_not_are_added(
     news = (song("a"), song("c"), song("d", failed=True), song("e", stage=Stage.FIRST_AUDIO))
     added = jobs.with_other_songs(at(state), news)
     more = attrs.evolve(news[1], unverified=True)
-    assert added == at(after, songs=(*FULL.songs, more), saved=saved)
+    assert added == at(after, songs=(*FULL.songs, more), saved=saved, error="", evidence="")
     assert not added.songs[-1].raw
     assert jobs.with_other_songs(at(state), news[:1]) == at(state)
 

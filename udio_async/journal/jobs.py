@@ -189,7 +189,8 @@ def misnamed(entry: Entry, attempt: Entry) -> Entry:
 def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
     """Add what a callback shows and the task that its owner named has not: it is paid for, too.
 
-    Of a song that callbacks alone have shown, the one that is all there counts.
+    Of a song that callbacks alone have shown, the one that is all there counts. If the task that
+    was named has failed, that was no failure of this job.
     """
     known = tuple(song.id for song in entry.songs if _is_whole(song) or not song.unverified)
     others = tuple(
@@ -203,7 +204,7 @@ def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
     had = known if entry.state is State.DELIVERED else entry.saved
     new = [song.id for song in others]
     before = (song for song in entry.songs if song.id not in new)
-    return _moved(entry, state, songs=(*before, *others), saved=had)
+    return _moved(entry, state, songs=(*before, *others), saved=had, error="", evidence="")
 
 
 def with_callbacks(end: Entry, known: Entry) -> Entry:
