@@ -17,10 +17,12 @@ from tests.test_networks import ACCEPTED, HOST, make_client
 from udio_async import (
     Client,
     InsufficientCredits,
+    PollPolicy,
     SongRequest,
     SubmitInDoubt,
     UdioError,
     Unreachable,
+    WaitExpired,
 )
 from udio_async._http import Account, ApiKey, Call, HttpSender, Reply
 
@@ -171,6 +173,19 @@ async def test_a_hook_that_breaks_makes_a_doubt() -> None:
     async with own_client(Recorder(), event_hooks={"response": [broken]}) as client:
         with pytest.raises(SubmitInDoubt):
             await client.submit("rain")
+
+
+async def test_a_client_that_is_closed_meanwhile_ends_the_waits() -> None:
+    """It cannot be opened again; the songs are paid for, and go on being made."""
+    own = httpx.AsyncClient(transport=httpx.MockTransport(Recorder()))
+    poll = PollPolicy(interval=0.05, min_interval=0.01)
+    async with make_client(http_client=own, poll=poll) as client:
+        jobs = [await client.submit("rain") for _ in range(3)]
+        await own.aclose()
+        for job in jobs:
+            with pytest.raises(WaitExpired, match="http_client that was given is closed") as caught:
+                await job.songs()
+            assert caught.value.charged == "yes"
 
 
 def look_only(_: httpx.Request) -> None:

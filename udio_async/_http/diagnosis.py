@@ -35,6 +35,10 @@ class UnknownHost(NetworkUnusable):
     """A host that no resolver knows; for a while that may pass."""
 
 
+class HttpClientClosed(NetworkUnusable):
+    """The user has closed the client that was given; it cannot be opened again."""
+
+
 def unsent(message: str, error: BaseException) -> Unreachable:
     """Return the error of a request that has not left, by its cause."""
     causes = list(_chain(error))

@@ -11,11 +11,11 @@ import httpx
 from anyio.abc import TaskGroup
 
 from .._concurrency import owned
-from .._errors import InvalidRequest, NetworkUnusable, Unreachable
+from .._errors import InvalidRequest, Unreachable
 from .._limits import Gcra
 from .._urls import without_query
 from .departure import Departure
-from .diagnosis import OutageJudge
+from .diagnosis import HttpClientClosed, OutageJudge
 from .exchange import Download, Incoming, Opener, exchange
 from .messages import (
     Call,
@@ -162,7 +162,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
     def _check_open(self) -> None:
         if self._client is not None and self._client.is_closed:
-            raise NetworkUnusable("the http_client that was given is closed; give one that is open")
+            raise HttpClientClosed(
+                "the http_client that was given is closed; give one that is open"
+            )
 
     async def download(
         self,

@@ -9,6 +9,7 @@ from math import inf
 import attrs
 
 from .._errors import AccountError, ProviderUnavailable, RequestError, Unreachable
+from .._http import HttpClientClosed
 from .._limits import backoff
 from .._records import Stage, Task, failure_error
 from .agenda import Agenda
@@ -151,6 +152,9 @@ class LookResults:
         Returns:
             Seconds after which to look again, at most.
         """
+        if isinstance(error, HttpClientClosed):  # no later look will tell more
+            for tracked in self.waiting(batch):
+                self._expire(tracked, unanswered=error)
         self._expire_late(batch, error, now)
         self._give_up_unanswered(batch, now)
         return PROBE_CAP
