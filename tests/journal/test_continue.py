@@ -3,10 +3,11 @@
 # ruff: noqa: ANN401 - options are passed on
 
 import itertools
+import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from udio_async import (
     Stage,
     SubmitInDoubt,
     TooManyDoubts,
+    UdioApiOptions,
     UdioApiV2,
     UdioError,
     UnsupportedOption,
@@ -48,6 +50,7 @@ from udio_async._http import ApiKey
 from udio_async._submit.gate import SubmitGate
 from udio_async.journal.entry import Times
 from udio_async.journal.jobs import remembered_error
+from udio_async.journal.keys import normalised
 from udio_async.journal.store import JobStore
 from udio_async.sandbox import Fault
 
@@ -204,6 +207,44 @@ async def test_requests_with_values_that_json_has_not_are_the_same_again(path: P
             [outcome] = await run_at(sandbox.udioapi_v2(), path, [request])
             assert outcome.ok, outcome.error
         assert len(sandbox.ledger) == 1
+
+
+def weighing(weight: float) -> list[SongRequest]:
+    """Two equal requests with a number among their options, and one without."""
+    options = UdioApiOptions(style_weight=weight)
+    request = SongRequest(description="rain", options=options, extra={"seed": [weight]})
+    return [request, request, SongRequest(description="sun")]
+
+
+async def test_a_number_in_another_spelling_is_the_same_request(path: Path) -> None:
+    """A file of ideas that another program has saved has 1 for 1.0, or the other way round."""
+    async with sandbox_with() as sandbox:
+        for weight in (1.0, 1, 1.0):
+            outcomes = await run_at(sandbox.udioapi_v2(), path, weighing(weight))
+            assert [outcome.ok for outcome in outcomes] == [True] * 3
+        assert len(sandbox.ledger) == 3
+
+
+async def test_a_number_in_another_spelling_is_found_in_a_journal_from_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There 1 and 1.0 were two requests; both were paid for, and neither is again."""
+
+    def as_written(value: Any) -> Any:
+        return normalised(value) if isinstance(value, str) else value
+
+    async with sandbox_with() as sandbox:
+        with monkeypatch.context() as before:
+            before.setattr("udio_async.journal.keys._spelled", as_written)
+            for weight in (1.0, 1):
+                await run_at(sandbox.udioapi_v2(), path, weighing(weight))
+        assert len(sandbox.ledger) == 5
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("delete from meta where name = 'numbers'")
+        both = [*weighing(1), *weighing(1.0)[:2]]
+        outcomes = await run_at(sandbox.udioapi_v2(), path, both)
+        assert [outcome.ok for outcome in outcomes] == [True] * 5
+        assert len(sandbox.ledger) == 5
 
 
 async def test_another_request_under_a_key_is_refused_with_the_difference(path: Path) -> None:

@@ -142,8 +142,8 @@ def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _identity(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a job's name is made of.
 
-    Texts are in one spelling, and the fields that say where the answer goes are left out: an
-    address or a secret may change, and another program may save the file of ideas again.
+    Texts and numbers are in one spelling, and the fields that say where the answer goes are left
+    out: an address or a secret may change, and another program may save the file of ideas again.
     """
     wanted = {name: _spelled(value) for name, value in asked.items()}
     for part in ("options", "extra"):
@@ -158,9 +158,11 @@ def _identity(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return a JSON value with all its texts in one spelling."""
+    """Return a JSON value with all its texts in one spelling, and whole numbers without a point."""
     if isinstance(value, str):
         return normalised(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, dict):
         return {name: _spelled(inner) for name, inner in value.items()}
     return list(map(_spelled, value)) if isinstance(value, list) else value

@@ -8,10 +8,8 @@ date, or refused.
 import hashlib
 import hmac
 import os
-import secrets
 import sqlite3
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,42 +22,16 @@ from anyio.lowlevel import EventLoopToken
 from .._errors import JournalError, restated
 from .entry import Entry, State
 from .jobs import doubted
-from .keys import is_of_batch, request_digest, spelled
 from .snapshot import held
 from .sqlite_disk import NotInPlace, file_at, has_to_be_checked, sync_directory, unusable
 from .sqlite_rows import WRONG_VALUE, as_entry, as_text
+from .sqlite_schema import prepare_tables
 
 T = TypeVar("T")
 
-_APPLICATION = 0x7564696F  # "udio"
-_VERSION = 2
 PAGE = 256
 """Entries that are read at once."""
 _DIED = "the process died after the intent was kept and before an answer was"
-
-_SCHEMA = """
-create table meta (name text primary key, value blob not null) without rowid;
-create table notes (name text primary key, value text not null) without rowid;
-create table jobs (
-    number integer primary key,
-    key text not null unique,
-    state text not null,
-    task_id text,
-    entry text not null,
-    alias text
-);
-create index jobs_by_state on jobs (state, number);
-create index jobs_by_task on jobs (task_id) where task_id is not null;
-create unique index jobs_by_alias on jobs (alias) where alias is not null;
-"""
-_FROM_VERSION_1 = """
-alter table jobs add column alias text;
-drop index jobs_by_state;
-create index jobs_by_state on jobs (state, number);
-create index jobs_by_task on jobs (task_id) where task_id is not null;
-create unique index jobs_by_alias on jobs (alias) where alias is not null;
-"""
-"""`alias`: what a job of a batch would be called today, where the rule was another then."""
 
 _MOST_MARKS = 500
 """Question marks in one statement; older SQLite allows 999."""
@@ -115,7 +87,7 @@ class SqliteFile:
         self._pragma("synchronous = full")
         self._pragma("synchronous", expect=2)
         self._db.execute("begin exclusive")
-        self._check_version()
+        prepare_tables(self._db, self._shown, is_checked=self._is_checked)
         self._db.execute("commit")
 
     def _pragma(self, text: str, *, expect: object = None) -> None:
@@ -123,63 +95,6 @@ class SqliteFile:
         row = self._db.execute(f"pragma {text}").fetchone()
         if expect is not None and (row is None or row[0] != expect):
             raise JournalError(f"{self._shown}: pragma {text} gave {row}, not {expect!r}")
-
-    def _check_version(self) -> None:
-        """Make the tables in a new file; refuse one that is not ours."""
-        application = self._db.execute("pragma application_id").fetchone()[0]
-        version = self._db.execute("pragma user_version").fetchone()[0]
-        if not application and not self._db.execute("select 1 from sqlite_master").fetchone():
-            self._create()
-        elif application != _APPLICATION:
-            raise JournalError(f"{self._shown} is no journal of this library; give another path")
-        elif version not in (1, _VERSION):
-            raise JournalError(
-                f"{self._shown} has version {version}, this library knows {_VERSION}; update it"
-            )
-        elif self._is_checked and self._db.execute("pragma quick_check").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("its check failed")
-        elif version == 1:
-            self._update()
-        self._add_spellings()
-
-    def _create(self) -> None:
-        """Make the tables, and a salt for the mark of the account."""
-        self._run(_SCHEMA)
-        self._db.execute("insert into meta values ('salt', ?)", (secrets.token_bytes(16),))
-        self._db.execute(f"pragma application_id = {_APPLICATION}")
-
-    def _update(self) -> None:
-        """Bring a journal of the first version up to date.
-
-        A job of a batch gets, as its alias, the key that the batch would make for it today.
-        """
-        self._run(_FROM_VERSION_1)
-        taken: Counter[str] = Counter()
-        rows = self._db.execute("select number, key, entry from jobs order by number").fetchall()
-        for number, key, text in rows:
-            if not is_of_batch(key):
-                continue
-            digest = request_digest(as_entry(text).request)
-            taken[digest] += 1
-            if f"{digest}-{taken[digest]}" != key:
-                alias = f"{digest}-{taken[digest]}"
-                self._db.execute("update jobs set alias = ? where number = ?", (alias, number))
-
-    def _add_spellings(self) -> None:
-        """Give each job that was called by another Unicode form of its key an alias, once."""
-        if self._db.execute("insert or ignore into meta values ('spelled', '')").rowcount:
-            rows = self._db.execute("select number, key from jobs where key glob '*[^ -~]*'")
-            for number, key in rows.fetchall():
-                if isinstance(key, str) and spelled(key) != key:
-                    self._db.execute(
-                        "update or ignore jobs set alias = ? where number = ? and alias is null",
-                        (spelled(key), number),
-                    )
-
-    def _run(self, statements: str) -> None:
-        for statement in statements.split(";"):
-            self._db.execute(statement)
-        self._db.execute(f"pragma user_version = {_VERSION}")
 
     def _mark(self, account: str) -> tuple[bytes | None, bytes]:
         """Return the mark of the journal's account, and this account's own.
