@@ -30,7 +30,8 @@ from anyio.streams.tls import TLSStream
 
 import udio_async as ua
 from udio_async._http import Account, ApiKey, Call, HttpSender, LeasedTransport
-from udio_async._http.exchange import Incoming, exchange
+from udio_async._http.exchange import exchange
+from udio_async._http.incoming import Incoming
 from udio_async._http.messages import api_request
 
 from . import canned

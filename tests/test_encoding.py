@@ -150,19 +150,34 @@ def test_gzip_twice_under_one_claim_is_undone_twice() -> None:
     assert unpack(["gzip"], gzip.compress(gzip.compress(JSON))) == (JSON, None)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("claimed", [[], *([each] for each in CODINGS)])
+@pytest.mark.parametrize("chunk", [1, PIECE])
+def test_a_mark_is_believed_whatever_is_claimed(
+    coding: Coding, claimed: list[Coding], chunk: int
+) -> None:
+    """A file that was packed before it was put on a server, or a wrong header."""
+    assert unpack(claimed, PACK[coding](JSON), chunk=chunk) == (JSON, None)
+
+
+@pytest.mark.parametrize("chunk", [1, PIECE])
+def test_deflate_that_is_called_gzip_is_understood(chunk: int) -> None:
+    assert unpack(["gzip"], zlib.compress(JSON), chunk=chunk) == (JSON, None)
+
+
 # What is not
 
 
 TEXTS = (JSON, b"{}", b"[1,2]", b"<html>Sign in</html>", b"hC", b"x", "\u00fcber".encode(), b"")
 
 
-@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("codings", [[], *([coding] for coding in CODINGS)])
 @pytest.mark.parametrize("chunk", [1, 5, PIECE])
-def test_what_is_in_no_coding_is_left_as_it_is(coding: Coding, chunk: int) -> None:
+def test_what_is_in_no_coding_is_left_as_it_is(codings: list[Coding], chunk: int) -> None:
     """Answers, pages, sound of every kind: whatever the header says."""
     for body in (*TEXTS, *FILES.values()):
         size = max(chunk, len(body) // 1000)
-        assert unpack([coding], body, chunk=size, most=256 * MIB) == (body, None)
+        assert unpack(codings, body, chunk=size, most=256 * MIB) == (body, None)
 
 
 @given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cc", "Cs"])))
@@ -340,6 +355,14 @@ async def test_an_answer_of_an_api_is_read_in_any_coding(coding: Coding) -> None
     )
     replies = await ask(faults.ok(data, claim), faults.ok(JSON, claim), chunks)
     assert [(reply.body, reply.cut) for reply in replies] == [(JSON, None)] * 3
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+async def test_an_answer_of_an_api_is_read_though_its_coding_is_not_claimed(coding: Coding) -> None:
+    """Or though another one is."""
+    data = PACK[coding](JSON)
+    replies = await ask(faults.ok(data), faults.ok(data, "Content-Encoding: deflate"))
+    assert [(reply.body, reply.cut) for reply in replies] == [(JSON, None)] * 2
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])

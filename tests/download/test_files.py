@@ -11,6 +11,7 @@ import anyio
 import attrs
 import brotli
 import pytest
+from backports import zstd
 
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import GONE, Behaviour, Connection, FaultServer
@@ -131,6 +132,11 @@ PACKED = {
     "identity": ("identity", MP3),
     "utf-8 and gzip that are not": ("UTF-8,gzip", MP3),
     "aws-chunked": ("aws-chunked", MP3),
+    "gzip without a claim": ("identity", gzip.compress(MP3)),
+    "Zstandard without a claim": ("identity", zstd.compress(MP3)),
+    "gzip that is called deflate": ("deflate", gzip.compress(MP3)),
+    "gzip that is called br": ("br", gzip.compress(MP3)),
+    "deflate that is called gzip": ("gzip", zlib.compress(MP3)),
 }
 
 
@@ -144,6 +150,17 @@ async def test_a_body_is_taken_however_it_is_packed(
         assert len(test.server.requests) == 1
     assert saved.path.read_bytes() == MP3
     assert waits.waited == []
+
+
+async def test_the_rest_of_a_file_is_not_unpacked(tmp_path: Path, waits: Waits) -> None:
+    """It may begin with any bytes, also with those that packed bodies begin with."""
+    sound = MP3[:1000] + b"\x1f\x8b\x08" + MP3[1003:]
+    half = faults.http(200, sound[:1000], 'ETag: "1"', length=len(sound))
+    span = f"Content-Range: bytes 1000-{len(sound) - 1}/{len(sound)}"
+    rest = faults.http(206, sound[1000:], span, 'ETag: "1"')
+    async with bench(tmp_path, [faults.answer_once(half), faults.answer(rest)]) as test:
+        assert (await test.get()).path.read_bytes() == sound
+        assert len(test.server.requests) == 2
 
 
 async def test_what_unpacks_into_too_much_is_given_up(
@@ -167,6 +184,7 @@ def part(start: int, stop: int, total: object = len(MP3)) -> bytes:
     )
 
 
+LONGER = faults.chunked(MP3).replace(b"\r\n", b"\r\nContent-Length: 10\r\n", 1)
 WHOLE = {
     "203": faults.http(203, MP3),
     "206 without a range": faults.http(206, MP3),
@@ -175,6 +193,7 @@ WHOLE = {
     "206 that counts from 0": part(0, len(MP3), len(MP3) - 1),
     "206 of no known form": faults.http(206, MP3, f"Content-Range: 0-{len(MP3)}"),
     "299": faults.http(299, MP3),
+    "in chunks, and a length that is too small": LONGER,
 }
 
 

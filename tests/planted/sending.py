@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from tests.planted.table import caught_by, replaced
-from udio_async._http import ApiKey, HttpSender, account, exchange, messages, sender
+from udio_async._http import ApiKey, HttpSender, account, incoming, messages, sender
 from udio_async.providers import replies, wire
 
 Bug = AbstractContextManager[object]
@@ -71,7 +71,7 @@ def an_echoed_key_is_kept() -> Bug:
 
 @contextmanager
 def _no_cap() -> Iterator[None]:
-    with patch.object(exchange.Incoming, "most", 10**9):
+    with patch.object(incoming.Incoming, "most", 10**9):
         yield
 
 

@@ -3,8 +3,8 @@
 Every byte that leaves or comes in passes here. A module for each topic: who asks (`account`), what
 is said (`messages`), how connections are lent (`transport`), a connection (`connection`, `tls`),
 whether a paid request has left (`departure`), how far it got (`trail`), one exchange (`exchange`),
-why nothing left (`diagnosis`), a client of the user's own (`user_client`), how bodies are decoded
-(`encoding`), and the way in (`sender`).
+its answer (`incoming`), why nothing left (`diagnosis`), a client of the user's own (`user_client`),
+how bodies are decoded (`encoding`), and the way in (`sender`).
 """
 
 import httpx
@@ -12,7 +12,7 @@ import httpx
 from .account import Account, ApiKey
 from .departure import Departure
 from .diagnosis import HttpClientClosed
-from .exchange import MAX_BODY, MAX_DOWNLOAD
+from .incoming import MAX_BODY, MAX_DOWNLOAD
 from .messages import Call, Http, LinkRefused, Receiver, Reply, installed_version
 from .sender import MAX_DOWNLOADS, HttpSender, PaidHttp
 from .transport import LeasedTransport

@@ -1,8 +1,10 @@
 """Encoded bodies: gzip, deflate, Brotli, Zstandard, decoded in pieces.
 
 We ask for none of them. Gateways send them all the same, or claim to. So a claim is only tried: a
-body that is not in its coding is handed on as it is. Brotli and Zstandard need a library
-(`decompressors`); without one such bodies are left as they are. What comes out is bounded.
+body that is not in its coding is handed on as it is. gzip and Zstandard begin with a mark, which no
+text and no sound begins with: what has such a mark is decoded, whatever is claimed. Brotli and
+Zstandard need a library (`decompressors`); without one such bodies are left as they are. What comes
+out is bounded.
 """
 
 import codecs
@@ -32,8 +34,9 @@ _NAMES: dict[str, Coding] = {
     "br": "br",
     "zstd": "zstd",
 }
-_MARKS = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
+_MARKS: dict[Coding, bytes] = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
 """How streams begin. A coding without a mark is tried."""
+_LONGEST_MARK = 4
 _CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -53,10 +56,14 @@ class Decoder:
 
     def __init__(self, codings: Sequence[Coding], *, most: int) -> None:
         """Undo these codings; `most` bounds what is read of each, in bytes."""
-        # A server that says gzip once may have done it twice.
-        layers: list[Coding] = [*codings, "gzip"] if "gzip" in codings else [*codings]
         room = most + most // 64 + 1024  # what cannot be compressed gets a little longer
-        self._layers = [_Layer(coding, room) for coding in layers]
+        # A server may have packed once more than it claims, or in another way.
+        self._layers = [_Layer(coding, room) for coding in (*codings, None)]
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the body was found to be in no coding."""
+        return all(layer.changes_nothing for layer in self._layers)
 
     @property
     def flaw(self) -> str | None:
@@ -87,17 +94,25 @@ def _through(layers: Sequence["_Layer"], data: bytes) -> Iterator[bytes]:
 
 
 class _Layer:
-    """One coding, or a body that only claims to be in it."""
+    """One coding, or a body that only claims to be in it.
 
-    def __init__(self, coding: Coding, room: int) -> None:
+    Without a claim the mark of the body decides.
+    """
+
+    def __init__(self, claimed: Coding | None, room: int) -> None:
         self.flaw: str | None = None
-        self._coding: Coding = coding
+        self._coding = claimed
         self._room = room
         self._decided = False
         self._held = b""
         """What came before it was decided, or while it is not known whether a stream begins."""
         self._stream: Stream | None = None
         self._streams = 0
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it hands on what comes, and has nothing to say of it."""
+        return self._decided and self._stream is None and self.flaw is None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         yield b""  # a turn for others, even where nothing comes out for long
@@ -117,14 +132,20 @@ class _Layer:
             self.flaw = self.flaw or f"its {self._coding} ends early"
 
     def _decide(self, *, ended: bool) -> bool:
-        """Find out whether the body is in its coding; return whether it is known."""
-        mark, head = _MARKS.get(self._coding), self._held
-        if not ended and len(head) < (_HEAD if mark is None else len(mark)):
+        """Find out which coding the body is in, if any; return whether that is known."""
+        head = self._held
+        if not ended and len(head) < _LONGEST_MARK:
+            return False
+        if self._coding == "gzip" and _is_zlib(head):  # some servers take one for the other
+            self._coding = "deflate"
+        tried = self._coding is not None and self._coding not in _MARKS
+        if tried and not ended and len(head) < _HEAD:
             return False
         self._decided = True
-        if head.startswith(mark) if mark is not None else not _is_text(head):
+        self._coding = self._coding if tried else _coding_by_mark(head)
+        if self._coding is not None and not (tried and _is_text(head)):
             self._stream = _open_stream(self._coding, head)
-            if self._stream is None and mark is not None:
+            if self._stream is None and not tried:
                 self.flaw = f"it is {self._coding}, which takes a library: backports.zstd"
         return True
 
@@ -147,6 +168,7 @@ class _Layer:
 
     def _next_stream(self, behind: bytes) -> bytes:
         """Begin another stream, if one follows; return its bytes so far."""
+        assert self._coding is not None
         mark = _MARKS.get(self._coding)
         self._held += behind
         if mark is None or not self._held.startswith(mark):
@@ -159,6 +181,15 @@ class _Layer:
         self._stream = _open_stream(self._coding, self._held)
         data, self._held = self._held, b""
         return data
+
+
+def _coding_by_mark(head: bytes) -> Coding | None:
+    return next((coding for coding, mark in _MARKS.items() if head.startswith(mark)), None)
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Return whether bytes may begin a stream of deflate within the frame of zlib."""
+    return head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0
 
 
 def _is_text(head: bytes) -> bool:
@@ -176,7 +207,7 @@ def _open_stream(coding: Coding, head: bytes) -> Stream | None:
         return Inflate(31)
     if coding == "zstd":
         return make() if (make := decompressors.zstd()) is not None else None
-    if coding == "deflate" and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0:
+    if coding == "deflate" and _is_zlib(head):
         return Inflate(15)  # as it ought to be; some servers leave the frame of zlib out
     make = decompressors.brotli() if coding == "br" else functools.partial(Inflate, -15)
     return make() if make is not None and _fits(make(), head[:_HEAD]) else None

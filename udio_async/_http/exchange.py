@@ -1,126 +1,22 @@
 """One request and its answer: within a deadline, with our own errors."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
-from typing import ClassVar
 
 import anyio
-import attrs
 import httpx
-from anyio.lowlevel import checkpoint
 
 from .._concurrency import foreign_cancellation_as
 from .._errors import BadAnswer, ClientClosed, Unreachable
 from .departure import Departure
 from .diagnosis import unsent
-from .encoding import Decoder, codings_of
-from .messages import LinkRefused, Receiver, Reply
+from .incoming import Incoming
+from .messages import LinkRefused
 from .trail import Trail
 
-MAX_BODY = 1024 * 1024
-"""Bytes of an API answer that are read, at most, encoded or decoded."""
-MAX_DOWNLOAD = 256 * 1024 * 1024
-"""Bytes of an encoded download that are read. What is decoded its receiver counts."""
-_OF_THE_CODING = ("content-length", "content-range", "etag")
-"""Headers that speak of the encoded bytes, which a receiver never sees."""
 Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 logger = logging.getLogger("udio_async")
-
-
-@attrs.define
-class Incoming:
-    """What has come in so far, decoded.
-
-    Each step returns whether more is wanted.
-    """
-
-    most: ClassVar[int] = MAX_BODY
-
-    status: int | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
-    body: bytearray = attrs.field(factory=bytearray, repr=False)
-    cut: str | None = None
-    decoder: Decoder | None = attrs.field(default=None, init=False)
-
-    async def begin(self, response: httpx.Response) -> bool:
-        """Take the head of an answer."""
-        self.status = response.status_code
-        self.headers = dict(response.headers.items())
-        claim = self.headers.get("content-encoding")
-        codings = codings_of(claim) if claim else []
-        self.decoder = Decoder(codings, most=self.most) if codings else None
-        return True
-
-    async def take(self, chunk: bytes) -> bool:
-        """Take the next bytes of the body."""
-        if self.decoder is None:
-            return await self.keep(chunk)
-        return await self._keep_decoded(self.decoder, self.decoder.feed(chunk))
-
-    async def end(self) -> None:
-        """Take what the decoder held back, as nothing more comes."""
-        if self.decoder is not None:
-            await self._keep_decoded(self.decoder, self.decoder.end())
-
-    async def _keep_decoded(self, decoder: Decoder, pieces: Iterator[bytes]) -> bool:
-        for piece in pieces:
-            if piece and not await self.keep(piece):
-                return False
-            await checkpoint()  # a few bytes may become very many
-        self.cut = self.cut or decoder.flaw
-        return decoder.flaw is None
-
-    async def keep(self, data: bytes) -> bool:
-        """Keep decoded bytes, up to `most`."""
-        room = self.most - len(self.body)
-        self.body += data[:room]
-        if len(data) > room:
-            self.cut = f"it is longer than {self.most} bytes"
-        return len(data) <= room
-
-    def reply(self) -> Reply:
-        """Return the answer as adapters get it."""
-        assert self.status is not None
-        return Reply(status=self.status, headers=self.headers, body=bytes(self.body), cut=self.cut)
-
-
-@attrs.define
-class Download(Incoming):
-    """Hands the body on, and remembers why the receiver wanted no more."""
-
-    most: ClassVar[int] = MAX_DOWNLOAD
-
-    receive: Receiver = attrs.field(kw_only=True)
-    error: Exception | None = None
-
-    @property
-    def target(self) -> str | None:
-        """Where a redirect points to."""
-        moved = self.status in (301, 302, 303, 307, 308)
-        return self.headers.get("location") if moved else None
-
-    async def begin(self, response: httpx.Response) -> bool:
-        await super().begin(response)
-        if self.target:
-            return False
-        headers = {
-            name: value
-            for name, value in self.headers.items()
-            if self.decoder is None or name not in _OF_THE_CODING
-        }
-        return await self._tell(self.receive.begin(response.status_code, headers))
-
-    async def keep(self, data: bytes) -> bool:
-        return await self._tell(self.receive.write(data))
-
-    async def _tell(self, news: Awaitable[None]) -> bool:
-        try:
-            await news
-        except Exception as error:  # noqa: BLE001  # the receiver's own: its caller gets it back
-            self.error = error
-            return False
-        return True
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,8 @@ from .._limits import Gcra
 from .._urls import without_query
 from .departure import Departure
 from .diagnosis import HttpClientClosed, OutageJudge
-from .exchange import Download, Incoming, Opener, exchange
+from .exchange import Opener, exchange
+from .incoming import Download, Incoming
 from .messages import (
     Call,
     Http,
