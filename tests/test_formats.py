@@ -84,6 +84,16 @@ BEGINNINGS = {
     ".au": b".snd\0\0\0\x18",
     ".caf": b"caff\0\x01\0\0desc",
     ".amr": b"#!AMR-WB\n",
+    ".ts": (b"G\x40\x11\x10" + bytes(184)) * 4,
+    ".wma": b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9",
+    ".ac3": b"\x0b\x77\x78\x62\x4c\x40\x2f\x84",
+    ".eac3": b"\x0b\x77\x00\xcf\x72\x87\xc0\x00",
+    ".dts": b"\x7f\xfe\x80\x01\xfc\x3c",
+    ".latm": b"V\xe1\x08\x20\x00\x12\x08\x1f",
+    ".wv": b"wvpk\x0c\x02\0\0\x10\4",
+    ".tta": b"TTA1\1\0\1\0\x10\0",
+    ".w64": b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb",
+    ".flv": b"FLV\1\4\0\0\0\x09",
 }
 
 
@@ -94,7 +104,20 @@ def test_some_kinds_are_known_by_their_first_bytes_only(suffix: str) -> None:
     assert measure(data) == measure(sounds.ID3 + data) == Measured(suffix, None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("data", [b"FORM\0\0>\xaeILBM", b"#!/bin/sh\n", b"caffeine", b"{}", b"<a>"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"FORM\0\0>\xaeILBM",
+        b"#!/bin/sh\n",
+        b"caffeine",
+        b"{}",
+        b"<a>",
+        b"Good morning" * 99,
+        "V\xe9rifiez".encode("latin-1"),
+        b"The free file is gone",
+        b"\x0b\x77\0\0\xff\xff",
+    ],
+)
 def test_what_only_looks_like_a_known_kind_is_no_audio(data: bytes) -> None:
     with pytest.raises(NoAudio):
         measure(data + bytes(1000))
@@ -342,14 +365,15 @@ KINDS = {
     ".aac": sounds.adts(),
     ".flac": sounds.flac(range(3000)),
     ".ogg": ogg(),
+    ".m4a": FTYP + MDAT + mp4_index(),
 }
 
 
 @pytest.mark.parametrize("suffix", KINDS)
-@pytest.mark.parametrize("before", [b"", sounds.ID3, sounds.ID3 * 2])
+@pytest.mark.parametrize("before", [b"", sounds.ID3, sounds.ID3 * 2, sounds.APE + sounds.ID3])
 @pytest.mark.parametrize("behind", TAILS)
 def test_tags_change_nothing(suffix: str, before: bytes, behind: bytes) -> None:
-    """ID3v2 before any sound, ID3v1, APE, Lyrics3 and zeros behind it."""
+    """ID3v2 and APE before any sound, ID3v1, APE, Lyrics3 and zeros behind it."""
     found = measure(before + KINDS[suffix] + behind)
     assert found == measure(KINDS[suffix])
     assert found.whole
@@ -366,6 +390,21 @@ def test_a_cut_in_a_tag_at_the_end_is_seen(tail: bytes) -> None:
 def test_a_cut_in_a_tag_at_the_beginning_is_seen() -> None:
     """It is no sound yet, but it is no stranger either."""
     assert measure(sounds.ID3[:-1]) == Measured(".mp3", 0.0, "breaks off after 0.00 s")
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".aac"])
+def test_a_tag_that_claims_more_than_the_file_hides_no_sound(suffix: str) -> None:
+    """Its head says 2 MiB, and frames follow soon: they play, and the file has a flaw."""
+    found = measure(b"ID3\x04\0\0\0\x7f\x7f\x7f" + bytes(1000) + KINDS[suffix])
+    assert found.suffix == suffix
+    assert found.seconds == measure(KINDS[suffix]).seconds
+    assert found.flaw == "has a tag that says it is longer than the file"
+
+
+def test_a_tag_may_state_its_length_in_whole_bytes() -> None:
+    """Not in seven bits of each, as it should: its pictures are longer than what is searched."""
+    tag = b"ID3\x03\0\0" + (250_000).to_bytes(4) + b"\x01" * 250_000
+    assert measure(tag + KINDS[".mp3"]) == measure(KINDS[".mp3"])
 
 
 def test_a_tag_with_a_footer_is_skipped_as_well() -> None:
@@ -559,10 +598,12 @@ def test_an_mp4_plays_what_its_index_says(data: bytes, seconds: float) -> None:
     [
         (FTYP + MDAT[:-1], None, "breaks off before its index"),
         (FTYP + MDAT + mp4_index()[:-1], None, "breaks off before its index"),
-        (FTYP + mp4_index() + MDAT[:-1], None, "breaks off"),
+        (FTYP + mp4_index() + MDAT[:-1], 6.3936, "breaks off after 6.39 s"),
+        (FTYP + mp4_index() + MDAT[: 8 + 500], 3.2, "breaks off after 3.20 s"),
         (FTYP + mp4_index(), None, "breaks off"),
-        (FTYP + mp4_index(size=21) + MDAT, None, "breaks off"),
-        (FTYP + mp4_index() + MDAT + b"\0\0\0\4free", None, "breaks off"),
+        (FTYP + mp4_index(size=21) + MDAT, 6.4 * 20 / 21, "breaks off after 6.10 s"),
+        (FTYP + mp4_index() + MDAT + b"\0\0\0\4free", 6.4, "breaks off after 6.40 s"),
+        (FTYP + MDAT + mp4_index() + b"\n" * 40, 6.4, "breaks off after 6.40 s"),
         (FTYP + mp4_index() + mp4_fragment(10), None, "breaks off"),
         (
             FRAGMENTS + mp4_fragment(10) + MDAT + mp4_fragment(10),
@@ -577,8 +618,20 @@ def test_an_mp4_plays_what_its_index_says(data: bytes, seconds: float) -> None:
     ],
 )
 def test_an_mp4_says_where_it_breaks_off(data: bytes, seconds: float | None, expected: str) -> None:
-    """Before the index, in it, or in sound that the index knows of."""
-    assert measure(data) == Measured(".m4a", seconds, expected)
+    """Before the index, in it, in sound that the index knows of, or behind its last box."""
+    found = measure(data)
+    assert found == Measured(".m4a", found.seconds, expected)
+    assert found.seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "first", [box(b"styp", b"msdh\0\0\0\0"), box(b"free"), box(b"skip"), box(b"wide"), b""]
+)
+def test_an_mp4_need_not_begin_with_the_usual_box(first: bytes) -> None:
+    """Some programs write another one first, or the index, or the sound."""
+    expected = measure(FTYP + MDAT + mp4_index())
+    assert measure(first + MDAT + mp4_index()) == expected
+    assert measure(first + mp4_index() + MDAT) == expected
 
 
 def test_boxes_that_reach_beyond_their_parent_are_not_walked_again_and_again(

@@ -20,7 +20,16 @@ def test_it_plays_as_long_as_a_decoder_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [b"", ID3, bytes(500), b"\xff\xfb\x90" + bytes(50), MP3_FRAME[:50]]
+    "before",
+    [
+        b"",
+        ID3,
+        bytes(500),
+        bytes(100_000),
+        ID3 + bytes(100_000),
+        b"\xff\xfb\x90" + bytes(50),
+        MP3_FRAME[:50],
+    ],
 )
 @pytest.mark.parametrize("behind", [b"", b"TAG" + bytes(125), bytes(99)], ids=["end", "ID3v1", "0"])
 def test_tags_and_padding_play_no_sound(before: bytes, behind: bytes) -> None:

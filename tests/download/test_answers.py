@@ -15,7 +15,7 @@ import pytest
 from tests.kit import fault_server as faults
 from tests.kit.clocks import virtual_backend
 from tests.kit.fault_server import Behaviour
-from tests.kit.sounds import wav
+from tests.kit.sounds import FTYP, MDAT, mp4_index, wav
 from tests.kit.timed import TimedProvider
 from udio_async import (
     DownloadFailed,
@@ -426,6 +426,9 @@ FLAWED = {
     "something else behind it": MP3 + b"\x55" * 10_000,
     "something else in it": MP3[:8320] + b"\x77" * 3000 + MP3[8320:],
     "a wrong length in its header": wav(bytes(16_000), stated=16_100),
+    "lines behind its last box": FTYP + MDAT + mp4_index() + b"\r\n" * 20,
+    "half of the sound in its index": FTYP + mp4_index() + MDAT[:508],
+    "a tag that claims too much": b"ID3\x04\0\0\0\x7f\x7f\x7f" + MP3,
 }
 
 
@@ -436,7 +439,7 @@ async def test_a_file_with_a_flaw_is_taken_if_the_provider_has_no_better_one(
     data: bytes, is_stated: bool, is_new: bool, tmp_path: Path, waits: Waits
 ) -> None:
     """The same bytes came twice, after the time in which a new file may get better."""
-    seconds = 1.0 if data.startswith(b"RIFF") else SECONDS
+    seconds = measure(data).seconds
     stated = seconds if is_stated else None
     provider = Provider(age=0.0 if is_new else None)
     answer = faults.answer(faults.http(200, data))

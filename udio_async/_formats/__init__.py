@@ -15,7 +15,7 @@ import attrs
 from . import flac, frames, mp4, ogg, others, wav
 from .base import Measured, NoAudio, Suffix, breaks_off
 from .others import UNMEASURED
-from .tags import behind_id3
+from .tags import behind_tags
 
 __all__ = ["SUFFIXES", "UNMEASURED", "Measured", "NoAudio", "Suffix", "measure"]
 
@@ -38,9 +38,9 @@ def measure(data: bytes | bytearray | memoryview | mmap) -> Measured:
 
 def _measure(view: memoryview) -> Measured:
     """Choose the format by the first bytes behind any tags."""
-    start = behind_id3(view, 0)
+    start = behind_tags(view, 0)
     if start > len(view):
-        return Measured(".mp3", 0.0, breaks_off(0.0))
+        return _behind_wrong_tag(view)
     head = bytes(view[start : start + 12])
     if head[:4] in wav.MARKS and head[8:] == b"WAVE":
         return wav.measure(view, start)
@@ -48,6 +48,18 @@ def _measure(view: memoryview) -> Measured:
         return flac.measure(view, start)
     if head[:4] == b"OggS":
         return ogg.measure(view, start)
-    if head[4:8] == b"ftyp":
+    if mp4.begins(head):
         return mp4.measure(view, start)
     return others.measure(view, start) or frames.measure(view, start)
+
+
+def _behind_wrong_tag(view: memoryview) -> Measured:
+    """Measure a file whose tag should be longer than all there is.
+
+    It breaks off, if there is no sound in it: then the tag does not lie.
+    """
+    try:
+        found = frames.measure(view, 0)
+    except NoAudio:
+        return Measured(".mp3", 0.0, breaks_off(0.0))
+    return attrs.evolve(found, flaw=found.flaw or "has a tag that says it is longer than the file")

@@ -20,6 +20,16 @@ Suffix = Literal[
     ".au",
     ".caf",
     ".amr",
+    ".ts",
+    ".wma",
+    ".ac3",
+    ".eac3",
+    ".dts",
+    ".latm",
+    ".wv",
+    ".tta",
+    ".w64",
+    ".flv",
 ]
 
 

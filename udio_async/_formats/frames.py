@@ -1,5 +1,6 @@
 """MP3, MP2 and raw AAC (ADTS): frames, each with its length."""
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
@@ -25,8 +26,9 @@ _MPEG1 = 3
 _LAYER3 = 1
 _LAYER2 = 2
 _AAC_RATES = (96, 88.2, 64, 48, 44.1, 32, 24, 22.05, 16, 12, 11.025, 8, 7.35)  # kHz
+_NO_ZERO = re.compile(rb"[^\0]")
 _SEARCH = 64 * 1024
-"""Bytes in which the first frame is looked for."""
+"""Bytes in which the first frame is looked for. Zeros before them do not count."""
 _IN_A_ROW = 3
 """Frames in a row that are no coincidence."""
 _LONGEST_FREE = 4 * 1024
@@ -131,14 +133,15 @@ def _first_frame(view: memoryview, start: int) -> tuple[_Kind, Frame, int]:
     """Find the first frame: how it is read, the frame, and its place.
 
     Raises:
-        NoAudio: there is none in the first `_SEARCH` bytes.
+        NoAudio: there is none in the first `_SEARCH` bytes behind zeros.
     """
     for kind in (_MP3, _ADTS, _MP2, *_free_formats(view, start)):
         if frame := _begins(view, start, kind, least=1):
             return kind, frame, start
+    start = found.start() if (found := _NO_ZERO.search(view, start)) else len(view)
     window = bytes(view[start : start + _SEARCH])
-    place = window.find(b"\xff", 1)
-    while place > 0:
+    place = window.find(b"\xff")
+    while place >= 0:
         for kind in (_MP3, _ADTS):
             if frame := _begins(view, start + place, kind, least=_IN_A_ROW):
                 return kind, frame, start + place

@@ -14,6 +14,7 @@ from struct import Struct
 import attrs
 
 from .base import Measured, breaks_off, no_audio, read
+from .tags import before_tags
 
 _HEAD = Struct(">I4s")
 _LONG = Struct(">Q")
@@ -22,6 +23,8 @@ _TRACKS = 16
 """Tracks that are looked at, at most: a song has one, a video two."""
 _BOXES = 200_000
 """Boxes in a row that are looked at, at most: a song of an hour has some thousands."""
+_FIRST = (b"styp", b"moov", b"mdat", b"free", b"skip", b"wide")
+"""Boxes that files begin with, besides the usual one."""
 _SOUND = int.from_bytes(b"soun")
 _LASTS = 0x100
 _OF_EACH = (_LASTS, 0x200, 0x400, 0x800)
@@ -85,6 +88,10 @@ class _Index:
     size: int
     """Bytes of all samples, those of other tracks too."""
 
+    def seconds_of(self, there: int) -> float:
+        """Return how much plays of which so many bytes are there, by its bit rate on average."""
+        return self.seconds * min(1.0, there / self.size) if self.size else self.seconds
+
 
 def measure(view: memoryview, start: int) -> Measured:
     """Go from box to box, wherever the index is.
@@ -94,25 +101,32 @@ def measure(view: memoryview, start: int) -> Measured:
     """
     index, ticks, ahead, there, end = None, 0, 0, 0, start
     for box in islice(_boxes(view, start, len(view)), _BOXES):
-        end = box.end
-        if end > len(view):
+        if box.name == b"mdat":
+            there += min(box.end, len(view)) - box.body
+        if box.end > len(view):
             break
+        end = box.end
         if box.name == b"moov":
             index = _index(box)
         elif box.name == b"moof" and index:
             ahead += _ticks_of_fragment(box, index)
         elif box.name == b"mdat":
-            there += end - box.body
             ticks, ahead = ticks + ahead, 0
-    cut = end != len(view)
-    if index is None and not cut:
+    if index is None and end == len(view):
         raise no_audio(view)
     if index is None:
         return Measured(".m4a", None, "breaks off before its index")
-    if cut or ahead or there < max(1, index.size):
-        seconds = ticks / index.hertz or None
-        return Measured(".m4a", seconds, breaks_off(seconds))
-    return Measured(".m4a", index.seconds + ticks / index.hertz)
+    seconds = index.seconds_of(there) + ticks / index.hertz or None
+    whole = not ahead and there >= max(1, index.size) and before_tags(view, end) == end
+    return Measured(".m4a", seconds, None if whole else breaks_off(seconds))
+
+
+def begins(head: bytes) -> bool:
+    """Return whether a file with these first bytes is an MP4.
+
+    It is not always a box of its own that says so. The first byte of a length is no letter.
+    """
+    return head[4:8] == b"ftyp" or (head[4:8] in _FIRST and head[0] < ord("\t"))
 
 
 def in_fragments(view: memoryview) -> bool:

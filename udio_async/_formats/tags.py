@@ -1,5 +1,24 @@
 """Tags before and behind the sound, whatever its format."""
 
+from struct import Struct
+
+from .base import read
+
+_APE = Struct("<8s4xI16x")
+
+
+def behind_tags(view: memoryview, place: int) -> int:
+    """Return the place behind the tags that begin at `place`: ID3v2 and APE.
+
+    It is beyond the end where one of them is cut.
+    """
+    while True:
+        behind = behind_id3(view, place)
+        mark, size = read(_APE, view, behind)
+        if mark != b"APETAGEX":
+            return behind
+        place = behind + _APE.size + size
+
 
 def behind_id3(view: memoryview, place: int) -> int:
     """Return the place behind the ID3v2 tags that begin at `place`.
@@ -10,9 +29,9 @@ def behind_id3(view: memoryview, place: int) -> int:
         head = bytes(view[place : place + 10])
         if len(head) < 10 or head[:3] != b"ID3" or head[3] not in (2, 3, 4):
             return place
-        a, b, c, d = (byte & 127 for byte in head[6:])  # four times seven bits
-        footer = 10 if head[5] & 16 else 0
-        place += 10 + (a << 21 | b << 14 | c << 7 | d) + footer
+        a, b, c, d = head[6:]  # four times seven bits; some programs take eight
+        size = a << 21 | b << 14 | c << 7 | d if max(head[6:]) < 128 else int.from_bytes(head[6:])
+        place += 10 + size + (10 if head[5] & 16 else 0)
 
 
 def only_tags(view: memoryview, place: int) -> bool:
