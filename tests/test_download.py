@@ -145,7 +145,7 @@ BROKEN: dict[str, tuple[Behaviour, type[DownloadFailed]]] = {
     "nothing": (faults.answer(faults.http(200, b"", AUDIO)), NotAudio),
     "short": (faults.cut(WHOLE, after=len(WHOLE) - 1), Truncated),
     "short by half": (faults.cut(WHOLE, after=len(WHOLE) // 2), Truncated),
-    "chunks missing": (faults.answer_once(faults.chunked(MP3)[:-5]), Truncated),
+    "chunks missing": (faults.answer_once(faults.chunked(MP3)[:-55]), Truncated),
 }
 
 

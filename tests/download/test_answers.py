@@ -15,7 +15,7 @@ import pytest
 from tests.kit import fault_server as faults
 from tests.kit.clocks import virtual_backend
 from tests.kit.fault_server import Behaviour
-from tests.kit.sounds import FTYP, MDAT, mp4_index, wav
+from tests.kit.sounds import FTYP, MDAT, MP3_FRAME, mp4_index, wav
 from tests.kit.timed import TimedProvider
 from udio_async import (
     DownloadFailed,
@@ -533,6 +533,31 @@ async def test_a_length_that_lies_costs_no_song(
     assert saved.path.read_bytes() == MP3
     assert saved.mismatch == f"ended after {len(MP3)} of {len(MP3) + 99} bytes"
     assert waits.total < 60
+
+
+@pytest.mark.parametrize("stated", [SECONDS, None])
+async def test_a_last_chunk_that_is_missing_costs_no_song(
+    stated: float | None, tmp_path: Path, waits: Waits
+) -> None:
+    """The file came whole, twice, and each time the server hung up without the end of its body."""
+    async with bench(tmp_path, faults.answer_once(faults.chunked(MP3)[:-5])) as test:
+        saved = await test.get(duration=stated)
+        assert len(test.server.requests) == 2
+    assert saved.path.read_bytes() == MP3
+    assert "ended early" in str(saved.mismatch)
+
+
+async def test_chunks_that_break_off_each_time_elsewhere_are_no_song(
+    tmp_path: Path, waits: Waits
+) -> None:
+    """Each time on the edge of a frame, where the file itself tells nothing."""
+    parts = [MP3[: len(MP3_FRAME) * frames] for frames in range(100, 105)]
+    script = [faults.answer_once(faults.chunked(part)[:-5]) for part in parts]
+    async with bench(tmp_path, script) as test:
+        with pytest.raises(Truncated, match="ended early"):
+            await test.get()
+        assert len(test.server.requests) == 5
+    assert test.files == []
 
 
 async def test_two_witnesses_are_believed(tmp_path: Path, waits: Waits) -> None:

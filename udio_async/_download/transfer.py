@@ -111,11 +111,11 @@ class Transfer:
 
     @property
     def may_have_lied(self) -> bool:
-        """Whether there may be less than the server says.
+        """Whether there may be no more, though the transfer was cut.
 
-        That is so where it sent all that it has and broke off.
+        That is so where the server sent all that it has, and then did not end as it should.
         """
-        return self._total is not None and not self._in_slices
+        return self._received > 0 and not self._in_slices
 
     @property
     def is_all_there(self) -> bool:
