@@ -1037,18 +1037,61 @@ async def test_a_cut_download_says_so() -> None:
     assert SONG.startswith(bytes(basket.data))
 
 
-async def test_redirects_of_a_download_are_followed_three_times() -> None:
-    """And not a fourth time; the receiver sees only the last answer."""
-    for hops in (3, 4):
+async def test_redirects_of_a_download_are_followed_ten_times() -> None:
+    """And not once more; the receiver sees only the last answer."""
+    for hops in (10, 11):
         script = [faults.answer_once(faults.redirect(302, f"/{n}")) for n in range(hops)]
         async with FaultServer([*script, faults.answer(GOOD)]) as server, opened() as http:
             basket = Basket()
-            if hops == 3:
+            if hops == 10:
                 assert (await http.download(server.url, receive=basket, local=True)).status == 200
             else:
-                with pytest.raises(BadAnswer, match="more than 3"):
+                with pytest.raises(BadAnswer, match="more than 10"):
                     await http.download(server.url, receive=basket, local=True)
-        assert (basket.status == 200) == (hops == 3)
+        assert (basket.status == 200) == (hops == 10)
+
+
+def to_the_same_link(*cookies: str) -> bytes:
+    return faults.http(302, b"", "Location: /a", *(f"Set-Cookie: {each}" for each in cookies))
+
+
+@pytest.mark.parametrize("opener", ["ours", "transport", "client"])
+async def test_a_redirect_to_the_same_link_with_a_cookie_is_no_circle(opener: str) -> None:
+    """The answer depends on the cookie, which a client of the user's sends with its own."""
+    script = [faults.answer_once(to_the_same_link("a=1; Path=/", "b=2")), faults.answer(GOOD)]
+    async with (
+        FaultServer(script) as server,
+        httpx.AsyncHTTPTransport() as transport,
+        httpx.AsyncClient(cookies={"own": "1"}) as client,
+    ):
+        given: dict[str, Any] = {"transport": transport, "client": client}
+        options = {opener: given[opener]} if opener in given else {}
+        async with opened(**options) as http:
+            basket = Basket()
+            await http.download(f"{server.url}/a", receive=basket, local=True)
+    sent = [set(each.headers.get("cookie", "").split("; ")) - {""} for each in server.requests]
+    own = {"own=1"} if opener == "client" else set[str]()
+    assert sent == [own, {"a=1", "b=2"} | own]
+    assert basket.status == 200
+
+
+async def test_a_redirect_to_the_same_link_with_the_same_cookie_is_a_circle() -> None:
+    async with FaultServer(faults.answer(to_the_same_link("a=1"))) as server, opened() as http:
+        with pytest.raises(BadAnswer, match="circle"):
+            await http.download(f"{server.url}/a", receive=Basket(), local=True)
+    assert len(server.requests) == 2
+
+
+async def test_a_cookie_goes_to_its_own_site_and_is_forgotten_with_the_download() -> None:
+    """Neither another host that is redirected to, nor the next download gets it."""
+    async with FaultServer(faults.answer(GOOD), host="::1") as other:
+        away = faults.http(302, b"", f"Location: {other.url}/b", "Set-Cookie: a=1")
+        async with FaultServer(faults.answer(away)) as server, opened() as http:
+            for _ in range(2):
+                await http.download(f"{server.url}/a", receive=Basket(), local=True)
+        requests = [*server.requests, *other.requests]
+    assert len(requests) == 4
+    assert not any("cookie" in request.headers for request in requests)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,8 @@ class Download(Incoming):
 
     receive: Receiver = attrs.field(kw_only=True)
     error: Exception | None = None
+    cookies: list[tuple[str, str]] = attrs.field(factory=list, init=False, repr=False)
+    """The headers that set cookies."""
     _has_begun: bool = attrs.field(default=False, init=False)
     """Whether the receiver knows the head."""
 
@@ -104,6 +106,7 @@ class Download(Incoming):
 
     async def begin(self, response: httpx.Response) -> bool:
         await super().begin(response)
+        self.cookies = [("set-cookie", value) for value in response.headers.get_list("set-cookie")]
         if self.target:
             return False
         # Of a file the head waits for the first bytes: they show whether they are packed.

@@ -34,7 +34,7 @@ from .user_client import UserClient, through
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
-MAX_REDIRECTS = 3
+MAX_REDIRECTS = 10
 """Redirects that a download follows, at most. API calls follow none."""
 
 
@@ -178,8 +178,8 @@ class HttpSender(anyio.AsyncContextManagerMixin):
     ) -> Reply:
         """Fetch a link without any key, and pass its bytes on.
 
-        It ends when its caller is cancelled. At most 3 redirects are followed, to https and public
-        addresses only.
+        It ends when its caller is cancelled. At most 10 redirects are followed, to https and public
+        addresses only. A cookie that one of them sets goes to its own site, and is forgotten then.
 
         Args:
             url: the link.
@@ -199,30 +199,48 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """
         async with self._download_gate:
             deadline = anyio.current_time() + timeout
-            asked = set[str]()
+            asked, cookies = set[tuple[str, str]](), httpx.Cookies()
             while len(asked) <= MAX_REDIRECTS:
-                answer = Download(receive=receive)
                 request = link_request(url, headers or {}, local=local)
-                proxied = self._proxies.of(request.url) is not None
-                await exchange(
-                    self._open_download,
-                    request,
-                    answer,
-                    seconds=deadline - anyio.current_time(),
-                    foreign=not self._sees_peers,
-                    public_only=self._sees_peers and not proxied and not local,
-                )
-                if answer.error:
-                    raise answer.error
+                cookies.set_cookie_header(request)
+                step = url, request.headers.get("cookie", "")
+                if step in asked:
+                    raise LinkRefused(f"it redirects in a circle, to {without_query(url)} again")
+                asked.add(step)
+                answer = Download(receive=receive)
+                await self._follow(request, answer, deadline=deadline, local=local)
                 if not answer.target:
                     return answer.reply()
-                asked.add(url)
+                cookies.extract_cookies(
+                    httpx.Response(answer.status or 0, headers=answer.cookies, request=request)
+                )
                 url = joined(url, answer.target)
-                if url in asked:
-                    raise LinkRefused(f"it redirects in a circle, to {without_query(url)} again")
         raise LinkRefused(
             f"it redirects more than {MAX_REDIRECTS} times, at last to {without_query(url)}"
         )
+
+    async def _follow(
+        self, request: httpx.Request, answer: Download, *, deadline: float, local: bool
+    ) -> None:
+        """Ask for one link.
+
+        Raises:
+            Unreachable: no answer.
+            Exception: whatever the receiver raised.
+        """
+        if self._client is not None:  # it has cookies of its own, and those that came
+            request.headers.pop("cookie", None)
+        proxied = self._proxies.of(request.url) is not None
+        await exchange(
+            self._open_download,
+            request,
+            answer,
+            seconds=deadline - anyio.current_time(),
+            foreign=not self._sees_peers,
+            public_only=self._sees_peers and not proxied and not local,
+        )
+        if answer.error:
+            raise answer.error
 
 
 @attrs.frozen
