@@ -189,7 +189,6 @@ WHOLE = {
     "203": faults.http(203, MP3),
     "206 without a range": faults.http(206, MP3),
     "206 with all of it": part(0, len(MP3)),
-    "206 of a total that is not known": part(0, len(MP3), "*"),
     "206 that counts from 0": part(0, len(MP3), len(MP3) - 1),
     "206 of no known form": faults.http(206, MP3, f"Content-Range: 0-{len(MP3)}"),
     "299": faults.http(299, MP3),
@@ -250,22 +249,64 @@ async def test_a_rest_that_proves_nothing_is_not_joined(tmp_path: Path, waits: W
         assert "range" not in test.server.requests[2].headers
 
 
-@pytest.mark.parametrize("etag", [(), ('ETag: W/"1"',), ('ETag: "1"',)])
-async def test_a_server_that_answers_in_slices_is_asked_for_the_next(
-    etag: tuple[str, ...], tmp_path: Path, waits: Waits
-) -> None:
-    """Each on the edge of a frame, where nothing but the range tells that there is more."""
+def slices(*headers: str, total: object, behind: bytes = b"") -> Behaviour:
+    """Parts that end on the edge of a frame: nothing but the range tells that there is more.
+
+    What is `behind` answers a request for more than there is.
+    """
     size = 40 * len(MP3_FRAME)
 
-    async def slices(connection: Connection) -> None:
+    async def behave(connection: Connection) -> None:
         while True:
             asked = (await connection.request()).headers.get("range", "bytes=0-")
             start = int(asked.removeprefix("bytes=").partition("-")[0])
             end = min(start + size, len(MP3))
-            span = f"Content-Range: bytes {start}-{end - 1}/{len(MP3)}"
-            await connection.send(faults.http(206, MP3[start:end], span, *etag))
+            span = f"Content-Range: bytes {start}-{end - 1}/{total}"
+            answer = faults.http(206, MP3[start:end], span, *headers)
+            await connection.send(answer if start < end else behind)
 
-    async with bench(tmp_path, slices) as test:
+    return behave
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        faults.http(416),
+        faults.http(416, b"<Error/>", f"Content-Range: bytes */{len(MP3)}"),
+        faults.http(206, b"", f"Content-Range: bytes {len(MP3)}-{len(MP3)}/*", 'ETag: "1"'),
+        part(0, len(MP3), "*"),
+    ],
+    ids=["416", "416 with a total", "an empty part", "the first part"],
+)
+@pytest.mark.parametrize("etag", [(), ('ETag: "1"',)])
+async def test_slices_of_a_total_that_is_not_known_are_asked_for_to_the_end(
+    etag: tuple[str, ...], behind: bytes, tmp_path: Path, waits: Waits
+) -> None:
+    """That is where the server has nothing more, or only what it has sent already."""
+    async with bench(tmp_path, slices(*etag, total="*", behind=behind)) as test:
+        saved = await test.get()
+        assert len(test.server.requests) == 5
+    assert saved.path.read_bytes() == MP3
+    assert saved.mismatch is None
+    assert waits.waited == []
+
+
+@pytest.mark.parametrize("span", ["1040-2079", "0-1039"], ids=["the next", "the first"])
+async def test_a_slice_of_another_file_is_not_joined(
+    span: str, tmp_path: Path, waits: Waits
+) -> None:
+    """The file changes while it is fetched: it is begun anew."""
+    other = faults.http(206, MP3[-1040:], f"Content-Range: bytes {span}/*", 'ETag: "2"')
+    script = [faults.answer_once(part(0, 1040, "*")), faults.answer_once(other)]
+    async with bench(tmp_path, [*script, faults.answer(FILE)]) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+
+
+@pytest.mark.parametrize("etag", [(), ('ETag: W/"1"',), ('ETag: "1"',)])
+async def test_a_server_that_answers_in_slices_is_asked_for_the_next(
+    etag: tuple[str, ...], tmp_path: Path, waits: Waits
+) -> None:
+    async with bench(tmp_path, slices(*etag, total=len(MP3))) as test:
         saved = await test.get()
         assert len(test.server.requests) == 4
     assert saved.path.read_bytes() == MP3

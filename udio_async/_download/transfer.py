@@ -31,6 +31,10 @@ _CONTENT_RANGE = re.compile(
 )
 
 
+class _NothingMore(Exception):
+    """The server has no part behind those that came."""
+
+
 @attrs.define(eq=False)
 class Transfer:
     """Takes answers into a part, one after the other.
@@ -44,6 +48,8 @@ class Transfer:
     _total: int | None = None
     """Bytes that the server says there are."""
     _received: int = 0
+    _brought: int = 0
+    """Bytes of the latest answer."""
     _furthest: int = 0
     """Bytes that any attempt has brought."""
     _validator: str | None = None
@@ -62,6 +68,9 @@ class Transfer:
     ) -> None:
         """Fetch what is missing of the file, with one request.
 
+        Where the server answers with parts and does not say how many bytes there are, they are all
+        asked for, up to the one that is empty or refused.
+
         Args:
             http: what sends it.
             url: the link; no key goes with it.
@@ -74,16 +83,10 @@ class Transfer:
         """
         if self.part.size != self._received:  # somebody has tidied up
             self.start_over()
+        ends = anyio.current_time() + timeout
         try:
-            reply = await http.download(
-                url,
-                receive=self,
-                headers=self._resume(),
-                timeout=timeout,
-                local=local,
-            )
-            await self.part.flush()
-            self._check_whole(reply)
+            while await self._ask(http, url, timeout=ends - anyio.current_time(), local=local):
+                pass
         except LinkRefused as error:
             raise AttemptFailed(f"did not come: {error}", REFUSED) from error
         except ProviderUnavailable as error:
@@ -92,6 +95,33 @@ class Transfer:
             error.progress = self._can_go_on and self._received > self._furthest
             self._furthest = max(self._furthest, self._received)
             raise
+
+    async def _ask(
+        self,
+        http: HttpSender,
+        url: str,
+        *,
+        timeout: float,  # noqa: ASYNC109  # of all redirects, which only the sender sees
+        local: bool,
+    ) -> bool:
+        """Make one request; return whether there may be another part behind what it brought."""
+        try:
+            reply = await http.download(
+                url, receive=self, headers=self._resume(), timeout=timeout, local=local
+            )
+        except _NothingMore:
+            self._total = self._received
+            return False
+        await self.part.flush()
+        self._check_whole(reply)
+        if self._is_endless and not self._brought:
+            self._total = self._received
+        return self._is_endless
+
+    @property
+    def _is_endless(self) -> bool:
+        """Whether parts have come, and nobody has said how many bytes there are."""
+        return self._in_slices and self._total is None and self._received > 0
 
     @property
     def _can_go_on(self) -> bool:
@@ -135,7 +165,7 @@ class Transfer:
         Raises:
             AttemptFailed: it brings no file, or not the part that was asked for.
         """
-        self._since, self._lately = anyio.current_time(), 0
+        self._since, self._lately, self._brought = anyio.current_time(), 0, 0
         rule = rule_of(status)
         if rule is not None:
             raise self._unserved(status, rule, headers)
@@ -145,7 +175,13 @@ class Transfer:
             self._begin_file(headers)
 
     def _unserved(self, status: int, rule: Rule, headers: Mapping[str, str]) -> AttemptFailed:
-        """Return the failure for an answer without the file."""
+        """Return the failure for an answer without the file.
+
+        Raises:
+            _NothingMore: it says that the file ends where the parts that came end.
+        """
+        if status == 416 and self._is_endless:
+            raise _NothingMore
         if status == 416:
             self.start_over()
         wait = parse_retry_after(headers.get("retry-after"), now=time.time())
@@ -165,10 +201,12 @@ class Transfer:
         """Take a part that begins the file, or that goes on where ours ends."""
         place = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
         total = int(place[2]) if place and place[2] else None
+        same = self._validator is None or headers.get("etag") == self._validator
         if (place and int(place[1]) == 0) or not (place or self._received):
+            if self._is_endless and same:  # it answers with that part, whatever is asked for
+                raise _NothingMore
             self._begin_slices(headers, total, known=place is not None)
             return
-        same = self._validator is None or headers.get("etag") == self._validator
         fits = self._total is None or total is None or total == self._total
         if not place or int(place[1]) != self._received or not fits or not same:
             self.start_over()
@@ -179,6 +217,8 @@ class Transfer:
         """Begin with the first of several parts, though all was asked for."""
         self._begin_file(headers)
         self._in_slices = known
+        if known and total is None:  # what is told is the length of this part
+            self._total = None
         # Some count from 1 or say the last byte, so that there is one more or less than they say.
         if total is not None and (self._total is None or total > self._total + 1):
             self._total = total
@@ -194,6 +234,7 @@ class Transfer:
         self._check_size(self._received + len(chunk))
         await self.part.write(chunk)
         self._received += len(chunk)
+        self._brought += len(chunk)
         self._lately += len(chunk)
         passed = anyio.current_time() - self._since
         if passed >= self._limits.window:
