@@ -66,6 +66,11 @@ class Decoder:
         return all(layer.changes_nothing for layer in self._layers)
 
     @property
+    def ends_early(self) -> bool:
+        """Whether nothing is wrong but that an end is missing."""
+        return all(layer.ends_early for layer in self._layers if layer.flaw is not None)
+
+    @property
     def flaw(self) -> str | None:
         """Why what came out is not all of it, or None."""
         return next((layer.flaw for layer in self._layers if layer.flaw is not None), None)
@@ -101,6 +106,8 @@ class _Layer:
 
     def __init__(self, claimed: Coding | None, room: int) -> None:
         self.flaw: str | None = None
+        self.ends_early = False
+        """Whether that is its flaw."""
         self._coding = claimed
         self._room = room
         self._decided = False
@@ -128,8 +135,8 @@ class _Layer:
             self._decide(ended=True)
             data, self._held = self._held, b""
             yield from self._decode(data)
-        if self._stream is not None and not self._stream.eof:
-            self.flaw = self.flaw or f"its {self._coding} ends early"
+        if self._stream is not None and not self._stream.eof and self.flaw is None:
+            self.flaw, self.ends_early = f"its {self._coding} ends early", True
 
     def _decide(self, *, ended: bool) -> bool:
         """Find out which coding the body is in, if any; return whether that is known."""

@@ -159,6 +159,8 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             judged = self._outlook.judge(error, anyio.current_time())
             raise judged from judged.__cause__
         self._outlook.reached()
+        if not call.paid:
+            answer.believe_object()
         return answer.reply()
 
     def _check_open(self) -> None:
