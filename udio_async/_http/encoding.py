@@ -122,12 +122,14 @@ class _Layer:
         return self._decided and self._stream is None and self.flaw is None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        yield b""  # a turn for others, even where nothing comes out for long
         if not self._decided:
             self._held += data
             if not self._decide(ended=False):
+                yield b""
                 return
             data, self._held = self._held, b""
+        if self._stream is not None:
+            yield b""  # a turn for others, even where nothing comes out for long
         yield from self._decode(data)
 
     def end(self) -> Iterator[bytes]:

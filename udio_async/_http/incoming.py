@@ -66,7 +66,8 @@ class Incoming:
                 self.is_packed = self.is_packed or not decoder.changes_nothing
                 if not await self.keep(piece):
                     return False
-            await checkpoint()  # a few bytes may become very many
+            if not decoder.changes_nothing:
+                await checkpoint()  # a few bytes may become very many
         if decoder.changes_nothing:
             self.decoder = None
         self.cut = self.cut or decoder.flaw
