@@ -119,6 +119,7 @@ def test_excel_in_japanese() -> None:
         ("mood\tlong, or so\tdescription\nx\ty\train\n", "\t"),
         ("# a, b, c\ndescription;x\nrain;\n", ";"),
         ("sep=|\ndescription|mood, or;so\nrain|x\n", "|"),
+        ("description|mood, or;so\nrain|x\n", "|"),
         ("SEP=\t\r\ndescription\tmood\r\nrain\tx\r\n", "\t"),
         ("description\nrain\n", None),
         ("description;;\nrain;;\n", ";"),
@@ -244,6 +245,41 @@ def test_comments_are_rows_that_begin_so() -> None:
     assert reading.preview.comments == 3
     assert [entry.request.lyrics for entry in reading.entries] == ["la\n# la", "#1"]
     assert [entry.line for entry in reading.entries] == [6, 8]
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "comment",
+    [
+        '#"one\ntwo\nthree\nfour",pop,Two\n',
+        '# "one\ntwo, ""2""\n",pop,Two\n',
+        '#"one\n#two\n#three",pop,Two\n',  # an editor marks every line
+        '#one,"pop\nand rock",Two\n',
+        '#one,pop,"Two\nof them"\n',
+    ],
+)
+def test_a_row_that_was_made_a_comment_is_skipped_as_a_whole(comment: str, ends: str) -> None:
+    """A cell in quotes goes over several lines; none of them is a request of its own."""
+    table = f'{comment}lyrics,style,title\nla,pop,La\n{comment}"lo\nlo",rock,Lo\n{comment}'
+    reading = read(table.replace("\n", ends))
+    assert [entry.request.title for entry in reading.entries] == ["La", "Lo"]
+    assert reading.preview.comments == 3
+
+
+@pytest.mark.parametrize("comment", ["# don't \"q", '# one, "two', '# "one" and two', '# "two'])
+def test_a_quote_in_a_comment_hides_no_row(comment: str) -> None:
+    """It is only a character, where the rows behind it have quotes of their own, or none."""
+    for row in ("la,pop", '"la\nla",pop', 'la,"pop, rock"', 'la,""'):
+        assert len(asked(f"lyrics,style\n{comment}\n{row}\n{comment}\nlo,pop\n")) == 2
+
+
+@pytest.mark.parametrize(
+    "comment", ['#"one "two" three\nfour",pop', '#"one\nsay "two" twice\nfour",pop']
+)
+def test_a_comment_that_may_end_anywhere_is_refused(comment: str) -> None:
+    """Its quotes are not written as a CSV has them: what is left of it could be paid for."""
+    (problem,) = problems(f"lyrics,style\n{comment}\nla,pop\n")
+    assert problem.startswith("in.csv:2: is a comment whose quotes are not closed")
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.txt"])

@@ -10,9 +10,12 @@ from ._rows import Findings, Rows
 from ._table import count_names, is_comment, is_numbered, read_table
 from ._text import shortened
 
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (",", ";", "\t", "|")
+_OPENS = re.compile(r'(?:(?:[^"]|"")*[,;\t|])?[ #]*"')
+"""A line whose first quote begins a cell, and so closes none."""
 _FIRST_LINES = 20
-_TOLD = re.compile(r'"?sep=([^\w\s"]|\t)"?[,;\t]*', re.IGNORECASE)
+_ANY_SEPARATOR = re.compile(r"[,;\t|]")
+_TOLD = re.compile(r'"?sep=([^\w\s"]|\t)"?[,;\t|]*', re.IGNORECASE)
 """The first line by which Excel is told the separator."""
 
 
@@ -72,7 +75,7 @@ def _split(lines: list[str], separator: str) -> list[str]:
 
 def is_comment_line(line: str) -> bool:
     """Return whether a line between rows is a comment."""
-    if not is_comment(re.split(r"[,;\t]", line, maxsplit=1)[0]):
+    if not is_comment(_ANY_SEPARATOR.split(line, maxsplit=1)[0]):
         return False
     rows = (_split([line], separator) for separator in _SEPARATORS)
     return not any(row and is_numbered(row) for row in rows)
@@ -114,23 +117,24 @@ class _Feed:
 
         It is read again later, unless it is only there to tell Excel the separator.
         """
-        for number, line in self._lines:
+        for number, line in iter(self._take, None):
             if told := _TOLD.fullmatch(line):
                 self._findings.separator = told[1]
                 break
-            if line.strip() and not is_comment_line(line):
+            if is_comment_line(line):
+                self._skip_comment(number, line)
+            elif line.strip():
                 first = self._first_row(number, line)
                 self._lines = chain(first, self._lines)
                 self._findings.separator = separator_of([line for _, line in first])
                 break
-            self._findings.comments += is_comment_line(line)
         return self._findings.separator
 
     def _first_row(self, number: int, line: str) -> list[tuple[int, str]]:
         """Return the lines of the first row, whose names in quotes may have several."""
         lines, quotes = [(number, line)], line.count('"')
         while quotes % 2 and len(lines) < _FIRST_LINES:
-            more = next(self._lines, None)
+            more = self._take()
             if more is None:
                 break
             lines.append(more)
@@ -141,9 +145,9 @@ class _Feed:
         return self
 
     def __next__(self) -> str:
-        for number, line in self._lines:
+        for number, line in iter(self._take, None):
             if self.between and is_comment_line(line):
-                self._findings.comments += 1
+                self._skip_comment(number, line)
                 continue
             if self.between:
                 self.between, self.number, self._length = False, number, 0
@@ -152,3 +156,38 @@ class _Feed:
                 raise Unreadable(f"is longer than {LINE_BYTES:,} bytes", self.number)
             return f"{line.rstrip(' ')}\n"
         raise StopIteration
+
+    def _take(self) -> tuple[int, str] | None:
+        return next(self._lines, None)
+
+    def _skip_comment(self, number: int, line: str) -> None:
+        """Skip a comment.
+
+        If it is a row that was made a comment, its cells in quotes may go over several lines, and
+        all of them are skipped. A quote that no later line closes is only a character.
+
+        Raises:
+            Unreadable: its quotes do not tell where it ends.
+        """
+        self._findings.comments += 1
+        later: list[tuple[int, str]] = []
+        try:
+            next(csv.reader(self._row_of(line, later), strict=True, skipinitialspace=True))
+        except csv.Error as error:
+            is_sloppy = "expected after" in str(error)
+            if is_sloppy and not (
+                _OPENS.match(later[-1][1]) if later else line.count('"') % 2 == 0
+            ):
+                reason = "is a comment whose quotes are not closed; remove them, or the whole row"
+                raise Unreadable(reason, number) from error
+            self._lines = chain(later, self._lines)
+
+    def _row_of(self, comment: str, later: list[tuple[int, str]]) -> Iterator[str]:
+        """Return a comment as a row, with commas only: the separator may not be known yet.
+
+        Lines behind it are taken as they are needed, and kept in `later`.
+        """
+        yield _ANY_SEPARATOR.sub(",", f"{comment.strip(' ').lstrip('# ')}\n")
+        for more in iter(self._take, None):
+            later.append(more)
+            yield _ANY_SEPARATOR.sub(",", f"{more[1].rstrip(' ')}\n")
