@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import anyio
 
-from ._errors import InvalidRequest, JournalError, UdioError
+from ._errors import AuthenticationFailed, InvalidRequest, JournalError, UdioError
 from ._http import Http
 from ._options import AnyJournal, as_journal
-from ._records import Audit, Credits
+from ._records import Audit, Credits, Stage, Task
 from .journal import Journal, State, read_note
 from .providers import Provider, account_of
 
@@ -140,6 +140,9 @@ async def is_same_account(provider: Provider, http: Http, journal: Journal) -> b
     """Whether a journal that was made with another key may be this account's.
 
     It may if it is nobody's yet, or if the provider shows one of its tasks to the new key.
+
+    Raises:
+        AuthenticationFailed: the provider does not know the new key at all.
     """
     names = {entry.provider async for entry in journal.entries(list(State), newest=1)}
     if names - {provider.name}:
@@ -154,10 +157,12 @@ async def _shows_a_task(provider: Provider, http: Http, journal: Journal) -> boo
             return False
         try:
             looked = await provider.fetch(http, [entry.task_id])
+        except AuthenticationFailed:
+            raise
         except UdioError as error:
             logger.debug("task %s is not shown to the new key: %s", entry.task_id, error)
             continue
-        if any(task.id == entry.task_id for task in looked):
+        if any(task.id == entry.task_id and _shows_something(task) for task in looked):
             logger.warning(
                 "the journal was made with another key; %s shows its task %s to this one, so it "
                 "is taken for one of the same account",
@@ -166,6 +171,16 @@ async def _shows_a_task(provider: Provider, http: Http, journal: Journal) -> boo
             )
             return True
     return False
+
+
+def _shows_something(task: Task) -> bool:
+    """Whether a look showed more of a task than the id that was asked for.
+
+    A provider may answer about an unknown task as well, without saying that it knows none.
+    """
+    if task.songs:
+        return True
+    return task.status_known and (bool(task.status) or task.stage is not Stage.QUEUED)
 
 
 async def hand_over(journal: AnyJournal, provider: Provider, *, same_account: bool) -> None:

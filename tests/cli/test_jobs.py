@@ -136,6 +136,26 @@ def unfinished(
     return tmp_path
 
 
+@pytest.fixture
+def replaced(sandbox: Sandbox, unfinished: Path) -> None:
+    """The service knows only the new key from now on."""
+    sandbox._world.api_key = NEW_KEY["UDIOAPI_API_KEY"]
+
+
+def test_no_journal_is_given_to_a_key_that_is_none(unfinished: Path, at: tuple[str, ...]) -> None:
+    """The service is asked before, and its answer is told; the right key still opens it."""
+    refused = run_cli("rekey", unfinished, "--yes", *at, env=NEW_KEY)
+    assert (refused.code, refused.out) == (1, "")
+    assert "Unauthorized" in refused.err
+    assert run_cli("doubts", unfinished, *at).code == 0
+    nowhere = ("--base-url", "http://127.0.0.1:9")
+    taken = run_cli("rekey", unfinished, "--yes", *nowhere, env=NEW_KEY)
+    assert taken.code == 0, "without an answer the word of its owner counts"
+    assert "the key could not be tried: " in taken.err
+    assert "from now on" in taken.out
+
+
+@pytest.mark.usefixtures("replaced")
 def test_a_new_key_is_told_how_to_go_on(unfinished: Path, at: tuple[str, ...]) -> None:
     """The refusal names the command; without an answer it changes nothing, with one it does."""
     refused = run_cli("doubts", unfinished, *at, env=NEW_KEY)
@@ -165,9 +185,12 @@ def test_a_first_run_with_a_wrong_key_is_forgotten(
     assert run_cli("jobs", tmp_path, *at, env=NEW_KEY).code == 0
     continued = call_cli(*batch)
     assert continued.code == 0, continued.err
-    assert run_cli("jobs", tmp_path, *at, env=NEW_KEY).code == 2, "now it is somebody's"
+    wrong = run_cli("jobs", tmp_path, *at, env=NEW_KEY)
+    assert (wrong.code, "rekey" in wrong.err) == (1, False), "now it is somebody's, and no key"
+    assert "Unauthorized" in wrong.err
 
 
+@pytest.mark.usefixtures("replaced")
 @pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 130), (b"\n", 130)])
 def test_on_a_terminal_it_asks(
     answer: bytes, code: int, unfinished: Path, at: tuple[str, ...]

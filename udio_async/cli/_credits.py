@@ -14,11 +14,16 @@ from ._text import amount, one_line
 def show_credits(service: Service, *, as_json: bool, backend: str) -> None:
     """Ask the provider, and print the answer to stdout."""
     service.provider()  # a wrong option or a missing key shows before anything is started
-    credit = ask(partial(_ask, service), backend=backend)
+    credit = ask(partial(ask_credits, service), backend=backend)
     click.echo(_as_json(credit) if as_json else _as_text(credit))
 
 
-async def _ask(service: Service) -> Credits:
+async def ask_credits(service: Service) -> Credits:
+    """Ask the provider.
+
+    Raises:
+        UdioError: it does not tell.
+    """
     async with (
         service.open() as provider,
         Client(provider, trust_env=service.trust_env) as client,

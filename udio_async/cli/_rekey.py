@@ -6,8 +6,17 @@ from pathlib import Path
 
 import click
 
-from .. import AnotherAccount, JournalError, Provider, SqliteJournal, hand_over
+from .. import (
+    AnotherAccount,
+    AuthenticationFailed,
+    JournalError,
+    Provider,
+    SqliteJournal,
+    UdioError,
+    hand_over,
+)
 from ..providers import account_of
+from ._credits import ask_credits
 from ._failures import BadInput, reason_of
 from ._names import KEY_VARIABLES
 from ._question import ask
@@ -19,6 +28,7 @@ def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
 
     Raises:
         BadInput: the journal is in use, damaged, or another provider's.
+        AuthenticationFailed: the service does not know the key.
         click.Abort: its owner does not confirm it.
     """
     if service.is_sandbox:
@@ -28,11 +38,12 @@ def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
         if ask(partial(_is_of, provider, journal), backend=backend):
             click.echo(f"{journal} belongs to this key already; nothing was changed.")
             return
+        ask(partial(_try_key, service), backend=backend)
         _confirm(journal, KEY_VARIABLES[service.name], yes=yes)
         ask(partial(hand_over, journal, provider, same_account=True), backend=backend)
     except JournalError as error:
         raise BadInput(reason_of(error)) from error
-    click.echo(f"{journal} belongs to today's key from now on; the earlier one cannot open it.")
+    click.echo(f"{journal} belongs to today's key from now on.")
 
 
 async def _is_of(provider: Provider, journal: Path) -> bool:
@@ -41,6 +52,20 @@ async def _is_of(provider: Provider, journal: Path) -> bool:
             return True
     except AnotherAccount:
         return False
+
+
+async def _try_key(service: Service) -> None:
+    """Refuse a key that is none; without an answer its owner's word has to do.
+
+    Raises:
+        AuthenticationFailed: the service does not know it.
+    """
+    try:
+        await ask_credits(service)
+    except AuthenticationFailed:
+        raise
+    except UdioError as error:
+        click.echo(f"the key could not be tried: {reason_of(error)}", err=True)
 
 
 def _confirm(journal: Path, variable: str, *, yes: bool) -> None:
