@@ -17,6 +17,7 @@ import pytest
 
 from udio_async import Unreachable, WaitExpired
 from udio_async.cli import _hints, _remedies
+from udio_async.cli._advice import LET_GO
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import KEY, Child, Ended, Json, environment, run_cli
@@ -245,6 +246,19 @@ def test_doubts_and_their_ends(
     assert "given it up" in ended.err
     assert "in doubt; to see" not in ended.err
     assert charged(sandbox) == counts
+
+
+def test_a_doubt_that_was_let_go_asks_for_nothing(
+    at: tuple[str, ...], call_cli: CallCli, write_requests: WriteRequests, tmp_path: Path
+) -> None:
+    """The next run says so on stdout and in songs.jsonl, and not what it said of the doubt."""
+    batch = ("batch", write_requests(*asks("lost")), "--out", tmp_path, *at)
+    (doubt,) = call_cli(*batch).lines
+    assert doubt["error"]["advice"] != LET_GO
+    assert call_cli("resolve", tmp_path, doubt["key"], *at, "--abandon").code == 0
+    (told,) = call_cli(*batch).lines
+    *_, kept = map(json.loads, (tmp_path / "songs.jsonl").read_text().splitlines())
+    assert [line["error"]["advice"] for line in (told, kept)] == [LET_GO, LET_GO]
 
 
 def test_a_wrong_id_can_be_given_again(  # noqa: PLR0917 - fixtures

@@ -178,9 +178,9 @@ class _Delivery:
         task_id = self._outcome.task_id or error.task_id
         message = explain(error, self._run.hints)
         advice = self._run.progress.advice(self._client.provider.name, task_id)
-        trouble = Trouble.from_error(error, task_id=task_id, message=message, advice=advice)
         if isinstance(error, SubmitInDoubt) and not is_open_doubt(error):
             advice = LET_GO
+        trouble = Trouble.from_error(error, task_id=task_id, message=message, advice=advice)
         if not is_open_doubt(error):
             self._run.progress.reasons[trouble.type] += 1
             refused = isinstance(error, RequestError)  # and would be again
