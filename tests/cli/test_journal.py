@@ -436,15 +436,16 @@ def test_a_journal_of_another_account(  # noqa: PLR0917 - fixtures
     assert call_cli(*batch).code == 0
     monkeypatch.setenv("UDIOAPI_API_KEY", "another-key-4711")
     apiframe = ("--provider", "apiframe", *at)
-    for told, refused in (
-        ("was made with another API key; use that one.", call_cli(*batch)),
+    for code, told, refused in (
+        (1, "Unauthorized", call_cli(*batch)),  # it is no key at all
         (
+            2,
             "and this is apiframe; give --provider udioapi-v2, or another --journal",
             call_cli("doubts", tmp_path, *apiframe),
         ),
-        ("give --provider udioapi-v2,", call_cli("rekey", tmp_path, "--yes", *apiframe)),
+        (2, "give --provider udioapi-v2,", call_cli("rekey", tmp_path, "--yes", *apiframe)),
     ):
-        assert (refused.code, refused.out) == (2, "")
+        assert (refused.code, refused.out) == (code, "")
         assert told in refused.err
         assert refused.err.count("\n") == 1
         assert "another-key" not in refused.err

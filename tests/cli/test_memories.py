@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from udio_async._formats import SUFFIXES
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import Ended
@@ -366,6 +367,75 @@ def test_a_song_of_generate_is_no_reason_to_ask(
     for number in range(5):
         (songs / f"my own {number}.mp3").write_bytes(b"x")
     assert run("rain").code == 0
+
+
+@pytest.mark.parametrize("ending", SUFFIXES)
+def test_a_song_of_any_kind_is_one(ending: str, run: Callable[..., Ended], tmp_path: Path) -> None:
+    """Whatever it is saved as, it counts where nothing tells of it."""
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for number in range(3):
+        (songs / f"Rain-{number:012x}{ending}").write_bytes(b"x")
+    refused = run("rain")
+    assert refused.code == 2
+    assert "tells of 3 songs here: " in refused.err
+
+
+# A request with a key ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def generate(sandbox: Sandbox, call_cli: CallCli, tmp_path: Path) -> CallCli:
+    """Generate a song about rain into the same directory."""
+    at = ("--base-url", sandbox.base_url, "--speed", "400")
+    return lambda *options: call_cli("generate", "rain", "--out", tmp_path / "songs", *at, *options)
+
+
+@pytest.mark.parametrize("lose", [delete, empty])
+@pytest.mark.parametrize("answer", ["--rest", "--again"])
+def test_a_key_is_not_bought_again_without_a_question(
+    answer: str, lose: Callable[[Path], None], generate: CallCli, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Songs are here of which nothing tells; they may be those of the key."""
+    assert generate("--key", "mine").code == 0
+    lose(tmp_path / "songs")
+    refused = generate("--key", "mine")
+    assert (refused.code, refused.out) == (2, "")
+    assert "neither the journal nor songs.jsonl tells of 2 songs here: " in refused.err
+    assert charged(sandbox) == {"rain": 1}
+    assert generate("--key", "mine", answer).code == 0
+    assert generate("--key", "mine").code == 0, "the journal knows it now"
+    assert charged(sandbox) == {"rain": 2}
+
+
+def test_a_key_of_which_the_list_tells_is_had(
+    generate: CallCli, sandbox: Sandbox, call_cli: CallCli, tmp_path: Path
+) -> None:
+    """A batch has written its songs down; if one is gone, it can be fetched again."""
+    songs, file = tmp_path / "songs", tmp_path / "in.jsonl"
+    file.write_text(json.dumps({"description": "rain", "key": "mine"}))
+    at = ("--base-url", sandbox.base_url, "--speed", "400")
+    assert call_cli("batch", file, "--out", songs, *at).code == 0
+    delete(songs)
+    had = generate("--key", "mine")
+    assert had.code == 0, had.err
+    assert {line["key"] for line in had.lines} == {"mine"}
+    gone, _ = (Path(line["path"]) for line in had.lines)
+    delete(songs)
+    gone.unlink()
+    refused = generate("--key", "mine")
+    assert (refused.code, refused.out) == (2, "")
+    assert "1 request may have been paid for, whose songs are not all here: (rain)" in refused.err
+    fetched = generate("--key", "mine", "--rest")
+    assert fetched.code == 0, fetched.err
+    assert gone.is_file()
+    assert charged(sandbox) == {"rain": 1}
+
+
+def test_rest_and_again_are_about_a_key(generate: CallCli, sandbox: Sandbox) -> None:
+    """Without one each song is a new one anyway."""
+    assert "--rest and --again go with --key" in generate("--rest").err
+    assert charged(sandbox) == {}
 
 
 def test_rest_and_again_exclude_one_another(run: Callable[..., Ended]) -> None:

@@ -23,6 +23,7 @@ from ._options import (
     journal_that_exists,
     json_option,
     limit_options,
+    lost_options,
     many_options,
     new_journal_options,
     service_options,
@@ -127,7 +128,7 @@ def cli() -> None:
     metavar="NAME=VALUE",
     help="What only this provider knows, such as clarity_strength=0.5; may be repeated.",
 )
-@with_options(file_wait_option, *limit_options, *service_options, *view_options)
+@with_options(*lost_options, file_wait_option, *limit_options, *service_options, *view_options)
 def generate(
     *,
     out: Path | None,
@@ -153,6 +154,8 @@ def generate(
     terms = take_terms(options, path)
     if options["key"] is not None and path is None:
         raise click.UsageError("--key needs a journal; give --out or --journal as well")
+    if terms.lost != "ask" and options["key"] is None:
+        raise click.UsageError("--rest and --again go with --key; without one each song is new")
     if encoding is not None and lyrics is None:
         raise click.UsageError("--encoding goes with --lyrics only")
     words = None if lyrics is None else read_text(lyrics, lyrics.name, encoding)
@@ -177,17 +180,7 @@ _FLAGS = ("style_weight", "weirdness_constraint", "audio_weight", "callback_url"
     help="What FILE holds.  [default: by its ending, or by what is in it]",
 )
 @encoding_option
-@click.option(
-    "--rest",
-    is_flag=True,
-    help="If the journal was lost: submit only requests of which nothing in DIR tells, and fetch "
-    "songs whose files are gone.",
-)
-@click.option(
-    "--again",
-    is_flag=True,
-    help="If the journal was lost: submit all that it does not know, and pay again.",
-)
+@with_options(*lost_options)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before spending.")
 @with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
 def batch(

@@ -1,5 +1,9 @@
-"""Songs that were paid for, are not here, and whose journal is lost: they are fetched again."""
+"""What the folder knows and the journal does not: it is told, or fetched again.
 
+No request of it is submitted.
+"""
+
+import json
 from collections.abc import Sequence
 
 import anyio
@@ -8,9 +12,10 @@ import attrs
 from .. import Client, Outcome, Stage, Task, UdioError, WaitExpired
 from .._concurrency import open_tasks
 from .._records import failure_error
+from ..journal import Journal, read_note, texts_in
 from ._delivery import deliver
 from ._manifest import MANIFEST
-from ._memories import Had, name_of
+from ._memories import SETTLED, Found, Had, name_of
 from ._remedies import explain
 from ._run import Run
 from ._text import counted
@@ -18,7 +23,34 @@ from ._text import counted
 _AT_ONCE = 4
 
 
-async def fetch_gone(run: Run, client: Client, gone: Sequence[Had]) -> None:
+async def take_found(run: Run, client: Client, journal: Journal, found: Found) -> None:
+    """Tell the songs that are here, and fetch those that are gone."""
+    if journal.durable:
+        await _settle(journal, found)
+    await _tell_had(run, found.had)
+    with run.stop.stoppable():
+        await _fetch_gone(run, client, found.gone)
+
+
+async def _settle(journal: Journal, found: Found) -> None:
+    """Remember what the user was asked about: it is not asked again."""
+    if found.jobs:
+        known = await read_note(journal, SETTLED, texts_in) or ()
+        await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
+
+
+async def _tell_had(run: Run, had: Sequence[Had]) -> None:
+    """Write the songs that are here, and count what is not submitted."""
+    for one in had:
+        songs = 0
+        if run.out is not None:
+            for line in one.lines(run.out):
+                await run.show(line)
+                songs += 1
+        run.progress.deliver("", None, songs=songs, ok=True)
+
+
+async def _fetch_gone(run: Run, client: Client, gone: Sequence[Had]) -> None:
     """Fetch the songs whose tasks are known, which costs nothing; the others are left alone."""
     progress, slots = run.progress, anyio.Semaphore(_AT_ONCE)
     async with open_tasks() as tasks:

@@ -1,6 +1,5 @@
 """`batch`: the songs of every request in a file."""
 
-import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -8,14 +7,14 @@ from typing import BinaryIO
 
 import attrs
 
-from ..journal import BatchKeys, Journal, read_note, texts_in
+from ..journal import BatchKeys
 from ._execute import View, execute
 from ._failures import say
-from ._gone import fetch_gone
+from ._gone import take_found
 from ._hints import Hints
 from ._input import Entry, read_entries
 from ._manifest import open_directory
-from ._memories import SETTLED, Found, find_in_directory, refuse_disagreement
+from ._memories import Found, find_in_directory, refuse_disagreement
 from ._plan import confirm, make_plan, read_journal
 from ._rows import Format
 from ._run import Run
@@ -100,29 +99,7 @@ async def _make(
     keep: bool = False,
 ) -> None:
     async with open_for(run, service, terms) as (client, journal):
-        if journal.durable:
-            if keep:
-                await client.keep(entry.request for entry in entries)
-            await _settle(journal, found)
-        await _tell_had(run, found)
-        with run.stop.stoppable():
-            await fetch_gone(run, client, found.gone)
+        if journal.durable and keep:
+            await client.keep(entry.request for entry in entries)
+        await take_found(run, client, journal, found)
         await make_all(run, client, entries, terms)
-
-
-async def _settle(journal: Journal, found: Found) -> None:
-    """Remember what the user was asked about: it is not asked again."""
-    if found.jobs:
-        known = await read_note(journal, SETTLED, texts_in) or ()
-        await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
-
-
-async def _tell_had(run: Run, found: Found) -> None:
-    """Write the songs that are here, and count what is not submitted."""
-    for one in found.had:
-        songs = 0
-        if run.out is not None:
-            for line in one.lines(run.out):
-                await run.show(line)
-                songs += 1
-        run.progress.deliver("", None, songs=songs, ok=True)

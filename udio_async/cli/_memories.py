@@ -15,6 +15,7 @@ from typing import Literal
 import attrs
 
 from .. import Stage
+from .._formats import SUFFIXES
 from ..journal import State
 from ._failures import BadInput
 from ._gallery import GALLERY
@@ -34,7 +35,7 @@ _OF_ONE = 2
 """Songs that one request makes, as a rule."""
 _SHOWN = 3
 _WORDS = 40
-_SONG = re.compile(r".+-[0-9a-f]{12}\.(mp3|wav|flac|ogg|opus|m4a|aac)", re.DOTALL)
+_SONG = re.compile(rf".+-[0-9a-f]{{12}}({'|'.join(map(re.escape, SUFFIXES))})", re.DOTALL)
 _COVER = re.compile(r".+-[0-9a-f]{12}\.(jpe?g|png|webp|gif)", re.DOTALL)
 _NOT_MADE = frozenset({"GenerationFailed", "ModerationFailed", "UpstreamFailed"})
 """Errors of songs for which there will never be a file."""
@@ -113,14 +114,16 @@ def find_in_directory(
         entries: the requests of the batch.
         known: what the journal knows.
         manifest: the folder's.
-        provider: only its songs count.
+        provider: only its songs count, and none of a rehearsal.
         resubmits: whether requests in doubt would be submitted again.
     """
     waiting = [entry for entry in entries if known.may_submit(entry.job, resubmits=resubmits)]
-    records = [record for record in manifest.records() if record.provider == provider]
-    if not records:
-        strange = () if known.states else _strange_songs(manifest.directory, len(waiting))
-        return Found(strange=strange)
+    strange = () if known.states else _strange_songs(manifest, waiting)
+    records = [
+        record
+        for record in manifest.records()
+        if record.provider == provider and not record.sandbox
+    ]
     told = _Told(records, known)
     had: list[Had] = []
     gone: list[Had] = []
@@ -130,7 +133,7 @@ def find_in_directory(
             had.append(Had(entry, tuple(made)))
         elif made or entry.job in known.settled:
             gone.append(Had(entry, tuple(made)))
-    return Found(had=tuple(had), gone=tuple(gone))
+    return Found(had=tuple(had), gone=tuple(gone), strange=strange)
 
 
 class _Told:
@@ -173,18 +176,22 @@ def _are_here(records: Sequence[Record], directory: Path) -> bool:
     )
 
 
-def _strange_songs(directory: Path, wanted: int) -> tuple[str, ...]:
-    """Return songs here that nothing tells of, if they look like a batch's.
+def _strange_songs(manifest: Manifest, waiting: Sequence[Entry]) -> tuple[str, ...]:
+    """Return songs here that nothing tells of, if they may be those of the requests.
 
-    One song that `generate` has saved here is no reason to ask.
+    A request that its owner has named may have been one of `generate`, which writes no list. For
+    others a song that `generate` has saved is no reason to ask: they have to look like a batch's.
     """
-    with os.scandir(directory) as entries:
+    told = {record.path for record in manifest.records()}
+    with os.scandir(manifest.directory) as entries:
         names = sorted(entry.name for entry in entries if entry.is_file())
-    songs = tuple(name for name in names if _SONG.fullmatch(name))
-    page = directory / GALLERY
-    of_batch = (
+    songs = tuple(name for name in names if _SONG.fullmatch(name) and name not in told)
+    if any(entry.request.key is not None for entry in waiting):
+        return songs
+    page = manifest.directory / GALLERY
+    of_batch = not told and (
         any(_COVER.fullmatch(name) for name in names)
-        or len(songs) >= max(wanted, _OF_ONE + 1)
+        or len(songs) >= max(len(waiting), _OF_ONE + 1)
         or (page.exists() and is_page_of_ours(page))
     )
     return songs if songs and of_batch else ()

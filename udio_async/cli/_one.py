@@ -12,8 +12,12 @@ from ..journal import FreshKeys
 from ._directory import prepare_directory
 from ._execute import View, execute
 from ._failures import BadInput, reason_of
+from ._gone import take_found
 from ._hints import Hints
 from ._input import Entry, read_request
+from ._manifest import Manifest
+from ._memories import Found, find_in_directory, refuse_disagreement
+from ._plan import read_journal
 from ._run import Run
 from ._service import Service
 from ._terms import Terms, make_all, open_for
@@ -41,24 +45,47 @@ def make_one(
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
         raise BadInput(reason_of(error)) from error
+    found = Found()
     if out is not None:
         prepare_directory(out)
     if terms.journal is not None:
         terms.prepare_journal()
         key = FreshKeys().name(entry.request)
+        is_named = key == entry.request.key
         entry = Entry(attrs.evolve(entry.request, key=key), job=key)
-    work = partial(_make_one, entry=entry, service=service, terms=terms)
+        if is_named and out is not None:
+            found = _look_in(out, entry, service, terms, backend=view.backend)
+    work = partial(_make_one, entry=entry, found=found, service=service, terms=terms)
     return execute(work, requests=1, view=view, out=out, hints=hints, file_wait=terms.file_wait)
 
 
-async def _make_one(run: Run, *, entry: Entry, service: Service, terms: Terms) -> None:
+def _look_in(out: Path, entry: Entry, service: Service, terms: Terms, *, backend: str) -> Found:
+    """Return what the folder knows of a request that the journal does not know.
+
+    Raises:
+        BadInput: it may have been paid for, and the command does not say what to do then.
+    """
+    if terms.lost == "again" or service.is_sandbox:
+        return Found()
+    known = read_journal(service, terms.journal, backend=backend)
+    found = find_in_directory(
+        [entry], known, Manifest(out), provider=service.provider().name, resubmits=terms.resubmits
+    )
+    refuse_disagreement(found, known, waiting=len(found.left_of([entry])), out=out, lost=terms.lost)
+    return found
+
+
+async def _make_one(
+    run: Run, *, entry: Entry, found: Found, service: Service, terms: Terms
+) -> None:
     told = terms.journal is not None or service.is_sandbox
     observer = run.observe if told else partial(_observe_and_tell, run)
-    async with open_for(run, service, terms, observer=observer) as (client, _):
+    async with open_for(run, service, terms, observer=observer) as (client, journal):
         if run.hints is not None:
             async for line in iter_earlier(client, run.hints, but=entry.job):
                 run.display.note(line)
-        await make_all(run, client, [entry], terms)
+        await take_found(run, client, journal, found)
+        await make_all(run, client, found.left_of([entry]), terms)
 
 
 def _observe_and_tell(run: Run, event: Event) -> None:
