@@ -1,5 +1,6 @@
 """`udio-async generate` and `udio-async credits`."""
 
+import errno
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -196,6 +197,28 @@ def test_a_key_is_bought_once(bench: Bench, call_cli: Callable[..., Ended], tmp_
     without = call_cli("generate", "Rain", "--key", "rain", *bench.at)
     assert (without.code, len(bench.charged)) == (2, 3)
     assert "--key needs a journal" in without.err
+
+
+def test_nothing_is_bought_for_a_full_disk(
+    bench: Bench,
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each run tries the folder before; what was bought already is told, however full it is."""
+
+    def write(_directory: Path, _size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    named = ("generate", "Rain", "--out", tmp_path, "--key", "rain", *bench.at)
+    assert call_cli(*named).code == 0
+    monkeypatch.setattr("udio_async._download.room._write", write)
+    for _ in range(2):
+        refused = call_cli("generate", "Sun", "--out", tmp_path, *bench.at)
+        assert (refused.code, refused.out) == (1, "")
+        assert f"as {tmp_path} takes no files: No space left on device; make room" in refused.err
+    assert call_cli(*named).code == 0
+    assert len(bench.charged) == 1
 
 
 def test_what_was_refused_is_not_taken_up(

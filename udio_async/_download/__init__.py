@@ -10,7 +10,7 @@ link to its name (`delivery`), and many of them (`pool`).
 from .disk import DiskWatch
 from .parts import remove_stale
 from .pool import Downloads
-from .room import Room
+from .room import Room, try_folder
 from .sound import MAX_FILE, Saved
 from .source import Source
 from .waiting import PATIENCE
@@ -24,4 +24,5 @@ __all__ = [
     "Saved",
     "Source",
     "remove_stale",
+    "try_folder",
 ]

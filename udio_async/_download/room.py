@@ -45,15 +45,24 @@ class Room:
         directory = self._refusing
         if directory is None:
             return
-        try:
-            await anyio.to_thread.run_sync(_write, directory, self._largest or _UNKNOWN)
-        except OSError as error:
-            raise DiskUnavailable(
-                f"nothing more is submitted, as {directory} takes no files: {error.strerror}; make "
-                "room there, or allow writing, and ask again. What was paid for is not lost."
-            ) from error
+        await try_folder(directory, self._largest)
         if self._refusing == directory:
             self._refusing = None
+
+
+async def try_folder(directory: Path, size: int = 0) -> None:
+    """Raise if a folder would not take a song of `size` bytes; 0 where that is not known.
+
+    Raises:
+        DiskUnavailable: it would not. The message names the folder and the reason.
+    """
+    try:
+        await anyio.to_thread.run_sync(_write, directory, size or _UNKNOWN)
+    except OSError as error:
+        raise DiskUnavailable(
+            f"nothing more is submitted, as {directory} takes no files: {error.strerror}; make "
+            "room there, or allow writing, and ask again. What was paid for is not lost."
+        ) from error
 
 
 def _write(directory: Path, size: int) -> None:

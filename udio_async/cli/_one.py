@@ -8,6 +8,8 @@ from typing import Any
 import attrs
 
 from .. import Event, UdioError
+from .._download import try_folder
+from ..journal import Entry as Job
 from ..journal import FreshKeys
 from ._directory import prepare_directory
 from ._execute import View, execute
@@ -85,7 +87,20 @@ async def _make_one(
             async for line in iter_earlier(client, run.hints, but=entry.job):
                 run.display.note(line)
         await take_found(run, client, journal, found)
-        await make_all(run, client, found.left_of([entry]), terms)
+        left = found.left_of([entry])
+        if left and run.out is not None:
+            await _try_disk(run.out, await journal.get(entry.job))
+        await make_all(run, client, left, terms)
+
+
+async def _try_disk(out: Path, earlier: Job | None) -> None:
+    """See whether the disk takes a song before one is bought: no earlier run tells this one.
+
+    Raises:
+        DiskUnavailable: it does not.
+    """
+    if earlier is None or earlier.state.may_be_sent:
+        await try_folder(out)
 
 
 def _observe_and_tell(run: Run, event: Event) -> None:
