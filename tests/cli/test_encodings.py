@@ -204,6 +204,25 @@ def test_zeros_and_control_characters_are_told() -> None:
     assert len(asked("a\tb\n👩‍🚀 é\u2028\n", "in.txt")) == 2
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029"])
+def test_an_end_of_a_line_that_few_programs_know_is_told(end: str) -> None:
+    """In ideas, as it may have been meant for two; within a cell or JSON it ends a line."""
+    (problem,) = problems(f"fog\nrain{end}sun\n", "in.txt")
+    assert problem.startswith(f"in.txt:2: contains U+{ord(end):04X}, which ends a line in some")
+    want = asked('lyrics,style,title\n"one\ntwo",pop,Two\n')
+    assert asked(f"lyrics,style,title\none {end}two,pop,Two\n") == want
+    assert asked(f'{{"lyrics": "one{end}two", "style": "pop", "title": "Two"}}', "in.jsonl") == want
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\ufeff", "\u00a0", "\u2060 "])
+def test_marks_that_nobody_sees_hide_no_comment(mark: str) -> None:
+    """Texts that are copied out of a browser may begin so; a line of nothing else is empty."""
+    reading = read(f"rain\n{mark}# sun\n{mark}\n", "in.txt")
+    assert ([entry.line for entry in reading.entries], reading.preview.comments) == ([1], 1)
+    reading = read(f'description\nrain\n{mark}#"sun\nfog"\n')
+    assert ([entry.line for entry in reading.entries], reading.preview.comments) == ([2], 1)
+
+
 # Sizes -----------------------------------------------------------------------------------------
 
 

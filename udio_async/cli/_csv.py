@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ._lines import LINE_BYTES, Unreadable
+from ._plain import as_seen
 from ._rows import Findings, Rows
 from ._table import count_names, is_comment, is_numbered, read_table
 from ._text import shortened
@@ -187,7 +188,7 @@ class _Feed:
 
         Lines behind it are taken as they are needed, and kept in `later`.
         """
-        yield _ANY_SEPARATOR.sub(",", f"{comment.strip(' ').lstrip('# ')}\n")
+        yield _ANY_SEPARATOR.sub(",", f"{as_seen(comment).lstrip('# ')}\n")
         for more in iter(self._take, None):
             later.append(more)
             yield _ANY_SEPARATOR.sub(",", f"{more[1].rstrip(' ')}\n")

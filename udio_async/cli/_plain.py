@@ -1,10 +1,13 @@
-"""Control characters, which show that a text was read wrongly."""
+"""Characters that nobody sees: control characters, strange ends of lines, marks without a width."""
 
 import re
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """All but the tab and the end of a line."""
 _UNMEANT = re.compile(r"[\x80-\x9f]")
+_LINE_END = re.compile(r"[\u2028\u2029]")
+"""The line and the paragraph separator, which few programs read as the end of a line."""
+_UNSEEN = re.compile(r"[\s\u00ad\u200b-\u200f\u2060\ufeff]*")
 
 
 def refuse_control(name: str, text: str, *, escaped: bool = False) -> None:
@@ -27,3 +30,27 @@ def _hint(code: int) -> str:
     if code > 0x7F:  # so cp1252 looks that was read as its neighbour, latin-1
         return ", or give --encoding cp1252 if the file is that"
     return ""
+
+
+def refuse_line_end(text: str) -> None:
+    """Refuse a text of one line that some programs show as several.
+
+    Raises:
+        ValueError: it holds a line or paragraph separator.
+    """
+    if found := _LINE_END.search(text):
+        raise ValueError(
+            f"contains U+{ord(found[0]):04X}, which ends a line in some programs only; end the "
+            "line there as the others are, or put a blank in its place"
+        )
+
+
+def with_plain_ends(text: str) -> str:
+    """Return a text whose lines all end in a line feed where they ended in a separator."""
+    return text if text.isascii() else _LINE_END.sub("\n", text)
+
+
+def as_seen(text: str) -> str:
+    """Return a text from its first character that can be seen, without blanks at its end."""
+    unseen = _UNSEEN.match(text)
+    return text[unseen.end() if unseen else 0 :].rstrip()

@@ -7,7 +7,7 @@ import attrs
 
 from ._json import as_object, iter_values, parse
 from ._lines import refuse_long
-from ._plain import refuse_control
+from ._plain import as_seen, refuse_control, refuse_line_end
 
 Format = Literal["jsonl", "json", "csv", "tsv", "text", "xlsx"]
 Values = Mapping[str, Any]
@@ -38,6 +38,7 @@ def read_ideas(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
         try:
             refuse_long(line)
             refuse_control("description", line)
+            refuse_line_end(line)
             yield number, {"description": line.removeprefix("\\") if line[:2] == "\\#" else line}
         except ValueError as error:
             yield number, error
@@ -69,11 +70,11 @@ def _without_comments(
 ) -> Iterator[tuple[int, str]]:
     """Return the lines that hold something, and count comments."""
     for number, line in lines:
-        text = line.strip()
-        if text.startswith("#"):
+        seen = as_seen(line)
+        if seen.startswith("#"):
             findings.comments += 1
-        elif text:
-            yield number, text
+        elif seen:
+            yield number, line.strip()
 
 
 def _as_values(value: object) -> Values:

@@ -11,7 +11,7 @@ import attrs
 from .. import SongRequest
 from ..journal import normalised
 from ._json import parse_object
-from ._plain import refuse_control
+from ._plain import as_seen, refuse_control
 from ._rows import Findings, Rows, Values
 from ._text import shortened
 
@@ -68,7 +68,7 @@ def is_comment(cell: str) -> bool:
 
     "#NAME?" and its like are errors of a spreadsheet, and no comments.
     """
-    text = cell.strip()
+    text = as_seen(cell)
     return text.startswith("#") and not _ERROR.fullmatch(text)
 
 
