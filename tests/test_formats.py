@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tests.kit import sounds
 from tests.kit.sounds import FTYP, MDAT, OPUS, VORBIS, box, mp4_fragment, mp4_index, ogg, wav
 from udio_async._formats import SUFFIXES, UNMEASURED, Measured, NoAudio, base, measure, mp4
+from udio_async.files import measure_file
 
 FOLDER = Path(__file__).parent / "recordings" / "audio"
 PLAYS = {  # as long as ffmpeg decodes them
@@ -61,6 +62,12 @@ def flaw(data: bytes) -> str | None:
 
 
 # Files of other programs
+
+
+def test_a_file_may_be_named_by_text() -> None:
+    """As everywhere a path can be."""
+    path = FOLDER / "cbr.mp3"
+    assert measure_file(str(path)) == measure_file(path) == measure(FILES["cbr.mp3"])
 
 
 def test_every_recording_is_asked_about() -> None:

@@ -8,6 +8,7 @@
 No client is needed, and nothing is sent.
 """
 
+import os
 from pathlib import Path
 
 from ._download import MAX_FILE, remove_stale
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-def measure_file(path: Path) -> Measured:
+def measure_file(path: str | os.PathLike[str]) -> Measured:
     """Return what an audio file is, how long it plays, whether it is whole.
 
     Files above 32 MiB are mapped and not held in memory. About 1 ms per MB.
@@ -36,5 +37,5 @@ def measure_file(path: Path) -> Measured:
         NoAudio: it is none, or of a format that is not known here.
         OSError: it cannot be read.
     """
-    with bytes_of(path) as data:
+    with bytes_of(Path(path)) as data:
         return measure(data)

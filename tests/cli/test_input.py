@@ -41,6 +41,7 @@ from .reading import V2, asked, problems, read, refused
         (b'{"title": "a", "title": "b"}', "gives 'title' twice"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"prompt": "a", "n": 2}', "unknown 'prompt', 'n'; known: description, lyrics, style"),
+        (b'{"songs": [{"title": "a"}]}', "holds an array in 'songs'; give that array alone, as a"),
         (b'{"description": "a", "options": 1}', "options is 1; give an object"),
         (b'{"description": "a", "extra": []}', "extra is []; give an object"),
         (b'{"description": "a", "options": {"x": 1}}', "options of udioapi-v2: unknown 'x'; known"),

@@ -227,6 +227,17 @@ def test_a_column_without_a_name_has_to_be_empty() -> None:
     assert "column 2 has no name and holds 'x'" in problems("description,,lyrics\nrain,x,\n")[0]
 
 
+def test_numbers_of_rows_need_no_name() -> None:
+    """pandas writes them into a first column without one, with gaps where it left rows out."""
+    assert asked(",description,style\n0,rain,\n17,sun,\n") == [
+        SongRequest(description="rain"),
+        SongRequest(description="sun"),
+    ]
+    for row in ("x,rain", "-1,rain"):
+        assert "column 1 has no name and holds" in problems(f",description\n{row}\n")[0]
+    assert "column 2 has no name and holds '0'" in problems("description,\nrain,0\n")[0]
+
+
 def test_a_quote_that_is_not_closed_is_told_where_it_opens() -> None:
     """Not at the end of the file, and without holding all that follows it."""
     (problem,) = problems('description\na\n"b\nc\n')

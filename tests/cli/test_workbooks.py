@@ -145,6 +145,12 @@ def test_a_formula_counts_by_its_value() -> None:
     assert asked(computed, "in.xlsx")[0].title == "2"
 
 
+def test_an_empty_sheet_is_named() -> None:
+    """The requests may be in another one."""
+    told = refused(workbook(sheets=2), "in.xlsx").message
+    assert "holds no requests in its sheet 'Songs' (the first of 2); only the first one" in told
+
+
 @pytest.mark.parametrize("prefix", ["", "x:"])
 @pytest.mark.parametrize(
     "cell",

@@ -96,7 +96,9 @@ def read_entries(
     entries, problems = _collect(opened, name, provider)
     problems.end(name)
     if not entries:
-        raise BadInput(f"{name} holds no requests; give {_WANTED[opened.kind]}")
+        sheet = opened.findings.sheet
+        looked = f" in its sheet {sheet}; only the first one that is shown is read" * bool(sheet)
+        raise BadInput(f"{name} holds no requests{looked}; give {_WANTED[opened.kind]}")
     preview = Preview(
         name=name,
         format=opened.kind,
@@ -222,6 +224,7 @@ def read_request(values: Mapping[str, Any], provider: Provider) -> SongRequest:
         ValueError, UdioError: it cannot be sent like this.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    _refuse_wrapped(given)
     _refuse_unknown(given, SongRequest, "")
     texts = {name: text for name, text in given.items() if isinstance(text, str)}
     given |= {name: normalised(with_plain_ends(text)) for name, text in texts.items()}
@@ -259,6 +262,21 @@ def _read_options(values: object, provider: Provider) -> ProviderOptions:
         raise ValueError(f"options is {values!r}; give an object")  # noqa: TRY004 - see Raises
     _refuse_unknown(values, kind, f"options of {provider.name}: ")
     return kind(**values)
+
+
+def _refuse_wrapped(values: Mapping[str, Any]) -> None:
+    """Refuse an object around all requests.
+
+    Raises:
+        ValueError: it is one.
+    """
+    known = attrs.fields_dict(SongRequest)
+    for name, value in values.items():
+        if name not in known and isinstance(value, list):
+            held = repr(shortened(name, 40))
+            raise ValueError(
+                f"holds an array in {held}; give that array alone, as a file of its own"
+            )
 
 
 def _refuse_unknown(values: Mapping[str, Any], kind: type[attrs.AttrsInstance], what: str) -> None:

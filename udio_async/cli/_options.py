@@ -1,6 +1,7 @@
 """Options that several commands share, and the values they stand for."""
 # ruff: noqa: PLC0415 - what the commands do is imported when they run, so that `--help` is quick
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,23 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
-DIRECTORY = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
+
+class _Place(click.Path):
+    """A path. An empty one is a variable that is not set, and would mean the current directory."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 - click's
+        if not os.fspath(value):
+            self.fail("is empty; give a path, or . for the current directory", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+DIRECTORY = _Place(file_okay=False, path_type=Path)
+_FILE = _Place(dir_okay=False, path_type=Path)
 
 
 class _Text(click.types.StringParamType):

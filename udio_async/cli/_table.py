@@ -153,6 +153,8 @@ class Columns:
         for place, cell in enumerate(cells):
             if not cell or (place < len(self.heads) and self.heads[place]):
                 continue
+            if place == 0 and cell.isdecimal():  # so pandas numbers the rows
+                continue
             held = repr(shortened(cell, _SHOWN))
             if place < len(self.heads):
                 raise ValueError(f"column {place + 1} has no name and holds {held}; give it one")
