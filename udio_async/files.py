@@ -1,4 +1,4 @@
-"""Files of songs: their names, their content, and what crashes left.
+"""Files of songs: their names, their content, what crashes left, and whether there is room.
 
 `Client.download` saves songs under `file_names`. What is in a file its bytes tell:
 
@@ -11,13 +11,14 @@ No client is needed, and nothing is sent.
 import os
 from pathlib import Path
 
-from ._download import MAX_FILE, remove_stale
+from ._download import MAX_FILE, remove_stale, try_folder
 from ._download.names import file_names, former_names, is_part
-from ._formats import Measured, NoAudio, measure
+from ._formats import SUFFIXES, Measured, NoAudio, measure
 from ._formats.files import bytes_of
 
 __all__ = [
     "MAX_FILE",
+    "SUFFIXES",
     "Measured",
     "NoAudio",
     "file_names",
@@ -25,6 +26,7 @@ __all__ = [
     "is_part",
     "measure_file",
     "remove_stale",
+    "try_folder",
 ]
 
 

@@ -42,7 +42,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     reading = read_entries(file, name, provider, kind, encoding)
     entries = _named(reading.entries)
     manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
-    terms.prepare_journal()
+    terms.prepare()
     known = read_journal(service, terms.journal, backend=view.backend)
     found = Found()
     if terms.lost != "again" and not service.is_sandbox:

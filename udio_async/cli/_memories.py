@@ -15,7 +15,7 @@ from typing import Literal
 import attrs
 
 from .. import Stage
-from .._formats import SUFFIXES
+from ..files import SUFFIXES
 from ..journal import State
 from ._failures import BadInput
 from ._gallery import GALLERY

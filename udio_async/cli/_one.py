@@ -8,18 +8,13 @@ from typing import Any
 import attrs
 
 from .. import Event, UdioError
-from .._download import try_folder
-from ..journal import Entry as Job
 from ..journal import FreshKeys
-from ._directory import prepare_directory
+from ._checks import left_to_make, look_in
 from ._execute import View, execute
 from ._failures import BadInput, reason_of
-from ._gone import take_found
 from ._hints import Hints
 from ._input import Entry, read_request
-from ._manifest import Manifest
-from ._memories import Found, find_in_directory, refuse_disagreement
-from ._plan import read_journal
+from ._memories import Found
 from ._run import Run
 from ._service import Service
 from ._terms import Terms, make_all, open_for
@@ -48,33 +43,15 @@ def make_one(
     except (UdioError, ValueError) as error:
         raise BadInput(reason_of(error)) from error
     found = Found()
-    if out is not None:
-        prepare_directory(out)
+    terms.prepare(out)
     if terms.journal is not None:
-        terms.prepare_journal()
         key = FreshKeys().name(entry.request)
-        is_named = key == entry.request.key
+        is_named = entry.request.key is not None
         entry = Entry(attrs.evolve(entry.request, key=key), job=key)
         if is_named and out is not None:
-            found = _look_in(out, entry, service, terms, backend=view.backend)
+            found = look_in(out, entry, service, terms, backend=view.backend)
     work = partial(_make_one, entry=entry, found=found, service=service, terms=terms)
     return execute(work, requests=1, view=view, out=out, hints=hints, file_wait=terms.file_wait)
-
-
-def _look_in(out: Path, entry: Entry, service: Service, terms: Terms, *, backend: str) -> Found:
-    """Return what the folder knows of a request that the journal does not know.
-
-    Raises:
-        BadInput: it may have been paid for, and the command does not say what to do then.
-    """
-    if terms.lost == "again" or service.is_sandbox:
-        return Found()
-    known = read_journal(service, terms.journal, backend=backend)
-    found = find_in_directory(
-        [entry], known, Manifest(out), provider=service.provider().name, resubmits=terms.resubmits
-    )
-    refuse_disagreement(found, known, waiting=len(found.left_of([entry])), out=out, lost=terms.lost)
-    return found
 
 
 async def _make_one(
@@ -86,21 +63,8 @@ async def _make_one(
         if run.hints is not None:
             async for line in iter_earlier(client, run.hints, but=entry.job):
                 run.display.note(line)
-        await take_found(run, client, journal, found)
-        left = found.left_of([entry])
-        if left and run.out is not None:
-            await _try_disk(run.out, await journal.get(entry.job))
+        left = await left_to_make(run, client, journal, entry, found)
         await make_all(run, client, left, terms)
-
-
-async def _try_disk(out: Path, earlier: Job | None) -> None:
-    """See whether the disk takes a song before one is bought: no earlier run tells this one.
-
-    Raises:
-        DiskUnavailable: it does not.
-    """
-    if earlier is None or earlier.state.may_be_sent:
-        await try_folder(out)
 
 
 def _observe_and_tell(run: Run, event: Event) -> None:

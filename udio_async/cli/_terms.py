@@ -40,14 +40,15 @@ class Terms:
         """Whether what earlier runs left in doubt is asked for again."""
         return self.on_doubt == "resubmit"
 
-    def prepare_journal(self) -> None:
-        """Make the directory of the journal, if there is none.
+    def prepare(self, out: Path | None = None) -> None:
+        """Make the directory of the journal, and one for songs, where there is none.
 
         Raises:
             click.ClickException: it cannot be made, or not be written to.
         """
-        if self.journal is not None:
-            prepare_directory(self.journal.parent)
+        for directory in (out, self.journal and self.journal.parent):
+            if directory is not None:
+                prepare_directory(directory)
 
 
 @asynccontextmanager
