@@ -134,6 +134,8 @@ ROWS: list[tuple[Reply, str]] = [
     (reply(503, HTML, retry_after="5"), IN_DOUBT),
     *((reply(status, {"error": "Insufficient credits"}), REFUSED) for status in (200, 400, 500)),
     (reply(500, b"<html>insufficient credits</html>"), IN_DOUBT),
+    *((reply(status, {"msg": "Too many concurrent jobs"}), REFUSED) for status in (402, 409)),
+    (reply(409, b"<html>Too many concurrent jobs</html>"), IN_DOUBT),
     *((reply(200, body), IN_DOUBT) for body in EMPTY),
     (reply(200, {"code": 401}), REFUSED),
     (reply(200, {"code": "429"}), REFUSED),

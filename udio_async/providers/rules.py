@@ -90,6 +90,42 @@ _NO_MONEY = "|".join(
     )
 )
 
+# "Too many concurrent generations", "maximum of 4 active jobs", "wait for one to finish": a number
+# that is reached, near what is made at the same time, within one sentence. Such a request is sent
+# again, so some words forbid the reading: those about the request's own texts, which a provider
+# quotes; those that may say that the request was taken; and offers ("for higher concurrency").
+_REACHED = (
+    r"(?:\btoo many|\b(?:limit|max(?:imum)?|quota|at most|no more than|up to|only|reached)\b|"
+    r"\bexceed|\bnot allowed|\balready (?:\w+ )?\d|\b\d+ ?(?:/|of) ?\d+\b)"
+)
+_MADE = r"(?:tasks?|jobs?|generations?|songs?|tracks?|requests?)\b"
+_AT_ONCE = (
+    r"(?:(?<!higher )(?<!more )(?<!extra )(?<!increased )(?<!unlimited )(?:\bconcurren|\bsimultan)|"
+    rf"\b(?:parallel|running|active|ongoing|unfinished|in[- ]progress) {_MADE}|"
+    rf"\b{_MADE} (?:\w+ )?(?:in parallel|running|in progress|at once|at (?:a|the same) time))"
+)
+_OTHERS = (
+    r"(?:one|another|others?|some|any|previous|earlier|existing|"
+    r"(?:running|active|current|pending) (?:tasks|jobs|generations|songs|tracks|requests))"
+)
+_OWN_TEXTS = (
+    r"lyric|prompt|\btitle|\btags?\b|\bstyle|descri|moderat|guideline|polic|inappropriate|"
+    r"in (?:a|one|a single) (?:request|song)"
+)
+_MAY_BE_TAKEN = (
+    r"queued|scheduled|started|\bwill (?:be|start|run|begin)|(?<!not )accepted|submitted|received|"
+    r"created|\bis being|duplicate|identical|idempoten|\bsame (?!time)|"
+    r"\bthis (?:task|job|song|generation)"
+)
+_TOO_MANY = (
+    rf"^(?!.*(?:{_OWN_TEXTS}|{_MAY_BE_TAKEN})).*(?:"
+    rf"{_REACHED}[^.;!?]{{0,60}}{_AT_ONCE}|{_AT_ONCE}[^.;!?]{{0,60}}{_REACHED}|"
+    r"\btoo many (?:tasks|jobs|generations|requests)\b|"
+    rf"\bwait (?:for|until) (?:(?:your|the|an?) )?{_OTHERS} [^.;!?]{{0,40}}"
+    r"(?:finish|complete|end|done)|"
+    r"并发[^。]{0,12}(?:上限|超|过多|限制|已满)|任务(?:数量?)?(?:过多|已达|超))"
+)
+
 # What is decided before any row below is asked ------------------------------------------------
 
 NOT_SENT = Rule(
@@ -117,6 +153,15 @@ BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID, ID_ELSEWHERE)
 
 # Rows for an answer without an id, the first that matches decides -----------------------------
 
+TOO_MANY = Rule(
+    seen="words for too many songs at once in JSON, under any 4xx but 401 and 408: too many "
+    "concurrent tasks, the maximum of active jobs, wait for one to finish, ...",
+    error=RateLimited,
+    advice="Wait until one of them is made, then ask again.",
+    statuses=frozenset(range(400, 500)) - {401, 408},
+    words=_TOO_MANY,
+    json=True,
+)
 NO_CREDIT = Rule(
     seen="words for want of money in JSON, under any status: insufficient credits, balance too "
     "low, used up, top up, payment required, subscription expired, ...",
@@ -201,6 +246,7 @@ IN_DOUBT = attrs.evolve(
 )
 
 SHARED_RULES = (
+    TOO_MANY,
     NO_CREDIT,
     CDN_CHALLENGE,
     CDN_BLOCK,
@@ -223,6 +269,7 @@ SHARED_RULES = (
 # Rows for what is free; what matches none is a `BadAnswer`, and is asked for again -------------
 
 ACCOUNT_RULES = (
+    TOO_MANY,
     NO_CREDIT,
     attrs.evolve(CDN_CHALLENGE, error=BadAnswer),
     attrs.evolve(CDN_BLOCK, error=BadAnswer),

@@ -1,0 +1,143 @@
+"""Too many songs at once: told by what the provider says, under whatever 4xx it says it."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from udio_async._errors import (
+    InsufficientCredits,
+    PermissionDenied,
+    RateLimited,
+    RequestRefused,
+    SubmitInDoubt,
+    UdioError,
+)
+from udio_async._http import Reply
+from udio_async.providers import PROVIDERS
+from udio_async.providers.verdicts import accepted_id, read_look
+
+TOO_MANY = """
+Too many concurrent generations, wait for one to finish
+Too many concurrent tasks (4/4). Wait for one, or top up to raise your limit.
+You have reached the maximum of 4 concurrent jobs
+You have exceeded your concurrent task quota
+Concurrency limit reached: your plan allows 4 concurrent tasks. Upgrade your plan to get more.
+Insufficient concurrency: only 4 simultaneous generations. Buy more credits to raise it.
+4 of 4 songs running; purchase more credits or wait
+Maximum number of active tasks reached
+You already have 4 running jobs
+You have too many songs at once
+Only 2 generations at a time
+Too many tasks
+Too many running tasks
+Too many requests
+Request not accepted: too many jobs in progress
+Please wait for your previous songs to finish.
+Please wait for your current generations to finish
+Please wait until one of your tasks is done
+并发任务数已达上限
+任务过多
+""".strip().splitlines()
+
+NOT_ABOUT_IT: Mapping[str, str] = {
+    "400": """
+The prompt contains words for too many concurrent jobs
+Lyrics blocked by moderation: "too many running songs, wait for one to finish"
+Inappropriate: wait for one to complete the other
+Title and style cannot be given at once
+Only one of a and b is allowed at once
+Too many tags at once
+Too many tasks in one request, the limit is 20
+Too many songs asked for: n is 1 or 2
+Too many characters
+Concurrent modification
+Another request is being processed
+Running out of words
+style weight exceeds the maximum of 1
+""",
+    "402": """
+Insufficient credits. Upgrade for higher concurrency and a larger limit.
+You have 0 credits left. Get the Pro plan for more concurrent jobs.
+Payment required
+""",
+    "403": """
+Your plan does not allow this model
+Forbidden
+Access limit: wait for approval
+""",
+}
+
+MAY_BE_TAKEN = """
+Too many concurrent tasks: your request is queued
+Concurrency limit reached, it will be started later
+Too many tasks, yours was accepted and has to wait for another one to finish
+A concurrent request with the same content exceeded the limit
+This task is already one of your running tasks
+There is already a request in progress
+Please wait for your pending song to complete
+Please wait until the current generation is done
+Concurrent update
+Conflict
+""".strip().splitlines()
+
+
+def reply(status: int, payload: object) -> Reply:
+    return Reply(status=status, headers={}, body=json.dumps(payload).encode())
+
+
+def error_of(name: str, answer: Reply) -> UdioError:
+    with pytest.raises(UdioError) as caught:
+        accepted_id(answer, PROVIDERS[name].rules, provider=name)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("said", TOO_MANY)
+def test_too_many_at_once_is_known_by_its_words(name: str, said: str) -> None:
+    """Also beside words of money; the number may be that of HTTP, or the body's own."""
+    for status in (400, 402, 403, 409, 422, 423, 429, 430):
+        for answer in (
+            reply(status, {"errors": [{"msg": said}]}),
+            reply(200, {"code": status, "message": said}),
+        ):
+            error = error_of(name, answer)
+            assert isinstance(error, RateLimited), (status, error)
+            assert error.charged == "no"
+            assert not error.stops_batch
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(int(status), line) for status, lines in NOT_ABOUT_IT.items() for line in lines.split("\n")],
+)
+def test_other_words_mean_what_their_status_means(status: int, said: str) -> None:
+    """Texts of the request that are quoted, faults in its fields and offers are something else."""
+    usual = {400: RequestRefused, 402: InsufficientCredits, 403: PermissionDenied}
+    assert type(error_of("apiframe", reply(status, {"message": said}))) is usual[status]
+
+
+@pytest.mark.parametrize("said", MAY_BE_TAKEN)
+def test_what_may_have_been_taken_is_not_sent_again(said: str) -> None:
+    """A request that was queued, or is a copy of one that runs, may be paid for already."""
+    assert isinstance(error_of("apiframe", reply(409, {"message": said})), SubmitInDoubt)
+
+
+@pytest.mark.parametrize("status", [200, 401, 408, 500, 503])
+def test_under_another_status_the_words_prove_nothing(status: int) -> None:
+    """A time-out or a broken server may have taken the request before it complained."""
+    error = error_of("apiframe", reply(status, {"message": TOO_MANY[0]}))
+    assert not isinstance(error, RateLimited)
+
+
+def test_lyrics_that_are_echoed_prove_nothing() -> None:
+    """Only the provider's own message is searched."""
+    echoed = {"message": "no", "request": {"lyrics": TOO_MANY[0]}}
+    assert type(error_of("apiframe", reply(400, echoed))) is RequestRefused
+
+
+def test_a_look_that_is_one_too_many_is_asked_again() -> None:
+    """It says nothing about the account, and nothing about the task."""
+    for status in (400, 402, 403):
+        with pytest.raises(RateLimited):
+            read_look(reply(status, {"message": TOO_MANY[1]}), provider="apiframe")
