@@ -253,7 +253,8 @@ class SubmitInDoubt(UdioError):
 class GenerationFailed(UdioError):
     """The provider accepted the request and then failed to make its songs.
 
-    `songs` holds whatever did arrive. Whether a failed request is refunded is documented by none of
+    `songs` holds whatever did arrive, and songs that have a link although they are said to have
+    failed: those have an `error`. Whether a failed request is refunded is documented by none of
     the providers, hence `charged` is "unknown". To ask again is a new request, and paid for as one:
     give it another key.
 

@@ -31,7 +31,7 @@ from udio_async.providers.replies import explain
 from udio_async.providers.udioapi import LIMITS, read_credits
 from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_callback, read_task
 from udio_async.providers.udioapi_v2 import build_body
-from udio_async.providers.wire import loads, make_converter
+from udio_async.providers.wire import loads, log_odd, make_converter
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "udioapi-v2"
@@ -284,7 +284,8 @@ async def test_a_partial_failure_keeps_the_song_that_arrived() -> None:
 
 NO_MESSAGES = (
     "null", "None", " NULL ", "success", "Success.", "no error", "No_Errors!", "0", "N/A", "n.a.",
-    "undefined", "-", "ok", "false",
+    "undefined", "-", "ok", "false", "completed", "Complete", "finished", "done", "200", "200 OK",
+    "All generated successfully.", "成功",
 )  # fmt: skip
 
 
@@ -321,6 +322,51 @@ def test_any_other_message_fails_its_song(message: str) -> None:
     task = read_task({"type": "SUCCESS", "response_data": [song]}, task_id=ID, provider="p")
     assert task.error is not None
     assert task.error.message == message
+
+
+def songs_with_files(status: str | None, said: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": name,
+            "status": status,
+            "audio_url": f"https://cdn.example/{name}.mp3",
+            "error_message": said,
+        }
+        for name in ("a", "b")
+    ]
+
+
+@pytest.mark.parametrize("said", ["Warning: lyrics were shortened", "no violations found", "slow"])
+@pytest.mark.parametrize("name", ["fail_message", "error_message"])
+def test_a_complete_song_with_its_file_has_not_failed(
+    said: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its final file is there, and it says that it is complete: a remark goes into the log."""
+    songs = [{"fail_message": None, **song, "error_message": None, name: said}
+             for song in songs_with_files("complete", said)]  # fmt: skip
+    log_odd.cache_clear()
+    for payload in ({"type": "SUCCESS", "response_data": songs}, songs):
+        task = read_task(payload, task_id=ID, provider="p")
+        assert (task.stage, task.error) == (Stage.COMPLETE, None)
+        assert [(song.audio_is_final, song.error) for song in task.songs] == [(True, None)] * 2
+    assert caplog.text.count(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [("FAILED", "complete"), ("SUCCESS", "error"), ("SUCCESS", "text")]
+)
+def test_a_song_or_task_that_says_failed_is_believed(word: str, status: str) -> None:
+    """An error counts where the status does not contradict it. The links are not lost."""
+    payload = {"type": word, "response_data": songs_with_files(status, "Server overload")}
+    task = read_task(payload, task_id=ID, provider="p")
+    assert task.stage is Stage.FAILED
+    assert all(song.error is not None for song in task.songs)
+    error = failure_error(task)
+    assert [song.audio_url for song in error.songs] == [
+        "https://cdn.example/a.mp3",
+        "https://cdn.example/b.mp3",
+    ]
+    assert "arrived" not in str(error)
 
 
 async def test_a_failure_without_words_repeats_the_status() -> None:

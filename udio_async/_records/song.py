@@ -169,11 +169,13 @@ _FAILURES: Mapping[FailureKind, type[GenerationFailed]] = {
 def failure_error(task: Task) -> GenerationFailed:
     """Return the error for a task that failed.
 
-    It holds the songs that arrived all the same, in `songs`.
+    It holds the songs that have a link, in `songs`: those that arrived all the same, and those that
+    are said to have failed.
     """
     failure = task.error or Failure(message="the provider gave no reason")
-    songs = tuple(song for song in task.songs if song.audio_url and song.stage is not Stage.FAILED)
-    arrived = f"; {len(songs)} of its songs arrived all the same" if songs else ""
+    songs = tuple(song for song in task.songs if song.audio_url)
+    count = sum(song.stage is not Stage.FAILED for song in songs)
+    arrived = f"; {count} of its songs arrived all the same" if count else ""
     return _FAILURES.get(failure.kind, GenerationFailed)(
         f"{task.provider} task {task.id} failed: {failure}{arrived}",
         songs=songs,

@@ -27,6 +27,7 @@ from .wire import (
     ShownText,
     excerpt,
     loads,
+    log_odd,
     make_converter,
     objects_in,
     structure,
@@ -276,7 +277,8 @@ def read_task(
     shown = objects_in(as_list(opened.get("response_data")), f"{where}, response_data")
     named = [snake_names(song) for song in shown]
     feed = structure(converter, {**opened, "response_data": named}, Feed, about=where)
-    items = [_with_links(item, base) for item in feed.response_data or ()]
+    linked = [_with_links(item, base) for item in feed.response_data or ()]
+    items = [_believed(item, plain(task_word(feed)), where) for item in linked]
     places = distinct_songs([(item.id, item.file) for item in items], task_id)
     items = [items[place] for place in places.values()]
     stage, settling = judge_stage(plain(task_word(feed)), items)
@@ -307,6 +309,19 @@ def _with_links(item: Item, base: str) -> Item:
         return item
     audio, image, large_image = links
     return attrs.evolve(item, audio_url=audio, image_url=image, image_large_url=large_image)
+
+
+def _believed(item: Item, word: str, where: str) -> Item:
+    """Leave out the error of a song that says that it is complete, and has its final file.
+
+    Servers write warnings there, and words for "all went well". Where the task has failed (`word`
+    is its own), the error is believed.
+    """
+    complete = item.has_file and plain(item.status) in ENDED_WELL and word not in ENDED_BADLY
+    if not complete or item.failure is None:
+        return item
+    log_odd(f"{where}, the error of the complete song {excerpt(item.id or '')}", item.failure)
+    return attrs.evolve(item, fail_message=None, error_message=None)
 
 
 def shows_audio(payload: object) -> bool:

@@ -197,7 +197,7 @@ def structure(converter: cattrs.Converter, payload: object, kind: type[T], *, ab
         listed = "; ".join(excerpt(fault) for fault in faults[:3])
         raise BadAnswer(f"the answer has an undocumented shape: {listed}{more}") from error
     for where, flaw in odd[:MAX_TOLD]:
-        _log_odd(where, flaw)
+        log_odd(where, flaw)
     return record
 
 
@@ -232,7 +232,7 @@ def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _log_odd(where: str, flaw: str) -> None:
+def log_odd(where: str, flaw: str) -> None:
     """Log one odd field; a task is looked at many times, and told about once."""
     logger.warning("%s is left out: %s", where, excerpt(flaw))
 
@@ -252,7 +252,7 @@ def objects_in(value: object, where: str) -> list[Mapping[str, Any]]:
     entries = value[:MAX_ENTRIES]
     for place, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            _log_odd(f"{where} {place}", f"expected an object, found {_name(entry)}")
+            log_odd(f"{where} {place}", f"expected an object, found {_name(entry)}")
             break  # one line will do
     return [entry for entry in entries if isinstance(entry, Mapping)]
 

@@ -88,10 +88,12 @@ RUNNING = frozenset(
 """It is being made."""
 KNOWN = ENDED_BADLY | ENDED_WELL | WAITING | RUNNING | {""}
 """All of them, and no word at all."""
-_NO_MESSAGE = frozenset(
+_NO_MESSAGE = ENDED_WELL | frozenset(
     [
         "",
         "0",
+        "all generated successfully",
+        "completed successfully",
         "false",
         "n a",
         "nil",
@@ -100,9 +102,8 @@ _NO_MESSAGE = frozenset(
         "none",
         "null",
         "ok",
-        "success",
-        "successful",
         "undefined",
+        "成功",
     ]
 )
 """What stands in the field of an error where there was none; without punctuation."""
@@ -122,6 +123,8 @@ def plain(word: str | None) -> str:
 def is_message(text: str) -> bool:
     """Return whether the text of an error says anything.
 
-    "null", "No error.", "N/A" and "-" stand where there was no error.
+    "null", "No error.", "N/A", "-" and "200 OK" stand where there was no error.
     """
-    return " ".join(re.findall(r"[^\W_]+", text.lower())) not in _NO_MESSAGE
+    words = re.findall(r"[^\W_]+", text.lower())
+    said = words[1:] if words and re.fullmatch(r"2\d\d", words[0]) else words
+    return " ".join(said) not in _NO_MESSAGE
