@@ -52,6 +52,21 @@ def test_a_song_of_a_task_that_is_over_is_what_it_shows(
     assert (after.stage, after.error) == (stage, error)
 
 
+@pytest.mark.parametrize("songs", [(), (song(),)])
+def test_links_at_a_place_that_nobody_reads_are_named(songs: tuple[Song, ...]) -> None:
+    """The songs may be paid for and made. What the request itself had is not among them."""
+    raw = {
+        "made": [{"file": "https://cdn.songs.org/a.mp3?sig=1", "cover": "https://c.io/a.png"}],
+        "bonus": {"deep": ["https://cdn.songs.org/b.WAV", "https://cdn.songs.org/None.mp3"]},
+        "request_body": {"upload_url": "https://cdn.songs.org/mine.mp3"},
+    }
+    error = as_it_is(attrs.evolve(TASK, raw=raw, songs=songs)).error
+    assert error is not None
+    assert error.message.endswith(
+        "has these links: https://cdn.songs.org/a.mp3?sig=1 https://cdn.songs.org/b.WAV"
+    )
+
+
 def test_a_song_without_audio_has_failed_when_its_task_is_over() -> None:
     """It says why, and so does the task if it has no other."""
     over = as_it_is(attrs.evolve(TASK, songs=(song(),)))

@@ -6,6 +6,8 @@ Nothing is looked up: an address is judged by how it is written.
 import ipaddress
 import re
 import socket
+from collections import deque
+from collections.abc import Mapping
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ._errors import InvalidRequest
@@ -79,6 +81,30 @@ def _names_nothing(path: str, query: str) -> bool:
     if not name and query:  # a live stream: "https://host/?item_id=..."
         name = query.rpartition("=")[2]
     return name.lower() in _NO_NAMES
+
+
+_SOUND_FILE = re.compile(r"\.(?:mp3|m4a|wav|flac|ogg|opus|aac)", re.ASCII | re.IGNORECASE)
+_MOST_FOUND = 4
+_ECHO = "request_body"
+"""Where a provider repeats the request, whose links are none of its songs."""
+
+
+def sound_links_in(answer: object) -> list[str]:
+    """Return the links to sound files anywhere in an answer, at most four of them."""
+    found: list[str] = []
+    left = deque([answer])
+    while left and len(found) < _MOST_FOUND:
+        value = left.popleft()
+        if isinstance(value, Mapping):
+            left += [value[name] for name in value if name != _ECHO]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str) and value.startswith(("https://", "http://")):
+            parts = split_url(value)
+            name = parts.path.rpartition("/")[2] if parts else ""
+            if _SOUND_FILE.search(name) and as_link(value) and value not in found:
+                found.append(value)
+    return found
 
 
 def is_stream(link: str, hosts: tuple[str, ...] = ()) -> bool:

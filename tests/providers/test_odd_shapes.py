@@ -26,10 +26,39 @@ def camel(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
     }
 
 
+def capitals(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
+    """The same answer with its names in Capitals."""
+    if isinstance(value, list):
+        return [capitals(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name.title(): capitals(inner) for name, inner in value.items()}
+
+
+def flat(answer: Any) -> Any:  # noqa: ANN401  # JSON is anything
+    """The task of udioapi without its envelope."""
+    return answer["data"] if isinstance(answer.get("data"), dict) else answer
+
+
+def renamed(before: str, after: str) -> Shape:
+    """The same answer with another name for something, wherever that is."""
+
+    def change(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
+        if isinstance(value, list):
+            return [change(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        return {after if at == before else at: change(inner) for at, inner in value.items()}
+
+    return change
+
+
 def inside(name: str, shape: Shape) -> Shape:
     """The same answer with another shape of what stands under a name, wherever that is."""
 
     def change(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
+        if isinstance(value, list):
+            return [change(one) for one in value]
         if not isinstance(value, dict):
             return value
         return {
@@ -45,14 +74,35 @@ SONGS: Mapping[str, Shape] = {
     "by number": lambda songs: {str(place): song for place, song in enumerate(songs)},
     "by id": lambda songs: {song.get("id") or song.get("song_id"): song for song in songs},
     "in an object": lambda songs: {"data": songs},
+    "in a list": lambda songs: [songs],
+    "each as text": lambda songs: [json.dumps(song) for song in songs],
+}
+LINKS: Mapping[str, Shape] = {
+    "link in a list": inside("audio_url", lambda link: [link]),
+    "link in an object": inside("audio_url", lambda link: {"url": link}),
 }
 OF_UDIOAPI: Mapping[str, Shape] = {
     "camelCase": camel,
+    "Capitals": capitals,
     "data as text": inside("data", json.dumps),
+    "all as text": json.dumps,
+    "flat": flat,
+    "data in data": lambda answer: {"code": 200, "data": {"data": flat(answer)}},
+    "data is a list": lambda answer: {"code": 200, "data": [flat(answer)]},
+    "result": lambda answer: {"code": 200, "message": "ok", "result": flat(answer)},
+    "response in data": lambda answer: {"data": {"response": flat(answer)}},
+    "songs": renamed("response_data", "songs"),
+    "results": renamed("response_data", "results"),
+    **LINKS,
     **{f"songs {name}": inside("response_data", shape) for name, shape in SONGS.items()},
 }
 OF_APIFRAME: Mapping[str, Shape] = {
     "camelCase": camel,
+    "Capitals": capitals,
+    "result": lambda task: {**task, "songs": None, "result": {"songs": task["songs"]}},
+    "output": renamed("songs", "output"),
+    "song_path": renamed("audio_url", "song_path"),
+    **LINKS,
     "data": lambda task: {"code": 200, "data": task},
     "data as text": lambda task: {"data": json.dumps(task)},
     "task": lambda task: {"success": True, "task": task},
@@ -137,7 +187,41 @@ def test_what_is_no_json_stays_text(value: object) -> None:
     assert from_text(value) == value
 
 
-@pytest.mark.parametrize("value", [{"id": ["x"]}, {"id": "a"}, {"a": {}, "b": 5}])
+@pytest.mark.parametrize("value", [{"id": ["x"]}, {"a": {}, "b": 5}, {"audio_url": ""}])
 def test_an_object_of_anything_else_is_no_list(value: object) -> None:
-    """A single song, say: it is not guessed which of its values are songs."""
+    """It is not guessed which of its values are songs."""
     assert as_list(value) == value
+
+
+@pytest.mark.parametrize("song", [{"id": "a"}, {"songId": 7}, {"audioUrl": ["https://c.io/a.mp3"]}])
+def test_an_object_with_an_id_or_a_link_is_a_list_of_one(song: object) -> None:
+    """A single song is shown without the list by some."""
+    assert as_list(song) == [song]
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_single_song_needs_no_list(name: str) -> None:
+    """As some services show it where there is one only."""
+    case = CASES[name]
+    songs = "songs" if name == "apiframe" else "response_data"
+    song = {"id": "a", "audio_url": "https://cdn.example.org/a.mp3", "status": "complete"}
+    task = await look(case, {"type": "SUCCESS", "status": "finished", songs: song})
+    assert delivered(task) == {song["audio_url"]}
+    if name != "apiframe":
+        assert delivered(await look(case, {"code": 200, "data": song})) == {song["audio_url"]}
+
+
+@pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
+async def test_another_task_is_refused_inside_two_envelopes(name: str) -> None:
+    """Its songs are not ours, however deep its id stands."""
+    task = {"type": "SUCCESS", "task_id": "another", "response_data": []}
+    with pytest.raises(BadAnswer, match="the answer is about another"):
+        await look(CASES[name], {"code": 200, "data": {"data": task}})
+
+
+@pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
+async def test_an_error_with_an_id_of_its_own_is_no_song(name: str) -> None:
+    """It is the number of a request, and fails no song that is being made."""
+    task = await look(CASES[name], {"id": "req-1", "status": "error", "message": "busy"})
+    assert task.songs == ()
+    assert not task.stage.is_final

@@ -7,7 +7,7 @@ import attrs
 
 from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired, restated
 from .._records import Failure, Song, Stage, Task
-from .._urls import without_query
+from .._urls import sound_links_in, without_query
 from .tracked import NOTHING, TrackedTask
 
 
@@ -67,6 +67,9 @@ def as_it_is(task: Task) -> Task:
         return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
     lost = next((song.error for song in songs), None)
     error = task.error or lost or Failure(message="the task is done, and it has no songs")
+    if links := sound_links_in(task.raw):  # they are paid for, so nobody shall have to search
+        named = f"{error.message}; but its answer has these links: {' '.join(links)}"
+        error = attrs.evolve(error, message=named)
     return attrs.evolve(task, stage=Stage.FAILED, songs=songs, error=error, settling=False)
 
 

@@ -14,7 +14,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, message_in
-from .unfold import as_list, from_text, snake_names
+from .unfold import as_list, from_text, open_envelope, snake_names
 from .wire import (
     MAX_ENTRIES,
     Link,
@@ -67,6 +67,7 @@ class WireSong:
     song_id: OptionalId = None
     lyrics: ShownText = None  # may be there before the audio
     audio_url: Link = None
+    song_path: Link = None  # on no page of this endpoint: Udio's own name for the link
     image_url: Link = None
     title: ShownText = None  # on no page of this endpoint, but seen
     tags: ShownText = None
@@ -147,7 +148,8 @@ def read_task(
     opened = open_task(payload, task_id)
     fields = _without_messages(opened)
     where = f"{provider} task {excerpt(task_id)}"
-    shown = objects_in(as_list(fields.get("songs")), f"{where}, songs")
+    listed = open_envelope(fields).get("response_data", fields.get("songs"))
+    shown = objects_in(as_list(listed), f"{where}, songs")
     named = [snake_names(song) for song in shown]
     wire = structure(converter, {**fields, "songs": named}, WireTask, about=where)
     if wire.task_id not in (None, task_id):
@@ -179,9 +181,10 @@ def read_task(
 
 def _with_links(song: WireSong, base: str) -> WireSong:
     """Leave out links that lead nowhere; complete those below `base`."""
+    audio = song.audio_url or song.song_path
     return attrs.evolve(
         song,
-        audio_url=song.audio_url and as_link(song.audio_url, base),
+        audio_url=audio and as_link(audio, base),
         image_url=song.image_url and as_link(song.image_url, base),
     )
 

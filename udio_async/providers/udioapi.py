@@ -20,8 +20,8 @@ from .._validators import hundredths, switch, text
 from .base import key_from
 from .replies import ReadReply, about, ask, find_ids
 from .rules import ACCOUNT_RULES, DECLINED, SHARED_RULES
-from .udioapi_feed import is_failed, open_envelope, read_task, shows_audio
-from .unfold import with_data
+from .udioapi_feed import is_failed, read_task, shows_audio
+from .unfold import open_envelope, with_data
 from .verdicts import payload_of, read_look
 from .wire import Number, make_converter, structure
 

@@ -17,7 +17,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, message_in
-from .unfold import as_list, snake_names, with_data
+from .unfold import as_list, open_envelope, snake_names, with_data
 from .wire import (
     Instant,
     Link,
@@ -222,28 +222,6 @@ FAILURES: FailureTable = (
 converter = make_converter()
 
 
-def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
-    """Return the feed's own object out of any of its envelopes, with its names in snake_case.
-
-    v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare list of
-    items; servers have been seen to answer on one path in the shape of the other.
-
-    Raises:
-        BadAnswer: it is neither an object nor a list.
-    """
-    if isinstance(payload, list):
-        return {"response_data": payload}
-    if not isinstance(payload, Mapping):
-        raise BadAnswer("the answer is neither an object nor a list of songs")
-    data = payload.get("data")
-    if isinstance(data, list):
-        return {"response_data": data}
-    if isinstance(data, Mapping):
-        return snake_names(data)
-    bare = {name: payload[name] for name in payload if name not in ("code", "message", "data")}
-    return snake_names(bare)
-
-
 def read_task(
     payload: Any,  # noqa: ANN401  # JSON is anything
     *,
@@ -267,12 +245,12 @@ def read_task(
         BadAnswer: it is about another task, or of a shape that nobody documented.
     """
     whole = with_data(payload)
-    for found in find_ids(whole):
+    opened = open_envelope(whole)
+    for found in (*find_ids(whole), *find_ids(opened)):
         if found != task_id:
             raise BadAnswer(
                 f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
             )
-    opened = open_envelope(whole)
     where = f"{provider} task {excerpt(task_id)}"
     shown = objects_in(as_list(opened.get("response_data")), f"{where}, response_data")
     named = [snake_names(song) for song in shown]
@@ -331,8 +309,9 @@ def shows_audio(payload: object) -> bool:
         songs = objects_in(listed, "response_data")
     except BadAnswer:
         return False
-    links = (snake_names(song).get("audio_url") for song in songs)
-    return any(isinstance(link, str) and as_link(link) for link in links)
+    shown = ({"audio_url": snake_names(song).get("audio_url")} for song in songs)
+    items = (structure(converter, link, Item, about="an answer, a song") for link in shown)
+    return any(item.audio_url is not None and as_link(item.audio_url) for item in items)
 
 
 def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews:

@@ -46,23 +46,82 @@ def from_text(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def with_data(payload: Any) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return an answer in which `data` is no text of JSON."""
+    """Return an answer that is no text of JSON itself, and in which `data` is none."""
+    payload = from_text(payload)
     if isinstance(payload, Mapping) and isinstance(payload.get("data"), str):
         return {**payload, "data": from_text(payload["data"])}
     return payload
 
 
+_AROUND = ("data", "result", "response")
+"""Names that have been seen around a task or its songs."""
+_SONGS = ("response_data", "songs", "results", "clips", "tracks", "output")
+"""Names that have been seen for its songs."""
+_LEVELS = 4
+
+
+def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
+    """Return a task's own object out of any of its envelopes, with its names in snake_case.
+
+    udioapi v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare
+    list of songs; servers have been seen to answer on one path in the shape of the other, and to
+    put an envelope into an envelope. The songs are `response_data` in the result, whatever their
+    name was; they may still have a shape for `as_list`.
+
+    Raises:
+        BadAnswer: it is neither an object nor a list.
+    """
+    payload = from_text(payload)
+    if isinstance(payload, list):
+        only = from_text(payload[0]) if len(payload) == 1 else None
+        if levels and isinstance(only, Mapping) and _is_around(only):
+            return open_envelope(only, levels - 1)
+        return {"response_data": payload}
+    if not isinstance(payload, Mapping):
+        raise BadAnswer("the answer is neither an object nor a list of songs")
+    fields = snake_names(payload)
+    own = {name: fields[name] for name in fields if name not in ("code", "message", *_AROUND)}
+    songs = _first_nested(fields, _SONGS)
+    if songs is not None:
+        return {**{name: own[name] for name in own if name not in _SONGS}, "response_data": songs}
+    if "audio_url" in fields:
+        return {"response_data": [payload]}  # a song with nothing around it
+    inner = _first_nested(fields, _AROUND)
+    is_task = "type" in fields and "response_data" in fields
+    return own if is_task or inner is None or not levels else open_envelope(inner, levels - 1)
+
+
+def _is_around(entry: Mapping[str, Any]) -> bool:
+    """Return whether an object is no song, but something around songs."""
+    fields = snake_names(entry)
+    return "audio_url" not in fields and _first_nested(fields, (*_SONGS, *_AROUND)) is not None
+
+
+def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return the first of these values that is an object or a list, and not empty, or None."""
+    values = (from_text(fields.get(name)) for name in names)
+    return next((one for one in values if one and isinstance(one, Mapping | list)), None)
+
+
+_IDS = ("id", "song_id", "task_id")
+
+
 def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the list of objects that a value stands for; any other value as it is.
 
-    It may be a text of JSON, an object of objects by their id or number, or an object around one
-    list of objects.
+    It may be a text of JSON, a list of such texts, a list in a list, an object of objects by their
+    id or number, an object around one list of objects, or a single object with an id or a link.
     """
-    if isinstance(value, list):
-        return value
     value = from_text(value)
+    if isinstance(value, list):
+        if len(value) == 1 and isinstance(value[0], list):
+            return as_list(value[0])
+        return list(map(from_text, value)) if any(isinstance(one, str) for one in value) else value
     if not isinstance(value, Mapping):
         return value
+    fields = snake_names(value)
+    if fields.get("audio_url") or any(isinstance(fields.get(name), str | int) for name in _IDS):
+        return [value]
     inner = list(value.values())
     if len(inner) == 1 and isinstance(inner[0], list):
         [inner] = inner

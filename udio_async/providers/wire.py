@@ -350,12 +350,11 @@ def _shown_text(value: object, kind: object) -> str | None:
 
 
 def _link(value: object, kind: object) -> str | None:
-    """Take a link, and read the `&amp;` between the fields of its query."""
-    text = _optional_text(value, kind)
-    if text is None or "&amp;" not in text:
-        return text
-    path, mark, query = text.partition("?")
-    return path + mark + query.replace("&amp;", "&")
+    """Take a link, also one in a list or as the `url` of an object; `&amp;` becomes "&"."""
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    value = value.get("url") if isinstance(value, dict) else value
+    path, mark, query = (_optional_text(value, kind) or "").partition("?")
+    return path + mark + query.replace("&amp;", "&") or None
 
 
 _GROUPED = re.compile(r"\s*\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*", re.ASCII)
