@@ -216,14 +216,41 @@ def find_ids(payload: object, paths: Sequence[str] = ID_PATHS) -> Iterator[str]:
             yield str(value)
 
 
+def find_id_at(payload: object, path: str) -> str | None:
+    """Return the id at the place that an adapter names, or None.
+
+    A number in the path is a place in a list, from 0: "clips.0.id". A list of one stands for what
+    is in it, and names are compared without regard to case.
+    """
+    value = payload
+    for name in path.split("."):
+        value = _below(value, name)
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return str(value) if is_id(value) else None
+
+
+def _below(value: object, name: str) -> object:
+    """Return what is under a name, or at a place, of a JSON value; None where there is nothing."""
+    if isinstance(value, list):
+        if name.isdecimal():
+            return value[int(name)] if int(name) < len(value) else None
+        value = value[0] if len(value) == 1 else None
+    if not isinstance(value, dict):
+        return None
+    named = {key.lower(): inner for key, inner in value.items()}
+    return value.get(name, named.get(name.lower()))
+
+
 def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     """Look for an id in a body that was cut or is no JSON.
 
     The task behind an id is paid for, so it is worth a search in broken text. A number counts only
     when something follows it: a cut may have left half of it.
     """
-    names = "|".join(re.escape(path.rpartition(".")[2]) for path in paths)
-    pattern = rf'"(?:{names})"\s*:\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
+    parts = (path.split(".") for path in paths)
+    lasts = ([name for name in path if not name.isdecimal()] or path for path in parts)
+    names = "|".join(re.escape(path[-1]) for path in lasts)
+    pattern = rf'"(?:{names})"\s*:\s*\[?\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}\]])'
     found = (one[1] or one[2] for text in _texts(body) for one in re.finditer(pattern, text))
     return next(filter(is_id, found), None)
 

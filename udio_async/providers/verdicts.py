@@ -13,6 +13,7 @@ import attrs
 
 from .._errors import (
     BadAnswer,
+    InvalidRequest,
     ProviderUnavailable,
     RateLimited,
     SubmitInDoubt,
@@ -27,6 +28,7 @@ from .replies import (
     about,
     ask,
     find_id,
+    find_id_at,
     find_id_in_text,
     names_task,
     says_taken,
@@ -59,9 +61,10 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
     makes a doubt. Otherwise the first matching row decides, and without one it is in doubt.
     """
     read = ReadReply.from_reply(reply)
-    paths = ID_PATHS if id_at is None else (id_at, *ID_PATHS)
-    task_id = find_id(read.payload, paths)
+    task_id = None if id_at is None else find_id_at(read.payload, id_at)
+    task_id = task_id or find_id(read.payload)
     if task_id is None and not read.is_json:
+        paths = ID_PATHS if id_at is None else (id_at, *ID_PATHS)
         task_id = find_id_in_text(reply.body, paths)
     if task_id is not None:
         return Ruling(reply=read, rule=HAS_ID, task_id=task_id)
@@ -110,13 +113,16 @@ async def send_submit(
         rules: the provider's rows, ending with `SHARED_RULES`.
         provider: its name, for messages.
         id_at: where your provider has the id, if that is none of the usual places: "id", or
-            "data.job.id" for one inside other objects.
+            "data.job.id" for one inside other objects, or "clips.0.id" for one in a list. A list of
+            one needs no number.
 
     Raises:
+        InvalidRequest: `id_at` is no such text; nothing was sent.
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
         SubmitInDoubt: it left, and no readable answer came back. Do not send it again.
     """
     with about(provider):
+        _check_place(id_at)
         try:
             reply = await ask(http, attrs.evolve(call, paid=True, timeout=SUBMIT_TIMEOUT))
         except ProviderUnavailable as error:
@@ -127,6 +133,12 @@ async def send_submit(
                 evidence=f"no answer: {excerpt(str(error))}",
             ) from error
         return accepted_id(reply, rules, provider=provider, id_at=id_at)
+
+
+def _check_place(id_at: object) -> None:
+    """Refuse what is no place of an id, before the id of a paid song would be looked for there."""
+    if id_at is not None and (not isinstance(id_at, str) or not id_at):
+        raise InvalidRequest(f"id_at is {id_at!r}; name one place, such as 'data.job.id'")
 
 
 def make_error(rule: Rule, message: str, *, read: ReadReply) -> UdioError:
