@@ -44,6 +44,67 @@ def test_what_leads_to_no_file_is_no_link(written: str) -> None:
     assert as_link(written, BASE) is None
 
 
+PLACEHOLDERS = """
+https://cdn.example.org/null
+https://cdn.example.org/[object Object].mp3
+https://cdn.example.org/%5Bobject%20Object%5D.mp3
+https://cdn.example.org/<nil>.mp3
+https://cdn.example.org/nil.mp3
+https://cdn.example.org/(null).mp3
+https://cdn.example.org/false.mp3
+https://cdn.example.org/{id}.mp3
+https://cdn.example.org/${audio_id}.mp3
+https://cdn.example.org/%s.mp3
+https://cdn.example.org/%4Eone.mp3
+https://cdn.example.org/None%20.mp3
+https://cdn.example.org/None_0.mp3
+https://cdn.example.org/None-1.mp3
+https://cdn.example.org/nullnull.mp3
+https://cdn.example.org/None/audio.mp3
+https://cdn.example.org/undefined/audio.mp3
+https://cdn.example.org/%7Bid%7D/audio.mp3
+https://undefined/abc.mp3
+https://None/song.mp3
+https://cdn.example.org/audio.mp3?id=None
+https://cdn.example.org/audio?item_id=undefined
+https://cdn.example.org/audio?a=b&songId=
+https://cdn.example.org/?item_id=None&x=1
+https://cdn.example.org/?item_id=
+null/abc.mp3
+undefined/abc.mp3
+""".strip().splitlines()
+REAL = """
+https://cdn.example.org/None%20of%20us.mp3
+https://cdn.example.org/false-start.mp3
+https://cdn.example.org/none-of-us.mp3
+https://cdn.example.org/nonesuch.mp3
+https://cdn.example.org/nilsson.mp3
+https://cdn.example.org/nan-12ab.mp3
+https://cdn.example.org/true.mp3
+https://cdn.example.org/%F0%9F%8E%B5.mp3
+https://cdn.example.org/%E9%9F%B3%E4%B9%90.mp3
+https://cdn.example.org/none/3f2a.mp3
+https://cdn.example.org/3f2a.mp3?id=None
+https://cdn.example.org/rain.mp3?user_id=None
+https://cdn.example.org/rain.mp3?signature=null
+https://null.example.org/rain.mp3
+https://cdn.example.org/audio?id=3f2a
+https://cdn.example.org/?item_id=3f2a
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("written", PLACEHOLDERS)
+def test_a_link_made_of_a_missing_value_is_no_link(written: str) -> None:
+    """As the name of the file, as its folder, its host or its id."""
+    assert as_link(written, BASE) is None
+
+
+@pytest.mark.parametrize("written", REAL)
+def test_a_song_may_have_such_a_word_in_its_name(written: str) -> None:
+    """And a file with an id of its own is there, whatever stands around it."""
+    assert as_link(written, BASE) == written
+
+
 @pytest.mark.parametrize(
     ("written", "asked"),
     [

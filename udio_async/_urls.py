@@ -8,7 +8,7 @@ import re
 import socket
 from collections import deque
 from collections.abc import Mapping
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from ._errors import InvalidRequest
 
@@ -28,15 +28,23 @@ _PRIVATE_SUFFIXES = (
 )
 
 
-_NO_NAMES = frozenset({"", "none", "null", "undefined", "nan"})
-"""What stands in a link in place of a file that does not exist."""
+_NOTHING = re.compile(
+    r"""|[\s(<\["']*(?:(?:none|null|undefined|nan|nil)+(?:[ _-]\d+)?|false)[\s)>\]"']*"""
+    r"|\[object \w+\]|\$?\{.*\}|<\w+>|%[sd]",
+    re.IGNORECASE,
+)
+"""What stands in a link in place of a name that does not exist, or in place of a field."""
+_ID_IN_QUERY = re.compile(
+    r"(?:^|[&;])(?:(?:item|song|audio|track|clip|file|work|task)[_-]?)?(?:id|file|key)=([^&;]*)",
+    re.IGNORECASE,
+)
 
 
 _PLAIN = re.compile(
-    r"https?://[a-z0-9][a-z0-9.-]*(?::[1-5]?\d{1,4})?(/[\w.~%+=:@,/-]*)?(?:\?([\w.~%+=:@,&/-]*))?",
+    r"https?://([a-z0-9][a-z0-9.-]*)(?::[1-5]?\d{1,4})?(/[\w.~%+=:@,/-]*)?(?:\?([\w.~%+=:@,&/-]*))?",
     re.ASCII,
 )
-"""Nearly every link: nothing in it is to be read in a special way. Path and query are apart."""
+"""Nearly every link: nothing in it is read in a special way. Host, path and query are apart."""
 _WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?/")
 _FILE_PATH = re.compile(r"[\w%~./+-]+\.[a-z][a-z0-9]{2,3}(\?.*)?", re.ASCII | re.IGNORECASE)
 """A path without its slash, which has to end like a file: "pending" is none."""
@@ -59,8 +67,7 @@ def as_link(text: str, base: str = "") -> str | None:
     link like "https://cdn.example/None.mp3", which stands for a missing file, is none.
     """
     if plain := _PLAIN.fullmatch(text):
-        path, query = plain.groups(default="")
-        return None if _names_nothing(path, query) else text
+        return None if _names_nothing(*plain.groups(default="")) else text
     link = text.strip().replace(" ", "%20")
     if not link.isprintable():  # no blank is, but for the one above
         return None
@@ -73,14 +80,24 @@ def as_link(text: str, base: str = "") -> str | None:
     parts = split_url(link)
     if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         return None
-    return None if _names_nothing(parts.path, parts.query) else link
+    return None if _names_nothing(parts.hostname, parts.path, parts.query) else link
 
 
-def _names_nothing(path: str, query: str) -> bool:
-    name = path.rpartition("/")[2].partition(".")[0]
-    if not name and query:  # a live stream: "https://host/?item_id=..."
-        name = query.rpartition("=")[2]
-    return name.lower() in _NO_NAMES
+def _names_nothing(host: str, path: str, query: str) -> bool:
+    """Return whether a link was made of a value that is missing: it leads to no song.
+
+    A folder, or an id in the query, counts only where the file has a common name ("audio"), which
+    has no digit: one with an id of its own is a file all the same.
+    """
+    *folders, file = unquote(path).split("/")
+    name = file.partition(".")[0]
+    # Of a live stream, "https://host/?item_id=...", the end of the query is the name.
+    if any(map(_NOTHING.fullmatch, (name or query.rpartition("=")[2], host))):
+        return True
+    if any(map(str.isdigit, name)):
+        return False
+    ids = _ID_IN_QUERY.findall(query)
+    return any(map(_NOTHING.fullmatch, (*filter(None, folders), *map(unquote, ids))))
 
 
 _SOUND_FILE = re.compile(r"\.(?:mp3|m4a|wav|flac|ogg|opus|aac)", re.ASCII | re.IGNORECASE)
