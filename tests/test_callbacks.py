@@ -3,10 +3,12 @@
 import gzip
 import random
 import shutil
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from itertools import permutations
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import anyio
 import attrs
@@ -243,6 +245,42 @@ async def test_a_callback_may_be_zipped_and_end_with_a_slash() -> None:
         assert await line.post(b"\x1f\x8b" + bytes(20)) == 400
         await anyio.sleep(1)
         assert len(line.provider.looks) == 2
+
+
+PACKED: Mapping[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "gzip in two parts": lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]),
+    "gzip and zeros": lambda body: gzip.compress(body) + bytes(8),
+    "zlib": zlib.compress,
+    "zlib, fast": lambda body: zlib.compress(body, 1),
+    "a form": lambda body: b"data=" + quote(body).encode(),
+    "a form with more": lambda body: b"payload=" + quote_plus(body).encode() + b"&a=b",
+    "zeros and line ends": lambda body: body + b"\n\n\0",
+    "wide letters": lambda body: body.decode().encode("utf-16-le"),
+    "wide letters with a mark": lambda body: body.decode().encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("packed", PACKED.values(), ids=PACKED)
+async def test_a_callback_may_come_in_what_gateways_put_around_it(
+    packed: Callable[[bytes], bytes],
+) -> None:
+    """In a form, compressed in one part or several, or with zero bytes behind it."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        assert await line.post(packed(said("complete", task_id=job.task_id))) == 200
+        await anyio.sleep(1)
+        assert len(line.provider.looks) == 1
+
+
+async def test_many_small_parts_are_not_unpacked_without_end() -> None:
+    """Neither their number nor what they hold together is without a limit."""
+    async with line_to(provider_with()) as line:
+        job = await line.client.submit(SONG)
+        body = said("complete", task_id=job.task_id)
+        assert await line.post(gzip.compress(bytes(400_000)) * 3) == 413
+        assert await line.post(gzip.compress(b"") * 99 + gzip.compress(body)) == 200
+        assert await line.post(gzip.compress(b"") * 100 + gzip.compress(body)) == 400
 
 
 async def test_slow_callers_do_not_take_all_places_for_ever() -> None:

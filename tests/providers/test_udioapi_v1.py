@@ -1,5 +1,6 @@
 """udioapi.pro v1: its two pages, its feed and its callbacks."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from udio_async._errors import (
     AuthenticationFailed,
     BadAnswer,
     Blocked,
+    CallbackRejected,
     InsufficientCredits,
     InvalidRequest,
     PermissionDenied,
@@ -24,7 +26,7 @@ from udio_async.providers import (
     UdioApiOptions,
     UdioApiV1,
 )
-from udio_async.providers.udioapi_feed import read_task
+from udio_async.providers.udioapi_feed import read_callback, read_task
 from udio_async.providers.udioapi_v1 import build_body, build_legacy_body
 from udio_async.providers.wire import loads, make_converter
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
@@ -389,3 +391,50 @@ async def test_the_key_in_an_echo_is_crossed_out() -> None:
     [task] = await LEGACY.fetch(RecordedHttp([reply]), [ID])
     request: Mapping[str, Any] = task.raw["request_body"]
     assert request == {"token": "***"}
+
+
+SONG = {"id": "a", "status": "complete", "audio_url": "https://cdn.example.org/a.mp3"}
+POSTED: Mapping[str, tuple[Any, str | None]] = {
+    "a list": ([SONG], None),
+    "one song": (SONG, None),
+    "one song in camelCase": ({"id": "a", "audioUrl": SONG["audio_url"], "status": "done"}, None),
+    "one song of a task": ({**SONG, "task_id": "t-9"}, "t-9"),
+    "results": ({"results": [SONG]}, None),
+    "an envelope": ({"code": 200, "data": {"type": "complete", "response_data": [SONG]}}, None),
+    "an envelope around data": ({"data": {"data": [SONG], "task_id": "t-9"}}, "t-9"),
+    "two envelopes": ({"data": {"data": {"response_data": [SONG], "task_id": "t-9"}}}, "t-9"),
+    "text": (json.dumps([SONG]), None),
+    "text in data": ({"data": json.dumps([SONG])}, None),
+}
+
+
+@pytest.mark.parametrize(("payload", "task_id"), POSTED.values(), ids=POSTED)
+def test_a_callback_is_read_in_any_of_its_shapes(payload: object, task_id: str | None) -> None:
+    """It may be the only word about a song that is paid for."""
+    news = read_callback(json.dumps(payload).encode(), provider="p")
+    assert [song.audio_url for song in news.songs] == [SONG["audio_url"]]
+    assert (news.stage, news.task_id) == (Stage.COMPLETE, task_id)
+
+
+def test_one_song_that_is_being_made_is_no_end() -> None:
+    """Its words come before its audio."""
+    posted = {"id": "a", "status": "text", "title": "Rain"}
+    news = read_callback(json.dumps(posted).encode(), provider="p")
+    assert (news.stage, len(news.songs)) == (Stage.TEXT_READY, 1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"id": "a", "status": "error", "error_message": "no", "audio_url": ""},
+        {"id": "a"},
+        {"status": "complete"},
+        {"data": {"data": []}},
+        "text",
+        {},
+    ],
+)
+def test_what_names_no_song_is_no_callback(payload: object) -> None:
+    """One song that has failed says nothing about the others of its task either."""
+    with pytest.raises(CallbackRejected):
+        read_callback(json.dumps(payload).encode(), provider="p")

@@ -11,6 +11,7 @@ time and number of callbacks are bounded: 1 MiB, 10 seconds, 64 at a time.
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import anyio
 import attrs
@@ -31,7 +32,12 @@ _MAX_BODY = 1024 * 1024
 _MAX_HEADERS = 16 * 1024
 _TIMEOUT = 10.0
 """Seconds for a body to come in."""
-_GZIP = b"\x1f\x8b"
+_PACKED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+"""How gzip and zlib begin."""
+_MOST_MEMBERS = 100
+"""Archives one after the other, which together are one body."""
+_FIELDS = (b"data", b"payload")
+"""Fields of a form that a callback has been posted in."""
 _AT_ONCE = 64
 """Callbacks that are read at once; those of strangers are refused before they are read."""
 
@@ -181,24 +187,36 @@ async def _read_in_time(receive: Receive) -> bytes:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Return the body without gzip, if it begins like gzip.
+    """Return the JSON of a body without what a gateway has put around it: gzip, zlib, a form.
 
-    JSON never begins so, which makes it safe whatever the headers say. Not more than 1 MiB is
-    unpacked, so a small body cannot fill the memory.
+    JSON begins like none of them, which makes it safe whatever the headers say. Not more than 1 MiB
+    is unpacked, so a small body cannot fill the memory.
 
     Raises:
-        _Refused: 400 for broken gzip, 413 for more than 1 MiB.
+        _Refused: 400 for a broken archive, 413 for more than 1 MiB.
     """
-    if not body.startswith(_GZIP):
-        return body
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        plain = unpacker.decompress(body, _MAX_BODY + 1)
-    except zlib.error:
-        raise _Refused(400, "not a callback") from None
-    if len(plain) > _MAX_BODY:
-        raise _Refused(413, "too long")
-    return plain
+    plain = b""
+    for _ in range(_MOST_MEMBERS):
+        if not body.startswith(_PACKED):
+            break
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # of both kinds
+        try:
+            plain += unpacker.decompress(body, _MAX_BODY + 1 - len(plain))
+        except zlib.error:
+            raise _Refused(400, "not a callback") from None
+        if len(plain) > _MAX_BODY:
+            raise _Refused(413, "too long")
+        body = unpacker.unused_data
+    return _text_in(plain or body)
+
+
+def _text_in(body: bytes) -> bytes:
+    """Return the JSON out of a form, and without zero bytes behind it."""
+    name, mark, value = body.partition(b"=")
+    if mark and name in _FIELDS:
+        body = unquote_to_bytes(value.partition(b"&")[0].replace(b"+", b" "))
+    wide = body[:4].count(0) > 0 or body.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16, UTF-32
+    return body if wide else body.rstrip(b"\0 \t\r\n")
 
 
 async def _address_of(

@@ -17,7 +17,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, message_in
-from .unfold import as_list, open_envelope, snake_names, with_data
+from .unfold import as_list, is_bare_song, open_envelope, snake_names, with_data
 from .wire import (
     Instant,
     Link,
@@ -317,21 +317,26 @@ def shows_audio(payload: object) -> bool:
 def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews:
     """Read a callback: a bare list of songs, without their task's id.
 
+    It may have an envelope, as a feed has; some post each song by itself.
+
     Args:
         body: the bytes as they came.
         provider: its name, for messages and records.
         base: the provider's address, for links that are a path below it.
 
     Raises:
-        CallbackRejected: it is no such list, or it names no songs and no failure.
+        CallbackRejected: it is nothing of that, or it names no songs and no failure, or only one
+            song by itself, that has failed: the others may be well.
     """
     try:
         payload = with_data(loads(body))
-        task_id = find_id(payload)
-        task = read_task(payload, task_id=task_id or "", provider=provider, base=base)
+        alone = is_bare_song(payload)
+        task_id = find_id(payload) or (None if alone else find_id(open_envelope(payload)))
+        shown = [payload] if alone else payload
+        task = read_task(shown, task_id=task_id or "", provider=provider, base=base)
     except BadAnswer as error:
         raise CallbackRejected(f"the callback cannot be read: {error}", provider=provider) from None
-    if not task.songs and task.stage is not Stage.FAILED:
+    if (alone and task.stage is Stage.FAILED) or not (task.songs or task.stage is Stage.FAILED):
         raise CallbackRejected("the callback names no songs", provider=provider)
     return CallbackNews(stage=task.stage, task_id=task_id, songs=task.songs, error=task.error)
 

@@ -97,6 +97,13 @@ def _is_around(entry: Mapping[str, Any]) -> bool:
     return "audio_url" not in fields and _first_nested(fields, (*_SONGS, *_AROUND)) is not None
 
 
+def is_bare_song(payload: object) -> bool:
+    """Return whether a callback's payload is a single song, without anything around it."""
+    fields = snake_names(payload) if isinstance(payload, Mapping) else {}
+    shown = "id" in fields and ("audio_url" in fields or "status" in fields)
+    return shown and _first_nested(fields, (*_SONGS, *_AROUND)) is None
+
+
 def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the first of these values that is an object or a list, and not empty, or None."""
     values = (from_text(fields.get(name)) for name in names)
