@@ -33,6 +33,9 @@ Too many tasks
 Too many running tasks
 Too many requests
 Request not accepted: too many jobs in progress
+Wait for one to finish before starting another
+4 songs are already running, which is the maximum of concurrent jobs
+Concurrency limit reached: further requests will not be taken
 Please wait for your previous songs to finish.
 Please wait for your current generations to finish
 Please wait until one of your tasks is done
@@ -52,6 +55,7 @@ Too many tasks in one request, the limit is 20
 Too many songs asked for: n is 1 or 2
 Too many characters
 Concurrent modification
+Only active songs can be extended
 Another request is being processed
 Running out of words
 style weight exceeds the maximum of 1
@@ -77,6 +81,11 @@ This task is already one of your running tasks
 There is already a request in progress
 Please wait for your pending song to complete
 Please wait until the current generation is done
+Too many jobs: yours was put into the queue
+Too many requests: it is already being processed
+Concurrency limit reached, we'll run it once one is done
+Too many tasks, your song is now waiting
+并发已达上限 已排队
 Concurrent update
 Conflict
 """.strip().splitlines()

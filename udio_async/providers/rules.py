@@ -95,8 +95,9 @@ _NO_MONEY = "|".join(
 # again, so some words forbid the reading: those about the request's own texts, which a provider
 # quotes; those that may say that the request was taken; and offers ("for higher concurrency").
 _REACHED = (
-    r"(?:\btoo many|\b(?:limit|max(?:imum)?|quota|at most|no more than|up to|only|reached)\b|"
-    r"\bexceed|\bnot allowed|\balready (?:\w+ )?\d|\b\d+ ?(?:/|of) ?\d+\b)"
+    r"(?:\btoo many|\b(?:limit|max(?:imum)?|quota|at most|no more than|up to|reached)\b|"
+    r"\bonly (?:\w+ )?(?:\d|one|two|a single)|\bexceed|\bnot allowed|"
+    r"\balready (?:\w+ )?\d|\b\d+ ?(?:/|of) ?\d+\b)"
 )
 _MADE = r"(?:tasks?|jobs?|generations?|songs?|tracks?|requests?)\b"
 _AT_ONCE = (
@@ -113,9 +114,12 @@ _OWN_TEXTS = (
     r"in (?:a|one|a single) (?:request|song)"
 )
 _MAY_BE_TAKEN = (
-    r"queued|scheduled|started|\bwill (?:be|start|run|begin)|(?<!not )accepted|submitted|received|"
-    r"created|\bis being|duplicate|identical|idempoten|\bsame (?!time)|"
-    r"\bthis (?:task|job|song|generation)"
+    r"queued|\b(?:in|into|to) (?:(?:the|a|our|your) )?queue|scheduled|\bstart(?:ed|s)\b|"
+    r"(?:\bwill|['\u2019]ll) (?!not|fail)|(?<!not )accepted|submitted|received|created|"
+    r"\b(?:is|now) (?:now )?(?:being|pending|waiting|delayed|process)|"
+    r"\balready (?:be|process|exist)|duplicate|identical|idempoten|\bsame (?!time)|"
+    r"\bthis (?:task|job|song|generation)|"
+    r"已提交|已受理|已接受|排队|队列"
 )
 _TOO_MANY = (
     rf"^(?!.*(?:{_OWN_TEXTS}|{_MAY_BE_TAKEN})).*(?:"
