@@ -220,8 +220,10 @@ async def test_another_task_is_refused_inside_two_envelopes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
-async def test_an_error_with_an_id_of_its_own_is_no_song(name: str) -> None:
+@pytest.mark.parametrize("around", ["", "data", "result", "songs"])
+async def test_an_error_with_an_id_of_its_own_is_no_song(name: str, around: str) -> None:
     """It is the number of a request, and fails no song that is being made."""
-    task = await look(CASES[name], {"id": "req-1", "status": "error", "message": "busy"})
+    error = {"id": "req-1", "status": "error", "message": "busy"}
+    task = await look(CASES[name], {around: error} if around else error)
     assert task.songs == ()
     assert not task.stage.is_final

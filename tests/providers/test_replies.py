@@ -193,6 +193,8 @@ async def test_an_adapter_can_name_a_place_in_a_list(body: bytes, id_at: str, st
         (b'{"ids": []}', "ids"),
         (b'{"id": {"x": 1}}', "id"),
         (b'["a"]', "id"),
+        (b'{"task_id": ["a", "b', "id"),
+        (b'{"ids": ["a", "b', "ids"),
     ],
 )
 async def test_which_of_several_is_never_guessed(body: bytes, id_at: str) -> None:

@@ -247,12 +247,17 @@ def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
     The task behind an id is paid for, so it is worth a search in broken text. A number counts only
     when something follows it: a cut may have left half of it.
     """
-    parts = (path.split(".") for path in paths)
-    lasts = ([name for name in path if not name.isdecimal()] or path for path in parts)
-    names = "|".join(re.escape(path[-1]) for path in lasts)
-    pattern = rf'"(?:{names})"\s*:\s*\[?\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}\]])'
+    names = "|".join(map(_name_in_text, paths))
+    pattern = rf'(?:{names})\s*(?:"([^"\\\s]{{1,200}})"|(\d{{1,40}})\s*[,}}])'
     found = (one[1] or one[2] for text in _texts(body) for one in re.finditer(pattern, text))
     return next(filter(is_id, found), None)
+
+
+def _name_in_text(path: str) -> str:
+    """Return a pattern for what stands before an id: its name, and the list it is the first of."""
+    names = [name for name in path.split(".") if not name.isdecimal()] or [path]
+    listed = r"\s*\[" if path.endswith(".0") else ""
+    return rf'"{re.escape(names[-1])}"\s*:{listed}'
 
 
 def _texts(body: bytes) -> list[str]:

@@ -307,7 +307,10 @@ def read_credits(
     if balance.credits is None:
         raise BadAnswer("the answer names no credits")
     return Credits(
-        provider=provider, remaining=balance.credits, used=balance.used_credits, raw=payload
+        provider=provider,
+        remaining=balance.credits,
+        used=balance.used_credits,
+        raw=payload if isinstance(payload, Mapping) else opened,
     )
 
 

@@ -57,6 +57,7 @@ _AROUND = ("data", "result", "response")
 """Names that have been seen around a task or its songs."""
 _SONGS = ("response_data", "songs", "results", "clips", "tracks", "output")
 """Names that have been seen for its songs."""
+_LINKS = ("audio_url", "song_path")
 _LEVELS = 4
 
 
@@ -81,14 +82,32 @@ def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # 
         raise BadAnswer("the answer is neither an object nor a list of songs")
     fields = snake_names(payload)
     own = {name: fields[name] for name in fields if name not in ("code", "message", *_AROUND)}
-    songs = _first_nested(fields, _SONGS)
-    if songs is not None:
-        return {**{name: own[name] for name in own if name not in _SONGS}, "response_data": songs}
-    if "audio_url" in fields:
-        return {"response_data": [payload]}  # a song with nothing around it
+    if _first_nested(fields, ("response_data",)) is not None:
+        return own
     inner = _first_nested(fields, _AROUND)
     is_task = "type" in fields and "response_data" in fields
-    return own if is_task or inner is None or not levels else open_envelope(inner, levels - 1)
+    opened = own if is_task or inner is None or not levels else open_envelope(inner, levels - 1)
+    if opened is not own and opened.get("response_data"):
+        return opened
+    songs = [payload] if "audio_url" in fields else songs_in(fields, "response_data")
+    return {**own, "response_data": songs} if _holds_songs(songs) else opened
+
+
+def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return what stands for the songs of a task: under its usual name, or under another one."""
+    if _first_nested(fields, (usual,)) is None:
+        for name in (*_SONGS, *_AROUND):
+            if _holds_songs(fields.get(name)):
+                return fields[name]
+    return fields.get(usual)
+
+
+def _holds_songs(value: object) -> bool:
+    """Return whether a value stands for a list of songs: of objects with a place for a link."""
+    listed = as_list(value)
+    entries = listed if isinstance(listed, list) else []
+    named = (snake_names(one) for one in entries if isinstance(one, Mapping))
+    return any(name in fields for fields in named for name in _LINKS)
 
 
 def _is_around(entry: Mapping[str, Any]) -> bool:
