@@ -108,7 +108,7 @@ class _Layer:
         self.flaw: str | None = None
         self.ends_early = False
         """Whether that is its flaw."""
-        self._coding = claimed
+        self._coding: Coding | None = claimed
         self._room = room
         self._decided = False
         self._held = b""
