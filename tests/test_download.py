@@ -48,7 +48,7 @@ from udio_async import (
 from udio_async._download import pool, sound, tags, waiting
 from udio_async._download.names import file_name
 from udio_async._download.waiting import Limits
-from udio_async._http import exchange, messages
+from udio_async._http import messages, trail
 
 FRAME = bytes((0xFF, 0xFB, 0x10, 0xC4)) + bytes(100)
 """A silent frame of MPEG 1 layer III: 32 kbit/s, 44.1 kHz, 104 bytes."""
@@ -539,7 +539,7 @@ async def test_a_public_name_that_leads_to_a_private_address_is_not_fetched_from
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(socket, "getaddrinfo", resolver_to_loopback(socket.getaddrinfo))
     if not guarded:
-        monkeypatch.setattr(exchange, "is_private_host", lambda _: False)
+        monkeypatch.setattr(trail, "is_private_host", lambda _: False)
     async with FaultServer(hang_up) as server:
         with pytest.raises(DownloadFailed) as caught:
             await fetch_from(
