@@ -34,8 +34,11 @@ from .replies import (
     says_taken,
     song_ids,
 )
-from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, Rule
+from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
 from .wire import excerpt
+
+# Adapters get `SHARED_RULES` from the kit; some take it from here, beside `send_submit`.
+__all__ = ["SHARED_RULES", "accepted_id", "judge", "make_error", "read_look", "send_submit"]
 
 SUBMIT_TIMEOUT = 120.0
 """Seconds that a submit may take: an impatient time-out makes a doubt of an answer on its way."""
