@@ -147,11 +147,13 @@ class _Layer:
             return False
         if self._coding == "gzip" and _is_zlib(head):  # some servers take one for the other
             self._coding = "deflate"
-        tried = self._coding is not None and self._coding not in _MARKS
+        marked = _coding_by_mark(head)
+        # A mark comes first: other bytes may pass for Brotli or deflate by chance.
+        tried = marked is None and self._coding is not None and self._coding not in _MARKS
         if tried and not ended and len(head) < _HEAD:
             return False
         self._decided = True
-        self._coding = self._coding if tried else _coding_by_mark(head)
+        self._coding = self._coding if tried else marked
         if self._coding is not None and not (tried and _is_text(head)):
             self._stream = _open_stream(self._coding, head)
             if self._stream is None and not tried:
