@@ -216,7 +216,9 @@ class Resetting(Unable):
 
 
 @pytest.mark.parametrize("hook", [look_only, breaks])
-async def test_a_hook_that_breaks_before_the_request_left_makes_no_doubt(hook: Any) -> None:  # noqa: ANN401
+async def test_a_hook_that_breaks_before_the_request_left_makes_no_doubt(
+    hook: Callable[[httpx.Request], object],
+) -> None:
     """Nobody has looked at the body, so nobody can have sent it."""
     recorder = Recorder()
     transport = httpx.MockTransport(recorder)
@@ -238,7 +240,9 @@ async def test_a_transport_that_breaks_at_once_makes_no_doubt() -> None:
     [({"request": [looks_and_breaks]}, Unable()), ({}, Resetting())],
     ids=["the body was looked at", "a connection was reset"],
 )
-async def test_what_may_have_sent_it_makes_a_doubt(hooks: Any, transport: Unable) -> None:  # noqa: ANN401
+async def test_what_may_have_sent_it_makes_a_doubt(
+    hooks: Mapping[str, list[Callable[[httpx.Request], object]]], transport: Unable
+) -> None:
     """Who has looked at the body, or speaks of a connection, may have sent it."""
     async with httpx.AsyncClient(transport=transport, event_hooks=hooks) as own:
         outcome = await outcome_of(client=own)
