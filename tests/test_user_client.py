@@ -1,6 +1,7 @@
 """Clients and transports of the user's: what of them counts, and what they may not do."""
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -208,6 +209,14 @@ class Unable(httpx.AsyncBaseTransport):
         raise NotImplementedError("only GET")
 
 
+class Copying(Unable):
+    """Sends a copy, and fails in what it does afterwards."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        copy.copy(request)
+        raise KeyError("x-request-id")
+
+
 class Resetting(Unable):
     """Fails as a connection does, whatever it has done before."""
 
@@ -237,8 +246,8 @@ async def test_a_transport_that_breaks_at_once_makes_no_doubt() -> None:
 
 @pytest.mark.parametrize(
     ("hooks", "transport"),
-    [({"request": [looks_and_breaks]}, Unable()), ({}, Resetting())],
-    ids=["the body was looked at", "a connection was reset"],
+    [({"request": [looks_and_breaks]}, Unable()), ({}, Copying()), ({}, Resetting())],
+    ids=["the body was looked at", "it was copied", "a connection was reset"],
 )
 async def test_what_may_have_sent_it_makes_a_doubt(
     hooks: Mapping[str, list[Callable[[httpx.Request], object]]], transport: Unable

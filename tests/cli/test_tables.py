@@ -258,23 +258,10 @@ def test_comments_are_rows_that_begin_so() -> None:
     assert [entry.line for entry in reading.entries] == [6, 8]
 
 
-@pytest.mark.parametrize("ends", ["\n", "\r\n"])
-@pytest.mark.parametrize(
-    "comment",
-    [
-        '#"one\ntwo\nthree\nfour",pop,Two\n',
-        '# "one\ntwo, ""2""\n",pop,Two\n',
-        '#"one\n#two\n#three",pop,Two\n',  # an editor marks every line
-        '#one,"pop\nand rock",Two\n',
-        '#one,pop,"Two\nof them"\n',
-    ],
-)
-def test_a_row_that_was_made_a_comment_is_skipped_as_a_whole(comment: str, ends: str) -> None:
-    """A cell in quotes goes over several lines; none of them is a request of its own."""
-    table = f'{comment}lyrics,style,title\nla,pop,La\n{comment}"lo\nlo",rock,Lo\n{comment}'
-    reading = read(table.replace("\n", ends))
-    assert [entry.request.title for entry in reading.entries] == ["La", "Lo"]
-    assert reading.preview.comments == 3
+def test_a_row_of_several_lines_may_be_a_comment_line_by_line() -> None:
+    """As an editor marks them."""
+    reading = read('lyrics,style\n#"one\n#two\n#three",pop\nla,pop\n')
+    assert [entry.request.lyrics for entry in reading.entries] == ["la"]
 
 
 @pytest.mark.parametrize("comment", ["# don't \"q", '# one, "two', '# "one" and two', '# "two'])
@@ -284,13 +271,22 @@ def test_a_quote_in_a_comment_hides_no_row(comment: str) -> None:
         assert len(asked(f"lyrics,style\n{comment}\n{row}\n{comment}\nlo,pop\n")) == 2
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize(
-    "comment", ['#"one "two" three\nfour",pop', '#"one\nsay "two" twice\nfour",pop']
+    "comment",
+    [
+        '#"one\ntwo\nthree\nfour",pop\n',
+        '# "one\ntwo, ""2""\n",pop\n',
+        '#one,"pop\nand rock"\n',
+        '# "Old one\nb song,pop\nTV 5",jazz\n',
+        '#"one "two" three\nfour",pop\n',
+        '#"one\nsay "two" twice\nfour",pop\n',
+    ],
 )
-def test_a_comment_that_may_end_anywhere_is_refused(comment: str) -> None:
-    """Its quotes are not written as a CSV has them: what is left of it could be paid for."""
-    (problem,) = problems(f"lyrics,style\n{comment}\nla,pop\n")
-    assert problem.startswith("in.csv:2: is a comment whose quotes are not closed")
+def test_a_comment_that_may_go_on_over_several_lines_is_refused(comment: str, ends: str) -> None:
+    """Else what is left of a row would be paid for, or rows behind a comment would be lost."""
+    (problem,) = problems(f"lyrics,style\n{comment}la,pop\n".replace("\n", ends))
+    assert problem.startswith("in.csv:2: is a comment with a quote that a later line closes")
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.txt"])

@@ -17,6 +17,7 @@ from tests.kit.timed import TimedProvider
 from udio_async import (
     CallbackAddress,
     Client,
+    JournalEntry,
     JournalError,
     JournalState,
     SongRequest,
@@ -131,3 +132,29 @@ async def test_however_full_the_disk_is_no_id_is_lost(tmp_path: Path, disk: Disk
     else:
         raise AssertionError("40 pages are too few")
     assert broke > 8
+
+
+async def test_a_job_whose_id_could_not_be_kept_is_in_doubt_for_who_asks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not being submitted any more, so nobody is told to wait for it."""
+    put = SqliteFile.put
+
+    def refuse(store: SqliteFile, entry: JournalEntry, expected: JournalState) -> None:
+        if entry.state is JournalState.ACCEPTED:
+            raise sqlite3.OperationalError("disk I/O error")
+        put(store, entry, expected)
+
+    monkeypatch.setattr(SqliteFile, "put", refuse)
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+    request = SongRequest(description="rain", key="mine")
+    async with Client(Ledger(lambda _: 60.0), journal=journal) as client:
+        with pytest.raises(JournalError) as first:
+            await client.submit(request)
+        with pytest.raises(JournalError, match="could not be kept") as again:
+            await client.submit(request)
+        with pytest.raises(JournalError, match="could not be kept"):
+            await client.resolve("mine", abandon=True)
+        with pytest.raises(JournalError, match="could not be kept"):
+            await client.forget("mine")
+    assert (first.value.charged, again.value.charged) == ("yes", "unknown")

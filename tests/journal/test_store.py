@@ -225,7 +225,7 @@ async def test_a_callback_beside_an_end_or_an_answer_is_not_forgotten(
 ) -> None:
     """It names another task than the owner did, while that is being written."""
     await store.doubt(await store.intend(REQUEST, "mine", None), "cut")
-    entry = await store.resolve("mine", task_id="wrong")
+    entry = await store.resolve("mine", task_id="wrong", resubmit=False, abandon=False)
     news = CallbackNews(stage=Stage.QUEUED, task_id="right")
     async with anyio.create_task_group() as tasks:
         journal.between = lambda: tasks.start_soon(store.hear, "mine", 1, news)
@@ -233,7 +233,7 @@ async def test_a_callback_beside_an_end_or_an_answer_is_not_forgotten(
             store.end(entry, (SONG,), times=Times(took=60.0))
             await store.note_undelivered("mine", "")  # which waits for the end
         else:
-            await store.resolve("mine", task_id="wrong too")
+            await store.resolve("mine", task_id="wrong too", resubmit=False, abandon=False)
     known = await store.known("mine")
     assert (known.state, known.task_id, known.told) == (State.ACCEPTED, "right", False)
 
@@ -252,7 +252,7 @@ async def test_a_song_that_is_called_back_beside_a_change_is_not_forgotten(
     sending = await store.intend(REQUEST, "mine", None)
     await store.doubt(sending, "cut")
     if then == "deliver":
-        entry = await store.resolve("mine", task_id="t")
+        entry = await store.resolve("mine", task_id="t", resubmit=False, abandon=False)
         await journal.put(jobs.ended(entry, (SONG,), took=1.0), expected=State.ACCEPTED)
     other = attrs.evolve(SONG, id="other", stage=stage)
     news = CallbackNews(stage=stage, songs=(other,))

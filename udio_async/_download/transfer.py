@@ -165,7 +165,9 @@ class Transfer:
         Raises:
             AttemptFailed: it brings no file, or not the part that was asked for.
         """
-        self._since, self._lately, self._brought = anyio.current_time(), 0, 0
+        self._brought = 0
+        if not self._is_endless:  # many parts together have to come fast enough
+            self._since, self._lately = anyio.current_time(), 0
         rule = rule_of(status)
         if rule is not None:
             raise self._unserved(status, rule, headers)

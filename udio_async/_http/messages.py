@@ -195,6 +195,10 @@ class _Watched(httpx.Request):
         self._note()
         return await super().aread()
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._note()  # a copy, which has the body and not this stream
+        return super().__getstate__()
+
     def _note(self) -> None:
         if isinstance(self.stream, Body):
             self.stream.was_seen = True

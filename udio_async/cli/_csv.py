@@ -164,24 +164,26 @@ class _Feed:
     def _skip_comment(self, number: int, line: str) -> None:
         """Skip a comment.
 
-        If it is a row that was made a comment, its cells in quotes may go over several lines, and
-        all of them are skipped. A quote that no later line closes is only a character.
+        A quote that no later line closes is only a character.
 
         Raises:
-            Unreadable: its quotes do not tell where it ends.
+            Unreadable: a later line closes it, so it may be a row that goes on over several lines.
         """
         self._findings.comments += 1
         later: list[tuple[int, str]] = []
         try:
             next(csv.reader(self._row_of(line, later), strict=True, skipinitialspace=True))
+            may_go_on = not all(is_comment_line(each) for _, each in later)
         except csv.Error as error:
-            is_sloppy = "expected after" in str(error)
-            if is_sloppy and not (
-                _OPENS.match(later[-1][1]) if later else line.count('"') % 2 == 0
-            ):
-                reason = "is a comment whose quotes are not closed; remove them, or the whole row"
-                raise Unreadable(reason, number) from error
-            self._lines = chain(later, self._lines)
+            closes = not _OPENS.match(later[-1][1]) if later else line.count('"') % 2 > 0
+            may_go_on = closes and "expected after" in str(error)
+        if may_go_on:
+            raise Unreadable(
+                "is a comment with a quote that a later line closes: it may be a row of several "
+                "lines; put a # before each of them, or remove the quote",
+                number,
+            )
+        self._lines = chain(later, self._lines)
 
     def _row_of(self, comment: str, later: list[tuple[int, str]]) -> Iterator[str]:
         """Return a comment as a row, with commas only: the separator may not be known yet.

@@ -17,7 +17,6 @@ from ._encoding import UTF8, choose_encoding
 from ._failures import BadInput, reason_of
 from ._formats import choose_format, is_workbook
 from ._lines import MARK, Source, Unreadable, iter_lines, iter_text, refuse_long
-from ._plain import with_plain_ends
 from ._preview import PREVIEWED, Preview
 from ._rows import Findings, Format, Rows, read_ideas, read_json, read_json_lines
 from ._text import counted, shortened
@@ -226,8 +225,7 @@ def read_request(values: Mapping[str, Any], provider: Provider) -> SongRequest:
     given = {name: value for name, value in values.items() if value is not None}
     _refuse_wrapped(given)
     _refuse_unknown(given, SongRequest, "")
-    texts = {name: text for name, text in given.items() if isinstance(text, str)}
-    given |= {name: normalised(with_plain_ends(text)) for name, text in texts.items()}
+    given |= {name: normalised(text) for name, text in given.items() if isinstance(text, str)}
     if "options" in given:
         given["options"] = _read_options(given["options"], provider)
     if not isinstance(given.get("extra", {}), dict):

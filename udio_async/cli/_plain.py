@@ -45,11 +45,6 @@ def refuse_line_end(text: str) -> None:
         )
 
 
-def with_plain_ends(text: str) -> str:
-    """Return a text whose lines all end in a line feed where they ended in a separator."""
-    return text if text.isascii() else _LINE_END.sub("\n", text)
-
-
 def as_seen(text: str) -> str:
     """Return a text from its first character that can be seen, without blanks at its end."""
     unseen = _UNSEEN.match(text)

@@ -100,26 +100,29 @@ def _add_numbers(db: sqlite3.Connection) -> None:
     if not db.execute("insert or ignore into meta values ('numbers', '')").rowcount:
         return
     rows = db.execute(
-        "select number, key, entry from jobs where entry like '%.0%' "
-        """and (entry like '%"options"%' or entry like '%"extra"%')"""
+        "select number, key, coalesce(alias, key), entry from jobs where entry like '%.0%' "
+        """and (entry like '%"options"%' or entry like '%"extra"%') order by number"""
     )
-    for number, key, text in rows.fetchall():
+    taken: Counter[str] = Counter()
+    for number, key, name, text in rows.fetchall():
         if not isinstance(key, str) or not is_of_batch(key):
             continue
         with suppress(sqlite3.DatabaseError):  # a damaged row is told of when it is needed
             digest = request_digest(as_entry(text).request)
-            if not key.startswith(digest):
-                db.execute(
-                    "update jobs set alias = ? where number = ? and alias is null",
-                    (_free_key(db, digest), number),
-                )
+            if not key.startswith(digest) and not name.startswith(digest):
+                taken[digest] = _free_place(db, digest, taken[digest] + 1)
+                alias = f"{digest}-{taken[digest]}"
+                db.execute("update jobs set alias = ? where number = ?", (alias, number))
 
 
-def _free_key(db: sqlite3.Connection, digest: str) -> str:
-    """Return the first key of equal requests that no job has."""
-    names = (f"{digest}-{place}" for place in count(1))
+def _free_place(db: sqlite3.Connection, digest: str, first: int) -> int:
+    """Return the first place from `first` on among equal requests that no job has."""
     taken = "select 1 from jobs where key = ? or alias = ?"
-    return next(name for name in names if db.execute(taken, (name, name)).fetchone() is None)
+    return next(
+        place
+        for place in count(first)
+        if db.execute(taken, (f"{digest}-{place}",) * 2).fetchone() is None
+    )
 
 
 def _run(db: sqlite3.Connection, statements: str) -> None:

@@ -84,10 +84,12 @@ class JobStore:
         Raises:
             InvalidRequest: the key stands for another request (the message says how they differ),
                 or for one that is forgotten.
+            JournalError: what became of it could not be kept.
         """
         entry = await self._journal.get(key)
         if entry is None:
             return None
+        self._check_kept(entry)
         asked = canonical(request)
         if not is_same(entry.request, asked):
             raise InvalidRequest(
@@ -344,15 +346,17 @@ class JobStore:
             raise InvalidRequest(
                 f"there is no job {key!r} in this journal; client.jobs() lists them", job_key=key
             )
+        self._check_kept(entry)
         return entry
 
+    def _check_kept(self, entry: Entry) -> None:
+        """Raise if a job has left, and no more of it could be kept."""
+        if self._broken is not None and entry.state is State.SENDING:
+            what = f"what became of job {entry.key} could not be kept: {self._broken}"
+            raise JournalError(what, job_key=entry.key, charged="unknown")
+
     async def resolve(
-        self,
-        key: str,
-        *,
-        task_id: str | None = None,
-        resubmit: bool = False,
-        abandon: bool = False,
+        self, key: str, *, task_id: str | None, resubmit: bool, abandon: bool
     ) -> Entry:
         """Keep how its owner ends a doubt; return the job as it is now.
 
