@@ -535,14 +535,17 @@ async def test_a_length_that_lies_costs_no_song(
     assert waits.total < 60
 
 
-@pytest.mark.parametrize("stated", [SECONDS, None])
+@pytest.mark.parametrize(("stated", "times"), [(SECONDS, 2), (None, 3)])
 async def test_a_last_chunk_that_is_missing_costs_no_song(
-    stated: float | None, tmp_path: Path, waits: Waits
+    stated: float | None, times: int, tmp_path: Path, waits: Waits
 ) -> None:
-    """The file came whole, twice, and each time the server hung up without the end of its body."""
+    """The file came whole, and each time the server hung up without the end of its body.
+
+    Where nobody says how long it is, two cuts at the same place may still be an accident.
+    """
     async with bench(tmp_path, faults.answer_once(faults.chunked(MP3)[:-5])) as test:
         saved = await test.get(duration=stated)
-        assert len(test.server.requests) == 2
+        assert len(test.server.requests) == times
     assert saved.path.read_bytes() == MP3
     assert "ended early" in str(saved.mismatch)
 

@@ -148,6 +148,11 @@ class Transfer:
         return self._received > 0 and not self._in_slices
 
     @property
+    def says_length(self) -> bool:
+        """Whether the server says how many bytes there are."""
+        return self._total is not None
+
+    @property
     def is_all_there(self) -> bool:
         """Whether as many bytes came as the server says there are."""
         return self._received > 0 and self._received == self._total
