@@ -1,6 +1,7 @@
 """Callbacks say when to look, settle what is in doubt, and are believed from nobody else."""
 
 import gzip
+import json
 import random
 import shutil
 import zlib
@@ -25,8 +26,10 @@ from tests.kit.called_back import (
     provider_with,
 )
 from tests.kit.clocks import virtual_backend
-from tests.kit.timed import NO_HTTP, SONG
+from tests.kit.timed import NO_HTTP, SONG, TimedProvider
 from udio_async import (
+    CallbackAddress,
+    CallbackNews,
     Callbacks,
     Client,
     GenerationFailed,
@@ -44,6 +47,7 @@ from udio_async import (
     UpstreamFailed,
     WaitExpired,
 )
+from udio_async.providers.udioapi_feed import read_callback
 
 STAGES = ("text", "first", "complete")
 
@@ -503,6 +507,34 @@ async def test_a_failure_settles_a_doubt(tmp_path: Path) -> None:
             await line.client.generate(attrs.evolve(SONG, key="mine"))
     assert not isinstance(caught.value, (SubmitInDoubt, UpstreamFailed))
     assert len(line.provider.sent) == 1
+
+
+class PostsOneByOne(TimedProvider):
+    """Calls as udioapi does, with the songs and no id of their task."""
+
+    def read_callback(
+        self, headers: Mapping[str, str], body: bytes, address: CallbackAddress
+    ) -> CallbackNews:
+        return read_callback(body, provider=self.name)
+
+
+@pytest.mark.parametrize("around", ["", "data", "result", "response_data"])
+async def test_one_failed_song_by_itself_ends_no_doubt(around: str, tmp_path: Path) -> None:
+    """The other one may be well: it comes later, in the same envelope, and is delivered."""
+    failed = {"id": "a", "status": "failed", "error_message": "no luck", "audio_url": ""}
+    well = {"id": "b", "status": "complete", "audio_url": LINKS[1]}
+    provider = lose(PostsOneByOne(lambda _: 60.0, callbacks="task"))
+    async with line_to(provider, journal=journal_at(tmp_path)) as line:
+        with pytest.raises(SubmitInDoubt):
+            await line.client.submit(attrs.evolve(SONG, key="mine"))
+        for song, status in ((failed, 400), (well, 200)):
+            assert len(await line.client.doubts()) == 1
+            assert (
+                await line.post(json.dumps({around: song} if around else song).encode()) == status
+            )
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert [song.audio_url for song in songs] == [LINKS[1]]
+    assert len(provider.sent) == 1
 
 
 @pytest.mark.parametrize(

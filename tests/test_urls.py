@@ -54,6 +54,10 @@ https://cdn.example.org/(null).mp3
 https://cdn.example.org/false.mp3
 https://cdn.example.org/{id}.mp3
 https://cdn.example.org/${audio_id}.mp3
+https://cdn.example.org/{{song_id}}.mp3
+https://cdn.example.org/{0}.mp3
+https://cdn.example.org/None/audio.mp3?key=
+https://cdn.example.org/None/audio.mp3?id=undefined
 https://cdn.example.org/%s.mp3
 https://cdn.example.org/%4Eone.mp3
 https://cdn.example.org/None%20.mp3
@@ -90,6 +94,18 @@ https://cdn.example.org/rain.mp3?signature=null
 https://null.example.org/rain.mp3
 https://cdn.example.org/audio?id=3f2a
 https://cdn.example.org/?item_id=3f2a
+https://cdn.example.org/8f3c12ab/audio.mp3?key=
+https://cdn.example.org/8f3c12ab/audio.mp3?id=&t=1
+https://cdn.example.org/8f3c/song.mp3?file=&dl=1
+https://cdn.example.org/rain.mp3?key=
+https://cdn.example.org/play?id=&song_id=abc12
+https://cdn.example.org/play?id=None&song_id=abcdef
+https://cdn.example.org/u/none/8f3c12-aa/audio.mp3
+https://cdn.example.org/users/null/tracks/abcdef/audio.mp3
+https://s3.example.org/b/None/audio.mp3?X-Amz-Signature=12
+https://cdn.example.org/{3F2504E0-4F89-11D3-9A0C-0305E82C3301}.mp3
+https://cdn.example.org/%7B3F2504E0-4F89-11D3-9A0C-0305E82C3301%7D.mp3
+https://cdn.example.org/Nan-2.mp3
 """.strip().splitlines()
 
 
@@ -101,7 +117,7 @@ def test_a_link_made_of_a_missing_value_is_no_link(written: str) -> None:
 
 @pytest.mark.parametrize("written", REAL)
 def test_a_song_may_have_such_a_word_in_its_name(written: str) -> None:
-    """And a file with an id of its own is there, whatever stands around it."""
+    """And a file with an id is there, wherever that stands, and whatever stands around it."""
     assert as_link(written, BASE) == written
 
 

@@ -29,8 +29,8 @@ _PRIVATE_SUFFIXES = (
 
 
 _NOTHING = re.compile(
-    r"""|[\s(<\["']*(?:(?:none|null|undefined|nan|nil)+(?:[ _-]\d+)?|false)[\s)>\]"']*"""
-    r"|\[object \w+\]|\$?\{.*\}|<\w+>|%[sd]",
+    r"""|[\s(<\["']*(?:(?:none|null|undefined)+(?:[ _-]\d+)?|nan|nil|false)[\s)>\]"']*"""
+    r"|\[object \w+\]|\$?\{+[a-z_. ]*\d?\}+|<\w+>|%[sd]",
     re.IGNORECASE,
 )
 """What stands in a link in place of a name that does not exist, or in place of a field."""
@@ -71,23 +71,25 @@ def as_link(text: str, base: str = "") -> str | None:
     link = text.strip().replace(" ", "%20")
     if not link.isprintable():  # no blank is, but for the one above
         return None
+    path = ""
     if link.startswith("//"):
         link = f"https:{link}"
     elif _WITHOUT_SCHEME.match(link):
         link = f"https://{link}"
     elif base and (link.startswith("/") or _FILE_PATH.fullmatch(link)):
+        path = link.partition("?")[0]  # the folders of `base` say nothing about a file
         link = urljoin(f"{base}/", link)
     parts = split_url(link)
     if parts is None or parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         return None
-    return None if _names_nothing(parts.hostname, parts.path, parts.query) else link
+    return None if _names_nothing(parts.hostname, path or parts.path, parts.query) else link
 
 
 def _names_nothing(host: str, path: str, query: str) -> bool:
     """Return whether a link was made of a value that is missing: it leads to no song.
 
-    A folder, or an id in the query, counts only where the file has a common name ("audio"), which
-    has no digit: one with an id of its own is a file all the same.
+    Folders, and ids in the query, count only where the file has a common name ("audio"), which has
+    no digit, and only where all of them stand for nothing: one that is real may be the song's.
     """
     *folders, file = unquote(path).split("/")
     name = file.partition(".")[0]
@@ -96,8 +98,10 @@ def _names_nothing(host: str, path: str, query: str) -> bool:
         return True
     if any(map(str.isdigit, name)):
         return False
-    ids = _ID_IN_QUERY.findall(query)
-    return any(map(_NOTHING.fullmatch, (*filter(None, folders), *map(unquote, ids))))
+    # "audio.mp3?key=" is a file with a field that was left empty, "audio?id=" names none.
+    ids = [unquote(one) for one in _ID_IN_QUERY.findall(query) if one or "." not in file]
+    named = [*filter(None, folders), *ids]
+    return bool(named) and all(map(_NOTHING.fullmatch, named))
 
 
 _SOUND_FILE = re.compile(r"\.(?:mp3|m4a|wav|flac|ogg|opus|aac)", re.ASCII | re.IGNORECASE)

@@ -219,6 +219,76 @@ async def test_another_task_is_refused_inside_two_envelopes(name: str) -> None:
         await look(CASES[name], {"code": 200, "data": {"data": task}})
 
 
+SONG = {"id": "a1", "audio_url": "https://cdn.example.org/a1.mp3", "status": "complete"}
+OTHER = {**SONG, "id": "z1", "audio_url": "https://cdn.example.org/z1.mp3"}
+INPUT = {"audio_url": "https://cdn.example.org/input.mp3"}
+NO_SONG_OF_OURS: Mapping[str, Mapping[str, Any]] = {
+    "the input's link": {"type": "RUNNING", "response_data": None, **INPUT},
+    "the input's link beside no songs": {"type": "RUNNING", "response_data": [], **INPUT},
+    "the input's link beside a status": {"status": "processing", **INPUT},
+    "the input's link in a result": {"type": "RUNNING", "result": {"response": INPUT}},
+    "songs of another in results": {"type": "RUNNING", "results": [{**OTHER, "task_id": "Y"}]},
+    "and a success": {"type": "SUCCESS", "results": [{**OTHER, "task_id": "Y"}]},
+    "songs of another": {"type": "SUCCESS", "response_data": [{**OTHER, "workId": "Y"}]},
+    "another around songs": {"type": "SUCCESS", "results": {"task_id": "Y", "clips": [OTHER]}},
+}
+
+
+@pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
+@pytest.mark.parametrize("shown", NO_SONG_OF_OURS.values(), ids=NO_SONG_OF_OURS)
+async def test_a_link_that_is_not_of_the_task_is_no_song(
+    name: str, shown: Mapping[str, Any]
+) -> None:
+    """It is the track that the task was made from, or another task's; a running task runs on."""
+    case = CASES[name]
+    for answer in (
+        {"code": 200, "data": {"task_id": case.task_id, "response_data": [], **shown}},
+        {"task_id": case.task_id, **shown},
+    ):
+        task = await look(case, answer)
+        assert task.songs == ()
+        assert task.stage.is_final == (shown.get("type") == "SUCCESS")
+
+
+async def test_songs_of_another_task_are_not_those_of_apiframe() -> None:
+    """Whatever their name is."""
+    case = CASES["apiframe"]
+    songs = [{"song_id": "z1", "audio_url": OTHER["audio_url"], "task_id": "Y"}]
+    for title in ("songs", "results"):
+        answer = {"task_id": case.task_id, "status": "finished", title: songs}
+        assert (await look(case, answer)).songs == ()
+
+
+@pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
+async def test_another_task_is_refused_in_a_middle_envelope(name: str) -> None:
+    """Its songs are not ours, though the innermost object names none."""
+    middle = {"task_id": "another", "result": {"response_data": [OTHER]}}
+    with pytest.raises(BadAnswer, match="the answer is about another"):
+        await look(CASES[name], {"data": {"response": middle}})
+
+
+AROUND_SONGS: Mapping[str, Callable[[str], object]] = {
+    "clips beside the task": lambda task: {"task_id": task, "clips": [SONG, OTHER]},
+    "songs beside an id": lambda _: {"id": "q", "songs": [SONG, OTHER]},
+    "data beside an id": lambda task: {"id": task, "data": [SONG, OTHER]},
+    "a result in a result": lambda task: {"id": task, "result": {"songs": [SONG, OTHER]}},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("around", AROUND_SONGS.values(), ids=AROUND_SONGS)
+async def test_an_object_with_an_id_around_songs_is_no_song(
+    name: str, around: Callable[[str], object]
+) -> None:
+    """Both songs in it are delivered, and there is no third one."""
+    case = CASES[name]
+    songs = "songs" if name == "apiframe" else "response_data"
+    answer = {"type": "SUCCESS", "status": "finished", songs: around(case.task_id)}
+    task = await look(case, {"task_id": case.task_id, **answer})
+    assert delivered(task) == {SONG["audio_url"], OTHER["audio_url"]}
+    assert len(task.songs) == 2
+
+
 @pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
 @pytest.mark.parametrize("around", ["", "data", "result", "songs"])
 async def test_an_error_with_an_id_of_its_own_is_no_song(name: str, around: str) -> None:

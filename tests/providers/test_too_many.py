@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+import attrs
 import pytest
 
 from udio_async._errors import (
@@ -29,9 +30,9 @@ Maximum number of active tasks reached
 You already have 4 running jobs
 You have too many songs at once
 Only 2 generations at a time
-Too many tasks
 Too many running tasks
-Too many requests
+Too many concurrent generations. Wait for one, or top up to raise your limit
+Too many concurrent generations: purchase more credits or wait
 Request not accepted: too many jobs in progress
 Wait for one to finish before starting another
 4 songs are already running, which is the maximum of concurrent jobs
@@ -42,6 +43,7 @@ Please wait until one of your tasks is done
 并发任务数已达上限
 任务过多
 """.strip().splitlines()
+TOO_MANY_ASKED = ("Too many tasks", "Too many requests", "Too many generations, slow down")
 
 NOT_ABOUT_IT: Mapping[str, str] = {
     "400": """
@@ -59,16 +61,35 @@ Only active songs can be extended
 Another request is being processed
 Running out of words
 style weight exceeds the maximum of 1
+n: at most 2 songs at once
+You can create up to 2 songs at a time
+Your plan is not allowed concurrent generations
+Too many tasks today
+Max 4 concurrent tasks reached. Task saved, runs later
 """,
     "402": """
 Insufficient credits. Upgrade for higher concurrency and a larger limit.
 You have 0 credits left. Get the Pro plan for more concurrent jobs.
 Payment required
+Payment required. Too many requests on the free tier
+Insufficient credits. Free plan: up to 2 concurrent jobs
+Insufficient credits: running generations have reached your limit
+Too many generations this month: your credits are used up
+Your trial has ended. Only 1 concurrent generation
 """,
     "403": """
 Your plan does not allow this model
 Forbidden
 Access limit: wait for approval
+Account suspended: too many requests
+Account suspended: too many concurrent requests
+Monthly limit of 500 songs reached: too many generations
+Too many generations this month. Upgrade your plan to continue
+Monthly limit of concurrent generations reached
+Concurrent generation is not allowed for free accounts
+Parallel generations are not allowed on your plan; upgrade to Pro
+API concurrency quota is 0 for this key: limit reached
+Too many requests
 """,
 }
 
@@ -88,6 +109,12 @@ Too many tasks, your song is now waiting
 并发已达上限 已排队
 Concurrent update
 Conflict
+Too many concurrent tasks, added to the waiting list
+Too many concurrent tasks. Your request was put on the waitlist
+Limit of concurrent jobs reached, your job is on hold until one finishes
+Max 4 concurrent tasks reached. Task saved, runs later
+Maximum of 4 active jobs; yours waits behind them
+Maximum of 4 active jobs: yours has to wait
 """.strip().splitlines()
 
 
@@ -105,7 +132,7 @@ def error_of(name: str, answer: Reply) -> UdioError:
 @pytest.mark.parametrize("said", TOO_MANY)
 def test_too_many_at_once_is_known_by_its_words(name: str, said: str) -> None:
     """Also beside words of money; the number may be that of HTTP, or the body's own."""
-    for status in (400, 402, 403, 409, 422, 423, 429, 430):
+    for status in (400, 402, 403, 422, 423, 429, 430):
         for answer in (
             reply(status, {"errors": [{"msg": said}]}),
             reply(200, {"code": status, "message": said}),
@@ -114,6 +141,14 @@ def test_too_many_at_once_is_known_by_its_words(name: str, said: str) -> None:
             assert isinstance(error, RateLimited), (status, error)
             assert error.charged == "no"
             assert not error.stops_batch
+
+
+@pytest.mark.parametrize("said", TOO_MANY_ASKED)
+def test_too_many_without_more_is_a_wait_where_the_status_may_mean_one(said: str) -> None:
+    """Under 402 and 403 it may be about a limit that no wait will lift."""
+    usual = {400: RateLimited, 429: RateLimited, 402: InsufficientCredits, 403: PermissionDenied}
+    for status, error in usual.items():
+        assert type(error_of("apiframe", reply(status, {"message": said}))) is error
 
 
 @pytest.mark.parametrize(
@@ -132,7 +167,44 @@ def test_what_may_have_been_taken_is_not_sent_again(said: str) -> None:
     assert isinstance(error_of("apiframe", reply(409, {"message": said})), SubmitInDoubt)
 
 
-@pytest.mark.parametrize("status", [200, 401, 408, 500, 503])
+@pytest.mark.parametrize("said", MAY_BE_TAKEN)
+def test_what_may_have_been_taken_is_no_wait_under_any_4xx(said: str) -> None:
+    """Their statuses may mean a refusal, and never that it is to be sent again."""
+    for status in (400, 402, 403, 422):
+        error = error_of("apiframe", reply(status, {"message": said}))
+        assert not isinstance(error, RateLimited)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Too many concurrent tasks. Your request was put on the waiting list.",
+        "Too many concurrent tasks: your request is queued",
+        "Too many requests, yours was added to the queue. Top up for a faster one",
+        "Maximum of 4 active jobs; yours waits behind them",
+    ],
+)
+def test_what_waits_at_the_provider_is_in_doubt_under_a_number_for_wait(said: str) -> None:
+    """To send it again could pay for it twice."""
+    for status in (425, 429, 503):
+        answer = attrs.evolve(reply(status, {"message": said}), headers={"retry-after": "5"})
+        assert isinstance(error_of("apiframe", answer), SubmitInDoubt)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Too many queued requests",
+        "The queue is full: your request was not added to the queue",
+        "Slow down, requests could not be put into the queue",
+    ],
+)
+def test_what_was_not_let_wait_is_sent_again(said: str) -> None:
+    """It is about a queue, and says that nothing was taken."""
+    assert isinstance(error_of("apiframe", reply(429, {"message": said})), RateLimited)
+
+
+@pytest.mark.parametrize("status", [200, 401, 408, 409, 500, 503])
 def test_under_another_status_the_words_prove_nothing(status: int) -> None:
     """A time-out or a broken server may have taken the request before it complained."""
     error = error_of("apiframe", reply(status, {"message": TOO_MANY[0]}))

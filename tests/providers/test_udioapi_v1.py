@@ -427,6 +427,11 @@ def test_one_song_that_is_being_made_is_no_end() -> None:
     "payload",
     [
         {"id": "a", "status": "error", "error_message": "no", "audio_url": ""},
+        {"data": {"id": "a", "status": "error", "error_message": "no", "audio_url": ""}},
+        {"data": {"result": {"id": "a", "status": "failed", "audio_url": ""}}},
+        {"data": json.dumps({"id": "a", "status": "failed", "audio_url": ""})},
+        {"response_data": {"id": "a", "status": "failed", "audio_url": ""}},
+        {"data": {"id": "a", "type": "gen", "status": "failed", "audio_url": ""}},
         {"id": "a"},
         {"status": "complete"},
         {"data": {"data": []}},

@@ -14,7 +14,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, message_in
-from .unfold import as_list, from_text, snake_names, songs_in
+from .unfold import as_list, as_songs, from_text, snake_names, songs_in
 from .wire import (
     MAX_ENTRIES,
     Link,
@@ -148,7 +148,7 @@ def read_task(
     opened = open_task(payload, task_id)
     fields = _without_messages(opened)
     where = f"{provider} task {excerpt(task_id)}"
-    shown = objects_in(as_list(songs_in(fields, "songs")), f"{where}, songs")
+    shown = objects_in(as_songs(songs_in(fields, "songs"), task_id), f"{where}, songs")
     named = [snake_names(song) for song in shown]
     wire = structure(converter, {**fields, "songs": named}, WireTask, about=where)
     if wire.task_id not in (None, task_id):

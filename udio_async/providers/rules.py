@@ -82,28 +82,38 @@ _NO_MONEY = "|".join(
         rf"{_LACKING} (?:(?!permission|scope|access|right)\S+ ){{0,2}}{_MONEY}{_TAKEN}",
         rf"{_MONEY} (?:(?:is|are|has|have|was|been|remaining|left) )*{_LACKING}",
         r"\bno credits? (?:left|remaining|available)|insufficient[_ ](?:quota|credits?|balance)",
-        r"payment required|\btop[- ]?up\b|\brecharge\b",
-        r"\b(?:add|buy|purchase|purchasing) (?:more |some )?(?:credits|funds)",
+        r"payment required",
         r"\b(?:subscription|plan|trial) (?:has |is |was )?(?:expired|ended|inactive|cancell?ed)",
         r"\bno active (?:subscription|plan)",
         "余额不足|积分不足|点数不足|额度不足",
     )
 )
+# What is said to an empty account, and is also offered to one that only has to wait.
+_OFFER = (
+    r"\btop[- ]?up\b|\brecharge\b|"
+    r"\b(?:add|buy|purchase|purchasing) (?:more |some )?(?:credits|funds)"
+)
 
 # "Too many concurrent generations", "maximum of 4 active jobs", "wait for one to finish": a number
 # that is reached, near what is made at the same time, within one sentence. Such a request is sent
 # again, so some words forbid the reading: those about the request's own texts, which a provider
-# quotes; those that may say that the request was taken; and offers ("for higher concurrency").
+# quotes; those that may say that the request was taken; those that refuse for longer than a song
+# takes; and offers ("for higher concurrency"). "At most 2 songs at once" is about one request.
 _REACHED = (
     r"(?:\btoo many|\b(?:limit|max(?:imum)?|quota|at most|no more than|up to|reached)\b|"
-    r"\bonly (?:\w+ )?(?:\d|one|two|a single)|\bexceed|\bnot allowed|"
+    r"\bonly (?:\w+ )?(?:\d|one|two|a single)|\bexceed|"
     r"\balready (?:\w+ )?\d|\b\d+ ?(?:/|of) ?\d+\b)"
 )
 _MADE = r"(?:tasks?|jobs?|generations?|songs?|tracks?|requests?)\b"
 _AT_ONCE = (
     r"(?:(?<!higher )(?<!more )(?<!extra )(?<!increased )(?<!unlimited )(?:\bconcurren|\bsimultan)|"
     rf"\b(?:parallel|running|active|ongoing|unfinished|in[- ]progress) {_MADE}|"
-    rf"\b{_MADE} (?:\w+ )?(?:in parallel|running|in progress|at once|at (?:a|the same) time))"
+    rf"\b{_MADE} (?:\w+ )?(?:in parallel|running|in progress))"
+)
+_AT_A_TIME = (
+    rf"\b(?:too many (?:\w+ )?{_MADE}|"
+    r"only (?:\d+|one|two|a single) (?:tasks?|jobs?|generations?|requests?))"
+    r" (?:\w+ )?(?:at once|at (?:a|the same) time)"
 )
 _OTHERS = (
     r"(?:one|another|others?|some|any|previous|earlier|existing|"
@@ -119,12 +129,26 @@ _MAY_BE_TAKEN = (
     r"\b(?:is|now) (?:now )?(?:being|pending|waiting|delayed|process)|"
     r"\balready (?:be|process|exist)|duplicate|identical|idempoten|\bsame (?!time)|"
     r"\bthis (?:task|job|song|generation)|"
+    r"wait(?:ing)?[- ]?list|\bon hold\b|backlog|\bsaved\b|\badded\b|\bruns? later|"
+    r"\bwaits\b|\bhas to wait|\bit must wait|\byours?\b[^.,;:!?]{0,20}\bwait|"
     r"已提交|已受理|已接受|排队|队列"
 )
+_FOR_LONGER = (
+    r"suspend|\bbann|expired|\bended\b|\bnot allowed|used up|\bmonth|\bdaily\b|\btoday\b|"
+    r"\b(?:per|a|this) (?:day|week|year)\b|(?:maximum|limit|quota) (?:is |of )?0\b"
+)
+# "Put on the waiting list", "your request is queued": taken, even under a number for "wait".
+_HELD = (
+    r"^(?!.*(?:\bnot|n['\u2019]t) (?:be )?(?:added|put|placed|moved)).*(?:"
+    r"\b(?:added|put|placed|moved) (?:in|into|on|onto|to) (?:(?:the|a|our|your) )?"
+    r"(?:wait(?:ing)?[- ]?list|queue|backlog)|\byours waits\b|"
+    r"\b(?:your (?:task|job|song|request|generation)|yours|it) (?:is|was|has been) (?:now )?"
+    r"(?:accepted|queued|saved|scheduled|on hold))"
+)
+_NEVER_BESIDE = rf"^(?!.*(?:{_OWN_TEXTS}|{_MAY_BE_TAKEN}|{_FOR_LONGER}))"
 _TOO_MANY = (
-    rf"^(?!.*(?:{_OWN_TEXTS}|{_MAY_BE_TAKEN})).*(?:"
-    rf"{_REACHED}[^.;!?]{{0,60}}{_AT_ONCE}|{_AT_ONCE}[^.;!?]{{0,60}}{_REACHED}|"
-    r"\btoo many (?:tasks|jobs|generations|requests)\b|"
+    rf"{_NEVER_BESIDE}.*(?:"
+    rf"{_REACHED}[^.;!?]{{0,60}}{_AT_ONCE}|{_AT_ONCE}[^.;!?]{{0,60}}{_REACHED}|{_AT_A_TIME}|"
     rf"\bwait (?:for|until) (?:(?:your|the|an?) )?{_OTHERS} [^.;!?]{{0,40}}"
     r"(?:finish|complete|end|done)|"
     r"并发[^。]{0,12}(?:上限|超|过多|限制|已满)|任务(?:数量?)?(?:过多|已达|超))"
@@ -157,22 +181,41 @@ BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID, ID_ELSEWHERE)
 
 # Rows for an answer without an id, the first that matches decides -----------------------------
 
-TOO_MANY = Rule(
-    seen="words for too many songs at once in JSON, under any 4xx but 401 and 408: too many "
-    "concurrent tasks, the maximum of active jobs, wait for one to finish, ...",
-    error=RateLimited,
-    advice="Wait until one of them is made, then ask again.",
-    statuses=frozenset(range(400, 500)) - {401, 408},
-    words=_TOO_MANY,
-    json=True,
-)
 NO_CREDIT = Rule(
     seen="words for want of money in JSON, under any status: insufficient credits, balance too "
-    "low, used up, top up, payment required, subscription expired, ...",
+    "low, used up, payment required, subscription expired, ...",
     error=InsufficientCredits,
     advice="Top up the account.",
     words=_NO_MONEY,
     json=True,
+)
+TOO_MANY = Rule(
+    seen="words for too many songs at once in JSON, under any 4xx but 401, 408 and 409: too many "
+    "concurrent tasks, the maximum of active jobs, wait for one to finish, ...",
+    error=RateLimited,
+    advice="Wait until one of them is made, then ask again.",
+    statuses=frozenset(range(400, 500)) - {401, 408, 409},
+    words=_TOO_MANY,
+    json=True,
+)
+TOO_MANY_ASKED = attrs.evolve(
+    TOO_MANY,
+    seen="400 or 429 with no more than `too many requests`, tasks, jobs or generations in JSON",
+    statuses=frozenset({400, 429}),
+    words=rf"{_NEVER_BESIDE}.*\btoo many (?:tasks|jobs|generations|requests)\b",
+)
+HELD = attrs.evolve(
+    LOST,
+    seen="425, 429 or 503 with words that it waits there, in JSON: put on the waiting list, your "
+    "request is queued, ...",
+    statuses=frozenset({425, 429, 503}),
+    words=_HELD,
+    json=True,
+)
+OFFERED = attrs.evolve(
+    NO_CREDIT,
+    seen="the same, where only an offer says it: top up, recharge, buy more credits, ...",
+    words=_OFFER,
 )
 CDN_CHALLENGE = Rule(
     seen="403 or 503 with a challenge of the CDN, or `error code: 1010`",
@@ -250,8 +293,11 @@ IN_DOUBT = attrs.evolve(
 )
 
 SHARED_RULES = (
-    TOO_MANY,
     NO_CREDIT,
+    TOO_MANY,
+    TOO_MANY_ASKED,
+    HELD,
+    OFFERED,
     CDN_CHALLENGE,
     CDN_BLOCK,
     BAD_KEY,
@@ -273,8 +319,10 @@ SHARED_RULES = (
 # Rows for what is free; what matches none is a `BadAnswer`, and is asked for again -------------
 
 ACCOUNT_RULES = (
-    TOO_MANY,
     NO_CREDIT,
+    TOO_MANY,
+    TOO_MANY_ASKED,
+    OFFERED,
     attrs.evolve(CDN_CHALLENGE, error=BadAnswer),
     attrs.evolve(CDN_BLOCK, error=BadAnswer),
     BAD_KEY,

@@ -8,6 +8,7 @@ never lose a song.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -17,7 +18,7 @@ from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
 from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, message_in
-from .unfold import as_list, is_bare_song, open_envelope, snake_names, with_data
+from .unfold import as_songs, layers, open_envelope, snake_names, sole_song, with_data
 from .wire import (
     Instant,
     Link,
@@ -246,13 +247,15 @@ def read_task(
     """
     whole = with_data(payload)
     opened = open_envelope(whole)
-    for found in (*find_ids(whole), *find_ids(opened)):
+    around = (find_ids(layer) for layer in layers(whole))
+    for found in chain(find_ids(whole), *around, find_ids(opened)):
         if found != task_id:
             raise BadAnswer(
                 f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
             )
     where = f"{provider} task {excerpt(task_id)}"
-    shown = objects_in(as_list(opened.get("response_data")), f"{where}, response_data")
+    listed = as_songs(opened.get("response_data"), task_id)
+    shown = objects_in(listed, f"{where}, response_data")
     named = [snake_names(song) for song in shown]
     feed = structure(converter, {**opened, "response_data": named}, Feed, about=where)
     linked = [_with_links(item, base) for item in feed.response_data or ()]
@@ -305,7 +308,7 @@ def _believed(item: Item, word: str, where: str) -> Item:
 def shows_audio(payload: object) -> bool:
     """Return whether an answer holds a song with a link to it."""
     try:
-        listed = as_list(open_envelope(payload).get("response_data"))
+        listed = as_songs(open_envelope(payload).get("response_data"))
         songs = objects_in(listed, "response_data")
     except BadAnswer:
         return False
@@ -330,9 +333,10 @@ def read_callback(body: bytes, *, provider: str, base: str = "") -> CallbackNews
     """
     try:
         payload = with_data(loads(body))
-        alone = is_bare_song(payload)
+        song = sole_song(payload)
+        alone = song is not None and (song is payload or not is_failed(payload))
         task_id = find_id(payload) or (None if alone else find_id(open_envelope(payload)))
-        shown = [payload] if alone else payload
+        shown = [song] if alone else payload
         task = read_task(shown, task_id=task_id or "", provider=provider, base=base)
     except BadAnswer as error:
         raise CallbackRejected(f"the callback cannot be read: {error}", provider=provider) from None

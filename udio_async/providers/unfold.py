@@ -5,12 +5,12 @@ answer is not changed, and costs nothing here. Nothing fails because of what a s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from .._errors import BadAnswer
-from .wire import loads
+from .wire import is_id, loads
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -89,8 +89,24 @@ def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # 
     opened = own if is_task or inner is None or not levels else open_envelope(inner, levels - 1)
     if opened is not own and opened.get("response_data"):
         return opened
-    songs = [payload] if "audio_url" in fields else songs_in(fields, "response_data")
+    if _is_song(fields) and not is_task:
+        return {**own, "response_data": [payload]}
+    songs = songs_in(fields, "response_data")
     return {**own, "response_data": songs} if _holds_songs(songs) else opened
+
+
+def layers(payload: Any, levels: int = _LEVELS) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401  # JSON is anything
+    """Iterate over the objects around a task's songs, from the outside, in snake_case."""
+    payload = from_text(payload)
+    if isinstance(payload, list) and len(payload) == 1:
+        payload = from_text(payload[0])
+        payload = payload if isinstance(payload, Mapping) and _is_around(payload) else None
+    if not isinstance(payload, Mapping):
+        return
+    fields = snake_names(payload)
+    yield fields
+    if levels and _first_nested(fields, ("response_data",)) is None:
+        yield from layers(_first_nested(fields, _AROUND), levels - 1)
 
 
 def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # JSON is anything
@@ -104,10 +120,23 @@ def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # J
 
 def _holds_songs(value: object) -> bool:
     """Return whether a value stands for a list of songs: of objects with a place for a link."""
-    listed = as_list(value)
+    return _has_links(as_songs(value))
+
+
+def _has_links(listed: object) -> bool:
     entries = listed if isinstance(listed, list) else []
     named = (snake_names(one) for one in entries if isinstance(one, Mapping))
     return any(name in fields for fields in named for name in _LINKS)
+
+
+def _is_song(fields: Mapping[str, Any]) -> bool:
+    """Return whether an object outside of any list is a song: with a link, and an id of a song.
+
+    A task with a link and no id but its own shows the track that it was made from.
+    """
+    task_ids = [fields.get(name) for name in _TASK_IDS]
+    ids = filter(is_id, map(fields.get, _SONG_IDS))
+    return "audio_url" in fields and any(one not in task_ids for one in ids)
 
 
 def _is_around(entry: Mapping[str, Any]) -> bool:
@@ -116,11 +145,20 @@ def _is_around(entry: Mapping[str, Any]) -> bool:
     return "audio_url" not in fields and _first_nested(fields, (*_SONGS, *_AROUND)) is not None
 
 
-def is_bare_song(payload: object) -> bool:
-    """Return whether a callback's payload is a single song, without anything around it."""
-    fields = snake_names(payload) if isinstance(payload, Mapping) else {}
+def sole_song(payload: Any, levels: int = _LEVELS) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return the single song that a callback consists of, also out of envelopes, or None.
+
+    One in a list is none: a list may show all songs of a task.
+    """
+    payload = from_text(payload)
+    if not isinstance(payload, Mapping):
+        return None
+    fields = snake_names(payload)
+    inner = _first_nested(fields, (*_SONGS, *_AROUND))
+    if inner is not None:
+        return sole_song(inner, levels - 1) if levels else None
     shown = "id" in fields and ("audio_url" in fields or "status" in fields)
-    return shown and _first_nested(fields, (*_SONGS, *_AROUND)) is None
+    return payload if shown else None
 
 
 def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401  # JSON is anything
@@ -129,7 +167,41 @@ def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # 
     return next((one for one in values if one and isinstance(one, Mapping | list)), None)
 
 
-_IDS = ("id", "song_id", "task_id")
+_SONG_IDS = ("id", "song_id")
+_TASK_IDS = ("task_id", "work_id")
+_IDS = (*_SONG_IDS, "task_id")
+
+
+def as_songs(value: Any, task_id: str = "", levels: int = _LEVELS) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return the list of songs that a value stands for, as `as_list`; any other value as it is.
+
+    They may be in an object with an id. What names another task than `task_id` is left out: its
+    songs are not ours.
+    """
+    value = from_text(value)
+    if isinstance(value, Mapping):
+        fields = snake_names(value)
+        has_link = bool(fields.get("audio_url"))
+        if has_link and not _is_song(fields):
+            return value
+        nested = None if has_link else _first_nested(fields, (*_SONGS, *_AROUND))
+        songs = as_songs(nested, task_id, levels - 1) if nested is not None and levels else None
+        if _has_links(songs):
+            return [] if _is_of_another(value, task_id) else songs
+        if isinstance(songs, Mapping):
+            return value
+    listed = as_list(value)
+    if not (task_id and isinstance(listed, list)):
+        return listed
+    kept = [one for one in listed if not _is_of_another(one, task_id)]
+    return kept if len(kept) < len(listed) else listed
+
+
+def _is_of_another(entry: object, task_id: str) -> bool:
+    """Return whether an object names a task, and not the one that was asked about."""
+    fields = snake_names(entry) if isinstance(entry, Mapping) else {}
+    named = (fields.get(name) for name in _TASK_IDS)
+    return bool(task_id) and any(is_id(one) and str(one) != task_id for one in named)
 
 
 def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
