@@ -529,9 +529,8 @@ async def test_one_failed_song_by_itself_ends_no_doubt(around: str, tmp_path: Pa
             await line.client.submit(attrs.evolve(SONG, key="mine"))
         for song, status in ((failed, 400), (well, 200)):
             assert len(await line.client.doubts()) == 1
-            assert (
-                await line.post(json.dumps({around: song} if around else song).encode()) == status
-            )
+            body = json.dumps({around: song} if around else song).encode()
+            assert await line.post(body) == status
         songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
     assert [song.audio_url for song in songs] == [LINKS[1]]
     assert len(provider.sent) == 1

@@ -267,6 +267,15 @@ async def test_another_task_is_refused_in_a_middle_envelope(name: str) -> None:
         await look(CASES[name], {"data": {"response": middle}})
 
 
+@pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])
+async def test_an_id_inside_a_task_is_not_the_task_s(name: str) -> None:
+    """It is how another service names it, and the task runs on."""
+    case = CASES[name]
+    shown = {"type": "RUNNING", "response_data": [], "result": {"task_id": "of another service"}}
+    task = await look(case, {"data": {"task_id": case.task_id, **shown}})
+    assert (task.songs, task.stage.is_final) == ((), False)
+
+
 AROUND_SONGS: Mapping[str, Callable[[str], object]] = {
     "clips beside the task": lambda task: {"task_id": task, "clips": [SONG, OTHER]},
     "songs beside an id": lambda _: {"id": "q", "songs": [SONG, OTHER]},

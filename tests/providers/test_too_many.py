@@ -182,6 +182,10 @@ def test_what_may_have_been_taken_is_no_wait_under_any_4xx(said: str) -> None:
         "Too many concurrent tasks: your request is queued",
         "Too many requests, yours was added to the queue. Top up for a faster one",
         "Maximum of 4 active jobs; yours waits behind them",
+        "Too many tasks, your song is now waiting",
+        "Too many requests: it is already being processed",
+        "Concurrency limit reached, it will be started later",
+        "Concurrency limit reached, we'll run it once one is done",
     ],
 )
 def test_what_waits_at_the_provider_is_in_doubt_under_a_number_for_wait(said: str) -> None:
@@ -197,6 +201,8 @@ def test_what_waits_at_the_provider_is_in_doubt_under_a_number_for_wait(said: st
         "Too many queued requests",
         "The queue is full: your request was not added to the queue",
         "Slow down, requests could not be put into the queue",
+        "Too many requests: your request will not be processed",
+        "Too many requests received. Your request was not accepted",
     ],
 )
 def test_what_was_not_let_wait_is_sent_again(said: str) -> None:

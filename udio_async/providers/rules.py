@@ -142,8 +142,10 @@ _HELD = (
     r"^(?!.*(?:\bnot|n['\u2019]t) (?:be )?(?:added|put|placed|moved)).*(?:"
     r"\b(?:added|put|placed|moved) (?:in|into|on|onto|to) (?:(?:the|a|our|your) )?"
     r"(?:wait(?:ing)?[- ]?list|queue|backlog)|\byours waits\b|"
-    r"\b(?:your (?:task|job|song|request|generation)|yours|it) (?:is|was|has been) (?:now )?"
-    r"(?:accepted|queued|saved|scheduled|on hold))"
+    r"\b(?:your (?:task|job|song|request|generation)|yours|it) (?:"
+    r"(?:is|was|has been) (?:now |already )?(?:accepted|queued|saved|scheduled|waiting|pending|"
+    r"on hold|being processed)|will be (?:made|run|started|processed))|"
+    r"\bwe(?: will|['\u2019]ll) (?:make|run|start|process) it\b)"
 )
 _NEVER_BESIDE = rf"^(?!.*(?:{_OWN_TEXTS}|{_MAY_BE_TAKEN}|{_FOR_LONGER}))"
 _TOO_MANY = (

@@ -85,7 +85,7 @@ def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # 
     if _first_nested(fields, ("response_data",)) is not None:
         return own
     inner = _first_nested(fields, _AROUND)
-    is_task = "type" in fields and "response_data" in fields
+    is_task = _is_task(fields)
     opened = own if is_task or inner is None or not levels else open_envelope(inner, levels - 1)
     if opened is not own and opened.get("response_data"):
         return opened
@@ -105,8 +105,13 @@ def layers(payload: Any, levels: int = _LEVELS) -> Iterator[Mapping[str, Any]]: 
         return
     fields = snake_names(payload)
     yield fields
-    if levels and _first_nested(fields, ("response_data",)) is None:
+    if levels and not (_is_task(fields) or _first_nested(fields, ("response_data",))):
         yield from layers(_first_nested(fields, _AROUND), levels - 1)
+
+
+def _is_task(fields: Mapping[str, Any]) -> bool:
+    """Return whether an object is a task of udioapi, and none is inside it."""
+    return "type" in fields and "response_data" in fields
 
 
 def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # JSON is anything
