@@ -190,7 +190,7 @@ def test_what_may_have_been_taken_is_no_wait_under_any_4xx(said: str) -> None:
 )
 def test_what_waits_at_the_provider_is_in_doubt_under_a_number_for_wait(said: str) -> None:
     """To send it again could pay for it twice."""
-    for status in (425, 429, 503):
+    for status in (409, 425, 429, 503):
         answer = attrs.evolve(reply(status, {"message": said}), headers={"retry-after": "5"})
         assert isinstance(error_of("apiframe", answer), SubmitInDoubt)
 

@@ -208,15 +208,15 @@ TOO_MANY_ASKED = attrs.evolve(
 )
 HELD = attrs.evolve(
     LOST,
-    seen="425, 429 or 503 with words that it waits there, in JSON: put on the waiting list, your "
+    seen="409, 425, 429 or 503 with words that it waits there, in JSON: put on the waiting list, your "
     "request is queued, ...",
-    statuses=frozenset({425, 429, 503}),
+    statuses=frozenset({409, 425, 429, 503}),
     words=_HELD,
     json=True,
 )
 OFFERED = attrs.evolve(
     NO_CREDIT,
-    seen="the same, where only an offer says it: top up, recharge, buy more credits, ...",
+    seen="an offer to pay in JSON, under any status: top up, recharge, buy more credits, ...",
     words=_OFFER,
 )
 CDN_CHALLENGE = Rule(
