@@ -208,8 +208,8 @@ TOO_MANY_ASKED = attrs.evolve(
 )
 HELD = attrs.evolve(
     LOST,
-    seen="409, 425, 429 or 503 with words that it waits there, in JSON: put on the waiting list, your "
-    "request is queued, ...",
+    seen="409, 425, 429 or 503 with words that it waits there, in JSON: put on the waiting "
+    "list, your request is queued, ...",
     statuses=frozenset({409, 425, 429, 503}),
     words=_HELD,
     json=True,
