@@ -9,7 +9,7 @@ import pytest
 
 from tests.providers.test_odd_fields import CASES, complete, delivered, look
 from udio_async import BadAnswer
-from udio_async.providers.unfold import as_list, from_text, snake_names
+from udio_async.providers.unfold import as_list, as_songs, from_text, snake_names
 
 Shape = Callable[[Any], Any]
 
@@ -306,3 +306,18 @@ async def test_an_error_with_an_id_of_its_own_is_no_song(name: str, around: str)
     task = await look(CASES[name], {around: error} if around else error)
     assert task.songs == ()
     assert not task.stage.is_final
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "a", "workId": "You have 0 credits"},
+        {"id": "a", "task_id": "https://cdn.example.com/a.jpeg"},
+        {"id": "a", "task_id": "t1"},
+        {"task_id": "a", "audio_url": "https://cdn.example.com/a.mp3"},
+    ],
+)
+def test_what_is_no_other_tasks_id_costs_no_song(entry: dict[str, str]) -> None:
+    """Any text may stand in a wrong field, and a song's own id in that of its task."""
+    assert as_songs([entry], "t1") == [entry]
+    assert as_songs([{"id": "a", "task_id": "t2"}], "t1") == []

@@ -172,6 +172,7 @@ def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # 
     return next((one for one in values if one and isinstance(one, Mapping | list)), None)
 
 
+_PLAIN_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _SONG_IDS = ("id", "song_id")
 _TASK_IDS = ("task_id", "work_id")
 _IDS = (*_SONG_IDS, "task_id")
@@ -198,15 +199,22 @@ def as_songs(value: Any, task_id: str = "", levels: int = _LEVELS) -> Any:  # no
     listed = as_list(value)
     if not (task_id and isinstance(listed, list)):
         return listed
-    kept = [one for one in listed if not _is_of_another(one, task_id)]
+    kept = [one for one in listed if not (_has_id(one) and _is_of_another(one, task_id))]
     return kept if len(kept) < len(listed) else listed
+
+
+def _has_id(entry: object) -> bool:
+    """Return whether a song has an id: else that of a task may be its own, in the wrong field."""
+    fields = snake_names(entry) if isinstance(entry, Mapping) else {}
+    return any(is_id(fields.get(name)) for name in _SONG_IDS)
 
 
 def _is_of_another(entry: object, task_id: str) -> bool:
     """Return whether an object names a task, and not the one that was asked about."""
     fields = snake_names(entry) if isinstance(entry, Mapping) else {}
-    named = (fields.get(name) for name in _TASK_IDS)
-    return bool(task_id) and any(is_id(one) and str(one) != task_id for one in named)
+    named = (str(one) for name in _TASK_IDS if is_id(one := fields.get(name)))
+    # Any text, or a link, may stand in a wrong field: it names no task.
+    return bool(task_id) and any(one != task_id and _PLAIN_ID.fullmatch(one) for one in named)
 
 
 def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
