@@ -171,12 +171,17 @@ class Actor:
 
     async def resume(self) -> None:
         began = anyio.current_time()
+        calls = {wish.prompt: wish.calls for wish in self.owner.wishes.values()}
         self.owner.world.note("resume")
         with anyio.move_on_after(self.random.choice([10, 1e4, 1e4]) * self.random.random()):
             try:
                 async with self.client.resume(max_active=self.random.randint(1, 4)) as batch:
                     async for outcome in batch:
-                        await self._take(outcome)
+                        prompt = outcome.request.description or ""
+                        alone = self.owner.wishes[prompt].calls == calls.get(prompt, 0)
+                        # An error is about its own attempt: others may have been charged since.
+                        if outcome.error is None or alone:
+                            await self._take(outcome)
             finally:
                 self.owner.anywhere.append((began, self._now()))
                 for wish in self.owner.wishes.values():  # it may have begun with any
