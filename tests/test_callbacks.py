@@ -698,3 +698,21 @@ async def test_a_provider_without_callbacks_is_refused() -> None:
 async def test_a_private_address_needs_the_switch() -> None:
     client = Client(provider_with())
     assert isinstance(client.callbacks("http://127.0.0.1:8000/", allow_private=True), Callbacks)
+
+
+async def test_a_doubt_that_comes_back_is_not_sent_again_by_itself(tmp_path: Path) -> None:
+    """Its owner had named the task of the attempt before; `on_doubt` is about earlier runs."""
+    provider = provider_with()
+    provider.refuse = lambda _: SubmitInDoubt("lost", evidence="nothing came back")
+    wanted = attrs.evolve(SONG, key="mine")
+    async with line_to(provider, journal=journal_at(tmp_path), on_doubt="resubmit") as line:
+        with pytest.raises(SubmitInDoubt):
+            await line.client.submit(wanted)
+        await line.client.resolve("mine", resubmit=True)
+        with pytest.raises(SubmitInDoubt):
+            await line.client.submit(wanted)
+        await line.client.resolve("mine", task_id="0")
+        assert await line.post(said("text", task_id="0")) == 200
+        with pytest.raises(SubmitInDoubt):
+            await line.client.submit(wanted)
+    assert len(provider.sent) == 2

@@ -92,8 +92,8 @@ async def test_so_many_doubts_are_enough() -> None:
     gate = gate_of(concurrency=1, max_in_doubt=2)
     gate.count_doubt("a")
     gate.count_doubt("a")
-    assert gate.has_doubt("a")
-    assert not gate.has_doubt("b")
+    assert gate.was_in_doubt("a")
+    assert not gate.was_in_doubt("b")
     assert not await waits(gate)
     gate.leave(probe=False, accepted=False, charged=False)
     gate.count_doubt("b")
@@ -102,7 +102,7 @@ async def test_so_many_doubts_are_enough() -> None:
             await gate.enter()
     gate.count_settled("a")
     gate.count_settled("never heard of")
-    assert not gate.has_doubt("a")
+    assert gate.was_in_doubt("a")
     assert not await waits(gate)
 
 

@@ -44,6 +44,7 @@ class SubmitGate:
         self._refusals = 0
         self._moved = anyio.Event()
         self._doubts: set[str] = set()
+        self._doubted: set[str] = set()
         self._closed = False
 
     def expect(self, at_once: int) -> None:
@@ -168,10 +169,15 @@ class SubmitGate:
     def count_doubt(self, key: str) -> None:
         """Remember that the job of this key may have been taken."""
         self._doubts.add(key)
+        self._doubted.add(key)
 
-    def has_doubt(self, key: str) -> bool:
-        """Return whether the job of this key came into doubt in this run."""
-        return key in self._doubts
+    def was_in_doubt(self, key: str) -> bool:
+        """Return whether the job of this key came into doubt in this run, whatever came of it.
+
+        A doubt that its owner has ended may come back: a callback shows that the task they named
+        was another's.
+        """
+        return key in self._doubted
 
     def count_settled(self, key: str) -> None:
         """Forget a doubt of this run.

@@ -197,7 +197,7 @@ class Submitter:
     def _may_submit(self, known: Entry) -> bool:
         """Return whether a job that is known may be submitted."""
         if known.state is State.IN_DOUBT:
-            earlier = not self.gate.has_doubt(known.key)  # one of this run may still arrive
+            earlier = not self.gate.was_in_doubt(known.key)  # one of this run may still arrive
             return self.resubmit_doubts and earlier and not known.was_taken
         return known.state.may_be_sent
 
