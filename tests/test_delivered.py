@@ -821,6 +821,15 @@ def local(provider: TimedProvider) -> TimedProvider:
     )
 
 
+def quick(server: FaultServer) -> TimedProvider:
+    """Make a provider whose songs take no time, and are served by `server`."""
+    return local(
+        TimedProvider(
+            lambda _: 0.05, min_interval=0.01, typical_duration=0.05, retouch=links(server)
+        )
+    )
+
+
 class LocalProvider(TimedProvider):
     """On this machine, so that its links may be."""
 
@@ -832,11 +841,7 @@ class LocalProvider(TimedProvider):
 async def test_a_dead_link_comes_last_and_costs_no_other_song(tmp_path: Path) -> None:
     """A program that stops at the first error: run again, it gets all but that one."""
     async with cdn() as server:
-        provider = local(
-            TimedProvider(
-                lambda _: 0.05, min_interval=0.01, typical_duration=0.05, retouch=links(server)
-            )
-        )
+        provider = quick(server)
         ends = []
         for _ in range(2):
             try:
@@ -862,11 +867,7 @@ async def test_a_dead_link_comes_last_and_costs_no_other_song(tmp_path: Path) ->
 async def test_an_input_that_waits_for_a_song_that_comes_late_gets_it(tmp_path: Path) -> None:
     """It could not be saved before, so others go first; but here there are none."""
     async with cdn() as server:
-        provider = local(
-            TimedProvider(
-                lambda _: 0.05, min_interval=0.01, typical_duration=0.05, retouch=links(server)
-            )
-        )
+        provider = quick(server)
         async with Client(provider, journal=tmp_path / "songs.db") as client:
             songs = await client.generate(named("first", "1"))
             with pytest.raises(DownloadFailed):

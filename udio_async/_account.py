@@ -92,7 +92,7 @@ class AccountNotes:
         )
 
     async def max_active_found(self) -> int | None:
-        """Return how many songs the provider makes at once, as an earlier run has found out.
+        """Return how many requests are made at once, as an earlier run has found out.
 
         Nothing is raised: a journal that cannot be used tells whoever submits.
         """
@@ -101,7 +101,7 @@ class AccountNotes:
         return None
 
     async def keep_max_active(self, number: int) -> None:
-        """Keep how many songs the provider makes at once, for the next run.
+        """Keep how many requests the provider works on at once, for the next run.
 
         Raises:
             JournalError: it cannot be kept.

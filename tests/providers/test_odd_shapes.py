@@ -40,33 +40,29 @@ def flat(answer: Any) -> Any:  # noqa: ANN401  # JSON is anything
     return answer["data"] if isinstance(answer.get("data"), dict) else answer
 
 
-def renamed(before: str, after: str) -> Shape:
-    """The same answer with another name for something, wherever that is."""
+def everywhere(field: Callable[[str, Any, Shape], tuple[str, Any]]) -> Shape:
+    """The same answer with other fields, in each of its objects."""
 
     def change(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
         if isinstance(value, list):
             return [change(one) for one in value]
         if not isinstance(value, dict):
             return value
-        return {after if at == before else at: change(inner) for at, inner in value.items()}
+        return dict(field(name, inner, change) for name, inner in value.items())
 
     return change
+
+
+def renamed(before: str, after: str) -> Shape:
+    """The same answer with another name for something, wherever that is."""
+    return everywhere(lambda at, inner, change: (after if at == before else at, change(inner)))
 
 
 def inside(name: str, shape: Shape) -> Shape:
     """The same answer with another shape of what stands under a name, wherever that is."""
-
-    def change(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
-        if isinstance(value, list):
-            return [change(one) for one in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            at: shape(inner) if at == name and inner else change(inner)
-            for at, inner in value.items()
-        }
-
-    return change
+    return everywhere(
+        lambda at, inner, change: (at, shape(inner) if at == name and inner else change(inner))
+    )
 
 
 SONGS: Mapping[str, Shape] = {

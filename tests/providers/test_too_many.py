@@ -1,22 +1,20 @@
 """Too many songs at once: told by what the provider says, under whatever 4xx it says it."""
 
-import json
 from collections.abc import Mapping
 
 import attrs
 import pytest
 
+from tests.providers.test_want_of_money import error_of, reply
 from udio_async._errors import (
     InsufficientCredits,
     PermissionDenied,
     RateLimited,
     RequestRefused,
     SubmitInDoubt,
-    UdioError,
 )
-from udio_async._http import Reply
 from udio_async.providers import PROVIDERS
-from udio_async.providers.verdicts import accepted_id, read_look
+from udio_async.providers.verdicts import read_look
 
 TOO_MANY = """
 Too many concurrent generations, wait for one to finish
@@ -116,16 +114,6 @@ Max 4 concurrent tasks reached. Task saved, runs later
 Maximum of 4 active jobs; yours waits behind them
 Maximum of 4 active jobs: yours has to wait
 """.strip().splitlines()
-
-
-def reply(status: int, payload: object) -> Reply:
-    return Reply(status=status, headers={}, body=json.dumps(payload).encode())
-
-
-def error_of(name: str, answer: Reply) -> UdioError:
-    with pytest.raises(UdioError) as caught:
-        accepted_id(answer, PROVIDERS[name].rules, provider=name)
-    return caught.value
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

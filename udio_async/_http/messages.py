@@ -17,9 +17,9 @@ from .account import Account
 
 IDLE_TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
-CONNECT_TIMEOUT = 10.0
+_CONNECT_TIMEOUT = 10.0
 """Seconds until an API server has to take the connection; nothing has been sent by then."""
-_API_TIMEOUT = httpx.Timeout(None, connect=CONNECT_TIMEOUT).as_dict()
+_API_TIMEOUT = httpx.Timeout(None, connect=_CONNECT_TIMEOUT).as_dict()
 _PATH = re.compile(r"(/[\w.~%+=,:-]+)+/?", re.ASCII)
 
 

@@ -44,7 +44,9 @@ class SubmitGate:
         self._refusals = 0
         self._moved = anyio.Event()
         self._doubts: set[str] = set()
+        """Jobs of this run that are in doubt: they count for `max_in_doubt`."""
         self._doubted: set[str] = set()
+        """Jobs that ever were in this run, also if their owner has ended the doubt since."""
         self._closed = False
 
     def expect(self, at_once: int) -> None:

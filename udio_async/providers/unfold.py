@@ -13,6 +13,16 @@ from .._errors import BadAnswer
 from .wire import is_id, loads
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_PLAIN_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
+_AROUND = ("data", "result", "response")
+"""Names that have been seen around a task or its songs."""
+_SONGS = ("response_data", "songs", "results", "clips", "tracks", "output")
+"""Names that have been seen for its songs."""
+_LINKS = ("audio_url", "song_path")
+_SONG_IDS = ("id", "song_id")
+_TASK_IDS = ("task_id", "work_id")
+_LEVELS = 4
+"""Envelopes within each other that are opened, at most."""
 
 
 def snake_names(fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -51,14 +61,6 @@ def with_data(payload: Any) -> Any:  # noqa: ANN401  # JSON is anything
     if isinstance(payload, Mapping) and isinstance(payload.get("data"), str):
         return {**payload, "data": from_text(payload["data"])}
     return payload
-
-
-_AROUND = ("data", "result", "response")
-"""Names that have been seen around a task or its songs."""
-_SONGS = ("response_data", "songs", "results", "clips", "tracks", "output")
-"""Names that have been seen for its songs."""
-_LINKS = ("audio_url", "song_path")
-_LEVELS = 4
 
 
 def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
@@ -172,12 +174,6 @@ def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # 
     return next((one for one in values if one and isinstance(one, Mapping | list)), None)
 
 
-_PLAIN_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
-_SONG_IDS = ("id", "song_id")
-_TASK_IDS = ("task_id", "work_id")
-_IDS = (*_SONG_IDS, "task_id")
-
-
 def as_songs(value: Any, task_id: str = "", levels: int = _LEVELS) -> Any:  # noqa: ANN401  # JSON is anything
     """Return the list of songs that a value stands for, as `as_list`; any other value as it is.
 
@@ -231,7 +227,8 @@ def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
     if not isinstance(value, Mapping):
         return value
     fields = snake_names(value)
-    if fields.get("audio_url") or any(isinstance(fields.get(name), str | int) for name in _IDS):
+    ids = (fields.get(name) for name in (*_SONG_IDS, "task_id"))
+    if fields.get("audio_url") or any(isinstance(one, str | int) for one in ids):
         return [value]
     inner = list(value.values())
     if len(inner) == 1 and isinstance(inner[0], list):
