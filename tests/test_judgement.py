@@ -89,6 +89,18 @@ def test_a_word_that_nobody_knows_fails_the_task_after_a_while() -> None:
     assert failed.error.advice == "look at your account before asking again: it may be running"
 
 
+@pytest.mark.parametrize("since", [0.0, 0.1, 1000.3, 86400.7])
+def test_a_look_at_the_time_when_it_is_decided_decides(since: float) -> None:
+    """The clock may begin at 0, and sums of seconds are rounded."""
+    for seconds in (0.7, 30.1, 180.3):
+        word, end = tracked(), tracked()
+        done = attrs.evolve(TASK, songs=(song(audio_url="/a"),))
+        assert judged(word, TASK, since, patience=seconds) is TASK
+        assert settled(end, done, since, settle=seconds) is done
+        assert judged(word, TASK, word.decided_at, patience=seconds).stage is Stage.FAILED
+        assert settled(end, done, end.decided_at, settle=seconds).stage is Stage.COMPLETE
+
+
 def test_a_task_that_looks_like_its_end_is_over_once_nothing_changes() -> None:
     """Its songs count; what a provider adds for a while starts the wait again."""
     waits = tracked()

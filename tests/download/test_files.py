@@ -237,6 +237,39 @@ async def test_the_rest_is_asked_for_only_where_the_file_is_proved_the_same(
     assert asked.get("range") == ("bytes=1000-" if proves else None)
 
 
+@pytest.mark.parametrize(
+    "span",
+    [
+        f"bytes 1000-{len(MP3) - 1}/{len(MP3) + 1}",
+        f"bytes 1001-{len(MP3) - 1}/{len(MP3)}",
+        f"1000-{len(MP3) - 1}",
+    ],
+    ids=["another length", "another place", "no known form"],
+)
+async def test_another_part_than_the_rest_is_not_joined(
+    span: str, tmp_path: Path, waits: Waits
+) -> None:
+    """It is fetched anew, from the first byte on."""
+    half = faults.http(200, MP3[:1000], 'ETag: "1"', length=len(MP3))
+    rest = faults.http(206, MP3[1000:], f"Content-Range: {span}", 'ETag: "1"')
+    script = [faults.answer_once(half), faults.answer_once(rest), faults.answer(FILE)]
+    async with bench(tmp_path, script) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+        asked = [request.headers.get("range") for request in test.server.requests]
+    assert asked == [None, "bytes=1000-", None]
+
+
+@pytest.mark.parametrize("total", [len(MP3), "*"])
+async def test_the_rest_is_joined_whether_or_not_it_says_the_length(
+    total: object, tmp_path: Path, waits: Waits
+) -> None:
+    half = faults.http(200, MP3[:1000], 'ETag: "1"', length=len(MP3))
+    script = [faults.answer_once(half), faults.answer(part(1000, len(MP3), total))]
+    async with bench(tmp_path, script) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+        assert len(test.server.requests) == 2
+
+
 async def test_a_rest_that_proves_nothing_is_not_joined(tmp_path: Path, waits: Waits) -> None:
     """The server takes no notice of If-Range, and the file has become another one."""
     other = bytes(reversed(MP3))

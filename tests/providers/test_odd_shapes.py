@@ -9,7 +9,14 @@ import pytest
 
 from tests.providers.test_odd_fields import CASES, complete, delivered, look
 from udio_async import BadAnswer
-from udio_async.providers.unfold import as_list, as_songs, from_text, snake_names
+from udio_async.providers.unfold import (
+    as_list,
+    as_songs,
+    from_text,
+    layers,
+    open_envelope,
+    snake_names,
+)
 
 Shape = Callable[[Any], Any]
 
@@ -216,6 +223,35 @@ async def test_another_task_is_refused_inside_two_envelopes(name: str) -> None:
 
 
 SONG = {"id": "a1", "audio_url": "https://cdn.example.org/a1.mp3", "status": "complete"}
+TASK = {"type": "SUCCESS", "response_data": [SONG]}
+ENVELOPES: Mapping[str, Shape] = {
+    "an object": lambda inner: {"data": inner},
+    "a list of one": lambda inner: [{"result": inner}],
+    "a text": lambda inner: json.dumps({"data": inner}),
+    "a text in a list": lambda inner: [json.dumps({"response": inner})],
+}
+
+
+@pytest.mark.parametrize("wrap", ENVELOPES.values(), ids=ENVELOPES)
+def test_envelopes_in_envelopes_are_opened_up_to_a_limit(wrap: Shape) -> None:
+    """Four of them are more than any service has been seen to use."""
+    shown: Any = TASK
+    for depth in range(1, 5):
+        shown = wrap(shown)
+        assert open_envelope(shown) == TASK
+        assert [*layers(shown)][-1] == TASK
+        assert len([*layers(shown)]) == depth + 1
+
+
+def test_an_answer_that_is_nested_too_deep_does_no_harm() -> None:
+    """Its outermost envelopes are opened, and what is within them is left as it is."""
+    shown: Any = TASK
+    for _ in range(5_000):
+        shown = [{"data": shown}]
+    assert len(layers(shown)) == 5
+    assert "response_data" not in open_envelope(shown)
+
+
 OTHER = {**SONG, "id": "z1", "audio_url": "https://cdn.example.org/z1.mp3"}
 INPUT = {"audio_url": "https://cdn.example.org/input.mp3"}
 NO_SONG_OF_OURS: Mapping[str, Mapping[str, Any]] = {

@@ -237,25 +237,42 @@ class _Delivery:
         Raises:
             AttemptFailed: it is not whole, or came for the first time and may be short.
         """
-        flaw, short = sound.measured.flaw, is_short(sound, self._song)
-        if cut is not None and (flaw or short or not self._is_whole_all_the_same(sound)):
-            raise cut
+        if cut is not None:
+            return self._judge_cut(sound, cut)
+        flaw = sound.measured.flaw
         if flaw is not None:
             if self._is_all_there_is(sound):
                 return sound
             self._before = sound.sha256
-            self._transfer.start_over()
-            raise AttemptFailed(flaw, BREAKS_OFF, wait=_GROWING)
-        if cut is None and not short:
+            error = AttemptFailed(flaw, BREAKS_OFF, wait=_GROWING)
+        elif not is_short(sound, self._song) or self._has_come(sound, times=2):
             return sound
-        self._same = self._same + 1 if sound.sha256 == self._before else 1
+        else:
+            error = AttemptFailed(f"{sound.mismatch}", SHORT, wait=_GROWING)
+        self._transfer.start_over()  # only whole files can be compared
+        raise error
+
+    def _judge_cut(self, sound: MeasuredFile, cut: AttemptFailed) -> MeasuredFile:
+        """Accept what a broken transfer brought, if it seems whole and has come often enough.
+
+        Raises:
+            AttemptFailed: `cut`, if it does not seem whole, or has not come often enough.
+        """
+        is_bad = sound.measured.flaw is not None or is_short(sound, self._song)
+        if is_bad or not self._is_whole_all_the_same(sound):
+            raise cut
         # Where nobody says how long it is, two cuts at the same place may still be an accident.
-        known = cut is None or self._transfer.says_length or agrees(sound, self._song)
-        if self._same >= (2 if known else 3):
-            return sound if cut is None else attrs.evolve(sound, mismatch=cut.what)
+        known = self._transfer.says_length or agrees(sound, self._song)
+        if self._has_come(sound, times=2 if known else 3):
+            return attrs.evolve(sound, mismatch=cut.what)
+        self._transfer.start_over()  # only whole files can be compared
+        raise cut
+
+    def _has_come(self, sound: MeasuredFile, *, times: int) -> bool:
+        """Count this file; return whether the same bytes have come so many `times` in a row."""
+        self._same = self._same + 1 if sound.sha256 == self._before else 1
         self._before = sound.sha256
-        self._transfer.start_over()  # what is only the rest has not come twice
-        raise cut or AttemptFailed(f"{sound.mismatch}", SHORT, wait=_GROWING)
+        return self._same >= times
 
     def _is_all_there_is(self, sound: MeasuredFile) -> bool:
         """Return whether the provider has nothing better than this file with a flaw."""

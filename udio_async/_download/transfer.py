@@ -206,19 +206,18 @@ class Transfer:
 
     def _begin_part(self, headers: Mapping[str, str]) -> None:
         """Take a part that begins the file, or that goes on where ours ends."""
-        place = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-        total = int(place[2]) if place and place[2] else None
-        same = self._validator is None or headers.get("etag") == self._validator
-        if (place and int(place[1]) == 0) or not (place or self._received):
+        start, total = _range_of(headers)
+        same = self._validator in (None, headers.get("etag"))
+        fits = None in (total, self._total) or total == self._total
+        if start == 0 or (start is None and not self._received):
             if self._is_endless and same:  # it answers with that part, whatever is asked for
                 raise _NothingMore
-            self._begin_slices(headers, total, known=place is not None)
-            return
-        fits = self._total is None or total is None or total == self._total
-        if not place or int(place[1]) != self._received or not fits or not same:
+            self._begin_slices(headers, total, known=start is not None)
+        elif start == self._received and same and fits:
+            self._total = self._total if total is None else total
+        else:
             self.start_over()
             raise AttemptFailed("was answered with another part than the rest", FAULTY)
-        self._total = self._total if total is None else total
 
     def _begin_slices(self, headers: Mapping[str, str], total: int | None, *, known: bool) -> None:
         """Begin with the first of several parts, though all was asked for."""
@@ -276,3 +275,11 @@ class Transfer:
             raise AttemptFailed(f"ended after {received} of {total} bytes", CUT)
         if received < total:
             raise AttemptFailed("was not served: it ended before its first byte", UNREACHABLE)
+
+
+def _range_of(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Return where a part begins, and how long the whole file is; None where that is not said."""
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    if found is None:
+        return None, None
+    return int(found[1]), int(found[2]) if found[2] else None

@@ -8,8 +8,8 @@ requests at once, HTTP/2 and proxies. It raises the errors of httpx and reports 
 import logging
 import select
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import Any
 
@@ -108,13 +108,8 @@ class Connection:
         host, port = url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
         logger.debug("connecting to %s, port %d", host, port)
         await trace("connection.connect_tcp.started", {})
-        try:
-            with _within(seconds):
-                stream = await anyio.connect_tcp(host, port)
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpx.ConnectError(_why(error)) from error
+        with _connecting(seconds):
+            stream = await anyio.connect_tcp(host, port)
         self._stream = stream
         self._socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # this is no Django
         await trace("connection.connect_tcp.complete", {"return_value": self})
@@ -123,15 +118,10 @@ class Connection:
 
     async def _secure(self, context: ssl.SSLContext, host: str, seconds: float | None) -> None:
         assert self._stream is not None
-        try:
-            with _within(seconds):
-                stream = await TLSStream.wrap(
-                    self._stream, hostname=host, ssl_context=context, standard_compatible=False
-                )
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout(str(error)) from error
-        except _NOT_CONNECTED as error:
-            raise httpx.ConnectError(str(error)) from error
+        with _connecting(seconds):
+            stream = await TLSStream.wrap(
+                self._stream, hostname=host, ssl_context=context, standard_compatible=False
+            )
         self._stream = stream
         self._tls = stream.extra(TLSAttribute.ssl_object)  # noqa: S610  # this is no Django
 
@@ -290,7 +280,19 @@ def _within(seconds: float | None) -> AbstractContextManager[object]:
     return nullcontext() if seconds is None else anyio.fail_after(seconds)
 
 
-def _why(error: OSError) -> str:
+@contextmanager
+def _connecting(seconds: float | None) -> Iterator[None]:
+    """Limit the time of a step before the request leaves, and raise its errors as httpx would."""
+    try:
+        with _within(seconds):
+            yield
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout(str(error)) from error
+    except _NOT_CONNECTED as error:
+        raise httpx.ConnectError(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
     """Return why there is no connection: anyio says only that all attempts have failed."""
     cause = error.__cause__
     if isinstance(cause, BaseExceptionGroup):  # of each address; one is enough to go on with

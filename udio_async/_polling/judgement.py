@@ -1,6 +1,6 @@
 """Judgements about a task, from looks and refusals.
 
-Pure functions: the caller brings the time.
+No clock and no I/O: the caller brings the time.
 """
 
 import attrs
@@ -8,7 +8,7 @@ import attrs
 from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired, restated
 from .._records import Failure, Song, Stage, Task
 from .._urls import sound_links_in, without_query
-from .tracked import NOTHING, TrackedTask
+from .tracked import NOTHING, TrackedTask, seen
 
 
 def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:
@@ -17,11 +17,10 @@ def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> T
     It looks like its end, and not all its audio was there. Before that it is returned as it came.
     """
     # Not beside `tracked.task`: that may be further on, and would then never be the same.
-    if tracked.settling is None or _songs_shown(tracked.settling) != _songs_shown(task):
-        tracked.settling, tracked.settling_since = without_raw(task), now
-    if now - tracked.settling_since < settle:
-        return task
-    return as_it_is(task)
+    tracked.settling = seen(tracked.settling, _songs_shown(task), now)
+    decided_at = tracked.settling.since + settle
+    tracked.decided_at = min(tracked.decided_at, decided_at)
+    return task if now < decided_at else as_it_is(task)
 
 
 def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> Task:
@@ -29,9 +28,10 @@ def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> 
 
     "Too long" is `patience` seconds in which nothing changed. If there is audio, it is complete.
     """
-    if tracked.unknown_word is None or _shown(tracked.unknown_word) != _shown(task):
-        tracked.unknown_word, tracked.unknown_word_since = without_raw(task), now
-    if now - (tracked.unknown_word_since or now) < patience:
+    tracked.unknown_word = seen(tracked.unknown_word, _shown(task), now)
+    decided_at = tracked.unknown_word.since + patience
+    tracked.decided_at = min(tracked.decided_at, decided_at)
+    if now < decided_at:
         return task
     if any(song.audio_url for song in task.songs):
         return as_it_is(task)

@@ -103,13 +103,9 @@ class LookResults:
         tracked.decided_at = inf
         if task.settling:
             task = settled(tracked, task, now, settle=self.times.traits.settle)
-            tracked.decided_at = tracked.settling_since + self.times.traits.settle
         if not task.status_known and not task.stage.is_final:
             patience = _PATIENCE * self.times.traits.typical_duration
             task = judged(tracked, task, now, patience=patience)
-            tracked.decided_at = min(
-                tracked.decided_at, (tracked.unknown_word_since or now) + patience
-            )
         else:
             tracked.unknown_word = None
         error = failure_error(task) if task.stage is Stage.FAILED else None

@@ -22,6 +22,19 @@ def _nothing(_tracked: "TrackedTask") -> None:
     """Do nothing: it is over, or nobody looks at it."""
 
 
+@attrs.frozen
+class Sighting:
+    """What looks show of a task, and since when they have all shown the same."""
+
+    shown: object
+    since: float
+
+
+def seen(before: Sighting | None, shown: object, now: float) -> Sighting:
+    """Return the sighting after a look: still the one before, if the look has shown the same."""
+    return before if before is not None and before.shown == shown else Sighting(shown, now)
+
+
 @attrs.define(eq=False, kw_only=True)
 class TrackedTask:
     """One task in the making: what was last seen of it, and who waits."""
@@ -61,16 +74,12 @@ class TrackedTask:
     """Called when somebody begins to."""
     ask_alone: bool = False
     """Ask about it in a request of its own: one for many went without it."""
-    settling_since: float = 0.0
-    """Since when it has looked like its end, and shown the same songs."""
-    settling: Task | None = None
-    """What it showed then."""
+    settling: Sighting | None = None
+    """The songs that it shows while it looks like its end."""
     decided_at: float = float("inf")
     """From when on a look that shows the same once more says what became of it."""
-    unknown_word_since: float | None = None
-    """Since when it has said the same word that nobody knows, and shown the same."""
-    unknown_word: Task | None = None
-    """What it showed then."""
+    unknown_word: Sighting | None = None
+    """What it shows while it says a word that nobody knows."""
     unknown_since: float | None = None
     refused_since: float | None = None
     over: bool = False

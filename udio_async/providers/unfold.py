@@ -5,7 +5,7 @@ answer is not changed, and costs nothing here. Nothing fails because of what a s
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -63,7 +63,7 @@ def with_data(payload: Any) -> Any:  # noqa: ANN401  # JSON is anything
     return payload
 
 
-def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
+def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
     """Return a task's own object out of any of its envelopes, with its names in snake_case.
 
     udioapi v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare
@@ -74,41 +74,57 @@ def open_envelope(payload: Any, levels: int = _LEVELS) -> Mapping[str, Any]:  # 
     Raises:
         BadAnswer: it is neither an object nor a list.
     """
-    payload = from_text(payload)
-    if isinstance(payload, list):
-        only = from_text(payload[0]) if len(payload) == 1 else None
-        if levels and isinstance(only, Mapping) and _is_around(only):
-            return open_envelope(only, levels - 1)
-        return {"response_data": payload}
-    if not isinstance(payload, Mapping):
+    around, songs = _descend(payload)
+    opened = None if songs is None else {"response_data": songs}
+    for envelope in reversed(around):
+        opened = _opened(envelope, opened)
+    if opened is None:
         raise BadAnswer("the answer is neither an object nor a list of songs")
-    fields = snake_names(payload)
+    return opened
+
+
+def layers(payload: Any) -> list[Mapping[str, Any]]:  # noqa: ANN401  # JSON is anything
+    """Return the objects around a task's songs, from the outside, in snake_case."""
+    return [snake_names(envelope) for envelope in _descend(payload)[0]]
+
+
+def _descend(payload: Any) -> tuple[list[Mapping[str, Any]], list[Any] | None]:  # noqa: ANN401  # JSON is anything
+    """Return the envelopes from the outside in, and the list that is inside them, if there is one.
+
+    A list of one envelope is opened as well, and is not counted as a level.
+    """
+    around: list[Mapping[str, Any]] = []
+    inner = from_text(payload)
+    while len(around) <= _LEVELS:
+        if isinstance(inner, list):
+            only = from_text(inner[0]) if len(inner) == 1 else None
+            if not (isinstance(only, Mapping) and _is_around(only)):
+                return around, inner
+            inner = only
+        if not isinstance(inner, Mapping):
+            break
+        around.append(inner)
+        fields = snake_names(inner)
+        if _is_task(fields) or _first_nested(fields, ("response_data",)) is not None:
+            break
+        inner = _first_nested(fields, _AROUND)
+    return around, None
+
+
+def _opened(envelope: Mapping[str, Any], inner: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the task of an envelope; `inner` is the task of the one within it, if there is one."""
+    fields = snake_names(envelope)
     own = {name: fields[name] for name in fields if name not in ("code", "message", *_AROUND)}
     if _first_nested(fields, ("response_data",)) is not None:
         return own
-    inner = _first_nested(fields, _AROUND)
-    is_task = _is_task(fields)
-    opened = own if is_task or inner is None or not levels else open_envelope(inner, levels - 1)
-    if opened is not own and opened.get("response_data"):
-        return opened
-    if _is_song(fields) and not is_task:
-        return {**own, "response_data": [payload]}
+    if inner is not None and inner.get("response_data"):
+        return inner
+    if _is_song(fields) and not _is_task(fields):
+        return {**own, "response_data": [envelope]}
     songs = songs_in(fields, "response_data")
-    return {**own, "response_data": songs} if _holds_songs(songs) else opened
-
-
-def layers(payload: Any, levels: int = _LEVELS) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401  # JSON is anything
-    """Iterate over the objects around a task's songs, from the outside, in snake_case."""
-    payload = from_text(payload)
-    if isinstance(payload, list) and len(payload) == 1:
-        payload = from_text(payload[0])
-        payload = payload if isinstance(payload, Mapping) and _is_around(payload) else None
-    if not isinstance(payload, Mapping):
-        return
-    fields = snake_names(payload)
-    yield fields
-    if levels and not (_is_task(fields) or _first_nested(fields, ("response_data",))):
-        yield from layers(_first_nested(fields, _AROUND), levels - 1)
+    if _holds_songs(songs):
+        return {**own, "response_data": songs}
+    return own if inner is None else inner
 
 
 def _is_task(fields: Mapping[str, Any]) -> bool:
