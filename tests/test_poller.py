@@ -398,6 +398,36 @@ async def test_a_settling_task_is_taken_as_it_is_after_the_grace(heard: bool) ->
     assert 40 <= waited < 80
 
 
+async def test_a_task_that_went_on_after_all_settles_anew() -> None:
+    """It looked like its end, then it did not: what it shows at last has to last."""
+
+    def settle(tasks: list[Task], now: float) -> list[Task]:
+        settling = len(provider.looks) != 2
+        return [attrs.evolve(task, stage=Stage.FIRST_AUDIO, settling=settling) for task in tasks]
+
+    provider = TimedProvider(lambda _: 0.0, retouch=settle, settle=40.0)
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+        waited = anyio.current_time() - provider.looks[2].at
+    assert watch.task.stage is Stage.COMPLETE
+    assert 40 <= waited < 80
+
+
+@pytest.mark.parametrize("settling", [True, False])
+async def test_a_task_that_is_not_shown_any_more_is_looked_at_as_any_other(settling: bool) -> None:
+    """Also where the next look at it was to decide: about as often as its schedule says."""
+
+    def leave_out(tasks: list[Task], now: float) -> list[Task]:
+        shown = tasks if len(provider.looks) == 1 else []
+        return [attrs.evolve(task, stage=Stage.FIRST_AUDIO, settling=settling) for task in shown]
+
+    provider = TimedProvider(lambda _: 0.0, retouch=leave_out, settle=40.0)
+    async with polling(provider, PollPolicy(deadline=1800.0)) as poller:
+        await over(await submitted(provider, poller))
+    assert len(provider.looks) < 100
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_settled_task_without_audio_says_so(streamed: bool) -> None:
     """The error of the task is that of its songs, also where a stream was heard of before."""

@@ -78,6 +78,8 @@ class LookResults:
             task = tasks.get(tracked.task_id)
             odd = None if task is None else self._try_to_advance(tracked, task, now)
             tracked.ask_alone = task is None or odd is not None
+            if task is None:  # else it would be looked at again and again, until it is shown
+                tracked.decided_at = inf
             if not tracked.over and self.left(tracked, now) <= 0:
                 self._expire(tracked, unanswered=odd)
 
@@ -103,6 +105,8 @@ class LookResults:
         tracked.decided_at = inf
         if task.settling:
             task = settled(tracked, task, now, settle=self.times.traits.settle)
+        else:  # it goes on, whatever it looked like before
+            tracked.settling = None
         if not task.status_known and not task.stage.is_final:
             patience = _PATIENCE * self.times.traits.typical_duration
             task = judged(tracked, task, now, patience=patience)
