@@ -232,14 +232,15 @@ async def test_a_hook_that_breaks_before_the_request_left_makes_no_doubt(
     recorder = Recorder()
     transport = httpx.MockTransport(recorder)
     async with httpx.AsyncClient(transport=transport, event_hooks={"request": [hook]}) as own:
-        outcome = await outcome_of(client=own)
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert (outcome.sent, outcome.charged, recorder.seen) == (False, "no", [])
 
 
 async def test_a_transport_that_breaks_at_once_makes_no_doubt() -> None:
     """It is no error of a network, and the body was not looked at."""
-    outcome = await outcome_of(transport=Unable())
+    async with httpx.AsyncClient(transport=Unable()) as own:
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert outcome.charged == "no"
 
@@ -254,7 +255,7 @@ async def test_what_may_have_sent_it_makes_a_doubt(
 ) -> None:
     """Who has looked at the body, or speaks of a connection, may have sent it."""
     async with httpx.AsyncClient(transport=transport, event_hooks=hooks) as own:
-        outcome = await outcome_of(client=own)
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert (outcome.sent, outcome.charged) == (True, "unknown")
 
@@ -270,10 +271,10 @@ CALL = Call(
 )
 
 
-async def outcome_of(**given: Any) -> Reply | Unreachable:  # noqa: ANN401 - handed on
-    """Send a paid request through what the user has given."""
+async def outcome_of(client: httpx.AsyncClient) -> Reply | Unreachable:
+    """Send a paid request through a client of the user's."""
     outcomes: list[Reply | Unreachable] = []
-    async with anyio.create_task_group() as tasks, HttpSender(tasks, **given) as http:
+    async with anyio.create_task_group() as tasks, HttpSender(tasks, client=client) as http:
         try:
             outcomes.append(await http.send(CALL))
         except Unreachable as error:
@@ -298,7 +299,7 @@ async def test_a_hook_that_cannot_reach_another_host_says_nothing_of_the_request
     hooks = {"response": [told]}
     transport = httpx.MockTransport(Recorder())
     async with httpx.AsyncClient(transport=transport, event_hooks=hooks) as own:
-        outcome = await outcome_of(client=own)
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert outcome.sent
 
@@ -319,7 +320,7 @@ async def test_an_auth_that_cannot_fetch_a_token(first: str) -> None:
         raise httpx.ReadError("login is away") if first == "token" else elsewhere()
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(reply), auth=Renewing()) as own:
-        outcome = await outcome_of(client=own)
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert outcome.sent == (first == "song")
 
@@ -342,7 +343,7 @@ async def test_an_auth_class_that_awaits_a_cancelled_task_ends_nothing_else(firs
 
     transport = httpx.MockTransport(Recorder())
     async with httpx.AsyncClient(transport=transport, auth=Sharing()) as own:
-        outcome = await outcome_of(client=own)
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert "awaited a task that was cancelled" in str(outcome)
     assert outcome.sent == (first == "song")
@@ -358,7 +359,8 @@ class Reading(httpx.AsyncBaseTransport):
 
 
 async def test_a_transport_that_has_read_the_body_may_have_sent_it() -> None:
-    outcome = await outcome_of(transport=Reading())
+    async with httpx.AsyncClient(transport=Reading()) as own:
+        outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert outcome.sent
 

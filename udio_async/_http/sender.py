@@ -1,8 +1,7 @@
 """The way in: turns, tasks of the client, downloads."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from functools import partial
 from typing import Self
 
 import anyio
@@ -11,12 +10,12 @@ import httpx
 from anyio.abc import TaskGroup
 
 from .._concurrency import owned
-from .._errors import InvalidRequest, Unreachable
+from .._errors import Unreachable
 from .._limits import Gcra
 from .._urls import without_query
 from .departure import Departure
 from .diagnosis import HttpClientClosed, OutageJudge
-from .exchange import Opener, exchange
+from .exchange import exchange
 from .incoming import Download, Incoming
 from .messages import (
     Call,
@@ -30,7 +29,7 @@ from .messages import (
     link_request,
 )
 from .transport import LeasedTransport, Proxies
-from .user_client import UserClient, through
+from .user_client import UserClient
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
@@ -43,9 +42,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
     `tasks` runs the requests, so they outlive cancelled callers. At most `max_in_flight` API
     requests and 4 downloads run at once; with `requests_per_second` the former also keep to that
-    rate. A `client` of the user's is used with all that is set up in it (`UserClient`), a
-    `transport` as it is; both stay open, and decide which connection a paid request takes. Without
-    them proxies and certificates are those of the environment, if `trust_env`.
+    rate. A `client` of the user's is used with all that is set up in it (`UserClient`). It stays
+    open, and decides which connection a paid request takes. Without one, proxies and certificates
+    are those of the environment, if `trust_env`.
     """
 
     def __init__(
@@ -54,12 +53,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         *,
         max_in_flight: int = 16,
         client: httpx.AsyncClient | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
         trust_env: bool = True,
         requests_per_second: float | None = None,
     ) -> None:
-        if client and transport:
-            raise InvalidRequest("both client and transport are given; give one of them")
         installed_version()  # reads a file, which must not fail while a paid request is built
         self._tasks = tasks
         # A request waits for its answer anyway: it need not let others go first at the gate.
@@ -73,12 +69,16 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         ]
         self._client = client
         # A proxy, or a client of the user's own, may well have a private address.
-        self._sees_peers = client is None and transport is None
+        self._sees_peers = client is None
         self._proxies = Proxies(trust_env=trust_env)
         self._outlook = OutageJudge()
-        self._open, self._open_download = own_openers(client, transport) or [
-            leased.handle_async_request for leased in self._leased
-        ]
+        if client is None:
+            self._open, self._open_download = (
+                leased.handle_async_request for leased in self._leased
+            )
+        else:
+            own = UserClient(client)
+            self._open, self._open_download = own.ask, own.follow
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -292,16 +292,3 @@ class PaidHttp:
                 await self.take_turn()
         self._has_turn = False
         return await self._http.deliver(call, self._departure)
-
-
-def own_openers(
-    client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
-) -> Sequence[Opener]:
-    """Return how the user's client or transport is asked, and follows links.
-
-    Empty if there is neither.
-    """
-    if client:
-        own = UserClient(client)
-        return own.ask, own.follow
-    return [partial(through, transport)] * 2 if transport else ()

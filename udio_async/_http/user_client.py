@@ -111,12 +111,3 @@ def _replayed(response: httpx.Response) -> httpx.Response:
         if name not in ("content-encoding", "content-length", "transfer-encoding")
     ]
     return httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))
-
-
-async def through(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
-    """Send a request through a transport; as with a client, its errors tell of which request."""
-    try:
-        return await transport.handle_async_request(request)
-    except httpx.RequestError as error:
-        error.request = request
-        raise
