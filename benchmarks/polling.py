@@ -69,7 +69,7 @@ def exponential(first: float, factor: float, cap: float) -> Iterator[float]:
 
 
 def scheduled(schedule: Schedule, *, follows: bool = False) -> Policy:
-    return lambda known, age: age + schedule.wait(age, reached=known, follows=follows)
+    return lambda known, age: age + schedule.wait(age, stages_passed=known, follows=follows)
 
 
 def evaluate(next_look: Policy, songs: Sequence[Life]) -> Result:

@@ -87,8 +87,8 @@ def test_a_wait_is_finite_and_never_below_the_minimum(
     for duration in history:
         remember(schedule, Life((duration,)))
     assert min_interval <= schedule.wait(age) < math.inf
-    for reached in range(3):
-        assert min_interval <= schedule.wait(age, reached=reached, follows=True) < math.inf
+    for stages in range(3):
+        assert min_interval <= schedule.wait(age, stages_passed=stages, follows=True) < math.inf
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
@@ -238,8 +238,8 @@ def evaluate_until(schedule: Schedule, life: Life, known: int, *, follows: bool)
     """How many looks are made until the moment after this one."""
     looks, age = 0, 0.0
     while age < life.moments[known]:
-        reached = sum(moment <= age for moment in life.moments)
-        age += schedule.wait(age, reached=reached, follows=follows)
+        stages = sum(moment <= age for moment in life.moments)
+        age += schedule.wait(age, stages_passed=stages, follows=follows)
         looks += 1
     return looks
 

@@ -202,8 +202,8 @@ class Connection:
 
     # Waiting and closing
 
-    def rest(self) -> bool:
-        """Get ready for another request, if this connection can take one."""
+    def make_reusable(self) -> bool:
+        """Get ready for another request; return whether this connection can take one."""
         http = self._http
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             return False

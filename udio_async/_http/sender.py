@@ -68,8 +68,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             for keep in (max_in_flight, MAX_DOWNLOADS)
         ]
         self._client = client
-        # A proxy, or a client of the user's own, may well have a private address.
-        self._sees_peers = client is None
+        self._foreign = client is not None
         self._proxies = Proxies(trust_env=trust_env)
         self._outlook = OutageJudge()
         if client is None:
@@ -108,7 +107,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         They need no other task to be safe in. A client of the user's does: its pool loses a
         connection for good when a request is cancelled.
         """
-        return _ForTasks(self) if self._sees_peers else self
+        return self if self._foreign else _ForTasks(self)
 
     async def send_here(self, call: Call) -> Reply:
         """Send one request, as `send` does; it ends when its caller is cancelled."""
@@ -121,9 +120,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
     async def deliver(self, call: Call, departure: Departure) -> Reply:
         """Send a paid request that has its turn, from a task of the client, as `for_tasks` does."""
-        if self._sees_peers:
-            return await self._deliver(call, departure)
-        return await owned(self._tasks, self._deliver, call, departure)
+        if self._foreign:
+            return await owned(self._tasks, self._deliver, call, departure)
+        return await self._deliver(call, departure)
 
     async def _take_turn(self) -> None:
         """Wait for a place among the requests, and for the rate."""
@@ -152,7 +151,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
                 api_request(call),
                 answer,
                 seconds=call.timeout,
-                foreign=not self._sees_peers,
+                foreign=self._foreign,
                 departure=departure,
             )
         except Unreachable as error:
@@ -238,8 +237,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             request,
             answer,
             seconds=deadline - anyio.current_time(),
-            foreign=not self._sees_peers,
-            public_only=self._sees_peers and not proxied and not local,
+            foreign=self._foreign,
+            # A proxy may well have a private address, and so may what a client of the user's asks.
+            public_only=not (self._foreign or proxied or local),
         )
         if answer.error:
             raise answer.error

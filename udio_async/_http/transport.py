@@ -25,8 +25,8 @@ class _ProxiedConnection(httpx.AsyncHTTPTransport):
     is_stale = False
     is_warm = False  # nobody here knows when it was used
 
-    def rest(self) -> bool:
-        """Get ready for another request."""
+    def make_reusable(self) -> bool:
+        """Return that it can take another request: httpx gets it ready."""
         return True
 
 
@@ -124,7 +124,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
 
     async def take_back(self, origin: _Origin, connection: _Leased, *, whole: bool) -> None:
         """End a lease: the connection goes back on the pile, or is closed."""
-        if not whole or self._closed or not connection.rest():
+        if not whole or self._closed or not connection.make_reusable():
             await _close(connection)
             return
         self._free.append((origin, connection))

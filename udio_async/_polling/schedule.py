@@ -192,14 +192,14 @@ class Schedule:
         self,
         age: float,
         *,
-        reached: int = 0,
+        stages_passed: int = 0,
         follows: bool = False,
         may_fail: bool = True,
         together: int = 1,
     ) -> float:
         """Return how many seconds to wait before looking at a song of this age again.
 
-        It has `reached` so many stages. Somebody `follows` each of them, or waits for the end.
+        Somebody `follows` each of its stages, or waits only for the end.
         `may_fail` is false for a song that cannot fail early, or of which others would tell.
 
         A look that asks about several songs is dearer than one, and for each of them cheaper:
@@ -213,7 +213,7 @@ class Schedule:
         if table is None:
             table = self._make_table(follows=follows, may_fail=may_fail, price=price)
             self._tables[key] = table
-        return max(table.wait(age, reached), self._min_interval)
+        return max(table.wait(age, stages_passed), self._min_interval)
 
     def late(self) -> float:
         """Return the age in seconds that only one song in a hundred reaches."""

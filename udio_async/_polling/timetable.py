@@ -93,7 +93,7 @@ class Timetable:
         calls = tracked.has_callback and not tracked.callbacks_are_silent
         wait = tracked.schedule.wait(
             age,
-            reached=passed(tracked.task.stage),
+            stages_passed=passed(tracked.task.stage),
             follows=follows and not calls,
             may_fail=not (tracked.resumed or calls),
             together=min(others + 1, self.traits.max_ids_per_look),
