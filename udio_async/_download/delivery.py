@@ -26,18 +26,18 @@ from .transfer import Transfer
 from .waiting import Limits, Patience, Tries
 
 _LOOK_AGAIN = 30.0
-"""Seconds that a new song's file is waited for before its link is doubted, or doubted again."""
+"""After so many seconds of waiting for the file of a new song, its task is looked at again."""
 _LOOKS = 2
 _GROWING = 5.0
 """Seconds after which a file that is still being written has grown."""
 logger = logging.getLogger("udio_async")
 
 Refresh = Callable[[Song], Awaitable[Song | None]]
-"""Returns the song with the link that it has now, if there is one."""
+"""Returns the song with its present link, or None."""
 Age = Callable[[Song], Awaitable[float | None]]
 """Returns the seconds since a song was completed; None where that is not known."""
 Late = Callable[[Song, Exception, float], None]
-"""Told of a song whose file is waited for: why, and for how many seconds."""
+"""Called with a song whose file is waited for, the reason, and the seconds of the wait."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,23 +64,22 @@ class DownloadContext:
     age: Age
     late: Late
     local: bool
-    """The provider is on this machine, and so may its links be."""
+    """The provider is on this machine, so its links may lead there too."""
     watch: DiskWatch
     slot: AbstractAsyncContextManager[object]
     """Held while a file is open: few of them are at once."""
     sweep: Callable[[Path, float], None]
-    """Called with a folder, and the time by its clock, once it is written to."""
+    """Called with a folder, and the time by the clock of its disk, once it is written to."""
     limits: Limits
 
 
 async def deliver(song: Song, how: DownloadOptions, means: DownloadContext) -> Saved:
     """Save the audio of a song as `TITLE-FINGERPRINT.mp3` (or .wav, ...).
 
-    One that is there already, whole, is not fetched again. A cover that does not come costs nothing
-    but a line in the log.
+    A song that is there already, whole, is not fetched again. A missing cover is only logged.
 
     Raises:
-        DownloadFailed: it is not served, or is no whole song; the class says which.
+        DownloadFailed: it is not served, or is not a whole song; the class says which.
         OSError: the disk does not take it.
     """
     saved = await anyio.to_thread.run_sync(find, how.directory, song)
@@ -98,7 +97,7 @@ async def deliver(song: Song, how: DownloadOptions, means: DownloadContext) -> S
 async def _as_final(song: Song, means: DownloadContext) -> Song:
     """Return the song with a link to its file.
 
-    Some tasks end while their link still is a live stream. A look shows whether the file is there.
+    Some tasks end while their link is still a live stream. A look shows whether the file is there.
 
     Raises:
         DownloadFailed: there is no final file yet.
@@ -110,7 +109,7 @@ async def _as_final(song: Song, means: DownloadContext) -> Song:
         raise failed(
             DownloadFailed, song, "is no final file yet", remedy="wait until it is complete"
         )
-    # What was said of the length of a stream does not count.
+    # The duration that was stated for the stream does not count.
     return attrs.evolve(
         song, audio_url=fresh.audio_url, audio_is_final=True, duration=fresh.duration
     )
@@ -120,7 +119,7 @@ async def _look(song: Song, means: DownloadContext) -> Song | None:
     """Look at the task once; return the song as it is now, if it has a final link."""
     try:
         fresh = await means.refresh(song)
-    except Exception as error:  # noqa: BLE001  # it must not hide why the file is not here
+    except Exception as error:  # noqa: BLE001  # it must not hide why the file did not come
         logger.warning("no new link for song %s: %r", song.id, error)
         return None
     if fresh is None or fresh.audio_url is None or not fresh.audio_is_final:
@@ -130,9 +129,9 @@ async def _look(song: Song, means: DownloadContext) -> Song | None:
 
 @attrs.define(eq=False)
 class _Delivery:
-    """One song on its way: attempts, waits, looks for a new link.
+    """The download of one song: attempts, waits, looks for a new link.
 
-    It owns the part, and removes it in the end.
+    It owns the part file, and removes it at the end.
     """
 
     _song: Song
@@ -145,9 +144,9 @@ class _Delivery:
     _looks: int = 0
     """How often the task was looked at for a new link."""
     _before: str | None = None
-    """The SHA-256 of what came last and was doubted."""
+    """The SHA-256 of the last file that came and was not accepted."""
     _same: int = 0
-    """How often that has come in a row."""
+    """How often that file has come in a row."""
 
     def __attrs_post_init__(self) -> None:
         self._part = Part(Disk(self._how.directory / file_name(self._song)))
@@ -156,7 +155,7 @@ class _Delivery:
         self._begin()
 
     def _begin(self) -> None:
-        """Begin anew, with all attempts and all the time."""
+        """Begin anew, with the full number of attempts and the full time."""
         self._transfer = Transfer(self._part, self._means.limits)
         self._tries = Tries(self._means.limits)
 
@@ -194,7 +193,7 @@ class _Delivery:
         """Ask for the file once, and judge what came.
 
         Raises:
-            AttemptFailed: it came to nothing.
+            AttemptFailed: no file came, or none that can be accepted.
         """
         cut = None
         async with self._means.slot:
@@ -214,9 +213,10 @@ class _Delivery:
             return self._judge(await self._measure(cut), cut)
 
     async def _measure(self, cut: AttemptFailed | None) -> MeasuredFile:
-        """Measure what came.
+        """Measure the file that came.
 
-        Of a transfer that was cut, the cut is told first.
+        Raises:
+            AttemptFailed: it is not audio; or `cut`, if the transfer was cut, which explains that.
         """
         try:
             with self._part.disk.reading():
@@ -228,14 +228,15 @@ class _Delivery:
             raise AttemptFailed(f"is {error}", NO_AUDIO) from None
 
     def _judge(self, sound: MeasuredFile, cut: AttemptFailed | None) -> MeasuredFile:
-        """Accept a whole file, or one that came twice the same.
+        """Accept a whole file, or one of which the same bytes came twice.
 
         Three sources say how long a file is: the transfer, the file itself, and the duration that
-        the provider stated. If one of them calls it short, it has to come twice. If it is the file
-        itself, that is once nobody waits for a better one any more.
+        the provider stated. If one of them says that the file is too short, it has to come twice.
+        If the file itself says so, it is accepted only when the time to wait for a better one is
+        over.
 
         Raises:
-            AttemptFailed: it is not whole, or came for the first time and may be short.
+            AttemptFailed: it is not whole; or it may be too short, and has come only once.
         """
         if cut is not None:
             return self._judge_cut(sound, cut)
@@ -283,7 +284,7 @@ class _Delivery:
         return self._transfer.is_all_there or agrees(sound, self._song)
 
     def _is_whole_all_the_same(self, sound: MeasuredFile) -> bool:
-        """Return whether a transfer that was cut may have brought all there is."""
+        """Return whether a transfer that was cut may still have brought the whole file."""
         if not sound.is_measured:
             return False
         return self._transfer.may_have_lied or sound.states_its_end or agrees(sound, self._song)
@@ -291,13 +292,13 @@ class _Delivery:
     async def _may_help(self, error: AttemptFailed) -> bool:
         """Do what may help; return whether another attempt is worth it.
 
-        Nothing is given up before the task was looked at: that is free, and may show another link.
+        Before it is given up, the task is looked at: that is free, and may show another link.
         """
         rule = error.rule
         if rule.relink and self._may_look() and await self._find_new_link():
             return True
         if rule.late and await self._patience.again(error):
-            self._tries = Tries(self._means.limits)  # it has hardly begun
+            self._tries = Tries(self._means.limits)  # the attempts count from here
             return True
         if rule.again and await self._tries.again(error):
             return True
@@ -306,7 +307,7 @@ class _Delivery:
     def _may_look(self) -> bool:
         """Return whether the task may show another link.
 
-        It is looked at once at the beginning, and once more after a while of waiting.
+        It is looked at once at first, and once more after a longer wait.
         """
         return self._looks < (_LOOKS if self._patience.waited >= _LOOK_AGAIN else 1)
 
@@ -326,7 +327,7 @@ class _Delivery:
         self._means.late(self._song, self._final(error), wait)
 
     def _final(self, error: AttemptFailed) -> UdioError | OSError:
-        """Return what is raised if nothing has helped."""
+        """Return the error that is raised if nothing has helped."""
         if isinstance(error.__cause__, OSError):
             return error.__cause__
         kind, what = error.ends_as(new=self._patience.is_new)
@@ -374,9 +375,9 @@ class _Delivery:
         path = self._how.directory / file_name(song, suffix=sound.measured.suffix)
         try:
             disk.publish(part, path)
-        except FileExistsError:  # another process was quicker, or it is a stranger's
+        except FileExistsError:  # another process was quicker, or it is another file
             there = find(self._how.directory, song, sha256=sound.sha256)
-            if there is None:  # and gone again
+            if there is None:  # it is not this song, or gone again
                 raise taken(path, song) from None
             return there
         return sound.saved_as(path)
@@ -387,7 +388,7 @@ def _write_tags(
 ) -> MeasuredFile:
     """Make a copy with tags, and measure it.
 
-    What goes wrong with the copy does no harm to the song.
+    An error in the copy does no harm to the song.
     """
     shutil.copyfile(part, tagged)
     media_type = kind_of(picture)[1] if picture else ""

@@ -1,4 +1,4 @@
-"""One file over the network, whole or the rest of it."""
+"""One file from the network: the whole file, or the rest of it."""
 
 import re
 import time
@@ -32,15 +32,15 @@ _CONTENT_RANGE = re.compile(
 
 
 class _NothingMore(Exception):
-    """The server has no part behind those that came."""
+    """The server has no more parts after those that came."""
 
 
 @attrs.define(eq=False)
 class Transfer:
     """Takes answers into a part, one after the other.
 
-    It goes on where the last one broke off only if the server proves that the file is the same (RFC
-    9110, `If-Range`). It refuses what would fill the disk.
+    It goes on where the last answer broke off only if the server proves that the file is still the
+    same (RFC 9110, `If-Range`). It refuses files that would fill the disk.
     """
 
     part: Part
@@ -51,10 +51,10 @@ class Transfer:
     _brought: int = 0
     """Bytes of the latest answer."""
     _furthest: int = 0
-    """Bytes that any attempt has brought."""
+    """The most bytes that any attempt has brought."""
     _validator: str | None = None
     _in_slices: bool = False
-    """The server answers with parts, though all of it was asked for."""
+    """The server answers with parts, though the whole file was asked for."""
     _since: float = 0.0
     _lately: int = 0
 
@@ -68,8 +68,8 @@ class Transfer:
     ) -> None:
         """Fetch what is missing of the file, with one request.
 
-        Where the server answers with parts and does not say how many bytes there are, they are all
-        asked for, up to the one that is empty or refused.
+        If the server answers with parts and does not say how many bytes there are, more requests
+        follow, until a part is empty or refused.
 
         Args:
             http: what sends it.
@@ -78,10 +78,10 @@ class Transfer:
             local: whether the link may lead to this machine.
 
         Raises:
-            AttemptFailed: the file is not all there now; its rule says what may help.
+            AttemptFailed: the file is not complete; the rule of the error says what may help.
             OSError: the disk does not take it.
         """
-        if self.part.size != self._received:  # somebody has tidied up
+        if self.part.size != self._received:  # somebody has removed or changed the file
             self.start_over()
         ends = anyio.current_time() + timeout
         try:
@@ -104,7 +104,7 @@ class Transfer:
         timeout: float,  # noqa: ASYNC109  # of all redirects, which only the sender sees
         local: bool,
     ) -> bool:
-        """Make one request; return whether there may be another part behind what it brought."""
+        """Make one request; return whether another part may follow."""
         try:
             reply = await http.download(
                 url, receive=self, headers=self._resume(), timeout=timeout, local=local
@@ -120,19 +120,19 @@ class Transfer:
 
     @property
     def _is_endless(self) -> bool:
-        """Whether parts have come, and nobody has said how many bytes there are."""
+        """Whether parts have come, and the server has not said how many bytes there are."""
         return self._in_slices and self._total is None and self._received > 0
 
     @property
     def _can_go_on(self) -> bool:
         """Whether the rest can be asked for.
 
-        Either the server has proved that the file is the same, or it serves all in parts.
+        Either there is a validator, which proves that the file is the same, or it comes in parts.
         """
         return self._received > 0 and (self._validator is not None or self._in_slices)
 
     def _resume(self) -> dict[str, str]:
-        """Return the headers that ask for the rest; none to ask for all."""
+        """Return the headers that ask for the rest; no headers if all is to be asked for."""
         if not self._can_go_on:
             self.start_over()
             return {}
@@ -141,9 +141,9 @@ class Transfer:
 
     @property
     def may_have_lied(self) -> bool:
-        """Whether there may be no more, though the transfer was cut.
+        """Whether the file may be complete, though the transfer was cut.
 
-        That is so where the server sent all that it has, and then did not end as it should.
+        Some servers send all that they have, and then do not end the answer as they should.
         """
         return self._received > 0 and not self._in_slices
 
@@ -165,13 +165,13 @@ class Transfer:
     # As a receiver
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Look at the head of an answer, before its body.
+        """Take the head of an answer, before its body.
 
         Raises:
-            AttemptFailed: it brings no file, or not the part that was asked for.
+            AttemptFailed: it has no file, or not the part that was asked for.
         """
         self._brought = 0
-        if not self._is_endless:  # many parts together have to come fast enough
+        if not self._is_endless:  # the speed is measured over all parts together
             self._since, self._lately = anyio.current_time(), 0
         rule = rule_of(status)
         if rule is not None:
@@ -182,10 +182,10 @@ class Transfer:
             self._begin_file(headers)
 
     def _unserved(self, status: int, rule: Rule, headers: Mapping[str, str]) -> AttemptFailed:
-        """Return the failure for an answer without the file.
+        """Return the error for an answer without the file.
 
         Raises:
-            _NothingMore: it says that the file ends where the parts that came end.
+            _NothingMore: the file ends where the parts that came end.
         """
         if status == 416 and self._is_endless:
             raise _NothingMore
@@ -197,7 +197,7 @@ class Transfer:
         )
 
     def _begin_file(self, headers: Mapping[str, str]) -> None:
-        """Begin with the whole file, and remember what identifies it."""
+        """Begin with the whole file, and remember its length and its ETag."""
         self.start_over()
         length, etag = headers.get("content-length", ""), headers.get("etag", "")
         self._total = int(length) if _LENGTH.fullmatch(length) else None
@@ -210,7 +210,7 @@ class Transfer:
         same = self._validator in (None, headers.get("etag"))
         fits = None in (total, self._total) or total == self._total
         if start == 0 or (start is None and not self._received):
-            if self._is_endless and same:  # it answers with that part, whatever is asked for
+            if self._is_endless and same:  # it sends this part whatever is asked for
                 raise _NothingMore
             self._begin_slices(headers, total, known=start is not None)
         elif start == self._received and same and fits:
@@ -220,12 +220,12 @@ class Transfer:
             raise AttemptFailed("was answered with another part than the rest", FAULTY)
 
     def _begin_slices(self, headers: Mapping[str, str], total: int | None, *, known: bool) -> None:
-        """Begin with the first of several parts, though all was asked for."""
+        """Begin with the first of several parts, though the whole file was asked for."""
         self._begin_file(headers)
         self._in_slices = known
-        if known and total is None:  # what is told is the length of this part
+        if known and total is None:  # Content-Length is the length of this part
             self._total = None
-        # Some count from 1 or say the last byte, so that there is one more or less than they say.
+        # Some servers count from 1, or give the last byte as the length: they are wrong by one.
         if total is not None and (self._total is None or total > self._total + 1):
             self._total = total
             self._check_size(total)

@@ -104,7 +104,7 @@ class Patience:
     """Whether the song was completed only moments ago when its file was missed."""
     waited: float = attrs.field(default=0.0, init=False)
     is_over: bool = attrs.field(default=False, init=False)
-    """Whether it was asked for, and nothing is left of it."""
+    """Whether the waiting time is used up."""
     _waits: Iterator[float] | None = attrs.field(default=None, init=False)
     _ends: float = attrs.field(default=0.0, init=False)
 

@@ -1,10 +1,11 @@
 """The HTTP room: the only one that imports httpx.
 
-Every byte that leaves or comes in passes here. A module for each topic: who asks (`account`), what
-is said (`messages`), how connections are lent (`transport`), a connection (`connection`, `tls`),
-whether a paid request has left (`departure`), how far it got (`trail`), one exchange (`exchange`),
-its answer (`incoming`), why nothing left (`diagnosis`), a client of the user's own (`user_client`),
-how bodies are decoded (`encoding`), and the way in (`sender`).
+All requests leave here, and all answers come in here. There is a module for each topic: address and
+key (`account`), requests and answers (`messages`), how connections are lent (`transport`), a
+connection (`connection`, `tls`), whether a paid request may be taken back (`departure`), how far a
+request got (`trail`), one exchange (`exchange`), its answer (`incoming`), why nothing left
+(`diagnosis`), a client of the user's own (`user_client`), how bodies are decoded (`encoding`), and
+the class that the rest of the library uses (`sender`).
 """
 
 import httpx

@@ -1,4 +1,4 @@
-"""The account: where requests go, and the key that goes with them.
+"""The account: the address that requests go to, and the key that goes with them.
 
 Nothing else in the library knows the key.
 """
@@ -26,20 +26,20 @@ _FLAWS = (
     (r"[^\x00-\x7f]", "contains a character outside ASCII"),
     (r"[\x00-\x1f\x7f]", "contains a control character"),
 )
-"""What a key never has, and how to say it; the first that fits is told."""
+"""What a key never has, and the words for that; only the first that fits is told."""
 
 
 class ApiKey:
     """A secret that never shows itself.
 
-    Not to repr, str, logs, pickles or tracebacks.
+    It is not in repr, str, logs, pickles or tracebacks.
 
         provider = UdioApiV2(api_key=ApiKey("..."))
         print(provider.api_key)  # ApiKey('***')
 
     Raises:
-        AuthenticationFailed: for a value that is no key, say with a space or a quotation mark in
-            it. The message never shows it.
+        AuthenticationFailed: for a value that cannot be a key, say with a space or a quotation mark
+            in it. The message never shows it.
     """
 
     __slots__ = ("_value",)
@@ -57,7 +57,7 @@ class ApiKey:
         """Read the key from the environment variable `name`.
 
         Raises:
-            AuthenticationFailed: it is not set, or holds no key. The message has the variable's
+            AuthenticationFailed: it is not set, or cannot be a key. The message has the variable's
                 name and the remedy.
         """
         if name not in os.environ:
@@ -79,7 +79,7 @@ class ApiKey:
     def fingerprint(self) -> str:
         """Return a hash that tells one key from another.
 
-        It is SHA-256, as hexadecimal digits. Nothing else of the key can be found from it.
+        It is SHA-256, as hexadecimal digits. The key cannot be found from it.
         """
         return hashlib.sha256(self._value.encode()).hexdigest()
 
@@ -103,10 +103,7 @@ class ApiKey:
 
 
 def _flaw(value: object) -> str:
-    """Return what keeps a value from being a key, without showing it.
-
-    "" means nothing does.
-    """
+    """Return why a value cannot be a key, without showing it; "" if it can."""
     if not isinstance(value, str):
         return f"is {type(value).__name__}, not text"
     return next((flaw for pattern, flaw in _FLAWS if re.search(pattern, value)), "")
@@ -124,7 +121,7 @@ def _check_base_url(_: object, __: "attrs.Attribute[str]", value: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _flaw_of_base_url(value: str) -> str | None:
-    """Say why the key must not go there. Adapters make an account for each request."""
+    """Say why the key must not go there. Cached: adapters make an account for each request."""
     if "@" in value:
         return "holds a user name, not shown here; leave it out"
     if not _BASE_URL.fullmatch(value) or ".." in value:
@@ -152,9 +149,9 @@ def _check_key(_: object, __: "attrs.Attribute[ApiKey]", value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Account:
-    """Where a provider lives, and how it is told who is asking.
+    """The address of a provider, and the key that tells it who is asking.
 
-    The key goes to this address and to no other: not along redirects, and not to links of songs.
+    The key goes to this address and to no other: not where a redirect leads, not to links of songs.
 
         account = Account(base_url="https://udioapi.pro", key=ApiKey("..."))
 

@@ -1,8 +1,8 @@
 """One connection of our own: HTTP/1.1 by h11, on a stream of anyio.
 
-What httpx brings below its pool costs three times as much, as it is made for any number of
-requests at once, HTTP/2 and proxies. It raises the errors of httpx and reports to the documented
-`trace` extension, so nobody above can tell the two apart.
+The connections of httpx take three times as long, because they are made for any number of requests
+at once, HTTP/2 and proxies. This one raises the errors of httpx and reports to the documented
+`trace` extension, so the code above need not know which of the two it has.
 """
 
 import logging
@@ -27,23 +27,23 @@ KEEP_ALIVE = 60.0
 SETTLED = 0.01
 """Seconds from an answer until its connection may take a paid request.
 
-A server that closes it after so many answers does so at once: that is known here by then.
+A server that closes it after a number of answers does so at once: by then we have seen that.
 """
 WARM = 0.25
 """Seconds, from when one request was sent, in which its connection may take a paid one.
 
-We know of no service that closes an idle connection within half a second. When the answer came is
-no good measure: a busy event loop reads it late.
+We know of no service that closes an idle connection within half a second. The time of the answer
+is not used, because a busy event loop reads an answer late.
 """
 PORTS = {"http": 80, "https": 443}
 _MAX_HEAD = 100 * 1024
-"""Bytes that the head of an answer may have, as in httpx."""
+"""Bytes that the head of an answer may have, as many as in httpx."""
 _PIECE = 64 * 1024
 """Bytes that are read at once while the head of an answer is waited for."""
 _LARGE_PIECE = 256 * 1024
 """Bytes that are read at once of a body: each piece costs the same, whatever its size."""
 _AT_ONCE = 500
-"""Pieces of an answer after which others have a turn."""
+"""Pieces of an answer after which other tasks of the event loop have a turn."""
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
 _NOT_CONNECTED = (
     OSError,
@@ -63,7 +63,7 @@ class Connection:
     """A connection that is opened by its first request, and carries one request at a time."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
-        """With a context it speaks TLS."""
+        """With a `context` it speaks TLS."""
         self._context = context
         self._stream: ByteStream | None = None
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
@@ -77,7 +77,7 @@ class Connection:
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, and return the answer with its body still to be read.
 
-        After an error only `aclose` is left.
+        After an error nothing but `aclose` may be called.
 
         Raises:
             httpx.TransportError: as httpx would.
@@ -111,7 +111,7 @@ class Connection:
         with _connecting(seconds):
             stream = await anyio.connect_tcp(host, port)
         self._stream = stream
-        self._socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # this is no Django
+        self._socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # this is not Django
         await trace("connection.connect_tcp.complete", {"return_value": self})
         if self._context is not None:
             await self._secure(self._context, host, seconds)
@@ -123,13 +123,13 @@ class Connection:
                 self._stream, hostname=host, ssl_context=context, standard_compatible=False
             )
         self._stream = stream
-        self._tls = stream.extra(TLSAttribute.ssl_object)  # noqa: S610  # this is no Django
+        self._tls = stream.extra(TLSAttribute.ssl_object)  # noqa: S610  # this is not Django
 
     def get_extra_info(self, name: str) -> Any:  # noqa: ANN401  # as the `trace` extension has it
-        """Tell about the connection: "server_addr" is to whom it leads."""
+        """Return the address of the server for "server_addr", and None for any other name."""
         assert self._stream is not None
         if name == "server_addr":
-            return self._stream.extra(SocketAttribute.remote_address, None)  # noqa: S610  # this is no Django
+            return self._stream.extra(SocketAttribute.remote_address, None)  # noqa: S610  # this is not Django
         return None
 
     # Sending
@@ -142,10 +142,10 @@ class Connection:
         except TimeoutError as error:
             raise httpx.WriteTimeout(str(error)) from error
         except _BROKEN:
-            pass  # whoever takes no more may have answered already: see what came
+            pass  # a server that takes no more may have answered already: that is read next
 
     def _written(self, request: httpx.Request, body: bytes) -> bytes:
-        """Write the request down: head and body leave together."""
+        """Return the bytes of the request: head and body are sent together."""
         http = self._http
         try:
             head = h11.Request(
@@ -167,7 +167,7 @@ class Connection:
                 self._is_kept = self._is_kept or _says_kept(event)
                 return event
             if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
-                return event  # no interim answer: nothing follows in HTTP
+                return event  # not an interim answer: after it the server no longer speaks HTTP
 
     async def event(self, seconds: float | None, size: int = _LARGE_PIECE) -> Any:  # noqa: ANN401  # h11 has no common type
         """Return what comes next: a head, some of a body, or its end."""
@@ -175,7 +175,7 @@ class Connection:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 await self._feed(seconds, size)
             self._events += 1
-            if self._events % _AT_ONCE == 0:  # they may be a byte each
+            if self._events % _AT_ONCE == 0:  # each may be a single byte
                 await checkpoint()
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
@@ -184,7 +184,7 @@ class Connection:
     async def _feed(self, seconds: float | None, size: int) -> None:
         data = await self._receive(seconds, size)
         if not data and self._http.their_state is h11.SEND_RESPONSE:
-            # In the words of httpx: h11 would complain of a state that nobody knows.
+            # The words of httpx: those of h11 name a state that says nothing to a reader.
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
         self._http.receive_data(data)
 
@@ -207,7 +207,7 @@ class Connection:
         http = self._http
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             return False
-        if http.trailing_data[0] or self._has_unread():  # no answer of ours
+        if http.trailing_data[0] or self._has_unread():  # not an answer to a request of ours
             return False
         http.start_next_cycle()
         self._remember()
@@ -218,7 +218,7 @@ class Connection:
     def _has_unread(self) -> bool:
         """Whether the server has sent more, or said that it hangs up.
 
-        With TLS that may have been taken from the socket already: there nobody would see it.
+        With TLS this may have been read from the socket already, so that `is_stale` cannot see it.
         """
         if self._tls is None:
             return False
@@ -232,15 +232,16 @@ class Connection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it has waited too long; or the server has said something, or gone, meanwhile."""
+        """Whether it has waited too long, or the server has sent something or hung up meanwhile."""
         idle = monotonic() - self._idle_since
         return idle > KEEP_ALIVE or _is_readable(self._socket.fileno())
 
     @property
     def is_warm(self) -> bool:
-        """Whether a paid request may take it: a server hangs up no sooner than on a new one.
+        """Whether it is as safe for a paid request as a new connection is.
 
-        The server has said or shown that it keeps the connection, and has answered a moment ago.
+        The server has said or shown that it keeps the connection, and has answered a moment ago:
+        so it will not hang up now.
         """
         now = monotonic()
         moment_ago = now - self._idle_since >= SETTLED and now - self._asked_at <= WARM
@@ -259,7 +260,7 @@ class Connection:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer. It is no generator: those are left half run, and trio complains."""
+    """The body of an answer. Not a generator: one that is left half run makes trio complain."""
 
     def __init__(self, connection: Connection, seconds: float | None) -> None:
         self._connection = connection
@@ -276,7 +277,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _within(seconds: float | None) -> AbstractContextManager[object]:
-    """Bound a step. API requests have a deadline for all of it: a scope less for each step."""
+    """Limit the time of a step; `seconds` is None where a deadline for all steps is enough."""
     return nullcontext() if seconds is None else anyio.fail_after(seconds)
 
 
@@ -293,15 +294,15 @@ def _connecting(seconds: float | None) -> Iterator[None]:
 
 
 def _why(error: Exception) -> str:
-    """Return why there is no connection: anyio says only that all attempts have failed."""
+    """Return why there is no connection. The error of anyio says only that all attempts failed."""
     cause = error.__cause__
-    if isinstance(cause, BaseExceptionGroup):  # of each address; one is enough to go on with
+    if isinstance(cause, BaseExceptionGroup):  # one for each address; the first is enough
         cause = cause.exceptions[0]
     return str(cause or error)
 
 
 def _says_kept(head: h11.Response) -> bool:
-    """Whether the server says what HTTP/1.1 only supposes. Node, nginx and Cloudflare do."""
+    """Whether the server says that it keeps the connection, as Node, nginx and Cloudflare do."""
     return any(
         name == b"connection" and value.lower() == b"keep-alive" for name, value in head.headers
     )

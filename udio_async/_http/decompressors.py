@@ -1,6 +1,6 @@
-"""Decompressors with one interface, whichever library has them.
+"""Decompressors with one interface, from whichever library is installed.
 
-None of them makes much more than it is asked for at once.
+None of them returns much more at once than it is asked for.
 """
 
 import functools
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 _STEP = 64
-"""Bytes fed at once to a library that loses, with an error, what came before it."""
+"""Bytes fed at once to a library that, on an error, loses the output before the error."""
 _WINDOW_LOG = 23
 """Zstandard may look back 8 MiB, the most that RFC 9659 allows on the web."""
 
@@ -21,23 +21,23 @@ class Stream(Protocol):
 
     needs_input: bool
     damaged: bool
-    """What follows cannot be decoded. What came before it was returned."""
+    """The rest cannot be decoded. All before it was returned."""
 
     @property
     def eof(self) -> bool: ...
 
     @property
     def unused_data(self) -> bytes:
-        """What stands behind its end."""
+        """The bytes after its end."""
         ...
 
     def decompress(self, data: bytes, most: int) -> bytes:
-        """Return about `most` bytes at most; more comes with the next call, for no data."""
+        """Return about `most` bytes at most; call again without data for more."""
         ...
 
 
 class Inflate:
-    """gzip, zlib or bare deflate, by the bits of the window as in `zlib`."""
+    """gzip, zlib or bare deflate; `window_bits` says which, as in `zlib`."""
 
     def __init__(self, window_bits: int) -> None:
         self._zlib = zlib.decompressobj(window_bits)
@@ -69,7 +69,7 @@ class Inflate:
 def _salvaged(decompressor: Any, data: bytes) -> bytes:  # noqa: ANN401  # zlib names no class
     """Return what can be decoded before the damage.
 
-    The error of zlib would take it along.
+    When zlib raises its error, that is lost.
     """
     pieces = []
     with suppress(zlib.error):
@@ -81,7 +81,7 @@ def _salvaged(decompressor: Any, data: bytes) -> bytes:  # noqa: ANN401  # zlib 
 class _Stepped:
     """A library that is fed in small steps.
 
-    Its errors take along what came before them.
+    When it raises an error, the output of that step is lost.
     """
 
     def __init__(self, feed: Callable[[bytes, int], bytes], errors: type[Exception]) -> None:
@@ -115,7 +115,7 @@ class _Stepped:
             try:
                 pieces.append(self._feed(step, most))
                 most -= len(pieces[-1])
-                # With no data for it, it may still have some of what came of the data before.
+                # Without new data, it may still have output from the data before.
                 self.needs_input = hungry and not step and not pieces[-1]
             except self._errors:
                 self.damaged = True
@@ -163,9 +163,9 @@ class _Zstd(_Stepped):
 
 
 class _BoundlessZstd(_Stepped):
-    """The decompressor of `zstandard`, which has no bound of its own.
+    """The decompressor of `zstandard`, which has no limit of its own.
 
-    A step of data makes 2 MiB at most.
+    One step of data becomes 2 MiB at most.
     """
 
     def __init__(self, library: Any) -> None:  # noqa: ANN401  # it has no types
@@ -196,7 +196,7 @@ def _library(*names: str) -> Any:  # noqa: ANN401  # they have no types
 def brotli() -> Callable[[], Stream] | None:
     """Return a maker of Brotli decompressors, or None without a library."""
     library = _library("brotli", "brotlicffi")
-    # Those before 1.2 cannot bound what comes out at once.
+    # Versions before 1.2 cannot limit what comes out at once.
     bounded = hasattr(getattr(library, "Decompressor", None), "can_accept_more_data")
     return functools.partial(_Brotli, library) if bounded else None
 

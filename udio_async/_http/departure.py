@@ -1,4 +1,4 @@
-"""Departures: paid requests can be taken back until they leave."""
+"""Departures: a paid request can be taken back until its first byte leaves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from .._errors import ClientClosed
 class Departure:
     """The state of a paid request, shared by its caller and its sender.
 
-    Whoever waits for the request takes it back with `withdraw`. Whatever it was waiting for (a
-    place, its turn, the journal, a connection, a proxy, TLS) ends then, and nothing is sent. Once
-    its first byte is about to leave, it goes on to its end.
+    The caller takes the request back with `withdraw`. Then the wait that it is in (for a place, its
+    turn, the journal, a connection, a proxy, TLS) ends, and nothing is sent. Once its first byte is
+    about to leave, it goes on to its end.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Departure:
 
     @property
     def may_have_left(self) -> bool:
-        """Whether a byte of it may be on its way."""
+        """Whether a byte of the request may have been sent."""
         return self._left or self._handed
 
     @contextmanager
@@ -36,7 +36,7 @@ class Departure:
             ClientClosed: the request was taken back.
         """
         self.check()
-        # Only a scope of its own can end this wait and leave its task to say what became of it.
+        # A scope of its own: it ends this wait only, and its task can still say what happened.
         with anyio.CancelScope() as scope:
             self._scope = scope
             try:
@@ -56,7 +56,7 @@ class Departure:
             raise ClientClosed(f"{self._why} before the request left; nothing was sent")
 
     def hand_over(self) -> None:
-        """Mark that foreign code has the request, and may send it untold.
+        """Mark that foreign code has the request, and may send it without telling us.
 
         Raises:
             ClientClosed: it was taken back.
@@ -80,9 +80,9 @@ class Departure:
         self._left = True
 
     def came_back(self) -> None:
-        """Mark that nothing was taken for certain.
+        """Mark that the server has certainly not accepted the request.
 
-        The request may be sent again, or taken back.
+        It may be sent again, or taken back.
         """
         self._handed = self._left = False
 

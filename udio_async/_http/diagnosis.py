@@ -1,4 +1,4 @@
-"""Reasons why nothing left: those that pass, and those that stay."""
+"""Reasons why a request could not leave: those that pass, and those that last."""
 
 import socket
 import ssl
@@ -9,14 +9,14 @@ import httpx
 from .._errors import NetworkUnusable, Unreachable
 
 PATIENCE = 60.0
-"""Seconds for which a host that nobody knows may be a resolver that has just begun to work."""
+"""For so many seconds, an unknown host may be the fault of a resolver that has just started."""
 _UNKNOWN = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
 )
 
 
 class UnusableProxy(httpx.ProxyError):
-    """The proxy of the environment is none that can be asked."""
+    """The proxy of the environment cannot be used."""
 
 
 _LASTING = (
@@ -32,7 +32,7 @@ _CERTIFICATE = (
 
 
 class UnknownHost(NetworkUnusable):
-    """A host that no resolver knows; for a while that may pass."""
+    """A host that no resolver knows; at first this may pass."""
 
 
 class HttpClientClosed(NetworkUnusable):
@@ -40,7 +40,7 @@ class HttpClientClosed(NetworkUnusable):
 
 
 def unsent(message: str, error: BaseException) -> Unreachable:
-    """Return the error of a request that has not left, by its cause."""
+    """Return the error for a request that has not left; its kind depends on the cause."""
     causes = list(_chain(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return NetworkUnusable(f"{message}. {_CERTIFICATE}")
@@ -63,9 +63,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class OutageJudge:
-    """Judges whether what keeps requests here will pass.
+    """Judges whether an error that keeps requests from leaving will pass.
 
-    It goes by what happened to the requests before.
+    It remembers what happened to the requests before.
     """
 
     def __init__(self) -> None:
@@ -73,11 +73,11 @@ class OutageJudge:
         self._unknown_since: float | None = None
 
     def reached(self) -> None:
-        """Remember that an answer came: later trouble may pass again."""
+        """Remember that an answer came: then later errors may pass, too."""
         self._reached, self._unknown_since = True, None
 
     def judge(self, error: Unreachable, now: float) -> Unreachable:
-        """Return the error to raise: one that may pass, or one that stays."""
+        """Return the error to raise: of the kind that may pass, or of the kind that lasts."""
         if not isinstance(error, NetworkUnusable):
             self._unknown_since = None
             return error

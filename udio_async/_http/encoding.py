@@ -1,10 +1,10 @@
 """Encoded bodies: gzip, deflate, Brotli, Zstandard, decoded in pieces.
 
-We ask for none of them. Gateways send them all the same, or claim to. So a claim is only tried: a
-body that is not in its coding is handed on as it is. gzip and Zstandard begin with a mark, which no
-text and no sound begins with: what has such a mark is decoded, whatever is claimed. Brotli and
-Zstandard need a library (`decompressors`); without one such bodies are left as they are. What comes
-out is bounded.
+We ask for none of them, but gateways send them all the same, or only say so. So a claim is only
+tried: a body that is not in the claimed coding is passed on as it is. gzip and Zstandard begin with
+a mark that no text and no sound begins with: a body with such a mark is always decoded. Brotli and
+Zstandard need a library (`decompressors`); without one, such bodies are left as they are. The
+length of the output is limited.
 """
 
 import codecs
@@ -21,11 +21,11 @@ Coding = Literal["gzip", "deflate", "br", "zstd"]
 PIECE = 64 * 1024
 """Bytes that are decoded at once, at most."""
 MAX_LAYERS = 3
-"""Codings on top of each other that are undone: the last ones applied."""
+"""So many codings on top of each other are undone: those that were applied last."""
 _MAX_STREAMS = 1000
-"""Streams in a row that a body may consist of: each takes time to begin, and may be empty."""
+"""Streams in a row that a body may have: each takes time to begin, though it may be empty."""
 _HEAD = 256
-"""Bytes by which it is decided whether a body is in a coding that has no mark of its own."""
+"""From so many bytes it is decided whether a body is in a coding that has no mark."""
 _NAMES: dict[str, Coding] = {
     "gzip": "gzip",
     "x-gzip": "gzip",
@@ -43,8 +43,8 @@ _CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
 def codings_of(claim: str) -> list[Coding]:
     """Return the codings of a `Content-Encoding` header, the last one first.
 
-    They are to be undone in this order. What is no coding ("none", "utf-8", "aws-chunked") is left
-    out.
+    They are to be undone in this order. Words that are not a coding ("none", "utf-8",
+    "aws-chunked") are left out.
     """
     names = (word.partition(";")[0].strip(" \t\"'").lower() for word in claim.split(","))
     known: list[Coding] = [_NAMES[name] for name in names if name in _NAMES]
@@ -55,36 +55,36 @@ class Decoder:
     """Decodes one body. It never holds more than some pieces of it."""
 
     def __init__(self, codings: Sequence[Coding], *, most: int) -> None:
-        """Undo these codings; `most` bounds what is read of each, in bytes."""
-        room = most + most // 64 + 1024  # what cannot be compressed gets a little longer
-        # A server may have packed once more than it claims, or in another way.
+        """Undo these codings, and read `most` bytes of each, at most."""
+        room = most + most // 64 + 1024  # bytes that cannot be compressed become a little longer
+        # A server may have used one coding more than it claims, or another one.
         self._layers = [_Layer(coding, room) for coding in (*codings, None)]
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the body was found to be in no coding."""
+        """Whether the body has turned out to be in no coding."""
         return all(layer.changes_nothing for layer in self._layers)
 
     @property
     def ends_early(self) -> bool:
-        """Whether nothing is wrong but that an end is missing."""
+        """Whether the only flaw is that an end is missing."""
         return all(layer.ends_early for layer in self._layers if layer.flaw is not None)
 
     @property
     def flaw(self) -> str | None:
-        """Why what came out is not all of it, or None."""
+        """Why the output is not the whole body, or None."""
         return next((layer.flaw for layer in self._layers if layer.flaw is not None), None)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Decode the next bytes, into pieces of which some are empty.
+        """Decode the next bytes into pieces; some are empty.
 
-        Each takes a few milliseconds at most: between two, let others have a turn.
+        Each takes a few milliseconds at most. The caller gives other tasks a turn between them.
         """
         for start in range(0, len(data), PIECE):
             yield from _through(self._layers, data[start : start + PIECE])
 
     def end(self) -> Iterator[bytes]:
-        """Return what was held back, when nothing more comes."""
+        """Return what was held back; call it when no more bytes come."""
         for place, layer in enumerate(self._layers):
             for piece in layer.end():
                 yield from _through(self._layers[place + 1 :], piece)
@@ -99,26 +99,26 @@ def _through(layers: Sequence["_Layer"], data: bytes) -> Iterator[bytes]:
 
 
 class _Layer:
-    """One coding, or a body that only claims to be in it.
+    """One coding; or none, if the body only claims to be in it.
 
-    Without a claim the mark of the body decides.
+    Without a claim, the mark at the beginning of the body decides.
     """
 
     def __init__(self, claimed: Coding | None, room: int) -> None:
         self.flaw: str | None = None
         self.ends_early = False
-        """Whether that is its flaw."""
+        """Whether its flaw is that the end is missing."""
         self._coding: Coding | None = claimed
         self._room = room
         self._decided = False
         self._held = b""
-        """What came before it was decided, or while it is not known whether a stream begins."""
+        """Bytes that came before the coding was known, or while another stream may begin."""
         self._stream: Stream | None = None
         self._streams = 0
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether it hands on what comes, and has nothing to say of it."""
+        """Whether it passes the bytes on as they are, and has found no flaw."""
         return self._decided and self._stream is None and self.flaw is None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -129,7 +129,7 @@ class _Layer:
                 return
             data, self._held = self._held, b""
         if self._stream is not None:
-            yield b""  # a turn for others, even where nothing comes out for long
+            yield b""  # gives others a turn, even if there is no output for a long time
         yield from self._decode(data)
 
     def end(self) -> Iterator[bytes]:
@@ -145,10 +145,10 @@ class _Layer:
         head = self._held
         if not ended and len(head) < _LONGEST_MARK:
             return False
-        if self._coding == "gzip" and _is_zlib(head):  # some servers take one for the other
+        if self._coding == "gzip" and _is_zlib(head):  # some servers confuse the two
             self._coding = "deflate"
         marked = _coding_by_mark(head)
-        # A mark comes first: other bytes may pass for Brotli or deflate by chance.
+        # The mark is decisive: any bytes may look like Brotli or deflate by chance.
         tried = marked is None and self._coding is not None and self._coding not in _MARKS
         if tried and not ended and len(head) < _HEAD:
             return False
@@ -183,7 +183,7 @@ class _Layer:
         mark = _MARKS.get(self._coding)
         self._held += behind
         if mark is None or not self._held.startswith(mark):
-            self._held = self._held[: len(mark or b"")]  # padding, and never a stream
+            self._held = self._held[: len(mark or b"")]  # padding, not another stream
             return b""
         self._streams += 1
         if self._streams >= _MAX_STREAMS:
@@ -199,7 +199,7 @@ def _coding_by_mark(head: bytes) -> Coding | None:
 
 
 def _is_zlib(head: bytes) -> bool:
-    """Return whether bytes may begin a stream of deflate within the frame of zlib."""
+    """Return whether bytes may be the beginning of a deflate stream in a zlib frame."""
     return head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0
 
 
@@ -219,7 +219,7 @@ def _open_stream(coding: Coding, head: bytes) -> Stream | None:
     if coding == "zstd":
         return make() if (make := decompressors.zstd()) is not None else None
     if coding == "deflate" and _is_zlib(head):
-        return Inflate(15)  # as it ought to be; some servers leave the frame of zlib out
+        return Inflate(15)  # as it should be; some servers leave out the zlib frame
     make = decompressors.brotli() if coding == "br" else functools.partial(Inflate, -15)
     return make() if make is not None and _fits(make(), head[:_HEAD]) else None
 

@@ -32,12 +32,12 @@ def _translated(error: Exception, trail: Trail, request: httpx.Request) -> Unrea
 
     It is the only place that translates httpx's errors.
     """
-    if isinstance(error, LinkRefused):  # our own, of the connection
+    if isinstance(error, LinkRefused):  # our own, from the check of the connection
         return error
     reason = _reason(error)
     where = f"{request.method} {request.url.netloc.decode()}{request.url.path}"
     failure: Unreachable | BadAnswer
-    if trail.proves_unsent(error):  # a proxy, too, may answer with something that is no HTTP
+    if trail.proves_unsent(error):  # also if a proxy has answered with something that is not HTTP
         failure = unsent(f"{where}: {reason}; nothing was sent", error)
     elif isinstance(error, httpx.RemoteProtocolError) and not _is_silence(error):
         failure = BadAnswer(f"{where}: the answer is not HTTP: {reason}")
@@ -49,7 +49,7 @@ def _translated(error: Exception, trail: Trail, request: httpx.Request) -> Unrea
 
 
 def _is_silence(error: Exception) -> bool:
-    """Whether the connection ended without a byte of an answer."""
+    """Whether the connection ended before the first byte of an answer."""
     if isinstance(error, httpx.RemoteProtocolError):
         return "without sending a response" in str(error)
     return isinstance(error, httpx.NetworkError)
@@ -65,26 +65,26 @@ async def exchange(
     public_only: bool = False,
     departure: Departure | None = None,
 ) -> None:
-    """Send the request and fill in the answer, within so many seconds.
+    """Send the request and fill in the answer within `seconds`.
 
     Args:
         opener: what sends it.
         request: built by `api_request` or `link_request`.
-        answer: is filled in; what came before a failure stays in it.
+        answer: is filled in; after a failure it keeps what came before.
         seconds: for the whole exchange.
-        foreign: a client of the user's sends it, which need not report how far it got.
+        foreign: a client of the user's sends it, and may not report how far it got.
         public_only: refuse a connection to a private address.
         departure: of a paid request, which may be taken back.
 
     Raises:
         Unreachable, BadAnswer: not even a status line came.
-        ClientClosed: it was taken back before it left.
+        ClientClosed: the request was taken back before it left.
     """
     trail = Trail(request, departure, public_only=public_only, foreign=foreign)
     request.extensions["trace"] = trail
     failure: Unreachable | BadAnswer | None = None
     why = ""
-    # The one scope of a request: its steps have none of their own.
+    # One scope for the whole request: scopes for its steps would cost time.
     with anyio.move_on_after(seconds) as scope:
         try:
             with foreign_cancellation_as(Unreachable) if foreign else nullcontext():
@@ -113,8 +113,8 @@ async def exchange(
 async def _ask(opener: Opener, request: httpx.Request, trail: Trail) -> httpx.Response:
     """Wait for the head of the answer.
 
-    A look that met a stale connection is asked once more. What is no HTTP counts as stale too: on a
-    connection used again it may be left over from the answer before.
+    A look that met a stale connection is sent once more. An answer that is not HTTP counts as stale
+    too: on a connection that was used before, it may be left over from the answer before.
     """
     try:
         return await opener(request)
@@ -126,9 +126,9 @@ async def _ask(opener: Opener, request: httpx.Request, trail: Trail) -> httpx.Re
 
 
 async def _pour(response: httpx.Response, answer: Incoming) -> None:
-    """Read the answer as far as it is wanted.
+    """Read the answer, as far as it is wanted.
 
-    However that ends, nothing is left half read.
+    Whatever happens, no stream is left half read.
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     chunks = aiter(response.stream)
@@ -150,7 +150,7 @@ async def _pour(response: httpx.Response, answer: Incoming) -> None:
 async def _abandon(chunks: AsyncIterator[bytes]) -> None:
     """Stop reading, unwinding nested generators from the innermost `await`.
 
-    Closing the outermost leaves the others to the garbage collector, which trio complains of.
+    If only the outermost is closed, the garbage collector closes the others, and trio complains.
     """
     with anyio.CancelScope(shield=True) as scope:
         scope.cancel()

@@ -1,4 +1,4 @@
-"""What comes in with an answer: its head, and its body decoded."""
+"""An answer as it comes in: its head, and its decoded body."""
 
 import json
 from collections.abc import Awaitable, Iterator
@@ -12,11 +12,11 @@ from .encoding import Decoder, codings_of
 from .messages import Receiver, Reply
 
 MAX_BODY = 1024 * 1024
-"""Bytes of an API answer that are read, at most, encoded or decoded."""
+"""Bytes of an API answer that are read, at most; before and after decoding."""
 MAX_DOWNLOAD = 256 * 1024 * 1024
-"""Bytes of an encoded download that are read. What is decoded its receiver counts."""
+"""Bytes of an encoded download that are read, at most. The receiver counts the decoded ones."""
 _OF_THE_CODING = ("content-length", "content-range", "etag")
-"""Headers that speak of the encoded bytes, which a receiver never sees."""
+"""Headers that are about the encoded bytes, which the receiver does not get."""
 
 
 @attrs.define
@@ -40,11 +40,11 @@ class Incoming:
         """Take the head of an answer."""
         self.status = response.status_code
         self.headers = dict(response.headers.items())
-        if "transfer-encoding" in self.headers:  # then that alone says where the body ends
+        if "transfer-encoding" in self.headers:  # then this alone says where the body ends
             self.headers.pop("content-length", None)
         codings = codings_of(self.headers.get("content-encoding", ""))
         self.is_packed = bool(codings)
-        # A part may begin with any bytes: what looks like a mark there says nothing.
+        # A part may begin with any bytes, also with those of a mark, by chance.
         if codings or self.status != 206:
             self.decoder = Decoder(codings, most=self.most)
         return True
@@ -56,7 +56,7 @@ class Incoming:
         return await self._keep_decoded(self.decoder, self.decoder.feed(chunk))
 
     async def end(self) -> None:
-        """Take what the decoder held back, as nothing more comes."""
+        """Take what the decoder has held back; no more bytes come."""
         if self.decoder is not None:
             await self._keep_decoded(self.decoder, self.decoder.end())
 
@@ -82,9 +82,9 @@ class Incoming:
         return len(data) <= room
 
     def believe_object(self) -> None:
-        """Take a JSON object that is closed for the whole answer, though its coding lacks its end.
+        """Accept a JSON object that is closed, though the end of its coding is missing.
 
-        That is good enough for a look, which is free and would meet the same each time.
+        That is good enough for a look: it is free, and the next answer would be the same.
         """
         decoder = self.decoder
         ends_early = decoder is not None and decoder.ends_early and self.cut == decoder.flaw
@@ -92,7 +92,7 @@ class Incoming:
             self.cut = None
 
     def reply(self) -> Reply:
-        """Return the answer as adapters get it."""
+        """Return the answer in the form that adapters get."""
         assert self.status is not None
         return Reply(status=self.status, headers=self.headers, body=bytes(self.body), cut=self.cut)
 
@@ -107,7 +107,7 @@ def _is_object(body: bytearray) -> bool:
 
 @attrs.define
 class Download(Incoming):
-    """Hands the body on, and remembers why the receiver wanted no more."""
+    """Passes the body on, and remembers why the receiver wanted no more of it."""
 
     most: ClassVar[int] = MAX_DOWNLOAD
 
@@ -116,7 +116,7 @@ class Download(Incoming):
     cookies: list[tuple[str, str]] = attrs.field(factory=list, init=False, repr=False)
     """The headers that set cookies."""
     _has_begun: bool = attrs.field(default=False, init=False)
-    """Whether the receiver knows the head."""
+    """Whether the receiver has got the head."""
 
     @property
     def target(self) -> str | None:
@@ -129,7 +129,7 @@ class Download(Incoming):
         self.cookies = [("set-cookie", value) for value in response.headers.get_list("set-cookie")]
         if self.target:
             return False
-        # Of a file the head waits for the first bytes: they show whether they are packed.
+        # The head of a file waits for the first bytes, which show if they are encoded.
         is_known = self.decoder is None or response.status_code // 100 != 2
         return await self._begin() if is_known else True
 
@@ -142,7 +142,7 @@ class Download(Incoming):
             await self._begin()
 
     async def _begin(self) -> bool:
-        """Hand on the head, once; return whether more is wanted."""
+        """Pass the head on, once; return whether more is wanted."""
         if self._has_begun:
             return self.error is None
         self._has_begun = True
@@ -157,7 +157,7 @@ class Download(Incoming):
     async def _tell(self, news: Awaitable[None]) -> bool:
         try:
             await news
-        except Exception as error:  # noqa: BLE001  # the receiver's own: its caller gets it back
+        except Exception as error:  # noqa: BLE001  # of the receiver: the caller of the download gets it
             self.error = error
             return False
         return True

@@ -1,4 +1,4 @@
-"""Requests and answers: what goes out, and what comes back."""
+"""Requests as they are built, and answers as adapters get them."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ from .account import Account
 IDLE_TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
 _CONNECT_TIMEOUT = 10.0
-"""Seconds until an API server has to take the connection; nothing has been sent by then."""
+"""Seconds for the connection to an API server; nothing has been sent in that time."""
 _API_TIMEOUT = httpx.Timeout(None, connect=_CONNECT_TIMEOUT).as_dict()
 _PATH = re.compile(r"(/[\w.~%+=,:-]+)+/?", re.ASCII)
 
@@ -32,7 +32,7 @@ def _check_path(_: object, __: "attrs.Attribute[str]", value: str) -> None:
 class Call:
     """One request to a provider's API, without its key.
 
-    The key is in `account`, and is written into the request as it leaves.
+    The key is in `account`, and is put into the request last.
 
     Raises:
         InvalidRequest: the path could lead away from the account's base URL.
@@ -58,18 +58,18 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     cut: str | None = None
-    """Why `body` is not the whole, readable answer; None where it is."""
+    """Why `body` is not the whole, readable answer; None if it is."""
 
 
 class Http(Protocol):
-    """Sends a provider's requests: what an adapter is handed with each call."""
+    """Sends a provider's requests; an adapter gets one with each call."""
 
     async def send(self, call: Call) -> Reply:
         """Send one request and return the answer, whatever its status.
 
         Raises:
-            InvalidRequest: the body is no JSON. Nothing was sent.
-            Unreachable: no answer came; `sent` is False only where it is proved that nothing left.
+            InvalidRequest: the body cannot be written as JSON. Nothing was sent.
+            Unreachable: no answer came; `sent` is False only if it is proved that nothing left.
             BadAnswer: something came that does not even begin like an answer.
         """
         ...
@@ -78,7 +78,7 @@ class Http(Protocol):
 class Receiver(Protocol):
     """Takes a download as it comes in.
 
-    What it raises ends the download, and reaches the caller of the download.
+    An error that it raises ends the download, and is raised to the caller of the download.
     """
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -101,7 +101,7 @@ def api_request(call: Call) -> httpx.Request:
     headers = httpx.Headers(_api_headers(url.netloc, has_body=content is not None))
     if content is not None:
         headers["Content-Length"] = str(len(content))
-    # Given a stream, httpx adds nothing of its own, which takes it as long as all the rest.
+    # With a stream, httpx adds no headers of its own, which would double the time for this.
     stream = httpx.ByteStream(content or b"")
     extensions = {"timeout": _API_TIMEOUT, "paid": call.paid}
     request = _Watched(call.method, url, headers=headers, stream=stream, extensions=extensions)
@@ -123,13 +123,13 @@ def _api_url(call: Call) -> httpx.URL:
 
 @functools.lru_cache(maxsize=1024)
 def _url(text: str) -> httpx.URL:
-    """Read a URL. Tasks are looked at again and again, and songs asked for at one address."""
+    """Parse a URL. Cached: the same few addresses are asked again and again."""
     return httpx.URL(text)
 
 
 @functools.lru_cache(maxsize=64)
 def _api_headers(host: bytes, *, has_body: bool) -> httpx.Headers:
-    """Return what all requests to a host say alike, before the key goes into a copy of it."""
+    """Return the headers that all requests to a host share; the key goes only into a copy."""
     headers = {"Host": host.decode("ascii"), "Accept": "application/json", **_own_headers()}
     return httpx.Headers({**headers, "Content-Type": "application/json"} if has_body else headers)
 
@@ -153,10 +153,10 @@ def _content(call: Call) -> bytes | None:
 
 
 class Body(httpx.AsyncByteStream):
-    """A request body as plain iterator.
+    """A request body as a plain iterator.
 
-    The one of httpx is a generator, which a failed write leaves half run: trio complains of it.
-    With `once` a transport that wants to send it again gets an error instead.
+    That of httpx is a generator: a failed write leaves it half run, and trio complains. With `once`
+    a transport that wants to send the body a second time gets an error instead.
     """
 
     def __init__(self, content: bytes, *, once: bool = False) -> None:
@@ -164,7 +164,7 @@ class Body(httpx.AsyncByteStream):
         self._once = once
         self.was_read = False
         self.was_seen = False
-        """Whether somebody has looked at it without reading this stream, to send it or not."""
+        """Whether somebody has read the body, but not from this stream, perhaps to send it."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if self._once and self.was_read:
@@ -180,7 +180,7 @@ class Body(httpx.AsyncByteStream):
 
 
 class _Watched(httpx.Request):
-    """A request that remembers whether anybody has looked at its body."""
+    """A request that remembers whether anybody has read its body."""
 
     @property
     def content(self) -> bytes:
@@ -196,7 +196,7 @@ class _Watched(httpx.Request):
         return await super().aread()
 
     def __getstate__(self) -> dict[str, Any]:
-        self._note()  # a copy, which has the body and not this stream
+        self._note()  # the copy has the body, but not this stream
         return super().__getstate__()
 
     def _note(self) -> None:
@@ -205,16 +205,16 @@ class _Watched(httpx.Request):
 
 
 class SentAgain(RuntimeError):
-    """A paid request was to leave a second time."""
+    """Something tried to send a paid request a second time."""
 
     def __init__(self) -> None:
         super().__init__("the http_client wanted to send a paid request again; it is sent once")
 
 
 def is_same(one: httpx.Request, other: httpx.Request) -> bool:
-    """Whether it is the request itself, or what somebody has made of it.
+    """Whether two requests are the same one, or one was made from the other.
 
-    An auth class may copy it, or sign its query.
+    An auth class may copy a request, or sign its query.
     """
     if one.stream is other.stream:
         return True
@@ -232,26 +232,26 @@ def installed_version() -> str:
 
 
 class LinkRefused(BadAnswer):
-    """A link that is never followed; asking again would change nothing."""
+    """A link that is never followed. To try again would change nothing."""
 
 
 def link_request(url: str, headers: Mapping[str, str], *, local: bool) -> httpx.Request:
     """Build the request for a link that a provider wrote.
 
-    A link to the public internet is asked for by https, also where it says http. In its query,
-    "&amp;" stands for "&": it was copied out of a page.
+    A link to the public internet is fetched by https, also if it says http. In its query, "&amp;"
+    is read as "&": such links were copied out of a page.
 
     Args:
         url: the link.
-        headers: more headers, say to ask for a part.
+        headers: more headers, for example to ask for a part.
         local: whether http on this machine is allowed, for a provider there.
 
     Raises:
-        LinkRefused: it is no link, not https, or does not lead to the public internet.
+        LinkRefused: it is not a link, not https, or does not lead to the public internet.
     """
     try:
         link = httpx.URL(url)
-        host = link.host  # decodes what looks like punycode
+        host = link.host  # fails if it only looks like punycode
         if b"&amp;" in link.query:
             link = link.copy_with(query=link.query.replace(b"&amp;", b"&"))
         if link.scheme == "http" and not local:
@@ -275,7 +275,7 @@ def joined(url: str, target: str) -> str:
     """Return the address that a redirect leads to.
 
     Raises:
-        LinkRefused: it is none.
+        LinkRefused: it is not an address.
     """
     try:
         return urljoin(url, target)

@@ -1,4 +1,4 @@
-"""The way in: turns, tasks of the client, downloads."""
+"""The sender of all requests: it gives them turns, runs them in tasks, and follows downloads."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, nullcontext
@@ -56,13 +56,13 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         trust_env: bool = True,
         requests_per_second: float | None = None,
     ) -> None:
-        installed_version()  # reads a file, which must not fail while a paid request is built
+        installed_version()  # reads a file: better fail here than while a paid request is built
         self._tasks = tasks
-        # A request waits for its answer anyway: it need not let others go first at the gate.
+        # `fast_acquire` does not let others run first. A request waits for its answer anyway.
         self._gate = anyio.Semaphore(max_in_flight, fast_acquire=True)
         self._download_gate = anyio.Semaphore(MAX_DOWNLOADS)
         self._rate = None if requests_per_second is None else Gcra(requests_per_second)
-        # Two piles, or a burst of downloads would push the API's connections out.
+        # One for API requests, one for downloads: many downloads must not push out API connections.
         self._leased = [
             LeasedTransport(keep=keep, trust_env=trust_env)
             for keep in (max_in_flight, MAX_DOWNLOADS)
@@ -94,18 +94,18 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         waits for its turn sends nothing; after that, the request runs on to its end.
 
         Raises:
-            InvalidRequest: the body is no JSON. Nothing was sent.
-            Unreachable: no answer; `sent` is False only where it is proved that nothing left.
+            InvalidRequest: the body cannot be written as JSON. Nothing was sent.
+            Unreachable: no answer; `sent` is False only if it is proved that nothing left.
             BadAnswer: something came that does not even begin like an answer.
         """
         await self._take_turn()
         return await owned(self._tasks, self._deliver, call)
 
     def for_tasks(self) -> Http:
-        """Return what sends for tasks of the client itself, and ends with each of them.
+        """Return a sender for tasks of the client; a request ends when its task is cancelled.
 
-        They need no other task to be safe in. A client of the user's does: its pool loses a
-        connection for good when a request is cancelled.
+        It runs no task of its own for a request. Only a client of the user's needs one: its pool
+        loses a connection for good when a request is cancelled.
         """
         return self if self._foreign else _ForTasks(self)
 
@@ -125,7 +125,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         return await self._deliver(call, departure)
 
     async def _take_turn(self) -> None:
-        """Wait for a place among the requests, and for the rate."""
+        """Wait for a place among the requests in flight, and for the rate."""
         await self._gate.acquire()
         try:
             if self._rate:
@@ -135,7 +135,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             raise
 
     async def _deliver(self, call: Call, departure: Departure | None = None) -> Reply:
-        """Make an exchange in a task of the client, and free its place."""
+        """Make an exchange, and free its place."""
         try:
             with departure.waits() if departure is not None else nullcontext():
                 return await self._exchange(call, departure)
@@ -180,13 +180,14 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """Fetch a link without any key, and pass its bytes on.
 
         It ends when its caller is cancelled. At most 10 redirects are followed, to https and public
-        addresses only. A cookie that one of them sets goes to its own site, and is forgotten then.
+        addresses only. A cookie that a redirect sets is sent to its own site only, and only until
+        the download ends.
 
         Args:
             url: the link.
             receive: gets the head and the bytes as they come. Encoded bytes are decoded first; then
-                it sees no length, range or ETag, because these are of other bytes.
-            headers: more headers, say to ask for a part.
+                it gets no length, range or ETag, because these are about the encoded bytes.
+            headers: more headers, for example to ask for a part.
             timeout: seconds from the first byte out, for all redirects together.
             local: the provider is on this machine, so http on loopback is fetched too.
 
@@ -195,7 +196,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
         Raises:
             Unreachable: no answer.
-            BadAnswer: it leads to something that is not https, or in circles.
+            BadAnswer: it leads to something that is not https, or in a circle.
             Exception: whatever `receive` raised.
         """
         async with self._download_gate:
@@ -229,7 +230,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             Unreachable: no answer.
             Exception: whatever the receiver raised.
         """
-        if self._client is not None:  # it has cookies of its own, and those that came
+        if self._client is not None:  # it adds all cookies, its own and those that came
             request.headers.pop("cookie", None)
         proxied = self._proxies.of(request.url) is not None
         await exchange(
@@ -238,7 +239,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
             answer,
             seconds=deadline - anyio.current_time(),
             foreign=self._foreign,
-            # A proxy may well have a private address, and so may what a client of the user's asks.
+            # A proxy may well have a private address, and a client of the user's may use one.
             public_only=not (self._foreign or proxied or local),
         )
         if answer.error:
@@ -256,9 +257,9 @@ class _ForTasks:
 
 
 class PaidHttp:
-    """Sends one paid request in its turn.
+    """Sends one paid request when it is its turn.
 
-    Whatever else its provider asks for on the way waits for turns of its own.
+    Any other request that the provider makes meanwhile waits for a turn of its own.
     """
 
     def __init__(self, http: HttpSender, departure: Departure) -> None:
@@ -267,15 +268,15 @@ class PaidHttp:
         self._has_turn = False
 
     async def take_turn(self) -> None:
-        """Wait until a request may be sent.
+        """Wait until the request may be sent.
 
-        That is done before anything is written down about it.
+        This is done before the journal is told about it.
         """
         await self._http._take_turn()  # noqa: SLF001  # its own room
         self._has_turn = True
 
     def give_back(self) -> None:
-        """Let the next request have a turn that was not used."""
+        """Give a turn that was not used to the next request."""
         if self._has_turn:
             self._has_turn = False
             self._http._gate.release()  # noqa: SLF001  # its own room

@@ -1,4 +1,4 @@
-"""The TLS context that all connections share, and what was agreed on with a host before."""
+"""The TLS context that all connections share, and the sessions of earlier connections."""
 
 import functools
 import os
@@ -9,14 +9,14 @@ from weakref import WeakKeyDictionary
 import httpx
 
 _MOST_HOSTS = 64
-"""Hosts whose session is kept; the oldest one makes room."""
+"""Hosts whose session is kept; when there are more, the oldest is dropped."""
 
 
 class ResumingConnection(ssl.SSLObject):
-    """A TLS connection that goes on from an earlier one with the same host.
+    """A TLS connection that resumes the session of an earlier one with the same host.
 
-    That spares both sides the certificate and half of the work, where the server allows it. No
-    request travels with the handshake: Python sends no early data, which could be played again.
+    Where the server allows it, both sides save the certificate and half of the work. No request is
+    sent with the handshake: Python sends no early data, which somebody could send again.
     """
 
     _kept: ClassVar["WeakKeyDictionary[ssl.SSLContext, dict[str | None, ssl.SSLSession]]"] = (
@@ -34,9 +34,9 @@ class ResumingConnection(ssl.SSLObject):
         super().do_handshake()
 
     def remember(self) -> None:
-        """Keep the session for the next connection: TLS 1.3 has it only once something was read.
+        """Keep the session for the next connection; TLS 1.3 has one only after the first read.
 
-        One that was taken up is kept as it is: to read a session costs a third of a handshake.
+        A session that was resumed is not read again: that takes a third as long as a handshake.
         """
         session = None if self.session_reused else self.session
         if session is not None:
@@ -48,10 +48,10 @@ class ResumingConnection(ssl.SSLObject):
 
 
 def ssl_context(*, trust_env: bool) -> ssl.SSLContext:
-    """Return the context for these certificates: those of the environment, if `trust_env`.
+    """Return the TLS context, with the certificates of the environment if `trust_env`.
 
     Raises:
-        OSError: the environment names some that cannot be read.
+        OSError: the environment names certificates that cannot be read.
     """
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if trust_env else ()
     return _context(tuple(os.environ.get(name) for name in names))
@@ -59,10 +59,10 @@ def ssl_context(*, trust_env: bool) -> ssl.SSLContext:
 
 @functools.cache
 def _context(places: tuple[str | None, ...]) -> ssl.SSLContext:
-    """Build a context: that takes 40 ms, so that all connections share it."""
+    """Build a context. That takes 40 ms, so all connections share it."""
     context = httpx.create_ssl_context(trust_env=bool(places))
     context.set_alpn_protocols(["http/1.1"])
-    if type(context) is ssl.SSLContext:  # httpx2 has one that asks the operating system
+    if type(context) is ssl.SSLContext:  # that of httpx2 asks the operating system
         context.sslobject_class = ResumingConnection
         # SSLKEYLOGFILE would let its reader see the API key.
         context.keylog_filename = None  # type: ignore[assignment]  # None means no log

@@ -1,4 +1,4 @@
-"""How far a request has got, and what an error proves of that."""
+"""How far a request has got, and what an error proves about that."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,19 +25,19 @@ _BEFORE_SENDING = (
 
 
 class Trail:
-    """The way that a request has gone, as httpx's `trace` extension reports.
+    """The steps that a request has taken, as httpx's `trace` extension reports them.
 
-    With `public_only` it also checks to whom the connection really leads, before anything is sent.
-    A client of the user's need not report anything: a request in `foreign` hands may have left at
-    once.
+    With `public_only` it also checks the address that the connection really leads to, before
+    anything is sent. A client of the user's (`foreign`) may report nothing: from the moment it has
+    the request, it may have sent it.
     """
 
     connecting = False
     sent = False
     _held = False
-    """Whether it is known to be unsent yet, in foreign hands."""
+    """Whether it is certainly unsent, though a client of the user's has it."""
     _unwritten = False
-    """Whether it could not be written down, as it was about to leave."""
+    """Whether it could not be written as HTTP when it was about to leave."""
     _stream: Any = None
 
     def __init__(
@@ -56,14 +56,14 @@ class Trail:
             self.hand_over()
 
     def hold(self) -> None:
-        """Mark that an auth class has it, which may ask for something else before."""
+        """Mark that an auth class has it, which may send another request first."""
         if not self.sent:
             self._held = True
             if self._departure is not None:
                 self._departure.stay()
 
     def hand_over(self) -> None:
-        """Mark that foreign code may send it, untold."""
+        """Mark that foreign code may send it without telling us."""
         self._held = False
         if self._departure is not None:
             self._departure.hand_over()
@@ -85,25 +85,25 @@ class Trail:
         elif event.endswith(".send_request_headers.started"):
             self._leave(info["request"])
         elif event == "http11.send_request_headers.failed":
-            # Of h11 or httpcore, whichever was told: nothing else here needs their classes.
+            # Compared by name, because h11 and httpcore each have such a class.
             self._unwritten = type(info["exception"]).__name__ == "LocalProtocolError"
 
     def _leave(self, sent: Any) -> None:  # noqa: ANN401  # of httpcore, or what stands for it
-        if sent.method == b"CONNECT":  # a proxy is asked for a tunnel, which is not our request yet
+        if sent.method == b"CONNECT":  # asks a proxy for a tunnel; our request comes later
             return
         if self._is_another(sent):
             return
         if self._request.extensions["paid"]:
             if self.sent:
                 raise SentAgain
-            if isinstance(self._request.stream, Body):  # who has read it has only looked at it
+            if isinstance(self._request.stream, Body):  # it has been read, but not been sent
                 self._request.stream.was_read = False
         if self._departure is not None:
             self._departure.leave()
         self.sent = True
 
     def _is_another(self, sent: Any) -> bool:  # noqa: ANN401
-        """Whether it is one that an auth class has made, with our extensions."""
+        """Whether it is a request of an auth class, which has our extensions."""
         ours = self._request
         if getattr(sent, "stream", ours.stream) is ours.stream:
             return False
@@ -122,9 +122,9 @@ class Trail:
         return self.sent and not self.connecting
 
     async def hang_up(self) -> None:
-        """Close what was opened: a TLS handshake that is cancelled leaves its socket open.
+        """Close the connection that was opened: a cancelled TLS handshake leaves its socket open.
 
-        In foreign hands others may be using it once it is open, as with HTTP/2.
+        If a client of the user's has sent the request, other requests may use it, as with HTTP/2.
         """
         if self._stream is not None and not (self._foreign and self.sent):
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
@@ -135,14 +135,14 @@ class Trail:
         if self._foreign and self._was_read:
             return False
         if isinstance(error, httpx.LocalProtocolError):
-            # It could not be written down. Of HTTP/2 it may also be about what the server sent.
+            # It could not be written as HTTP. With HTTP/2 it may be about what the server sent.
             return not self.sent or self._unwritten
         known = not self._foreign or self._held or self.connecting or self._is_about(error)
         return not self.sent and (known or self._is_of_a_hook(error))
 
     @property
     def is_unsent(self) -> bool:
-        """Whether it is certain that no byte of it has left: its connection is told of."""
+        """Whether it is certain that no byte of it has left: its connection has reported."""
         return self.connecting and not self.sent and not self._was_read
 
     @property
@@ -151,15 +151,15 @@ class Trail:
         return isinstance(self._request.stream, Body) and self._request.stream.was_read
 
     def _is_of_a_hook(self, error: Exception) -> bool:
-        """Whether it is no error of a network, and nobody has looked at the body to send it."""
+        """Whether it is not an error of a network, and nobody has read the body to send it."""
         body = self._request.stream
         untouched = isinstance(body, Body) and not body.was_read and not body.was_seen
         return untouched and not isinstance(error, _OF_A_NETWORK)
 
     def _is_about(self, error: Exception) -> bool:
-        """Whether it is one of the connection for this request.
+        """Whether the error is about the connection for this request.
 
-        A hook, or an auth class, may have asked for something else, after the answer.
+        A hook or an auth class may have sent another request, even after the answer.
         """
         if not isinstance(error, _BEFORE_SENDING):
             return False
@@ -167,5 +167,5 @@ class Trail:
             return True
         try:
             return is_same(error.request, self._request)
-        except RuntimeError:  # it tells of none: nobody has sent anything when it was made
+        except RuntimeError:  # it names no request: it was made without sending any
             return False

@@ -1,4 +1,4 @@
-"""Connections: one for each request, lent and taken back."""
+"""Connections: each is lent to one request, and taken back."""
 
 import errno
 import urllib.request
@@ -15,15 +15,15 @@ from .tls import ssl_context
 CLOSE_TIMEOUT = 2.0
 """Seconds that closing one connection may take."""
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE})
-"""Errors that say nothing of the file that was read: this process has too many open."""
+"""Errors that are not about the file that was read: too many files are open."""
 _Origin = tuple[str, str, int | None]
 
 
 class _ProxiedConnection(httpx.AsyncHTTPTransport):
-    """A connection through a proxy, which httpx knows how to open, and when it is stale."""
+    """A connection through a proxy. httpx opens it, and notices when it is stale."""
 
     is_stale = False
-    is_warm = False  # nobody here knows when it was used
+    is_warm = False  # it is not known when it was used
 
     def make_reusable(self) -> bool:
         """Return that it can take another request: httpx gets it ready."""
@@ -37,9 +37,9 @@ class LeasedTransport(httpx.AsyncBaseTransport):
     """Lends each request a connection of its own.
 
     A shared pool looks at every connection for every request and loses slots when requests are
-    cancelled. Here one that was read to its end goes back on a pile, from whose top the next
-    request to that origin takes it; anything else is closed. `keep` connections wait at most.
-    Direct connections are our own (`Connection`); those through a proxy are of httpx.
+    cancelled. Here a connection whose answer was read to its end goes back on a pile, and the next
+    request to that origin takes the uppermost; any other is closed. At most `keep` connections
+    wait. Direct connections are our own (`Connection`); those through a proxy are of httpx.
     """
 
     def __init__(self, *, keep: int, trust_env: bool = True) -> None:
@@ -52,7 +52,7 @@ class LeasedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send on a leased connection.
 
-        With the extension "fresh" it is a new one, with "paid" a new or a warm one.
+        With the extension "fresh" it is a new one; with "paid" a new one, or one that `is_warm`.
         """
         url = request.url
         origin = (url.scheme, url.host, url.port)
@@ -177,7 +177,7 @@ class _LeasedStream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         if self._whole and isinstance(self._lease[1], Connection):
-            # Nothing is waited for, so nothing needs a shield.
+            # This does not wait, so it needs no shield.
             await self._owner.take_back(*self._lease, whole=True)
             return
         with anyio.CancelScope(shield=True):
@@ -188,14 +188,14 @@ class _LeasedStream(httpx.AsyncByteStream):
 
 
 class Proxies:
-    """Which proxy the environment names for an origin, as it stood when that was first asked."""
+    """The proxies that the environment names; each origin is looked up once."""
 
     def __init__(self, *, trust_env: bool) -> None:
         self._trust_env = trust_env
         self._known: dict[_Origin, str | None] = {}
 
     def of(self, url: httpx.URL) -> str | None:
-        """Return the proxy for a URL; to read the environment each time takes a while."""
+        """Return the proxy for a URL, or None; kept, because the environment is slow to read."""
         if not self._trust_env:
             return None
         origin = (url.scheme, url.host, url.port)
@@ -207,8 +207,8 @@ class Proxies:
 def environment_proxy(url: httpx.URL) -> str | None:
     """Return the proxy that the environment names for a URL, or None.
 
-    Requests to this machine get no proxy on another machine: for that one, "localhost" would be
-    itself, and it would see the key.
+    A request to this machine never gets a proxy on another machine: that proxy would take
+    "localhost" for itself, and would see the key.
     """
     if urllib.request.proxy_bypass(f"{url.host}:{url.port or PORTS[url.scheme]}"):
         return None

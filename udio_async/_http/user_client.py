@@ -12,10 +12,9 @@ _STOCK_AGENT = "python-httpx/"
 class UserClient:
     """Sends through an `httpx.AsyncClient` of the user's.
 
-    Its headers, cookies, auth, event hooks, time-outs and transports are used. Some things stay as
-    the library has them: `Authorization` with the key, the headers about body and answer, that a
-    paid request is sent once and has our deadline, and that API calls follow no redirect. The
-    client is left open.
+    Its headers, cookies, auth, event hooks, time-outs and transports are used. Some things stay
+    ours: `Authorization` with the key, the headers about body and answer, that a paid request is
+    sent once and has our deadline, and that API calls follow no redirect. The client is left open.
     """
 
     def __init__(self, client: httpx.AsyncClient) -> None:
@@ -46,7 +45,7 @@ class UserClient:
         if "Cookie" not in request.headers:
             self._client.cookies.set_cookie_header(request)
         limits = self._client.timeout.as_dict()
-        if request.extensions["paid"]:  # the answer of a paid request is waited for
+        if request.extensions["paid"]:  # our deadline is the only limit for its answer
             limits |= {"read": None, "write": None}
         request.extensions["timeout"] = limits
 
@@ -55,7 +54,7 @@ class UserClient:
             response = await self._client.send(
                 request, stream=True, auth=auth, follow_redirects=False
             )
-        except httpx.HTTPStatusError as error:  # `raise_for_status` in a hook: it is an answer
+        except httpx.HTTPStatusError as error:  # a hook called `raise_for_status`: it has an answer
             response = error.response
         if response.is_closed or response.is_stream_consumed:
             return _replayed(response)
@@ -65,12 +64,12 @@ class UserClient:
 class _WithKey(httpx.Auth):
     """The client's own auth, under the provider's key.
 
-    A paid request is sent once, whatever that auth wants.
+    A paid request is sent once, even if that auth wants to send it again.
     """
 
     def __init__(self, inner: httpx.Auth, request: httpx.Request) -> None:
         self._inner = inner
-        # What the client makes of the request need not have them.
+        # The client may make another request of it, without these extensions.
         self._once = request.extensions["paid"]
         self._trail = request.extensions["trace"]
         self._left = False
@@ -79,7 +78,7 @@ class _WithKey(httpx.Auth):
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         was_sent = self._left and not self._trail.is_unsent
-        if self._once and was_sent:  # a client that repeats requests
+        if self._once and was_sent:  # the client repeats requests
             raise SentAgain
         self._left = False
         self._trail.hold()
@@ -100,7 +99,7 @@ class _WithKey(httpx.Auth):
 
 
 def _replayed(response: httpx.Response) -> httpx.Response:
-    """Return an answer that a hook has read, or closed, to be read by us."""
+    """Return an answer that a hook has read or closed, so that we can read it."""
     try:
         content = response.content
     except httpx.ResponseNotRead:

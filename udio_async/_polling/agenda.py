@@ -10,19 +10,20 @@ from itertools import count
 from .tracked import TrackedTask
 
 _SPREAD = 30.0
-"""Seconds over which the looks that piled up meanwhile are spread, at most."""
+"""Looks that have piled up are spread over so many seconds, at most."""
 _SPREAD_PER_LOOK = 0.05
+"""How many of these seconds each request gets."""
 
 MayJoin = Callable[[list[TrackedTask], TrackedTask, float], bool]
-"""Whether a task that is due at a time may go with the request for those before it."""
+"""Says whether a task that is due at this time may be asked about together with those before it."""
 
 
 class Agenda:
     """The tasks that wait for their next look, by the time it is due."""
 
     def __init__(self) -> None:
-        # Only numbers are in the heap: the garbage collector does not visit such pairs. Some are of
-        # tasks that were planned anew since, but the first one never is.
+        # The heap holds only numbers: the garbage collector does not visit such pairs. Some are out
+        # of date, because their task was planned anew; the first one never is.
         self._heap: list[tuple[float, int]] = []
         self._tasks: dict[int, TrackedTask] = {}
         self._numbers = count()
@@ -42,7 +43,7 @@ class Agenda:
     def put(self, task: TrackedTask, due: float) -> bool:
         """Plan a look at this time, and forget the one planned before.
 
-        Returns whether it is the next of all.
+        Returns whether it is now the first look of all.
         """
         self.remove(task)
         task.place = next(self._numbers)
@@ -72,9 +73,9 @@ class Agenda:
         return batch
 
     def due_at_least(self, enough: int, now: float) -> int:
-        """Return how many tasks are due, counted no further than `enough`.
+        """Return how many tasks are due, but stop counting at `enough`.
 
-        They are at the top of the heap, so not all of it is looked at.
+        They are at the top of the heap, so most of it is not visited.
         """
         due, places = 0, [0]
         while places and due < enough:
@@ -85,7 +86,7 @@ class Agenda:
         return due
 
     def spread(self, now: float, *, at_once: int, per_request: int) -> None:
-        """Spread looks that piled up while nobody could be asked.
+        """Spread looks that piled up while the provider could not be asked.
 
         Otherwise they would all leave at once.
         """

@@ -1,12 +1,12 @@
 """How long something takes from the submit on: learned from what looks have shown.
 
-It is taken for log-normal: a positive time with a tail of stragglers. A look shows only that it
-happened since the look before, so it is expected where, in between, such times are. Those that it
-has not happened to yet count as well: of many songs that start together the short ones finish
-first, and alone they would speak for all.
+The time is taken to be log-normal: never below 0, and very long for a few songs. A look shows only
+that something happened since the look before, so the mean of all such times in between is taken.
+Songs that are still waiting count as well: of many songs that start together the short ones finish
+first, and if only those counted, the estimate would be too short.
 
-Each song counts with a weight, which is the caller's: newer songs weigh more, so that what was
-learned ages. Pure arithmetic, no clock, no I/O.
+Each song counts with a weight that the caller gives: newer songs weigh more, so that what was
+learned fades. Pure arithmetic, no clock, no I/O.
 """
 
 import math
@@ -17,22 +17,22 @@ _STANDARD = NormalDist()
 _PRIOR_WEIGHT = 4.0
 """How many songs the prior counts for."""
 _ROUNDS = 5
-"""Of the estimate, each time: it goes on where it was left, so it need not settle at once."""
+"""Rounds of each estimate. The next estimate goes on from it, so a few are enough."""
 _MIN_SIGMA = 0.02
 _MIN_COUNT = 1e-100
 _MIN_SHARE = 1e-9
 _ENOUGH_NEWS = 0.1
-"""The share of what is known that has to be new before it is estimated anew."""
+"""A new estimate is made once this share of all weights is new."""
 _SIGNIFICANT = 0.125
-"""Change of the mean, or of sigma, in sigmas, after which tables are built again."""
+"""Tables are built again once the mean or sigma has changed by so many sigmas."""
 
 
 class Durations:
-    """A log-normal time, and what it was learned from."""
+    """A log-normal time, learned from songs."""
 
     def __init__(self, typical: float, sigma: float, *, bin_width: float) -> None:
         self.mean = math.log(typical)
-        """Of the logarithm, until something is learned."""
+        """The mean of the logarithm; of the typical time, until something is learned."""
         self.sigma = sigma
         self._count = _PRIOR_WEIGHT
         # of the logarithms: sum, and sum of squares
@@ -61,7 +61,7 @@ class Durations:
     # Learning
 
     def learn(self, after: float, by: float, weight: float) -> None:
-        """Take in that it happened between these ages."""
+        """Learn that it happened to a song between these ages."""
         value, square = self._expected(*_logarithms(after, by))
         self._count += weight
         self._sum += weight * value
@@ -74,23 +74,23 @@ class Durations:
         return min(max(math.exp(value), after), by)
 
     def add_censored(self, age: float, weight: float) -> None:
-        """Count one that it has not happened to at this age."""
+        """Count a song to which it has not happened by this age."""
         self._waiting[int(age / self._bin)] += weight
 
     def remove_censored(self, age: float, weight: float) -> None:
-        """Count it no more; at 0 it was never seen."""
+        """Stop counting such a song; one of age 0 was never counted."""
         place = int(age / self._bin)
         waiting = self._waiting.get(place, 0.0)
-        if age <= 0 or waiting < weight * 0.999:  # none that was seen before a restart
+        if age <= 0 or waiting < weight * 0.999:  # a restart has forgotten it
             return
         left = waiting - weight
-        if left > waiting * 1e-9:  # else it is but the rounding of a sum
+        if left > waiting * 1e-9:  # less is only an error of rounding
             self._waiting[place] = left
         else:
             del self._waiting[place]
 
     def scale(self, factor: float) -> None:
-        """Make all weights so far smaller, and never so small that nothing is left."""
+        """Multiply all weights so far by this factor, but leave more than 0 of them."""
         factor = max(factor, _MIN_COUNT / self._count)
         self._count *= factor
         self._sum *= factor
@@ -100,7 +100,7 @@ class Durations:
             self._waiting[place] *= factor
 
     def has_moved(self) -> bool:
-        """Estimate anew when enough is new; return whether that has changed much."""
+        """Estimate anew if enough is new; return whether the estimate has changed much."""
         if self._news < _ENOUGH_NEWS * self._count:
             return False
         self._news = 0.0

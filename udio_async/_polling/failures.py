@@ -1,6 +1,6 @@
-"""Songs that fail early, as their words are refused: how many, and after how long.
+"""Songs that fail early, because their words are refused: how many, and after how long.
 
-Few songs fail, so what is learned of their share is kept for longer than what is learned of times.
+Few songs fail, so what was learned of their share fades more slowly than what was learned of times.
 Pure arithmetic, no clock, no I/O.
 """
 
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from .durations import Durations
 
 _AFTER, _SIGMA = 0.04, 0.5
-"""When such a song fails, in typical times, and the deviation: after some 4 s of 100."""
+"""When such a song fails, in typical times (at 4 s of 100), and the deviation of the logarithm."""
 _EARLY = 0.25
-"""Up to this age, in typical times, a failure is an early one."""
+"""Before this age, in typical times, a failure is an early one."""
 _SHARE, _WEIGHT = 0.05, 20.0
-"""Which share of songs fails so, until learned better, and how many songs this counts for."""
+"""The share of songs that is assumed to fail early, and how many songs this counts for."""
 _MEMORY = 200.0
-"""Songs after which what one has taught counts for a third."""
+"""After so many more songs, what one song has taught counts for a third."""
 _MOVED = 1.25
-"""The factor by which the share has to change to be acted on."""
+"""Tables are built again once the share has changed by this factor."""
 _FIRST_LOOK = 0.11
-"""When to look first, at the latest, in typical times, while half of that share is expected."""
+"""When to look first, at the latest, in typical times, unless the share is below half of that."""
 
 
 class EarlyFailures:
@@ -28,7 +28,7 @@ class EarlyFailures:
 
     def __init__(self, typical: float, *, bin_width: float) -> None:
         self.share = _SHARE
-        """Of all songs, when it was last acted on."""
+        """The share of all songs that tables are built with."""
         self._times = Durations(_AFTER * typical, _SIGMA, bin_width=bin_width)
         self._early, self._first_look = _EARLY * typical, _FIRST_LOOK * typical
         self._failed, self._tried = _SHARE * _WEIGHT, _WEIGHT
@@ -43,10 +43,10 @@ class EarlyFailures:
         return [self.share * self._times.survival(age) for age in ages]
 
     def saw(self, before: float, age: float, weight: float, *, failed: bool) -> None:
-        """Take in that a song has failed between these ages, or has not; `inf` if it never will.
+        """Learn that a song has failed between these ages, or has not; `inf` if it never will.
 
-        It counts by the share of failures that would have shown by now: else those that fail would
-        be counted sooner than the others.
+        A song that has not failed counts only in part, because it may still fail: by the share of
+        early failures that would have been seen at this age.
         """
         if before >= self._early:
             return
@@ -59,11 +59,11 @@ class EarlyFailures:
             self._times.learn(before, min(age, self._early), weight)
 
     def scale(self, factor: float) -> None:
-        """Make all weights so far smaller."""
+        """Multiply all weights so far by this factor."""
         self._times.scale(factor)
 
     def has_moved(self) -> bool:
-        """Mind what was learned, if it has changed much; return whether it has."""
+        """Take over what was learned, if it has changed much; return whether it has."""
         share = self._failed / self._tried
         if abs(math.log(share / self.share)) < math.log(_MOVED):
             return self._times.has_moved()

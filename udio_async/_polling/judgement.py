@@ -12,11 +12,11 @@ from .tracked import NOTHING, TrackedTask, seen
 
 
 def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:
-    """Return the task as it is, if nothing has changed for `settle` seconds.
+    """Return the task as over (`as_it_is`) once nothing has changed for `settle` seconds.
 
-    It looks like its end, and not all its audio was there. Before that it is returned as it came.
+    The provider says "done", but not all audio is there yet. Until then, return it as it came.
     """
-    # Not beside `tracked.task`: that may be further on, and would then never be the same.
+    # Not compared with `tracked.task`: that may be at a later stage, and would never be the same.
     tracked.settling = seen(tracked.settling, _songs_shown(task), now)
     decided_at = tracked.settling.since + settle
     tracked.decided_at = min(tracked.decided_at, decided_at)
@@ -24,9 +24,9 @@ def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> T
 
 
 def judged(tracked: TrackedTask, task: Task, now: float, *, patience: float) -> Task:
-    """Return the task as failed, if its unknown word has stayed for too long.
+    """Return the task as over once its unknown word has lasted for `patience` seconds.
 
-    "Too long" is `patience` seconds in which nothing changed. If there is audio, it is complete.
+    Nothing else has changed in that time either. With audio it is complete, without it has failed.
     """
     tracked.unknown_word = seen(tracked.unknown_word, _shown(task), now)
     decided_at = tracked.unknown_word.since + patience
@@ -67,7 +67,7 @@ def as_it_is(task: Task) -> Task:
         return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
     lost = next((song.error for song in songs), None)
     error = task.error or lost or Failure(message="the task is done, and it has no songs")
-    if links := sound_links_in(task.raw):  # they are paid for, so nobody shall have to search
+    if links := sound_links_in(task.raw):  # they are paid for, and the user has to find them
         named = f"{error.message}; but its answer has these links: {' '.join(links)}"
         error = attrs.evolve(error, message=named)
     return attrs.evolve(task, stage=Stage.FAILED, songs=songs, error=error, settling=False)
@@ -83,10 +83,10 @@ def _settled_song(song: Song) -> Song:
 
 
 def kept(tracked: TrackedTask, task: Task) -> Task:
-    """Return what is kept of a task while more will come.
+    """Return what is kept of a task until the next look.
 
-    Ten thousand may wait in a batch. There nobody asks how far the songs are, and they would be
-    most of what fills the memory and keeps the garbage collector busy.
+    A batch may have ten thousand tasks, and nobody asks for their songs before the end. These would
+    take most of the memory, and keep the garbage collector busy.
     """
     if tracked.is_seen or task.settling:
         return without_raw(task)
@@ -94,13 +94,13 @@ def kept(tracked: TrackedTask, task: Task) -> Task:
 
 
 def without_raw(task: Task) -> Task:
-    """Drop the words of an answer."""
+    """Drop the raw answers."""
     songs = tuple(attrs.evolve(song, raw=NOTHING) for song in task.songs)
     return attrs.evolve(task, songs=songs, raw=NOTHING)
 
 
 def refusal(tracked: TrackedTask, error: AccountError) -> AccountError:
-    """Return the error for a wait that ends because nothing is told any more.
+    """Return the error for a wait that ends because the provider refuses to tell any more.
 
     It holds the task's id.
     """
@@ -125,7 +125,7 @@ def not_known(tracked: TrackedTask, error: RequestError) -> RequestError:
 
 
 def _may_be_mistyped(tracked: TrackedTask) -> bool:
-    """Return whether only its owner says that there is such a task."""
+    """Return whether nobody but the owner of the job has ever named this task."""
     seen = tracked.was_shown or tracked.id_is_confirmed
     return not seen and tracked.entry is not None and tracked.entry.told
 
@@ -141,7 +141,7 @@ def still_running(
 ) -> WaitExpired:
     """Return the error for a wait that ends while the task goes on.
 
-    `unanswered` is why nothing more is known.
+    `unanswered` is the reason why nothing newer is known.
     """
     seen = f"is still {tracked.task.stage} {when}"
     if unanswered is not None:

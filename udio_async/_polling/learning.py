@@ -7,7 +7,7 @@ from .tracked import TrackedTask
 
 
 def learn(tracked: TrackedTask, stage: Stage, looked_before: float) -> None:
-    """Take in that a look has shown this stage, and when the one before it was."""
+    """Learn from a look that has shown this stage; the look before was at `looked_before`."""
     before, age = looked_before - tracked.accepted_at, tracked.looked_at - tracked.accepted_at
     failed = stage is Stage.FAILED
     tracked.reached = tracked.schedule.saw(
@@ -26,7 +26,7 @@ def learn(tracked: TrackedTask, stage: Stage, looked_before: float) -> None:
 
 
 def learn_from(entry: Entry, schedule: Schedule) -> None:
-    """Take in how long a job of an earlier run took; an old one tells only when it was complete."""
+    """Learn from a job of an earlier run; an old entry tells only when it was complete."""
     reached = entry.reached
     if not reached and entry.took is not None:
         reached = (0.0, entry.took), (0.0, entry.took), (entry.took, entry.took)

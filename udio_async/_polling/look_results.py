@@ -30,22 +30,22 @@ from .timetable import Timetable
 from .tracked import TrackedTask
 
 _GRACE = 60.0
-"""Seconds for which a provider may say that it does not know a task, or refuse to tell of it."""
+"""For so many seconds a provider is not believed that it does not know a task, or refuses us."""
 _REFUSALS = 3
-"""Refusals in a row after which one look alone probes whether the next is refused as well."""
+"""After so many refusals in a row only one look at a time is sent, to see if it is refused too."""
 _PATIENCE = 3.0
-"""Times a song's usual duration that a word which nobody knows is waited with."""
+"""A task with an unknown word is given up after so many usual durations without any change."""
 
 logger = logging.getLogger("udio_async")
 
 
 class CutOff(Unreachable):
-    """We have not waited any longer for this answer, so it is no outage of the provider."""
+    """We stopped waiting for this answer ourselves, so it is not an outage of the provider."""
 
 
 @attrs.define(kw_only=True)
 class LookResults:
-    """Applies what looks have shown, and ends the waits that this ends."""
+    """Applies what looks have shown, and ends the waits for tasks that are over."""
 
     provider: str
     deadline: float
@@ -54,31 +54,31 @@ class LookResults:
     times: Timetable
     reach: Reachability = attrs.field(factory=Reachability)
     unanswered: Exception | None = None
-    """Why the latest look has told nothing, if it has not."""
+    """Why the latest look told nothing; None if it told something."""
     told_at: float = -inf
-    """When a look has told something, the last time."""
+    """When a look told something for the last time."""
     route_is_away: bool = False
-    """The provider answers, and says of a task that it has shown that it does not know it."""
+    """The provider does not know a task that it has shown before: its lookup is out of order."""
 
     def left(self, tracked: TrackedTask, now: float) -> float:
         """Return the seconds until a task is given up.
 
-        Seconds in which nobody could be asked do not count.
+        Seconds in which the provider could not be asked do not count.
         """
         away = self.reach.away(now) - tracked.outages_before
-        # Rounded: a look that was planned for the end must find none left.
+        # Rounded: a look that was planned for the end must find exactly 0 left.
         return round(self.deadline - (now - tracked.accepted_at - away), 6)
 
     def answered(self, batch: list[TrackedTask], tasks: dict[str, Task], now: float) -> None:
         """Apply a good look, which may have left out some of the tasks."""
         self.unanswered, self.told_at, self.route_is_away = None, now, False
         self.registry.tell("looked", task_ids=tuple(tracked.task_id for tracked in batch))
-        # The jobs of the others have got another task, or an end, meanwhile.
+        # The others have ended while the look was on its way.
         for tracked in [tracked for tracked in batch if not tracked.over]:
             task = tasks.get(tracked.task_id)
             odd = None if task is None else self._try_to_advance(tracked, task, now)
             tracked.ask_alone = task is None or odd is not None
-            if task is None:  # else it would be looked at again and again, until it is shown
+            if task is None:  # else it would be looked at after each shortest interval
                 tracked.decided_at = inf
             if not tracked.over and self.left(tracked, now) <= 0:
                 self._expire(tracked, unanswered=odd)
@@ -86,7 +86,7 @@ class LookResults:
     def _try_to_advance(self, tracked: TrackedTask, task: Task, now: float) -> Exception | None:
         """Apply what a good look showed of one task, or return why it makes no sense.
 
-        An adapter may let out anything, and one odd task must not end all other waits.
+        An adapter may raise anything, and one odd task must not end all other waits.
         """
         try:
             self._advance(tracked, task, now)
@@ -135,8 +135,8 @@ class LookResults:
         self.unanswered = error
         if not isinstance(error, ProviderUnavailable):
             logger.error("a look at %s failed unforeseen", self.provider, exc_info=error)
-        # An answer that cannot be read may be the fault of one task. Then the others are read when
-        # each is asked about alone, and that one must not pass for an outage.
+        # An answer that cannot be read may be the fault of one task. So each is asked about alone
+        # from now on: then the others can be read, and that one must not count as an outage.
         unreadable = not self.reach.failures and is_unreadable(error)
         wait = 0.0
         if not isinstance(error, CutOff) and not (unreadable and batch[0].ask_alone):
@@ -162,7 +162,8 @@ class LookResults:
     def _expire_late(self, batch: list[TrackedTask], error: Exception, now: float) -> None:
         """End the waits whose time is up: this was their last look, and it has told nothing.
 
-        An answer about many may be the fault of one. Then each has its last look alone.
+        An answer about many that cannot be read may be the fault of one. Then each gets a last look
+        of its own.
         """
         if len(batch) > 1 and is_unreadable(error):
             return
@@ -179,9 +180,10 @@ class LookResults:
     def unknown(self, batch: list[TrackedTask], error: RequestError, now: float) -> float:
         """Apply an answer that says the task is unknown.
 
-        It is believed only of a single task, and only after a while: a new one may not be known
-        everywhere yet, and a gateway may err for a moment. If a look has shown the task before and
-        none has told anything since, the route of the looks is away: an outage, for all tasks.
+        It is believed only if it is about a single task, and only after a while: a new task may not
+        be known everywhere yet, and a gateway may err for a moment. If a look has shown the task
+        before, and none has told anything since, the provider's lookup is out of order: an outage,
+        for all tasks.
 
         Returns:
             Seconds after which to look again, at most.
@@ -202,21 +204,21 @@ class LookResults:
         return inf
 
     def _missed_route(self, batch: list[TrackedTask], error: RequestError, now: float) -> float:
-        """Look less often, as the route of the looks is away."""
+        """Look less often, because the provider's lookup is out of order."""
         self.unanswered = error
         wait = self.reach.failed(error, now, batch[0].asked_at)
         self.registry.tell("retried", error=error, wait=wait)
         for tracked in batch:
-            if not tracked.was_shown:  # once the route is back, it may still be too new
+            if not tracked.was_shown:  # when lookup works again, it may still be too new
                 tracked.unknown_since = None
         return self._nothing_learned(batch, error, now)
 
     def refused(self, batch: list[TrackedTask], error: AccountError, now: float) -> float:
         """Apply a refusal for the key or the credits.
 
-        It is believed only when it stays, and only of the task that was asked about: it ends no
-        other wait and no submit. If nothing else has worked for as long either, one refusal is
-        enough.
+        It is believed only if it lasts, and only for the task that was asked about: it ends no
+        other wait and no submit. If all looks were refused for that long, one refusal of the task
+        is enough.
 
         Returns:
             Seconds after which to look again, at most.
@@ -242,7 +244,7 @@ class LookResults:
     def _expire(self, tracked: TrackedTask, *, unanswered: Exception | None) -> None:
         """End a wait whose time is up; `unanswered` is why the latest look has told nothing.
 
-        It ends well if all the audio has been there for a while.
+        A task that looked like its end is taken as it is.
         """
         if tracked.task.settling:
             tracked.task = as_it_is(tracked.task)

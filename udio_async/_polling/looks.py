@@ -1,9 +1,9 @@
-"""The best ages at which to look at a song, when the chances of what happens to it are known.
+"""The best ages at which to look at a song, if it is known how likely each event is at each age.
 
-A look costs its price, and each thing that has happened since the look before costs the seconds
-for which nobody knew of it. From the last age backwards, for each stage that a song may have been
-seen in, the next look is put where what it costs and what comes after it are least together:
-dynamic programming. Pure arithmetic, no clock, no I/O.
+A look costs its price, and each event costs the seconds until a look shows it. This is dynamic
+programming: from the last age backwards, for each stage in which a song may have been seen, the
+next look is put where its cost and the costs of all later looks have the least sum. Pure
+arithmetic, no clock, no I/O.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,7 +18,7 @@ _MOST_AGES = 400
 
 
 def grid(*, step: float, growth: float, until: float) -> list[float]:
-    """Return ages from 0 on that are `step` apart, later the share `growth` of the age."""
+    """Return ages from 0 on: `step` apart, or the share `growth` of the age if that is more."""
     ages = [0.0]
     while ages[-1] < until and len(ages) < _MOST_AGES:
         ages.append(ages[-1] + max(step, growth * ages[-1]))
@@ -34,14 +34,14 @@ class Chances:
     """For each stage, at each age: the chance that it comes to the next stage. After the last
     stage it is over."""
     fails: Sequence[float]
-    """The chance that it is over at once, in the first stage."""
+    """The chance that it fails, and so is over at once, in the first stage."""
 
 
 @lru_cache(maxsize=32)  # clients that have learned nothing yet all ask for the same few
 def next_looks(chances: Chances, *, price: float, min_interval: float) -> Sequence[Sequence[float]]:
     """Return, for each stage and each age of the grid, the age of the best next look.
 
-    At the end of the grid nobody looks any more, so its last ages are of no use.
+    There are no looks after the end of the grid, so the results for its last ages cannot be used.
     """
     if len(chances.moves) == 1:
         return [_looks_for_the_end(chances, price, min_interval)]
@@ -49,11 +49,12 @@ def next_looks(chances: Chances, *, price: float, min_interval: float) -> Sequen
 
 
 def _looks_for_the_end(chances: Chances, price: float, min_interval: float) -> list[float]:
-    """Return the best next looks where only the end matters: what the planner says, sooner.
+    """Return the best next looks where only the end matters.
 
-    Nearly all tables are of this kind, and here the sums have a short form. With Q the share of
-    songs that are left at an age, and R its integral from there to the end of the grid, a look at
-    b after one at a is late by (b - a) - (R(a) - R(b)) / Q(a), over all songs.
+    The same result as `Planner`, computed faster. Nearly all tables are of this kind, and here the
+    sums have a short form. With Q the share of songs that are left at an age, and R its integral
+    from there to the end of the grid, a look at b after one at a is late by
+    (b - a) - (R(a) - R(b)) / Q(a), as the mean of all songs.
     """
     ages, last = chances.ages, len(chances.ages) - 1
     left, integral = _left(chances)
@@ -66,7 +67,7 @@ def _looks_for_the_end(chances: Chances, price: float, min_interval: float) -> l
         for at in range(soonest, last + 1):
             cost = price + ages[at] - age - (integral[place] - integral[at]) / share
             if cost >= best:
-                break  # it only becomes dearer
+                break  # any later look costs even more
             cost += to_pay[at] / share
             if cost < best:
                 best, best_at = cost, at
@@ -93,7 +94,7 @@ def _left(chances: Chances) -> tuple[list[float], list[float]]:
 
 
 def _within(age: float, soonest: float, unseen: float, price: float, min_interval: float) -> float:
-    """Return the next look within a step of the grid, where things come evenly."""
+    """Return the next look within one step of the grid, in which events are spread evenly."""
     span = soonest - age
     gap = sqrt(2 * price * span / unseen) if unseen > 0 else span
     return max(age + min_interval, age + min(gap, span))
@@ -122,12 +123,12 @@ class Planner:
     def _best(self, stage: int, place: int) -> tuple[float, float]:
         """Return the least cost of a song seen in this stage at this age, and the next look.
 
-        It is most of what a table costs, so it looks things up once.
+        Most of the time for a table is spent here, so values are looked up before the loop.
         """
         ages, price, fails = self._chances.ages, self._price, self._chances.fails
         ahead = list(zip(self._chances.moves, self._costs, strict=True))[stage:]
-        shares = [1.0, *[0.0] * (len(ahead) - 1)]  # of such songs, by the stage that they are in
-        unseen = late = 0.0  # things that happened, and the seconds for which nobody knew
+        shares = [1.0, *[0.0] * (len(ahead) - 1)]  # of these songs, by the stage that they are in
+        unseen = late = 0.0  # events, and the seconds until a look shows them
         earliest = ages[place] + self._min_interval
         best, best_at = inf, ages[-1]
         for at in range(place, len(ages) - 1):
@@ -145,7 +146,7 @@ class Planner:
             if ages[at + 1] + step / 2 < earliest:
                 continue  # too soon, by more than half a step
             if price + late >= best:
-                break  # it only becomes dearer
+                break  # any later look costs even more
             if price + late + going_on < best:
                 soonest = best == inf
                 best, best_at = price + late + going_on, ages[at + 1]
@@ -157,9 +158,10 @@ class Planner:
 def chances_of(
     ages: Sequence[float], survivals: Sequence[Sequence[float]], *, failing: Sequence[float]
 ) -> Chances:
-    """Return the chances of a song, from the shares of songs that are not that far at each age.
+    """Return the chances of a song.
 
-    `survivals` has them for each stage, `failing` the share of all songs that has still to fail.
+    `survivals` has, for each stage, the share of songs that have not reached it at each age;
+    `failing` has the share of all songs that will fail after it.
     """
     going = 1 - failing[0]
     moves = [[_lost(now, then) for now, then in pairwise(stage)] for stage in survivals]
@@ -179,7 +181,7 @@ def _lost(now: float, then: float) -> float:
 
 
 def at_age(ages: Sequence[float], values: Sequence[float], age: float) -> float:
-    """Return the value at this age, between those at the ages of the grid around it."""
+    """Return the value at this age, by linear interpolation between the ages of the grid."""
     place = max(bisect_right(ages, age) - 1, 0)
     if place == len(ages) - 1:
         return values[place]

@@ -1,7 +1,7 @@
-"""The pace of a sandbox, which each of its answers states.
+"""How fast a sandbox makes songs, as each of its answers says.
 
-Whoever looks at it as rarely as at a real service waits half a minute for a song that was there
-after a tenth of a second. Only a service on this machine is believed: no real one is there.
+With as few looks as a real service gets, one would wait half a minute for a song that was there
+after a tenth of a second. Only a service on this machine is believed: no real one runs there.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ import attrs
 from .._http import Call, Http, Reply
 
 SPEED_HEADER = "udio-sandbox-speed"
-"""Its value is such as "600"."""
+"""Its value is a factor, such as "600"."""
 _SLOWEST, _FASTEST = 1e-3, 1e5
-"""What is beyond is a mistake, and would look without a pause, or never."""
+"""A value outside of these is a mistake: looks would come without a pause, or never."""
 
 
 @attrs.frozen

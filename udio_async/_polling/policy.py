@@ -24,16 +24,16 @@ class PollPolicy:
     """How eagerly to look. All durations are seconds.
 
     By default the first look comes early, in case the provider has refused the song's words at
-    once. The next ones come when the song may be complete, the closer together the likelier that
-    is. Where `job.updates()` is used, they come for its text and its first audio as well. How
-    long all this takes is learned from the songs of this run and of those in the journal. A look
-    at a provider that answers for many songs at once costs little, so there are more of them.
+    once. The next ones come when the song may be complete: the likelier that is, the closer
+    together they are. Where `job.updates()` is used, there are also looks for its text and its
+    first audio. How long all this takes is learned from the songs of this run, and from those in
+    the journal. If one request may ask about many songs, each look costs little, so there are more.
 
         Client(provider, poll=PollPolicy(look_cost=2.0, deadline=600.0))  # fewer looks, 10 minutes
         Client(provider, poll=PollPolicy(interval=5))  # every 5 seconds, whatever was learned
 
     Raises:
-        InvalidRequest: a value that cannot be, or `interval` together with `look_cost`.
+        InvalidRequest: a value that makes no sense, or `interval` together with `look_cost`.
     """
 
     look_cost: float | None = attrs.field(default=None, validator=_positive)
@@ -42,15 +42,15 @@ class PollPolicy:
     where somebody follows the song a 200th."""
     min_interval: float | None = attrs.field(default=None, validator=_positive)
     """Seconds between two looks at one song, at least, instead of the provider's advice. After a
-    callback it is looked at once more within a second."""
+    callback one more look may come, a second after the last one."""
     deadline: float = attrs.field(default=1800.0, validator=_positive)
     """After so long a song is given up with `WaitExpired`; it keeps running at the provider, and
     its id is in the error."""
     interval: float | None = attrs.field(default=None, validator=_positive)
-    """Look every so many seconds, and weigh nothing; the shortest time still holds."""
+    """Look every so many seconds, whatever was learned; `min_interval` still holds."""
     follow: int = attrs.field(default=0, validator=_count)
-    """While so many songs or fewer are being made, hear of each stage of all of them, as if each
-    had its `job.updates()`. It is for whoever shows them, and told by `on_event`."""
+    """While so many songs or fewer are being made, look for each stage of all of them, as if each
+    had its `job.updates()`. It is for programs that show the stages; `on_event` reports them."""
 
     def __attrs_post_init__(self) -> None:
         if self.interval is not None and self.look_cost is not None:

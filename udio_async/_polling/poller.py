@@ -1,8 +1,8 @@
 """The poller: one scheduler that looks at every task in the making.
 
-A waiting task is an entry in a heap, not a task of the event loop. The scheduler takes what is due,
-as many as the provider lets one request ask about, and starts one look for them. A look that fails
-says nothing about the songs: it slows the looks at this provider down, and is repeated.
+A waiting task is an entry in a heap, not a task of the event loop. The scheduler takes the tasks
+that are due, as many as one request may ask about, and starts one look for them. A look that fails
+says nothing about the songs: it slows down all looks at this provider, and is repeated.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _LOOKS_AT_ONCE = 8
 _GATHER = 0.1
 """Seconds that a look waits for more songs to become due, where one request takes many."""
 _LAST_LOOK = 35.0
-"""Seconds that a look may take which begins when the time of its song is up, at most.
+"""Seconds, at most, for a look that begins when the time of its song is up.
 
 A call ends by itself after 30, and may have to wait for its turn."""
 _OVERSLEPT = 1.0
@@ -43,8 +43,8 @@ _OVERSLEPT = 1.0
 class Poller:
     """Looks at all tracked tasks of one provider, until each is over.
 
-    Over is done, failed or given up. `started` is called for each of them, and `ended` with each
-    when it is over. The session owns it, and runs `run` in a task of the client.
+    Over means done, failed or given up. `started` is called for each task, and `ended` with each
+    that is over. The session owns the poller, and runs `run` in a task of the client.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Poller:
         self._closed = False
 
     async def look_once(self, task_id: str) -> Task:
-        """Look at a task that may not be tracked, whoever asked for it.
+        """Look once at a task, which need not be tracked.
 
         Raises:
             RequestRefused: the provider does not know it.
@@ -111,8 +111,8 @@ class Poller:
         """Look at this accepted request from now on, until it is over.
 
         One that is `resumed` may have been complete for days: it is looked at right away, and its
-        deadline counts from now. One that `has_callback` was given an address, so its stages need
-        no looks of their own. A job that is tracked already gets the same object.
+        deadline counts from now. One that `has_callback` has an address that the provider calls, so
+        its stages need no looks of their own. A job that is tracked already gets the same object.
         """
         if entry is not None and (known := self._registry.find(entry.key)) is not None:
             return known
@@ -218,7 +218,7 @@ class Poller:
     def _may_look(self) -> bool:
         """Return whether another look may start.
 
-        A few run at once; while the provider stays away, one alone probes it.
+        A few run at once; while the provider does not answer, there is only one at a time.
         """
         return self._looking < (1 if self._results.reach.failures else _LOOKS_AT_ONCE)
 
@@ -235,7 +235,7 @@ class Poller:
             self._spread(now)
 
     def _awake(self) -> float:
-        """Return the time; notice whether nobody ran for a while."""
+        """Return the time; notice if this process did not run for a while."""
         now = anyio.current_time()
         if self._results.reach.awake(now):
             self._spread(now)
@@ -298,7 +298,7 @@ class Poller:
 
         Raises:
             Unreachable: no answer came.
-            CutOff: nor did it in the time that was left.
+            CutOff: no answer came in the time that was left.
         """
         now = anyio.current_time()
         least = min(_LAST_LOOK, self._deadline / 4)

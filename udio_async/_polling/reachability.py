@@ -11,7 +11,7 @@ from .._limits import backoff
 PROBE_CAP = 20.0
 """Seconds between two probes of a provider that stays away, at most."""
 _BEAT = 10.0
-"""Seconds after which whoever looks at tasks wakes up, at the latest, while there are any."""
+"""Seconds after which the poller wakes up, at the latest, while there are tasks."""
 
 
 @attrs.define
@@ -21,11 +21,11 @@ class Reachability:
     failures: int = 0
     not_before: float = 0.0
     answered_at: float = 0.0
-    """When it last gave a good answer, or had the chance to give one for the first time again."""
+    """When it last gave a good answer; or when this process last ran again after a sleep."""
     refusals: int = 0
     """Looks in a row that were refused for the key or the credits."""
     outages: float = 0.0
-    """Seconds without any good answer while there were bad ones, or nobody ran, in all."""
+    """Seconds, in all, in which looks failed or this process did not run."""
     _awake_at: float = 0.0
     _failing_since: float = 0.0
     _refused_since: float = 0.0
@@ -35,10 +35,10 @@ class Reachability:
         return now + _BEAT
 
     def awake(self, now: float) -> bool:
-        """Take in that somebody runs; return whether nobody did for longer than is usual.
+        """Note that this process runs; return whether it did not for longer than is usual.
 
-        The machine slept, or the process was stopped: as in an outage, nobody could be asked, and
-        the provider is not to blame for its silence.
+        The machine slept, or the process was stopped: as in an outage, the provider could not be
+        asked, and its silence says nothing.
         """
         asleep = now - self._awake_at - _BEAT
         self._awake_at = now
@@ -52,8 +52,8 @@ class Reachability:
     def failed(self, error: Exception, now: float, asked_at: float) -> float:
         """Count a look without an answer; return the seconds to wait.
 
-        A provider that lets looks time out was away from when this one left, unless it has
-        answered another meanwhile.
+        If this one timed out, the outage began when it was sent, or when the provider last gave
+        an answer.
         """
         if not self.failures:
             self._failing_since = min(max(asked_at, self.answered_at), now)

@@ -28,7 +28,7 @@ class Registry:
         return self._by_key.get(key)
 
     def add(self, tracked: TrackedTask) -> None:
-        """Let it be found by its job, if it has one."""
+        """Make it possible to find a task by its job, if it has one."""
         if tracked.key is not None:
             self._by_key[tracked.key] = tracked
 
@@ -44,7 +44,7 @@ class Registry:
         tracked.over, tracked.error = True, error
         try:
             self._ended(tracked)  # before anybody hears of it
-        finally:  # an adapter's songs may be odd: who waits for them hears of the end all the same
+        finally:  # an adapter's songs may be odd: those who wait hear of the end all the same
             tracked.end(error)
 
     def finish(
@@ -52,7 +52,7 @@ class Registry:
     ) -> None:
         """End a task, well or with an error, and tell the observer.
 
-        One that is over stays as it is: its job has got another task while a look was on its way.
+        One that is over stays as it is: its job got another task while a look was on its way.
         """
         if tracked.over:
             return

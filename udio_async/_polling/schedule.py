@@ -1,13 +1,13 @@
 """When to look next at a song that is being made. Pure arithmetic, no clock, no I/O.
 
-A look costs `c` seconds' worth of trouble; whatever happens to a song and is heard of late costs
-its lateness. What may happen: it fails early, as its words are refused; and it is complete, with a
-text and a first audio before that, which matter where somebody follows. How likely each is at
-each age is learned (`durations`, `failures`); the best ages to look at follow from it (`looks`).
+A look costs as much as some seconds of waiting; an event that is noticed late costs the seconds
+until then. The events of a song: it fails early, because its words are refused; or it is complete,
+after a text and a first audio, which matter where somebody follows the song. How likely each event
+is at each age is learned (`durations`, `failures`); from that follow the best looks (`looks`).
 
-Where nothing was learned yet, the provider's typical time says when a song is complete, and the
-text and the first audio come after a quarter and a half of it. A small share fails early: so the
-first look comes soon enough to notice it, until songs have shown that they do not.
+Until something is learned, the provider's typical time says when a song is complete; the text comes
+after a quarter of it, the first audio after a half. A small share is assumed to fail early, so the
+first look comes soon enough to notice that, until it is learned that songs do not.
 """
 
 import math
@@ -23,25 +23,26 @@ from .looks import at_age, chances_of, grid, next_looks
 
 _PASSED = {Stage.TEXT_READY: 1, Stage.FIRST_AUDIO: 2, Stage.COMPLETE: 3}
 _EXPECTED = ((0.25, 0.7), (0.5, 0.7), (1.0, 0.5))
-"""When a song reaches text, first audio and the end, in typical times, until learned better; and
-the deviation of the logarithm: at 0.5 two songs in three take 0.6 to 1.6 times as long."""
+"""Assumed at first: when a song reaches text, first audio and the end, in typical times; and the
+deviation of the logarithm: with 0.5, two songs in three take 0.6 to 1.6 times as long."""
 _MEMORY = 30.0
-"""Songs that end until what one has taught counts for a third; more where more are being made."""
+"""After so many more songs have ended, what one has taught counts for a third; or after as many as
+are being made, if that is more."""
 _RESCALE = 500.0
-"""A song's weight is e to this power at most: a float ends at 709."""
+"""A song's weight is e to this power at most: with 710 it is too large for a float."""
 
 _STEP, _GROWTH = 1 / 50, 1 / 40
-"""Ages in the tables are so far apart: in typical times, and in shares of the age."""
+"""Steps between the ages in tables: in median times, or in shares of the age if that is more."""
 _LATE = 2.326
-"""Standard deviations beyond which one song in a hundred takes."""
+"""Standard deviations above the median that one song in a hundred exceeds."""
 _TABLE, _BEYOND = 4.5, 3.0
-"""Standard deviations up to which there is a table, and from which on it is not used."""
+"""Standard deviations above the median: where tables end, and up to where they are used."""
 
 _RARER = 8.0
-"""Beyond that age, each look comes so many times less later than the song is."""
+"""Beyond that age, the wait for a look is a second longer for each so many seconds of age."""
 
 Reached = Sequence[tuple[float, float]]
-"""For text, first audio and the end, as far as a song got: after which age and by which it did."""
+"""For text, first audio and the end, as far as a song got: the ages between which it got there."""
 
 
 def passed(stage: Stage) -> int:
@@ -59,7 +60,7 @@ class _Table:
     """An age that hardly any song reaches."""
 
     def wait(self, age: float, stage: int) -> float:
-        """Return the seconds until the next look; ever more of them beyond the ages known."""
+        """Return the seconds until the next look; beyond the table, more the older the song is."""
         looks = self._looks[min(stage, len(self._looks) - 1)]
         known = min(age, self._beyond)
         return at_age(self._ages, looks, known) - known + (age - known) / _RARER
@@ -68,7 +69,7 @@ class _Table:
 class Schedule:
     """Learns how long songs take, stage by stage, and says when to look.
 
-    A song has its `begin`, what looks `saw` of it, and its end, which is to `forget` it.
+    For each song `begin` is called first, `saw` after each look, and `forget` at its end.
     """
 
     def __init__(
@@ -96,9 +97,10 @@ class Schedule:
         follow_cost: float | None = None,
         min_interval: float,
     ) -> None:
-        """Forget what was learned: songs take another time than was thought, by far.
+        """Forget what was learned, because songs take a very different time.
 
-        A look at a song that somebody follows is as dear as `follow_cost`, if that is given.
+        `follow_cost` is the price of a look at a song that somebody follows; without it, the price
+        is `look_cost` as well.
         """
         self._look_cost = look_cost
         self._follow_cost = look_cost if follow_cost is None else follow_cost
@@ -115,10 +117,10 @@ class Schedule:
     # Learning
 
     def begin(self) -> float:
-        """Return the moment at which a new song begins; its schedule knows it by that.
+        """Return the moment at which a new song begins; the other methods know the song by it.
 
-        It counts for less by each song that ends from now on, however it ends itself: of songs
-        that begin together the short ones end first, and must not count for less than the long.
+        The song counts for less with each song that ends from now on. When it ends itself does not
+        matter: of songs that begin together the short ones end first, and must not count for less.
         """
         self._active += 1
         if self._moment - self._first > _RESCALE:
@@ -145,10 +147,10 @@ class Schedule:
         failed: bool = False,
         by: float | None = None,
     ) -> Reached:
-        """Take in a look at a song that had `reached` this by the age of the look before.
+        """Learn from a look at a song, which had `reached` this at the age `before`.
 
-        Now it has passed so many `stages`, or has `failed`. A callback has told of the end `by`
-        this age. Returns what it has reached by now.
+        At this `age` it has passed so many `stages`, or has `failed`. If a callback has told of the
+        end, it did so `by` that age. Returns what the song has reached by now.
         """
         weight = self._weight(song)
         news = [(before, age)] * (stages - len(reached))
@@ -165,16 +167,16 @@ class Schedule:
         return (*reached, *news)
 
     def forget(self, song: float, reached: Reached, age: float) -> None:
-        """Take in that a song is over, or given up, that was last seen at this age.
+        """Stop counting a song that is over, or given up, and was last seen at this age.
 
-        Nothing more is expected of it. At 0 it was never seen.
+        One that was last seen at 0 was never seen.
         """
         for times in self._stages[len(reached) :]:
             times.remove_censored(age, self._weight(song))
         self._end_one()
 
     def remember(self, reached: Reached, failed: tuple[float, float] | None = None) -> None:
-        """Take in what became of a song of an earlier run."""
+        """Learn from a song of an earlier run."""
         weight = self._weight(self.begin())
         for times, (after, by) in zip(self._stages, reached, strict=False):
             times.learn(after, by, weight)
@@ -200,10 +202,10 @@ class Schedule:
         """Return how many seconds to wait before looking at a song of this age again.
 
         Somebody `follows` each of its stages, or waits only for the end.
-        `may_fail` is false for a song that cannot fail early, or of which others would tell.
+        `may_fail` is false for a song that cannot fail early, or whose callbacks would tell.
 
-        A look that asks about several songs is dearer than one, and for each of them cheaper:
-        an eleventh of the price where 16 go `together`: it falls with the power 7/8 of how many.
+        A look that asks about several songs costs more than a look at one, but less for each of
+        them: with 16 `together`, each costs an eleventh, which is 16 to the power -7/8.
         """
         self._drop_stale_tables()
         price = self._follow_cost if follows else self._look_cost
@@ -224,7 +226,7 @@ class Schedule:
         *stages, end, failures = [learned.has_moved() for learned in self._learned]
         if end or failures:
             self._tables.clear()
-        elif any(stages):  # which matter only to who follows them
+        elif any(stages):  # which matter only where somebody follows
             self._tables = {key: table for key, table in self._tables.items() if not key[0]}
 
     def _make_table(self, *, follows: bool, may_fail: bool, price: float) -> _Table:

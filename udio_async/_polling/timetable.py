@@ -13,10 +13,10 @@ from .schedule import Schedule, passed
 from .tracked import TrackedTask
 
 _TYPICAL_PER_LOOK, _TYPICAL_PER_LOOK_FOLLOWED = 75, 200
-"""How often the price of a look fits into a typical time. Who follows a song sits before it, and
-hears of it sooner."""
+"""The price of a look is the typical time divided by this. Whoever follows a song watches
+it, and wants to hear of it sooner."""
 _CALLED_GAP = 1.0
-"""Seconds between two looks at one song, whatever callbacks come."""
+"""Seconds between two looks at one song, at least, however many callbacks come."""
 
 
 class Timetable:
@@ -56,7 +56,7 @@ class Timetable:
         }
 
     def hasten(self, speed: float) -> None:
-        """Look as much more often as songs are made faster."""
+        """Look more often, if songs are made faster by this factor."""
         if speed != self.traits.speed:
             self.traits = self.traits.hastened(speed)
             for schedule in self._schedules.values():
@@ -67,8 +67,8 @@ class Timetable:
     ) -> float:
         """Return when to look next at a task.
 
-        It is when its schedule says so, at the latest after `at_most` seconds, when a
-        look would decide what became of it, and when its time is up.
+        That is when its schedule says so; but at the latest after `at_most` seconds, or when a look
+        can decide how it ends, or when its time is up.
 
         Args:
             tracked: the task.
@@ -98,7 +98,7 @@ class Timetable:
             may_fail=not (tracked.resumed or calls),
             together=min(others + 1, self.traits.max_ids_per_look),
         )
-        if tracked.callback_stage is not None:  # they do come: the next one will say when to look
+        if tracked.callback_stage is not None:  # callbacks come: the next will say when to look
             wait = max(wait, tracked.schedule.late() - age)
-        # A little jitter, so that what was submitted together does not march in step for ever.
+        # A little jitter: what was submitted together shall not be looked at together for ever.
         return wait * random.uniform(0.97, 1.03)  # noqa: S311  # no secret

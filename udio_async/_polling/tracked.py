@@ -46,13 +46,13 @@ class TrackedTask:
     resumed: bool = False
     """It was accepted in an earlier run, so how long it took is not known."""
     took: float | None = None
-    """Seconds from accepted to complete, to within a look."""
+    """Seconds from accepted to complete, as exactly as looks can tell."""
     begun: float = 0.0
-    """When it began, to its schedule."""
+    """The moment at which it began, as its schedule counts."""
     reached: Reached = ()
-    """When it came to each stage, to within a look."""
+    """When it came to each stage, as exactly as looks can tell."""
     failed: tuple[float, float] | None = None
-    """After which age, and by which, it failed."""
+    """The ages between which it failed."""
     has_callback: bool = False
     """It has an address at which its provider tells of each stage."""
     accepted_at: float
@@ -64,7 +64,7 @@ class TrackedTask:
     asked_at: float = float("-inf")
     """When the latest look left."""
     callback_stage: Stage | None = None
-    """What its callbacks have said so far, until a look has shown less."""
+    """The latest stage that a callback has told of; None again once a look has shown less."""
     callback_at: float = 0.0
     id_is_confirmed: bool = False
     """A callback has named this task, not only the job's owner."""
@@ -73,11 +73,11 @@ class TrackedTask:
     on_follow: Callable[["TrackedTask"], None] = attrs.field(default=_nothing, repr=False)
     """Called when somebody begins to."""
     ask_alone: bool = False
-    """Ask about it in a request of its own: one for many went without it."""
+    """Ask about it in a request of its own: an answer about many has left it out, or was odd."""
     settling: Sighting | None = None
-    """The songs that it shows while it looks like its end."""
+    """The songs that it shows while the provider says "done", but not all audio is there."""
     decided_at: float = float("inf")
-    """From when on a look that shows the same once more says what became of it."""
+    """From this time on, a look that shows the same once more decides how it ends."""
     unknown_word: Sighting | None = None
     """What it shows while it says a word that nobody knows."""
     unknown_since: float | None = None
@@ -139,14 +139,14 @@ class TrackedTask:
 
     @property
     def was_shown(self) -> bool:
-        """Whether a look has shown it since it is tracked."""
+        """Whether a look has shown it since it was tracked."""
         return self.looked_at > self.accepted_at
 
     @property
     def callback_is_ahead(self) -> bool:
-        """Whether a callback has named what somebody waits for.
+        """Whether a callback has told of a stage that somebody waits for.
 
-        It is not so any more once a look has shown it.
+        It is ahead only until a look shows that stage.
         """
         if self.callback_stage is None or not self.task.stage.is_before(self.callback_stage):
             return False
@@ -154,7 +154,7 @@ class TrackedTask:
 
     @property
     def callbacks_are_silent(self) -> bool:
-        """Whether a look has shown a stage, and no callback had said a word."""
+        """Whether a look has shown progress of which no callback has told."""
         return self.callback_stage is None and Stage.PROCESSING.is_before(self.task.stage)
 
     @property
@@ -168,7 +168,7 @@ class TrackedTask:
         )
 
     def follow(self) -> None:
-        """Take in that somebody wants to hear of each stage."""
+        """Note that somebody wants to hear of each stage."""
         if not self.followed:
             self.followed = True
             self.on_follow(self)

@@ -1,7 +1,8 @@
-"""Answers in another spelling: names in camelCase, JSON within a text, lists within objects.
+"""Answers in another form: names in camelCase, JSON within a text, lists within objects.
 
-Pages and services do not agree on any of them, and the songs behind them are paid for. A usual
-answer is not changed, and costs nothing here. Nothing fails because of what a server wrote.
+Documentation and services differ in all of these, and the songs in the answers are paid for. A
+usual answer is not changed, and takes no time here. Nothing fails because of what a server wrote,
+except with `BadAnswer` where that is said.
 """
 
 import re
@@ -15,20 +16,20 @@ from .wire import is_id, loads
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLAIN_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _AROUND = ("data", "result", "response")
-"""Names that have been seen around a task or its songs."""
+"""Names that services use for an envelope around a task or its songs."""
 _SONGS = ("response_data", "songs", "results", "clips", "tracks", "output")
-"""Names that have been seen for its songs."""
+"""Names that services use for the songs of a task."""
 _LINKS = ("audio_url", "song_path")
 _SONG_IDS = ("id", "song_id")
 _TASK_IDS = ("task_id", "work_id")
 _LEVELS = 4
-"""Envelopes within each other that are opened, at most."""
+"""So many envelopes are opened within the outermost one, at most."""
 
 
 def snake_names(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an object with its names in snake_case: `audioUrl` becomes `audio_url`.
 
-    Where both are there, the usual name counts, unless it has no value.
+    If an object has both, the value of the usual name counts, unless it is empty.
     """
     if "".join(fields).islower():
         return fields
@@ -56,7 +57,7 @@ def from_text(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def with_data(payload: Any) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return an answer that is no text of JSON itself, and in which `data` is none."""
+    """Return an answer in which neither the whole nor `data` is a text of JSON."""
     payload = from_text(payload)
     if isinstance(payload, Mapping) and isinstance(payload.get("data"), str):
         return {**payload, "data": from_text(payload["data"])}
@@ -66,13 +67,13 @@ def with_data(payload: Any) -> Any:  # noqa: ANN401  # JSON is anything
 def open_envelope(payload: Any) -> Mapping[str, Any]:  # noqa: ANN401  # JSON is anything
     """Return a task's own object out of any of its envelopes, with its names in snake_case.
 
-    udioapi v1 shows it flat, v2 inside `{"code": 200, "data": {...}}`, and a callback is a bare
-    list of songs; servers have been seen to answer on one path in the shape of the other, and to
-    put an envelope into an envelope. The songs are `response_data` in the result, whatever their
-    name was; they may still have a shape for `as_list`.
+    udioapi v1 shows it without an envelope, v2 inside `{"code": 200, "data": {...}}`, and a
+    callback is a list of songs only. Servers also answer on one path in the form of the other, and
+    put an envelope into an envelope. In the result the songs are `response_data`, whatever their
+    name was, but still in a form that `as_songs` has to read.
 
     Raises:
-        BadAnswer: it is neither an object nor a list.
+        BadAnswer: the answer is neither an object nor a list.
     """
     around, songs = _descend(payload)
     opened = None if songs is None else {"response_data": songs}
@@ -128,12 +129,12 @@ def _opened(envelope: Mapping[str, Any], inner: dict[str, Any] | None) -> dict[s
 
 
 def _is_task(fields: Mapping[str, Any]) -> bool:
-    """Return whether an object is a task of udioapi, and none is inside it."""
+    """Return whether an object is a task of udioapi itself, not an envelope."""
     return "type" in fields and "response_data" in fields
 
 
 def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return what stands for the songs of a task: under its usual name, or under another one."""
+    """Return the value that holds the songs of a task, under the usual name or another one."""
     if _first_nested(fields, (usual,)) is None:
         for name in (*_SONGS, *_AROUND):
             if _holds_songs(fields.get(name)):
@@ -142,7 +143,7 @@ def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # J
 
 
 def _holds_songs(value: object) -> bool:
-    """Return whether a value stands for a list of songs: of objects with a place for a link."""
+    """Return whether a value is, in some form, a list of objects with a field for a link."""
     return _has_links(as_songs(value))
 
 
@@ -155,7 +156,7 @@ def _has_links(listed: object) -> bool:
 def _is_song(fields: Mapping[str, Any]) -> bool:
     """Return whether an object outside of any list is a song: with a link, and an id of a song.
 
-    A task with a link and no id but its own shows the track that it was made from.
+    A task with a link, and with no id but its own, shows the track that it was made from.
     """
     task_ids = [fields.get(name) for name in _TASK_IDS]
     ids = filter(is_id, map(fields.get, _SONG_IDS))
@@ -163,15 +164,15 @@ def _is_song(fields: Mapping[str, Any]) -> bool:
 
 
 def _is_around(entry: Mapping[str, Any]) -> bool:
-    """Return whether an object is no song, but something around songs."""
+    """Return whether an object is not a song, but an envelope around songs."""
     fields = snake_names(entry)
     return "audio_url" not in fields and _first_nested(fields, (*_SONGS, *_AROUND)) is not None
 
 
 def sole_song(payload: Any, levels: int = _LEVELS) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the single song that a callback consists of, also out of envelopes, or None.
+    """Return the single song that a callback consists of, taken out of envelopes, or None.
 
-    One in a list is none: a list may show all songs of a task.
+    A song in a list does not count: the list may show all songs of a task.
     """
     payload = from_text(payload)
     if not isinstance(payload, Mapping):
@@ -185,16 +186,16 @@ def sole_song(payload: Any, levels: int = _LEVELS) -> Any:  # noqa: ANN401  # JS
 
 
 def _first_nested(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the first of these values that is an object or a list, and not empty, or None."""
+    """Return the first value under these names that is a non-empty object or list, or None."""
     values = (from_text(fields.get(name)) for name in names)
     return next((one for one in values if one and isinstance(one, Mapping | list)), None)
 
 
 def as_songs(value: Any, task_id: str = "", levels: int = _LEVELS) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the list of songs that a value stands for, as `as_list`; any other value as it is.
+    """Return the list of songs that a value holds, as `as_list` does; any other value as it is.
 
-    They may be in an object with an id. What names another task than `task_id` is left out: its
-    songs are not ours.
+    Here an object with an id may hold the list. Entries that name another task than `task_id` are
+    left out: those songs are not ours.
     """
     value = from_text(value)
     if isinstance(value, Mapping):
@@ -216,24 +217,24 @@ def as_songs(value: Any, task_id: str = "", levels: int = _LEVELS) -> Any:  # no
 
 
 def _has_id(entry: object) -> bool:
-    """Return whether a song has an id: else that of a task may be its own, in the wrong field."""
+    """Return whether a song has an id. If not, its task id may be its own id, in a wrong field."""
     fields = snake_names(entry) if isinstance(entry, Mapping) else {}
     return any(is_id(fields.get(name)) for name in _SONG_IDS)
 
 
 def _is_of_another(entry: object, task_id: str) -> bool:
-    """Return whether an object names a task, and not the one that was asked about."""
+    """Return whether an object names a task other than the one that was asked about."""
     fields = snake_names(entry) if isinstance(entry, Mapping) else {}
     named = (str(one) for name in _TASK_IDS if is_id(one := fields.get(name)))
-    # Any text, or a link, may stand in a wrong field: it names no task.
+    # A wrong field may hold any text, or a link: that does not name a task.
     return bool(task_id) and any(one != task_id and _PLAIN_ID.fullmatch(one) for one in named)
 
 
 def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return the list of objects that a value stands for; any other value as it is.
+    """Return the list of objects that a value holds; any other value as it is.
 
-    It may be a text of JSON, a list of such texts, a list in a list, an object of objects by their
-    id or number, an object around one list of objects, or a single object with an id or a link.
+    The value may be a text of JSON, a list of such texts, a list in a list, an object that has the
+    objects by id or number, an object around one list, or a single object with an id or a link.
     """
     value = from_text(value)
     if isinstance(value, list):
