@@ -43,9 +43,9 @@ class Registry:
             tracked.schedule.forget(tracked.begun, tracked.reached, age)
         tracked.over, tracked.error = True, error
         try:
-            self._ended(tracked)  # before anybody hears of it
+            self._ended(tracked)  # it reads the error, and comes before those who wait
         finally:  # an adapter's songs may be odd: those who wait hear of the end all the same
-            tracked.end(error)
+            tracked.announce_end()
 
     def finish(
         self, tracked: TrackedTask, error: UdioError | None, *, since_look: float | None = None

@@ -194,10 +194,8 @@ class TrackedTask:
             self._changed.set()
             self._changed = None
 
-    def end(self, error: UdioError | None = None) -> None:
-        """End the wait, well or with an error."""
-        self.over = True
-        self.error = error
+    def announce_end(self) -> None:
+        """Wake whoever waits, and call those who wanted to be called; it is over already."""
         self.announce()
         calls = self._then, *(self._then_too or ())
         self._then = self._then_too = None  # they may hold this task, in a circle
