@@ -53,14 +53,20 @@ TARGETS = {
     "verdicts": Target(
         modules=(
             "providers.verdicts",
+            "providers.calls",
+            "providers.ids",
             "providers.replies",
+            "providers.songs",
             "providers.rules",
             "_polling.judgement",
         ),
         tests=(
             "tests/test_judgement.py",
             "tests/test_delivered.py",
+            "tests/providers/test_calls.py",
+            "tests/providers/test_ids.py",
             "tests/providers/test_replies.py",
+            "tests/providers/test_songs.py",
             "tests/providers/test_verdicts.py",
             "tests/providers/test_udioapi_v1.py",
             "tests/test_odd_services.py",
@@ -76,7 +82,12 @@ TARGETS = {
             "_http.exchange:_translated",
             "_urls:without_query",
         ),
-        tests=("tests/providers/test_replies.py", "tests/test_http.py", "tests/test_download.py"),
+        tests=(
+            "tests/providers/test_calls.py",
+            "tests/providers/test_replies.py",
+            "tests/test_http.py",
+            "tests/test_download.py",
+        ),
         share=0.1,
     ),
 }

@@ -43,7 +43,7 @@ def test_a_change_that_is_put_in_works() -> None:
         ("udio_async.journal.entry", "State.is_paid"),  # a property
         ("udio_async._http.account", "ApiKey.from_env"),  # a class method
         ("udio_async._http.account", "_flaw_of_base_url"),  # a cache
-        ("udio_async.providers.replies", "about"),  # a context manager
+        ("udio_async.providers.calls", "about"),  # a context manager
     ],
 )
 def test_a_function_is_found_under_its_decorators(module: str, function: str) -> None:

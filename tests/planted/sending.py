@@ -12,7 +12,7 @@ import attrs
 
 from tests.planted.table import caught_by, replaced
 from udio_async._http import ApiKey, HttpSender, account, incoming, messages, sender
-from udio_async.providers import replies, wire
+from udio_async.providers import calls, wire
 
 Bug = AbstractContextManager[object]
 
@@ -66,7 +66,7 @@ def the_key_is_in_its_repr() -> Bug:
 @caught_by("tests/providers/test_udioapi_v1.py::test_the_key_in_an_echo_is_crossed_out")
 def an_echoed_key_is_kept() -> Bug:
     """An answer that repeats the key is stored and shown as it came."""
-    return patch.object(replies, "SHORTEST_KEY", 10**9)
+    return patch.object(calls, "SHORTEST_KEY", 10**9)
 
 
 @contextmanager

@@ -27,11 +27,12 @@ from udio_async.providers import (
     UdioApiOptions,
     UdioApiV2,
 )
-from udio_async.providers.replies import explain
-from udio_async.providers.udioapi import LIMITS, read_credits
+from udio_async.providers.udioapi import LIMITS
+from udio_async.providers.udioapi_calls import read_credits
 from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_callback, read_task
 from udio_async.providers.udioapi_v2 import build_body
 from udio_async.providers.wire import loads, log_odd, make_converter
+from udio_async.providers.words import explain
 from udio_async.testing import KEY, ProviderCase, ProviderContract, RecordedHttp
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "udioapi-v2"

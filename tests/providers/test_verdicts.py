@@ -27,9 +27,17 @@ from udio_async._errors import (
 from udio_async._http import Account, ApiKey, Call, Reply
 from udio_async._records import FailureKind, SongRequest, Task
 from udio_async.providers import PROVIDERS, apiframe_tasks, udioapi, udioapi_feed
-from udio_async.providers.replies import explain, find_id, message_in, song_ids
+from udio_async.providers.ids import find_id, song_ids
+from udio_async.providers.replies import message_in
 from udio_async.providers.rules import BEFORE_RULES, LOOK_RULES, SHARED_RULES, Rule
-from udio_async.providers.verdicts import accepted_id, judge, read_look, send_submit
+from udio_async.providers.verdicts import (
+    SUBMIT_TIMEOUT,
+    accepted_id,
+    judge,
+    read_look,
+    send_submit,
+)
+from udio_async.providers.words import explain
 from udio_async.testing import RecordedHttp
 
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
@@ -385,6 +393,21 @@ async def test_no_readable_answer_is_a_doubt(error: ProviderUnavailable) -> None
         await send_submit(RecordedHttp([error]), call, SHARED_RULES, provider="p")
     assert caught.value.__cause__ is error
     assert str(error) in caught.value.evidence
+
+
+async def test_a_submit_is_sent_as_a_paid_request() -> None:
+    """Whatever its adapter has set."""
+    sent: list[Call] = []
+
+    class Taking:
+        async def send(self, call: Call) -> Reply:
+            sent.append(call)
+            return Reply(status=200, headers={}, body=b'{"task_id": "t-1"}')
+
+    account = Account(key=ApiKey("key"), base_url="https://api.example")
+    call = Call(account=account, method="POST", path="/a", json={}, timeout=1.0)
+    assert await send_submit(Taking(), call, SHARED_RULES, provider="p") == "t-1"
+    assert (sent[0].paid, sent[0].timeout) == (True, SUBMIT_TIMEOUT)
 
 
 def test_a_cut_look_is_a_bad_answer() -> None:

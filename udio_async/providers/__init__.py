@@ -1,9 +1,10 @@
 """The services that make songs, behind one protocol.
 
-One module per service: `udioapi_v1`, `udioapi_v2`, `apiframe`. What they share is in `base` (the
-protocol and its checks), `replies` (reading an answer), `rules` and `verdicts` (what an answer
-means for the money) and `words` (the names of states). An adapter keeps no connection and no state:
-it may be used by several clients, on several event loops.
+One module per service: `udioapi_v1`, `udioapi_v2`, `apiframe`. What they share: `base` is the
+protocol and its checks, `calls` sends, `wire`, `replies` and `ids` read an answer, `rules` and
+`verdicts` decide what it means for the money, and `words` and `songs` say what it tells of a task.
+An adapter keeps no connection and no state: it may be used by several clients, on several event
+loops.
 """
 
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ from .._urls import check_callback_url, is_private_url
 from .._validators import fraction, moment, switch, text
 from .apiframe_tasks import read_many, read_task, read_webhook
 from .base import Traits, check_fields, key_from
-from .replies import about, ask
+from .calls import about, ask
 from .rules import ACCOUNT_RULES, SHARED_RULES, Rule
 from .verdicts import read_look, send_submit
 from .wire import (

@@ -13,7 +13,9 @@ import cattrs
 from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
-from .replies import FailureTable, distinct_songs, explain, find_id, message_in
+from .ids import find_id
+from .replies import message_in
+from .songs import distinct_songs
 from .unfold import as_list, as_songs, from_text, snake_names, songs_in
 from .wire import (
     MAX_ENTRIES,
@@ -29,7 +31,17 @@ from .wire import (
     objects_in,
     structure,
 )
-from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, is_message, plain
+from .words import (
+    ENDED_BADLY,
+    ENDED_WELL,
+    KNOWN,
+    RUNNING,
+    WAITING,
+    FailureTable,
+    explain,
+    is_message,
+    plain,
+)
 
 # Tables --------------------------------------------------------------------------------------
 

@@ -17,18 +17,11 @@ from .._records import ProviderOptions
 from .._urls import as_link, check_callback_url, is_local_url, is_private_url, is_stream
 from .._validators import fraction, hundredths, moment, switch, text
 from .base import CallbackKind, Provider, Traits, check_fields, check_options, key_from
-from .replies import (
-    ID_PATHS,
-    FailureTable,
-    ReadReply,
-    about,
-    ask,
-    distinct_songs,
-    explain,
-    find_id,
-    message_in,
-)
+from .calls import about, ask
+from .ids import ID_PATHS, find_id
+from .replies import ReadReply, message_in
 from .rules import ACCOUNT_RULES, SHARED_RULES, Rule
+from .songs import distinct_songs
 from .verdicts import read_look, send_submit
 from .wire import (
     Instant,
@@ -43,7 +36,16 @@ from .wire import (
     objects_in,
     structure,
 )
-from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, plain
+from .words import (
+    ENDED_BADLY,
+    ENDED_WELL,
+    KNOWN,
+    RUNNING,
+    WAITING,
+    FailureTable,
+    explain,
+    plain,
+)
 
 __all__ = [
     "ACCOUNT_RULES",

@@ -1,33 +1,25 @@
-"""Requests that v1 and v2 of udioapi.pro share: options, limits, calls.
+"""Requests that v1 and v2 of udioapi.pro share: options, limits, bodies.
 
-The documents are four pages of udioapi.pro: "generate with callback" and "generate, legacy" for v1,
-"v2 generate" and "v2 feed" for v2; the credits have a page of their own, "query credits". Answers
-are read by `udioapi_feed.py`, and each version has its endpoints and its class in a file of its
-own.
+The documents are three pages of udioapi.pro: "generate with callback" and "generate, legacy" for
+v1, "v2 generate" for v2. The free calls of both are in `udioapi_calls.py`, and each version has its
+endpoints and its class in a file of its own.
 """
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
-import cattrs
 
-from .._errors import BadAnswer, InvalidRequest, UdioError, UnsupportedOption
-from .._http import Account, ApiKey, Call, Http, Reply
-from .._records import Credits, ProviderOptions, SongRequest, Task
+from .._errors import InvalidRequest, UnsupportedOption
+from .._http import ApiKey
+from .._records import ProviderOptions, SongRequest
 from .._urls import check_callback_url
 from .._validators import hundredths, switch, text
 from .base import key_from
-from .replies import ReadReply, about, ask, find_ids
-from .rules import ACCOUNT_RULES, DECLINED, SHARED_RULES
-from .udioapi_feed import is_failed, read_task, shows_audio
-from .unfold import open_envelope, with_data
-from .verdicts import payload_of, read_look
-from .wire import Number, make_converter, structure
+from .rules import DECLINED, SHARED_RULES
 
 UDIOAPI_URL = "https://udioapi.pro"
 UDIOAPI_KEY = "UDIOAPI_API_KEY"
-CREDITS_PATH = "/api/v2/credits"  # page "query credits"; v1 has no page of its own
 
 CHIRP_FIELDS = frozenset(
     {
@@ -221,9 +213,6 @@ UDIOAPI_RULES = (
 )
 
 
-# Calls ---------------------------------------------------------------------------------------
-
-
 def udioapi_key(value: str | ApiKey | None) -> ApiKey:
     """Return the key of an adapter; None takes `UDIOAPI_API_KEY`.
 
@@ -231,99 +220,3 @@ def udioapi_key(value: str | ApiKey | None) -> ApiKey:
         AuthenticationFailed: there is none, or it cannot be a key.
     """
     return key_from(value, UDIOAPI_KEY)
-
-
-async def look(http: Http, account: Account, path: str, task_id: str, *, provider: str) -> Task:
-    """Ask a feed about one task.
-
-    Free, and safe to repeat. The legacy page documents GET, and its own sample posts: a server that
-    refuses GET with 405 is asked again by POST, with the id in the query as in that sample.
-
-    Args:
-        http: what sends it.
-        account: address and key.
-        path: the feed of this version.
-        task_id: the id that the submit returned.
-        provider: its name, for messages and records.
-
-    Raises:
-        ProviderUnavailable: this look failed, or its answer made no sense; look again.
-        AccountError: the key is wrong, or the credits are used up.
-        RequestRefused: the feed does not know the task.
-    """
-    call = Call(account=account, method="GET", path=path, query={"workId": task_id})
-    with about(provider, task_id):
-        reply = await ask(http, call)
-        if reply.status == 405:
-            reply = await ask(http, attrs.evolve(call, method="POST"))
-        payload = _read_feed(reply, task_id, provider=provider)
-        return read_task(payload, task_id=task_id, provider=provider, base=account.base_url)
-
-
-def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
-    """Return the feed's JSON, also where an error code comes with news.
-
-    Servers send audio, or a failed task, under an error code: then the news counts. Any other error
-    code is about the look, and says nothing about the task.
-    """
-    read = ReadReply.from_reply(reply)
-    told = with_data(read.payload)
-    try:
-        return payload_of(read, provider=provider, task_id=task_id)
-    except UdioError:
-        failed = task_id in find_ids(told) and is_failed(told)
-        if read.is_json and (failed or shows_audio(told)):
-            return read.payload
-        raise
-
-
-@attrs.frozen(kw_only=True)
-class Balance:
-    """The `data` of the page "query credits", in credits."""
-
-    credits: Number = None
-    used_credits: Number = None
-
-
-converter = make_converter()
-
-
-def read_credits(
-    payload: Any,  # noqa: ANN401  # JSON is anything
-    *,
-    provider: str,
-    converter: cattrs.Converter = converter,
-) -> Credits:
-    """Read the answer of the page "query credits".
-
-    Its shape is `{"code": 200, "data": {"credits": 195, "used_credits": 5}}`, with or without the
-    envelope.
-
-    Raises:
-        BadAnswer: it has another shape, or names no credits.
-    """
-    opened = open_envelope(with_data(payload))
-    balance = structure(converter, opened, Balance, about=f"{provider} credits")
-    if balance.credits is None:
-        raise BadAnswer("the answer names no credits")
-    return Credits(
-        provider=provider,
-        remaining=balance.credits,
-        used=balance.used_credits,
-        raw=payload if isinstance(payload, Mapping) else opened,
-    )
-
-
-async def ask_credits(http: Http, account: Account, *, provider: str) -> Credits:
-    """Ask what the account has left, in credits.
-
-    Free, and safe to repeat. v1 and v2 use the same endpoint: v1 has no page of its own for it.
-
-    Raises:
-        ProviderUnavailable: no usable answer came.
-        AccountError: the key is wrong.
-    """
-    with about(provider):
-        reply = await ask(http, Call(account=account, method="GET", path=CREDITS_PATH))
-        payload = read_look(reply, provider=provider, rules=ACCOUNT_RULES)
-        return read_credits(payload, provider=provider)

@@ -17,7 +17,9 @@ import cattrs
 from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
-from .replies import FailureTable, distinct_songs, explain, find_id, find_ids, message_in
+from .ids import find_id, find_ids
+from .replies import message_in
+from .songs import distinct_songs
 from .unfold import as_songs, layers, open_envelope, snake_names, sole_song, with_data
 from .wire import (
     Instant,
@@ -33,7 +35,17 @@ from .wire import (
     objects_in,
     structure,
 )
-from .words import ENDED_BADLY, ENDED_WELL, KNOWN, RUNNING, WAITING, is_message, plain
+from .words import (
+    ENDED_BADLY,
+    ENDED_WELL,
+    KNOWN,
+    RUNNING,
+    WAITING,
+    FailureTable,
+    explain,
+    is_message,
+    plain,
+)
 
 # Wire models ---------------------------------------------------------------------------------
 

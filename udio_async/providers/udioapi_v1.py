@@ -25,16 +25,15 @@ from .udioapi import (
     UDIOAPI_RULES,
     UDIOAPI_URL,
     UdioApiOptions,
-    ask_credits,
     build_chirp_body,
     check_callback,
     check_lengths,
     check_mode,
     check_not_both,
-    look,
     options_of,
     udioapi_key,
 )
+from .udioapi_calls import ask_credits, look
 from .udioapi_feed import read_callback
 from .verdicts import send_submit
 

@@ -1,6 +1,7 @@
 """udioapi.pro v2: Bearer key, no callback, results by feed.
 
-The documents are the pages "v2 generate" and "v2 feed". What it shares with v1 is in `udioapi.py`.
+The documents are the pages "v2 generate" and "v2 feed". What it shares with v1 is in `udioapi.py`
+and `udioapi_calls.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,12 @@ from .udioapi import (
     UDIOAPI_RULES,
     UDIOAPI_URL,
     UdioApiOptions,
-    ask_credits,
     build_chirp_body,
     check_lengths,
     check_mode,
-    look,
     udioapi_key,
 )
+from .udioapi_calls import ask_credits, look
 from .verdicts import send_submit
 
 # Endpoints

@@ -1,11 +1,14 @@
-"""Words for the state of a task, as providers write them, and those that say nothing.
+"""Words as providers write them: the state of a task, and why it failed.
 
 Services change such words without notice, so the lists hold more than any page documents. Compare
 with `plain(word)`: providers write the same word in any case, with blanks, hyphens or underscores.
-A word that is on no list is no error: the task is taken to be still running, and the word is kept.
+A word that is on no list is not an error: the task is taken to be still running, and the word is
+kept.
 """
 
 import re
+
+from .._records import Failure, FailureKind
 
 ENDED_BADLY = frozenset(
     [
@@ -128,3 +131,25 @@ def is_message(text: str) -> bool:
     words = re.findall(r"[^\W_]+", text.lower())
     said = words[1:] if words and re.fullmatch(r"2\d\d", words[0]) else words
     return " ".join(said) not in _NO_MESSAGE
+
+
+LONGEST_MESSAGE = 600
+"""Characters that the words about a failure are told in."""
+
+FailureTable = tuple[tuple[str, FailureKind, str], ...]
+"""Words in a failure, in lower case, with its kind and what to do about it."""
+
+
+def explain(message: str, table: FailureTable) -> Failure:
+    """Return a failure with its kind and advice.
+
+    `table` is searched in order for words in the message, without regard to case. A message with
+    none of them is of kind UNKNOWN, without advice. A very long one is cut: `raw` has all of it.
+    """
+    lowered = message.lower()
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[: LONGEST_MESSAGE - 1]}…"
+    for words, kind, advice in table:
+        if words in lowered:
+            return Failure(message=message, kind=kind, advice=advice)
+    return Failure(message=message)
