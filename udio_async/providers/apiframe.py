@@ -93,6 +93,7 @@ class ApiframeOptions(ProviderOptions):
 # Tables --------------------------------------------------------------------------------------
 
 APIFRAME_TRAITS = Traits(
+    # apiframe has no title: a request's own is kept on its songs, and not sent.
     fields=frozenset({"description", "lyrics", "style", "title", "negative_tags", "model"}),
     options=ApiframeOptions,
     default_model="udio32-v1.5",
@@ -101,11 +102,6 @@ APIFRAME_TRAITS = Traits(
     max_ids_per_look=20,
     min_interval=3.0,
     typical_duration=60.0,
-    notes={
-        "title": "apiframe has none; it is kept on the Song",
-        "style with lyrics alone": "goes into prompt, which serves as tags there",
-        "kept for": "not stated",
-    },
 )
 """What apiframe can do."""
 

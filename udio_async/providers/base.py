@@ -56,8 +56,6 @@ class Traits:
     """Seconds that a task may say "done" without its audio before it is taken as it is."""
     credits_per_request: float | None = None
     """What one request costs, where it is known."""
-    notes: Mapping[str, str] = attrs.field(factory=dict)
-    """Further rows of the capability table."""
     speed: float = 1.0
     """How much faster than the real service this one makes songs: more than 1 is a sandbox. The
     durations above are its own, so they are divided already."""

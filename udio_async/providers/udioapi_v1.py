@@ -54,26 +54,16 @@ UDIOAPI_V1_TRAITS = Traits(
     callbacks="songs",
     min_interval=5.0,
     typical_duration=100.0,
-    notes={
-        "style, title, negative_tags": "with lyrics only",
-        "callback": "required",
-        "kept for": "30 days",
-    },
 )
-"""What v1 can do, by the page "generate with callback"."""
+"""What v1 can do, by the page "generate with callback". Results are kept for 30 days."""
 
 UDIOAPI_V1_LEGACY_TRAITS = attrs.evolve(
     UDIOAPI_V1_TRAITS,
     fields=UDIOAPI_V1_TRAITS.fields - {"negative_tags", "vocal_gender"},
     default_model="chirp-v3.0",
     models=("chirp-v3.0", "chirp-v3.5", "udio-130", "udio-32"),
-    notes={
-        "style": "with lyrics; with a description it goes into gpt_description_prompt",
-        "callback": "optional",
-        "kept for": "30 days",
-    },
 )
-"""What v1 can do, by the legacy page."""
+"""What v1 can do, by the legacy page. Results are kept for 30 days."""
 
 LEGACY_ONLY = frozenset({"cluster", "custom_mode", "disable_callback"})
 CALLBACK_ONLY = frozenset({"style_weight", "weirdness_constraint", "audio_weight"})

@@ -42,12 +42,8 @@ UDIOAPI_V2_TRAITS = Traits(
     models=CHIRP_MODELS,
     min_interval=5.0,
     typical_duration=100.0,
-    notes={
-        "style, title, negative_tags": "with lyrics only",
-        "kept for": "not stated, read as 14 days",
-    },
 )
-"""What v2 can do."""
+"""What v2 can do. How long results are kept is not stated; we read the page as 14 days."""
 
 V1_ONLY = frozenset({"callback_url", "cluster", "custom_mode", "disable_callback"})
 """Options that the v2 page does not list."""
