@@ -28,7 +28,8 @@ from .replies import ReadReply, code_in
 from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
 from .wire import excerpt
 
-# Adapters get `SHARED_RULES` from the kit; some take it from here, beside `send_submit`.
+# `SHARED_RULES` is of `rules.py`, and listed here because adapters outside of this library may
+# import it from this module. New ones take it from the kit.
 __all__ = ["SHARED_RULES", "accepted_id", "judge", "make_error", "read_look", "send_submit"]
 
 SUBMIT_TIMEOUT = 120.0
