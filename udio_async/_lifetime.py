@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from ._account import AccountNotes, is_same_account
 from ._concurrency import Home, LastingTasks, wait_shielded
-from ._download import Downloads, Room, Source
+from ._download import Downloads, FolderCheck, Source
 from ._events import tell_late
 from ._http import HttpSender
 from ._options import Options
@@ -117,7 +117,7 @@ class Lifetime:
         store = JobStore(journal, tasks, provider=provider.name)
         gate = SubmitGate(options.submits)
         account = AccountNotes(provider, http, journal)
-        room = Room()
+        disk = FolderCheck()
         source = Source(provider, http, journal)
         addresses = Addresses(journal, self._public_url)
         poller = Poller(
@@ -137,7 +137,7 @@ class Lifetime:
             poller=poller,
             store=store,
             gate=gate,
-            room=room,
+            disk=disk,
             evidence=account.since_start,
             address=addresses.give,
             resubmit_doubts=options.resubmit_doubts,
@@ -171,6 +171,6 @@ class Lifetime:
                 age=source.age,
                 late=partial(tell_late, observer),
                 local=is_local,
-                disk=room,
+                disk=disk,
             ),
         )

@@ -212,7 +212,7 @@ def test_nothing_is_bought_for_a_full_disk(
 
     named = ("generate", "Rain", "--out", tmp_path, "--key", "rain", *bench.at)
     assert call_cli(*named).code == 0
-    monkeypatch.setattr("udio_async._download.room._write", write)
+    monkeypatch.setattr("udio_async._download.folder_check._write", write)
     for _ in range(2):
         refused = call_cli("generate", "Sun", "--out", tmp_path, *bench.at)
         assert (refused.code, refused.out) == (1, "")

@@ -3,14 +3,14 @@
 It is a package because it has several topics: what an answer means (`answers`), how long to wait
 (`waiting`), one file over the network (`transfer`), what a file is (`sound`), files that are being
 written (`parts`), their names (`names`) and tags (`tags`), what a disk refuses (`disk`) and whether
-there is room (`room`), what else is known of a song (`source`), covers (`cover`), one song from its
-link to its name (`delivery`), and many of them (`pool`).
+a folder takes files (`folder_check`), what else is known of a song (`source`), covers (`cover`),
+one song from its link to its name (`delivery`), and many of them (`pool`).
 """
 
 from .disk import DiskWatch
+from .folder_check import FolderCheck, try_folder
 from .parts import remove_stale
 from .pool import Downloads
-from .room import Room, try_folder
 from .sound import MAX_FILE, Saved
 from .source import Source
 from .waiting import PATIENCE
@@ -20,7 +20,7 @@ __all__ = [
     "PATIENCE",
     "DiskWatch",
     "Downloads",
-    "Room",
+    "FolderCheck",
     "Saved",
     "Source",
     "remove_stale",

@@ -18,9 +18,9 @@ from .._validators import check_not_negative
 from .answers import failed
 from .delivery import Age, DownloadContext, DownloadOptions, Late, Refresh, deliver
 from .disk import DiskWatch
+from .folder_check import FolderCheck
 from .names import file_name
 from .parts import remove_stale
-from .room import Room
 from .sound import Saved
 from .waiting import PATIENCE, Limits
 
@@ -62,14 +62,14 @@ class Downloads:
         disk: DiskWatch | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """Save what this sender fetches; `disk` hears whether there is room for more."""
+        """Save what this sender fetches; `disk` is told whether files could be written."""
         self._means = DownloadContext(
             http=http,
             refresh=refresh,
             age=age,
             late=late,
             local=local,
-            watch=disk or Room(),
+            watch=disk or FolderCheck(),
             slot=anyio.Semaphore(MAX_DOWNLOADS),
             sweep=self._sweep,
             limits=limits or Limits(),

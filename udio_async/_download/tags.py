@@ -1,7 +1,7 @@
 """Tags: title, lyrics, style and cover, written into a song's own file.
 
-This is the only room that knows mutagen (GPL-2.0-or-later), which is an extra: it is imported
-when the first file gets tags, and not before. What goes wrong with tags never costs a song.
+Only `tag_writers` imports mutagen (GPL-2.0-or-later), which is an extra: it is imported when the
+first file gets tags, and not before. What goes wrong with tags never costs a song.
 """
 
 import logging

@@ -37,7 +37,7 @@ class Limits:
 
 
 async def pause(seconds: float) -> None:
-    """Wait: all of this room's waiting is done here."""
+    """Wait. Every wait of this package is this one, so that a test can leave them all out."""
     await anyio.sleep(seconds)
 
 

@@ -12,7 +12,7 @@ import attrs
 from anyio.abc import TaskGroup
 
 from .._concurrency import Unfinished, foreign_cancellation_as, owned
-from .._download import Room
+from .._download import FolderCheck
 from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Unreachable, restated
 from .._events import Event, Observer
 from .._http import HttpSender, PaidHttp
@@ -44,7 +44,7 @@ class Submitter:
     poller: Poller
     store: JobStore
     gate: SubmitGate
-    room: Room
+    disk: FolderCheck
     evidence: Callable[[], Awaitable[str | None]]
     """Returns what the account shows about a doubt that has just come up."""
     address: Callable[[str, int], Awaitable[CallbackAddress | None]]
@@ -235,7 +235,7 @@ class Submitter:
                     http.give_back()
                     await self.gate.pause()
                     await http.take_turn()
-                await self.room.check()
+                await self.disk.check()
             tracked = await self._paid_step(work, known, http)
         except UdioError as caught:
             error = caught

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from udio_async import Client, DiskUnavailable, Sandbox, SongRequest, UdioError
-from udio_async._download import room
+from udio_async._download import folder_check
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 REFUSALS = (
@@ -87,9 +87,9 @@ async def test_whatever_the_disk_says(
     def write(_directory: Path, _size: int) -> None:
         raise refusal
 
-    checked = room.Room()
+    checked = folder_check.FolderCheck()
     await checked.check()  # nothing was refused
-    monkeypatch.setattr(room, "_write", write)
+    monkeypatch.setattr(folder_check, "_write", write)
     checked.refused(tmp_path, refusal)
     with pytest.raises(DiskUnavailable, match=str(refusal.strerror)):
         await checked.check()
@@ -100,17 +100,17 @@ async def test_whatever_the_disk_says(
 async def test_a_file_like_the_largest_has_to_fit(tmp_path: Path) -> None:
     """A disk that takes only small files would take no song; nothing is left of the try."""
     sizes: list[int] = []
-    checked = room.Room()
+    checked = folder_check.FolderCheck()
     checked.written(tmp_path, 3_000_000)
     checked.refused(tmp_path / "new", FULL)
     with pytest.MonkeyPatch.context() as patch:
-        write = room._write
+        write = folder_check._write
 
         def noted(path: Path, size: int) -> None:
             sizes.append(size)
             write(path, size)
 
-        patch.setattr(room, "_write", noted)
+        patch.setattr(folder_check, "_write", noted)
         await checked.check()
     assert sizes == [3_000_000]
     assert list((tmp_path / "new").iterdir()) == []

@@ -1,4 +1,4 @@
-"""The room on disk: songs that could not be saved are not bought."""
+"""Whether a folder takes files: no song is bought that could not be saved."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,7 +14,7 @@ _BLOCK = 1 << 20
 
 
 @attrs.define(eq=False)
-class Room:
+class FolderCheck:
     """Remembers that a folder took no file.
 
     Until a file is written again, there or elsewhere, `check` tries the folder before each submit.
