@@ -332,7 +332,7 @@ def test_every_step_and_every_error_has_a_row() -> None:
 
 def test_an_error_without_a_number_is_told_as_it_is() -> None:
     disk = Disk(Path("songs/a.mp3"))
-    with pytest.raises(OSError, match="what it says; mend that"), disk.doing(Step.WRITE):
+    with pytest.raises(OSError, match="what it says; fix that"), disk.doing(Step.WRITE):
         raise OSError("what it says")
     assert disk.held is None
 

@@ -1,10 +1,10 @@
-"""Songs to disk: whatever keeps one back is waited for while waiting can help.
+"""Saving songs to disk: as long as waiting can help, a file that is missing is waited for.
 
 It is a package because it has several topics: what an answer means (`answers`), how long to wait
-(`waiting`), one file over the network (`transfer`), what a file is (`sound`), files that are being
-written (`parts`), their names (`names`) and tags (`tags`), what a disk refuses (`disk`) and whether
-a folder takes files (`folder_check`), what else is known of a song (`source`), covers (`cover`),
-one song from its link to its name (`delivery`), and many of them (`pool`).
+(`waiting`), one file over the network (`transfer`), what is in a file (`sound`), files that are
+being written (`parts`), their names (`names`) and tags (`tags`), what a disk refuses (`disk`) and
+whether a folder takes files (`folder_check`), what else is known of a song (`source`), covers
+(`cover`), one song from its link to its name (`delivery`), and many of them (`pool`).
 """
 
 from .disk import DiskWatch

@@ -19,15 +19,15 @@ class Rule:
 
     seen: str
     kind: type[DownloadFailed]
-    """The error in the end."""
+    """The error that is raised if nothing helps."""
     kind_when_new: type[DownloadFailed] | None = None
-    """The error in the end if the song was completed only moments ago, where it is another."""
+    """The error in the end if the song was completed only moments ago; None: the same."""
     late: bool = False
     """Waiting may help, as long as the song is new."""
     again: bool = False
     """Another attempt may do better, whatever the song's age."""
     relink: bool = False
-    """The link is the likely reason: the task is looked at at once, and not only in the end."""
+    """The link is the likely reason: so the task is looked at now, and not only after all tries."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +37,7 @@ class StatusRule(Rule):
     statuses: Container[int]
 
 
-# A store that does not show its list says 403 of what is not there yet; 401 is its like.
+# A file store that hides its list answers 403 for a file that is not there yet, or 401.
 RULES = (
     StatusRule(
         seen="202, 204, 205",
@@ -124,7 +124,7 @@ FAULTY = Rule(
     again=True,
 )
 BYTES = (EMPTY, NO_AUDIO, CUT, BREAKS_OFF, SHORT, TOO_LONG, FAULTY, UNREACHABLE, REFUSED)
-"""What else keeps a file back."""
+"""Reasons for a missing file that are not a status."""
 
 
 def rule_of(status: int) -> StatusRule | None:
@@ -145,7 +145,7 @@ class AttemptFailed(Exception):
         self.rule = rule
         self.status = status
         self.wait = wait
-        """Seconds to wait at least, where somebody asked for it."""
+        """Seconds to wait at least, if the server asked for it."""
         self.progress = False
         """Whether some of the file came, and is kept."""
 

@@ -1,4 +1,4 @@
-"""Covers: beside their songs; what goes wrong costs only the cover."""
+"""Covers, saved beside their songs. If that fails, only the cover is missing."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ _KINDS = (
     (b"\x89PNG\r\n\x1a\n", ".png", "image/png"),
     (b"RIFF", ".webp", "image/webp"),
 )
-"""What a cover may be, by its first bytes: not by its name, and not by what the server says."""
+"""The kinds of a cover, told by its first bytes: names and servers may be wrong."""
 
 logger = logging.getLogger("udio_async")
 
@@ -42,7 +42,7 @@ async def fetch_cover(http: HttpSender, song: Song, audio: Path, *, local: bool)
     try:
         reply = await http.download(song.image_url, receive=picture, timeout=_TIMEOUT, local=local)
         return picture.whole(reply.cut)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it costs only the cover
+    except Exception as error:  # noqa: BLE001  # whatever goes wrong, only the cover is missing
         logger.warning("no cover for song %s: %s", song.id, error)
         return None
 
@@ -77,7 +77,7 @@ def kind_of(picture: bytes) -> tuple[str, str]:
     """Return suffix and media type of a picture.
 
     Raises:
-        DownloadFailed: it is none that we know.
+        DownloadFailed: it is not one of `_KINDS`.
     """
     for head, suffix, media_type in _KINDS:
         if picture.startswith(head) and (head != b"RIFF" or picture[8:12] == b"WEBP"):
@@ -109,8 +109,8 @@ def _read(path: Path) -> bytes:
 def keep_cover(audio: Path, song: Song, picture: bytes) -> Path | None:
     """Write the cover beside its song, and return its path.
 
-    It is written whole or not at all, and over nothing that is there. None if it could not be
-    written; the log says why.
+    It is written whole or not at all, and replaces nothing. None if it could not be written; then
+    the log says why.
     """
     path = audio.with_suffix(kind_of(picture)[0])
     part, disk = part_of(path), Disk(path)

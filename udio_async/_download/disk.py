@@ -22,14 +22,14 @@ logger = logging.getLogger("udio_async")
 
 
 class DiskWatch(Protocol):
-    """Hears whether songs can be saved, so that none is bought that cannot."""
+    """Is told whether songs can be saved: no song is bought that could not be."""
 
     def refused(self, directory: Path, error: OSError, /) -> None:
-        """Hear that a folder takes no files now, and why."""
+        """Take in that a folder takes no files now, and why."""
         ...
 
     def written(self, directory: Path, size: int, /) -> None:
-        """Hear that a song of `size` bytes was written into a folder."""
+        """Take in that a song of `size` bytes was written into a folder."""
         ...
 
 
@@ -133,13 +133,13 @@ DISK_RULES = (
         Action.TOLD,
         "give a folder with a shorter path, on a disk that takes such names",
     ),
-    DiskRule(WRITING, (), Action.TOLD, "mend that, or give another folder, and download it again"),
+    DiskRule(WRITING, (), Action.TOLD, "fix that, or give another folder, and download it again"),
 )
 """The first row that fits decides."""
 
 
 _HELD_OPEN = frozenset({32, 33})
-"""Errors of Windows for a file that another program has open, which Python calls EACCES."""
+"""Errors of Windows for a file that another program has open; Python makes EACCES of them."""
 
 
 def disk_rule(step: Step, error: OSError) -> DiskRule:
@@ -155,15 +155,15 @@ class Disk:
 
     path: Path
     held: OSError | None = None
-    """What was told last that every other song would meet."""
+    """The last error that every other song would get as well."""
 
     @contextmanager
     def doing(self, step: Step) -> Generator[None]:
-        """Do one step; what the disk refuses is met as the table says.
+        """Do one step; if the disk refuses it, do what `DISK_RULES` says.
 
         Raises:
-            OSError: it is told; another attempt would not help.
-            AttemptFailed: it is tried again; told as an OSError in the end.
+            OSError: another attempt would not help.
+            AttemptFailed: another attempt may help; if there is none, its cause is raised.
         """
         try:
             yield
@@ -210,12 +210,12 @@ class Disk:
             AttemptFailed: it did not this time.
         """
         if not _link(part, path):
-            # Without links there is a moment in which a stranger could lose their file.
+            # Without links, a file that another program makes at this moment would be lost.
             if os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, "is there already", str(path))
             with self.doing(Step.RENAME):
                 part.rename(path)
-        if sys.platform != "win32":  # which has no handle for it
+        if sys.platform != "win32":  # Windows cannot open a folder
             with self.doing(Step.SYNC_FOLDER):
                 _sync(path.parent, os.O_RDONLY)
 

@@ -18,12 +18,12 @@ from .disk import Disk, Step
 from .names import is_part
 
 STALE = 3600.0
-"""Seconds after which a part is nobody's any more: a download that goes on writes to its own."""
+"""Seconds without a write after which a part belongs to no running download."""
 
 _PIECE = 1024 * 1024
 """Bytes that are written at once."""
 _SMALL = 128 * 1024
-"""Bytes that are written sooner than a thread is woken for them."""
+"""Bytes up to which it is faster to write them than to wake a thread."""
 
 
 def part_of(path: Path) -> Path:
@@ -41,8 +41,8 @@ def remove_stale(directory: Path, now: float, is_ours: Callable[[str], bool] = i
     """Remove what killed processes have left half-written.
 
     Only plain files with names of ours, and only those that nobody has written to for `STALE`
-    seconds, because another process may be busy with its own. A folder that cannot be read is no
-    error.
+    seconds, because another process may still write to its own. A folder that cannot be read is
+    left as it is.
 
     Args:
         directory: the folder to look through.
@@ -53,7 +53,8 @@ def remove_stale(directory: Path, now: float, is_ours: Callable[[str], bool] = i
         How many files were removed.
     """
     removed = 0
-    with suppress(OSError), os.scandir(directory) as entries:  # that is nothing to stop for
+    # A download must not end because of a folder that cannot be read.
+    with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             if is_ours(entry.name) and _is_stale(entry, now):
                 Path(entry).unlink(missing_ok=True)
@@ -71,14 +72,14 @@ def _is_stale(entry: "os.DirEntry[str]", now: float) -> bool:
 class Part:
     """A song that is being written. It is open only while bytes come in.
 
-    Who makes it has to `remove` it in the end, whatever happens.
+    Whoever makes one has to `remove` it in the end, whatever happens.
     """
 
     disk: Disk
     path: Path = attrs.field(init=False)
     _file: FileIO | None = attrs.field(default=None, init=False)
     _held: bytearray = attrs.field(factory=bytearray, init=False, repr=False)
-    """What came and is not in the file yet: a disk is asked for large pieces, in a thread."""
+    """Bytes that came and are not in the file yet: a thread writes them in large pieces."""
 
     def __attrs_post_init__(self) -> None:
         self.path = part_of(self.disk.path)
@@ -113,7 +114,8 @@ class Part:
             finally:
                 self._file = None
                 empty = os.fstat(file.fileno()).st_size == 0
-                with self.disk.doing(Step.WRITE):  # some disks say only now what they did not take
+                # Some disks say only now that they did not take all bytes.
+                with self.disk.doing(Step.WRITE):
                     file.close()
                 if empty:
                     self.remove()
@@ -125,7 +127,7 @@ class Part:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is held, in a thread, unless that would take longer than the writing."""
+        """Write the bytes that are held; many of them in a thread."""
         if len(self._held) > _SMALL:
             await anyio.to_thread.run_sync(self._write_held)
         else:

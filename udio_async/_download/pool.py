@@ -30,7 +30,7 @@ _STARTED = 16
 
 
 async def _unknown(_: Song) -> None:
-    """Know of no song when it was completed."""
+    """Return None: it is not known when a song was completed."""
 
 
 def _untold(_song: Song, _error: Exception, _wait: float) -> None:
@@ -39,7 +39,7 @@ def _untold(_song: Song, _error: Exception, _wait: float) -> None:
 
 @attrs.define(eq=False)
 class _Turn:
-    """The lock for one song and one folder, and how many want it."""
+    """The lock for one song in one folder, and how many tasks want it."""
 
     lock: anyio.Lock = attrs.field(factory=anyio.Lock)
     users: int = 0
@@ -90,7 +90,7 @@ class Downloads:
         """Save songs, and return for each its file or why there is none.
 
         Raises:
-            InvalidRequest: the patience is no time, or mutagen is missing. Nothing was fetched.
+            InvalidRequest: the patience is not a time, or mutagen is missing. Nothing was fetched.
         """
         check_not_negative("patience", patience, remedy="give seconds, 0 or more")
         how = DownloadOptions(directory=directory, covers=covers, tags=tags, patience=patience)
@@ -161,5 +161,5 @@ class Downloads:
 
 
 def _place(directory: Path) -> str:
-    """Return a name for a folder, whatever links lead there."""
+    """Return the same name for a folder, also where the path leads through links."""
     return os.path.realpath(directory)

@@ -17,7 +17,8 @@ from .names import file_names
 MAX_FILE = 256 * 1024 * 1024
 """Bytes of a song, at most: two hours at the highest bit rate."""
 _WITHOUT_END = (".mp3", ".mp2", ".aac", *UNMEASURED)
-"""Kinds that do not say how long they are: one that is cut between two frames looks whole."""
+"""Kinds of files that do not say how long they are: a file that is cut between two frames looks
+whole."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,9 +40,9 @@ class Saved:
     duration: float | None
     """Seconds, measured from the first to the last frame; None where nothing in the file tells."""
     mismatch: str | None = None
-    """What the provider said of the file that is not so: "plays 2.00 s, stated were 180.00 s".
+    """What the provider stated wrongly of the file: "plays 2.00 s, stated were 180.00 s".
 
-    Or the flaw of a file that the provider has in no better form: "breaks off after 180.00 s".
+    Or the flaw of a file, if the provider does not have a better one: "breaks off after 180.00 s".
     """
 
     def __fspath__(self) -> str:
@@ -56,7 +57,7 @@ class MeasuredFile:
     sha256: str
     size: int
     mismatch: str | None = None
-    """What the provider said of it that is not so, or its flaw."""
+    """What the provider stated wrongly of it, or its flaw."""
 
     @property
     def states_its_end(self) -> bool:
@@ -84,7 +85,7 @@ def measure_file(path: Path, song: Song) -> MeasuredFile:
     """Measure a file, and compare it with what the provider said.
 
     Raises:
-        NoAudio: it is no sound.
+        NoAudio: it is not sound.
         OSError: it cannot be read.
     """
     with bytes_of(path) as data:
@@ -117,7 +118,7 @@ def _slack(song: Song) -> float:
 
 
 def _mismatch(measured: Measured, song: Song) -> str | None:
-    """Return what is wrong with the file, or what the provider said of it that is not so."""
+    """Return the flaw of the file, or what the provider stated wrongly of it, or None."""
     if measured.flaw is not None:
         return measured.flaw
     seconds, stated = measured.seconds, song.duration
@@ -129,10 +130,10 @@ def _mismatch(measured: Measured, song: Song) -> str | None:
 def find(directory: Path, song: Song, *, sha256: str | None = None) -> Saved | None:
     """Return the song if it is in this folder, whole, whatever its kind.
 
-    A file with a flaw is the song only if it has this hash: the provider has it so. Without a hash
-    that is not known yet.
+    A file with a flaw is the song only if it has this hash: then the provider's file has the flaw,
+    too. Without a hash that is not known yet.
 
-    None if nothing there has its name, or that is not known.
+    None if nothing there has its name, or if it is not known whether the file is the song.
 
     Raises:
         DownloadFailed: something else has its name; move it away.
@@ -167,7 +168,7 @@ def _check_plain(path: Path) -> None:
     """Refuse anything but a plain file of at most `MAX_FILE` bytes.
 
     Raises:
-        OSError: it is a link, no file, not there, or too long.
+        OSError: it is a link, not a file, not there, or too long.
     """
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:
         raise OSError(f"{path} is no plain file of at most {MAX_FILE} bytes")

@@ -11,7 +11,7 @@ from ..journal import Entry, Journal
 from ..providers import Provider
 
 _REMEMBERED = 256
-"""Songs: somebody who downloads them as they come asks for the latest."""
+"""Songs, at most: a program that downloads each song as it comes asks for the latest."""
 
 
 @attrs.define(eq=False)
@@ -36,14 +36,14 @@ class Source:
             return anyio.current_time() - since
         entry = await self._entry(song)
         if entry is None and song.unverified and not self._journal.durable:
-            return 0.0  # a callback has brought it in this run, and its job is over and forgotten
+            return 0.0  # a callback brought it in this run, and its job is over and forgotten
         if entry is None or not entry.submitted_at:
             return None
         took = self._provider.traits.typical_duration if entry.took is None else entry.took
         return max(0.0, time.time() - entry.submitted_at - took)
 
     async def _entry(self, song: Song) -> Entry | None:
-        """Return the job of a song; one that a callback has brought may name no task."""
+        """Return the job of a song; a song that a callback has brought may have no task."""
         if song.task_id:
             return await self._journal.of_task(song.task_id)
         return await self._journal.get(song.job_key) if song.job_key else None
@@ -51,7 +51,7 @@ class Source:
     async def refresh(self, song: Song) -> Song | None:
         """Look once at a song whose link is not good any more; None where it is not shown.
 
-        Some providers show a song under a new id later: then its place tells which it is.
+        Some providers show a song under a new id later: then it is found by its place in the task.
         """
         if not song.task_id:
             return None

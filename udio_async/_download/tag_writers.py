@@ -1,6 +1,6 @@
 """One writer of tags for each kind of file, by mutagen.
 
-All work on a file in memory. mutagen raises whatever it likes: the caller catches it.
+All work on a file in memory. mutagen may raise any exception: the caller catches it.
 """
 
 import base64
@@ -34,16 +34,16 @@ def write(file: BytesIO, suffix: Suffix, song: Song, cover: bytes | None, cover_
 
 
 def _plain(text: str | None) -> str:
-    """Return a text without what no tag can hold.
+    """Return a text without halves of characters and zero characters.
 
-    That is halves of characters, and the mark between two values.
+    A tag cannot hold the former, and the latter would separate two values.
     """
     return (text or "").encode(errors="ignore").decode().replace("\0", "")
 
 
 @attrs.frozen
 class _Words:
-    """What goes into the tags: texts, "" where there is none, and a picture."""
+    """The texts and the picture that go into the tags; a text that is missing is ""."""
 
     title: str = attrs.field(converter=_plain)
     lyrics: str = attrs.field(converter=_plain)
@@ -113,7 +113,7 @@ def _write_atoms(file: BytesIO, words: _Words) -> None:
         if text:
             tags[f"\xa9{name}"] = text
     formats = {"image/jpeg": MP4Cover.FORMAT_JPEG, "image/png": MP4Cover.FORMAT_PNG}
-    if words.cover is not None and words.cover_type in formats:  # it knows no others
+    if words.cover is not None and words.cover_type in formats:  # MP4 has no other pictures
         tags["covr"] = [MP4Cover(words.cover, formats[words.cover_type])]
     file.seek(0)
     audio.save(file)

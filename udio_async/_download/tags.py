@@ -47,7 +47,7 @@ def write_tags(
     from .tag_writers import write  # noqa: PLC0415  # mutagen is an extra
 
     data = path.read_bytes()
-    # In memory, so that all that goes wrong here is about the file, and not about the disk.
+    # In memory, so that an error here is about the file, and not about the disk.
     file = BytesIO(data)
     try:
         write(file, suffix, song, cover, cover_type)

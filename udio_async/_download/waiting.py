@@ -1,4 +1,4 @@
-"""Patience: how long a file is waited for, how often it is tried.
+"""How long a file is waited for, and how often it is tried.
 
 All durations are seconds.
 """
@@ -53,9 +53,9 @@ def waits(seconds: float) -> Iterator[float]:
 
 
 def _asked(error: AttemptFailed, *, within: float, instead: float) -> float:
-    """Return the seconds that somebody asked to wait for.
+    """Return the seconds that the server asked to wait for.
 
-    If they are more than there are left, the file is tried all the same, after a wait of our own.
+    If fewer are left, the file is tried all the same, after `instead` seconds.
     """
     return instead if (error.wait or 0.0) >= within else error.wait or 0.0
 
@@ -99,19 +99,19 @@ class Patience:
     _seconds: float
     """From the completion of the song on."""
     _tell: Callable[[AttemptFailed, float], None]
-    """Told why it waits, and for how long."""
+    """Called before each wait, with the reason and the seconds."""
     is_new: bool = attrs.field(default=False, init=False)
     """Whether the song was completed only moments ago when its file was missed."""
     waited: float = attrs.field(default=0.0, init=False)
     is_over: bool = attrs.field(default=False, init=False)
-    """Whether the waiting time is used up."""
+    """Whether the file was missed, and no time is left to wait for it."""
     _waits: Iterator[float] | None = attrs.field(default=None, init=False)
     _ends: float = attrs.field(default=0.0, init=False)
 
     async def again(self, error: AttemptFailed) -> bool:
         """Wait before another attempt; return whether there is one.
 
-        How new the song is, is asked at the first call.
+        The first call asks how new the song is.
         """
         if self._waits is None:
             age = await self._age()

@@ -45,7 +45,7 @@ class ActiveLimit:
     def remembered(cls, limit: int) -> "ActiveLimit":
         """Begin with what an earlier run has found out."""
         known = cls(limit)
-        known._ceiling = limit + 1  # its own
+        known._ceiling = limit + 1  # not an argument of the class: only this method sets it
         return known
 
     @property

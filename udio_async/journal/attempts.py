@@ -18,7 +18,7 @@ class Attempts:
     _journal: Journal
 
     async def of(self, key: str, attempt: int | None) -> Entry | None:
-        """Return the entry of an attempt; an earlier one has its own."""
+        """Return the entry of an attempt; an earlier attempt has an entry of its own."""
         entry = await self._journal.get(key)
         if entry is None and attempt is not None:  # forgotten since
             return await self._forgotten(key, attempt)
@@ -29,7 +29,7 @@ class Attempts:
     async def keep(self, earlier: Entry) -> Entry:
         """Keep an earlier attempt as a job of its own, once; return it as it is now.
 
-        Its name may be that of another job, which its owner named so: then it gets another.
+        Another job may have its key already, given by its owner: then the attempt gets another key.
         """
         while (known := await self._journal.add(earlier)) is not None:
             if known.attempt_of == earlier.attempt_of:
@@ -54,9 +54,10 @@ class Attempts:
         return jobs.without_task(entry)
 
     async def is_others(self, entry: Entry, task_id: str) -> bool:
-        """Return whether a task is another job's, by more than the word of its owner.
+        """Return whether a task belongs to another job.
 
-        Where they named it for another attempt of the same request, that one is in doubt again.
+        If only the owner has said so, of another attempt of the same request, the provider's word
+        counts more: that attempt is in doubt again, and the task is not another job's.
         """
         other = await self._journal.of_task(task_id)
         if other is None or not other.told or not jobs.are_attempts_of_one(entry, other):

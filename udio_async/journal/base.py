@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from .entry import Entry, State
 
 Confirm = Callable[[], Awaitable[bool]]
-"""Finds out whether another key is one of the same account."""
+"""Finds out whether two keys belong to the same account."""
 
 
 @runtime_checkable
@@ -20,11 +20,12 @@ class Journal(Protocol):
     A method that returns has made its change durable, as far as the implementation promises to be.
     A change that was begun is made, even if its caller is cancelled. After a `JournalError` from a
     change that could not be kept, every further change raises one too, until the journal is opened
-    anew. What was refused for its own value, or for the state that it expects, stops nothing else.
+    anew. A change that was refused because of its value, or because it expects another state, stops
+    nothing else.
 
-    An error of another kind, from a driver say, counts as a `JournalError` once it is open.
+    An error of another kind, such as one of a driver, counts as a `JournalError` once it is open.
 
-    Methods may be called at the same time: of many changes from one state, one wins.
+    Methods may be called at the same time: of many changes from the same state, only one is made.
     """
 
     @property
@@ -40,12 +41,12 @@ class Journal(Protocol):
         What was `sending` when its owner died is `in_doubt` afterwards.
 
         Args:
-            account: its provider's name, a blank, and a fingerprint that tells nothing of the key.
-            confirm: called, while it can be read, if it was made with another key. If it returns
-                true, the journal belongs to the new key from now on.
+            account: the provider's name, a space, and a fingerprint that does not reveal the key.
+            confirm: called if the journal was made with another key; the journal can be read
+                meanwhile. If it returns true, the journal belongs to the new key from now on.
 
         Raises:
-            AnotherAccount: it is another account's. Nothing was changed.
+            AnotherAccount: it belongs to another account. Nothing was changed.
             JournalError: another process holds it, it was written by a newer version, or it is
                 damaged.
         """

@@ -12,13 +12,13 @@ from .entry import Entry, State
 
 
 class Endings:
-    """Writes how jobs ended, and lets those wait who want to change them afterwards.
+    """Writes how jobs ended; whoever wants to change such a job afterwards can wait for that.
 
     Args:
         journal: where they are kept.
         tasks: the tasks of the client, in which they are written.
-        changing: is held by whoever reads a job, changes it and writes it back.
-        broken: is told of an end that could not be kept.
+        changing: the lock that is held while a job is read, changed and written back.
+        broken: called with an end that could not be kept.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Endings:
         return key in self._writing
 
     def write(self, ended: Entry) -> None:
-        """Write the end of a job from now on."""
+        """Begin to write the end of a job."""
         written = self._writing[ended.key] = anyio.Event()
         self._tasks.start_soon(self._write, ended, written)
 
@@ -63,7 +63,7 @@ class Endings:
             written.set()
 
     async def _put_told(self, ended: Entry) -> None:
-        """Write the end of a job whose task its owner named, unless callbacks know better."""
+        """Write the end of a job whose owner named its task, with what callbacks have said."""
         async with self._changing:
             known = await self._journal.get(ended.key)
             if known is not None:
@@ -72,7 +72,7 @@ class Endings:
                 await self._journal.put(ended, expected=State.ACCEPTED)
 
     async def _is_known(self, ended: Entry) -> bool:
-        """Return whether another wait has kept the end of the same job: the first one counts."""
+        """Return whether the end of this job was written before, by another wait for it."""
         try:
             known = await self._journal.get(ended.key)
         except UdioError:

@@ -1,4 +1,4 @@
-"""What is remembered of a job, the states that it may be in, and which may follow which.
+"""What is remembered of a job, its possible states, and which state may follow which.
 
 The drawing in `docs/jobs.md` is printed from the table `MOVES`.
 """
@@ -63,7 +63,7 @@ class State(StrEnum):
 _HEARD = (State.ACCEPTED, State.IN_DOUBT, State.READY, State.FAILED)
 """What a callback may show, however late it comes."""
 _ANSWERS = (State.ACCEPTED, State.NOT_SENT, State.ABANDONED)
-"""How the owner of a doubt may end it."""
+"""How the owner of a job may end its doubt."""
 _SHOWN = (State.READY, State.IN_DOUBT)
 """What a callback may show of a job whose owner has named the wrong task."""
 
@@ -116,13 +116,13 @@ class Entry:
     attempt: int = 1
     """How often it was submitted."""
     attempt_of: str | None = None
-    """Where this is an earlier attempt of another job, that may have been paid: that job's key."""
+    """The key of the job that this is an earlier attempt of; such an attempt may have been paid."""
     task_id: str | None = None
     told: bool = False
     """Whether its owner gave the task's id, and may correct it."""
     songs: tuple[Song, ...] = ()
     saved: tuple[str, ...] = ()
-    """The ids of the songs that its owner has, where that is not all of them."""
+    """The ids of the songs that its owner has; empty if they have all or none."""
     undelivered: str = ""
     """Why its songs could not be saved, the last time."""
     evidence: str = ""
@@ -134,8 +134,8 @@ class Entry:
     took: float | None = None
     """Seconds from accepted to ready."""
     reached: tuple[tuple[float, float], ...] = ()
-    """For its text, its first audio and its end, as far as it came: the seconds from accepted after
-    which, and by which, it was there."""
+    """For its text, its first audio and its end, as far as it came: two times in seconds from
+    accepted. At the first it was not there yet, at the second it was."""
     failed: tuple[float, float] | None = None
     """The same for its failure, if it failed."""
 

@@ -1,7 +1,7 @@
 """One kind of error from every journal.
 
-A journal of a user's own may raise whatever its driver raises. Whoever uses a journal here waits
-for `JournalError`, which adds the id of a paid song and stops the submits.
+A user's own journal may raise whatever its driver raises. The rest of the library catches only
+`JournalError`: it adds the id of a paid song to it, and stops the submits.
 """
 
 from collections.abc import AsyncGenerator, Collection, Generator, Mapping
@@ -17,7 +17,7 @@ from .entry import Entry, State
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Raise a `JournalError` in place of an error that is not this library's.
+    """Raise a `JournalError` in place of an error that is not from this library.
 
     Raises:
         JournalError: something else was raised, which is its cause.
@@ -29,14 +29,14 @@ def _translated() -> Generator[None]:
         raise
     except Exception as error:
         raise JournalError(
-            f"the journal failed: {type(error).__name__}: {error}; mend that, then open the client "
+            f"the journal failed: {type(error).__name__}: {error}; fix that, then open the client "
             "anew"
         ) from error
 
 
 @attrs.frozen(eq=False)
 class TranslatedJournal:
-    """Another journal, with nothing but errors of this library while it is open."""
+    """A user's journal; while it is open, its methods raise only errors of this library."""
 
     _journal: Journal
 

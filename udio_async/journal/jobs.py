@@ -21,7 +21,7 @@ from .._records import CallbackNews, Song, Stage, Task, failure_error
 from .entry import MOVES, Entry, State
 
 _UNTIMED: Mapping[str, Any] = {"took": None, "reached": (), "failed": None}
-"""What is known of the time of an attempt that has not come far."""
+"""The times of an attempt that has only begun: none is known."""
 
 Change = Callable[[Entry], Entry]
 
@@ -41,7 +41,7 @@ def planned(key: str, provider: str, request: Mapping[str, Any]) -> Entry:
 
 
 def planned_again(entry: Entry) -> Entry:
-    """Keep for later what was kept before: its submit was taken back."""
+    """Plan a job once more: its submit was taken back."""
     if entry.state not in (State.REFUSED, State.NOT_SENT):
         return entry
     return _moved(entry, State.PLANNED, told=False, evidence="", error="")
@@ -55,7 +55,7 @@ def first_sending(key: str, provider: str, request: Mapping[str, Any], *, now: f
 def sending_again(entry: Entry, *, now: float) -> Entry:
     """Return the entry of a job that is submitted once more.
 
-    What is known of the attempt before is cleared: `earlier_attempt` keeps that.
+    All that is known of the attempt before is cleared: `earlier_attempt` keeps it as a job.
     """
     return _moved(
         entry,
@@ -86,7 +86,7 @@ def earlier_attempt(entry: Entry, attempt: int | None = None) -> Entry:
     attempt = entry.attempt if attempt is None else attempt
     if attempt == entry.attempt:
         known = attrs.evolve(entry, state=State.ABANDONED)
-    else:  # nothing is left of it but its number
+    else:  # nothing is known of that attempt but its number
         known = attrs.evolve(
             entry, state=State.ABANDONED, task_id=None, songs=(), evidence="", error=""
         )
@@ -110,7 +110,7 @@ def accepted(entry: Entry, task_id: str) -> Entry:
 def settled(entry: Entry, error: UdioError) -> Entry:
     """Keep why a submit brought no id.
 
-    What a callback has said meanwhile counts more.
+    If a callback has said more meanwhile, that counts.
     """
     state = State.IN_DOUBT
     if error.charged == "no":
@@ -121,12 +121,12 @@ def settled(entry: Entry, error: UdioError) -> Entry:
 
 
 def doubted(entry: Entry, evidence: str) -> Entry:
-    """Keep that its owner died or was closed while it was on the wire."""
+    """Keep that the client died or was closed while the request was on the wire."""
     return _moved(entry, State.IN_DOUBT, evidence=evidence)
 
 
 def with_evidence(entry: Entry, evidence: str) -> Entry:
-    """Keep what else was seen about a doubt."""
+    """Replace the evidence of a doubt."""
     return attrs.evolve(entry, evidence=evidence)
 
 
@@ -136,9 +136,9 @@ def with_evidence(entry: Entry, evidence: str) -> Entry:
 def heard(entry: Entry, news: CallbackNews) -> Entry:
     """Keep what a callback says of a job that has no id yet.
 
-    It never moves backwards. Where its owner has given the id, the provider's word counts: the same
-    id is certain from now on, another takes its place. Songs that the given task has not are this
-    job's as well.
+    The job never moves backwards. If its owner has given an id, the provider's word counts more:
+    the same id is certain from now on, and another id takes its place. Songs that the given task
+    does not have are this job's as well.
     """
     if entry.state.has_songs and entry.task_id is None:  # no look will ever tell more
         return with_other_songs(entry, news.songs)
@@ -154,7 +154,7 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
 
 
 def _further(songs: Sequence[Song], shown: Sequence[Song]) -> tuple[Song, ...]:
-    """Return songs as far as any callback has shown them."""
+    """Return all songs that callbacks have shown, each at the furthest stage of any callback."""
     known = {song.id: song for song in songs}
     named = {song.id for song in shown}
     if named and not any(song.stage.is_final for song in songs) and not named & known.keys():
@@ -187,10 +187,10 @@ def misnamed(entry: Entry, attempt: Entry) -> Entry:
 
 
 def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
-    """Add what a callback shows and the task that its owner named has not: it is paid for, too.
+    """Add songs that a callback showed and the named task does not have: they are paid for, too.
 
-    Of a song that callbacks alone have shown, the one that is all there counts. If the task that
-    was named has failed, that was no failure of this job.
+    A song that only callbacks have shown is replaced by a whole one with the same id. If the named
+    task has failed, the failure is taken back: the job has songs after all.
     """
     known = tuple(song.id for song in entry.songs if _is_whole(song) or not song.unverified)
     others = tuple(
@@ -208,11 +208,11 @@ def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
 
 
 def with_callbacks(end: Entry, known: Entry) -> Entry:
-    """Return the end of a job whose task its owner named, by what callbacks have said meanwhile.
+    """Return how a job ends whose owner named its task, with what callbacks have said meanwhile.
 
     Args:
         end: the job as its task ended; still accepted if there is no such task.
-        known: what the journal has of it; it stays so where a callback has named another task.
+        known: the job in the journal; returned unchanged if a callback has named another task.
     """
     if known.task_id != end.task_id or known.state is not State.ACCEPTED:
         return known
@@ -234,7 +234,7 @@ def without_task(entry: Entry) -> Entry:
 def healed(entry: Entry) -> Entry:
     """Move a job on if callbacks have said what became of it.
 
-    While its request is on the wire, what they said waits for the answer.
+    While its request is on the wire, the answer is waited for first.
     """
     if entry.state is State.SENDING or entry.state.is_paid:
         return entry
@@ -243,7 +243,7 @@ def healed(entry: Entry) -> Entry:
     if not entry.songs:
         return entry
     if not all(song.stage.is_final for song in entry.songs):
-        # Whatever the answer said, it was taken: nothing may be submitted for it again.
+        # Whatever the answer said, a song proves that the request was taken: never submit again.
         return entry if entry.state is State.ABANDONED else _moved(entry, State.IN_DOUBT)
     failures = [song.error for song in entry.songs if song.error is not None]
     if len(failures) < len(entry.songs):
@@ -260,7 +260,7 @@ def healed(entry: Entry) -> Entry:
 def timed(
     entry: Entry, reached: Sequence[tuple[float, float]], failed: tuple[float, float] | None
 ) -> Entry:
-    """Keep when a job came how far."""
+    """Keep at which times a job reached its stages."""
     return attrs.evolve(entry, reached=tuple(reached), failed=failed)
 
 
@@ -301,7 +301,7 @@ def undelivered(entry: Entry, why: str) -> Entry:
 def resolved(
     entry: Entry, *, task_id: str | None = None, resubmit: bool = False, abandon: bool = False
 ) -> Entry:
-    """Keep how its owner ends a doubt, or corrects an end that he gave.
+    """Keep how the owner of a job ends a doubt, or corrects an earlier answer.
 
     Raises:
         InvalidRequest: there is no doubt about it, or not exactly one answer is given.

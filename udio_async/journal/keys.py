@@ -29,8 +29,8 @@ _OF_BATCH = re.compile(r"[0-9a-f]{24}-\d+", re.ASCII)
 class BatchKeys:
     """Names the jobs of a batch.
 
-    Equal requests are told apart by which of them it is. So the same batch, run again, has the same
-    keys, whatever came in between.
+    Equal requests are numbered in their order. So the same batch, run again, has the same keys,
+    whatever happened in between.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ def request_digest(asked: Mapping[str, Any]) -> str:
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two requests ask for the same songs.
 
-    Where the answer is to go, and how line ends and blanks are written, makes no difference.
+    Where the answer is to be sent, and how line ends and spaces are written, makes no difference.
     """
     return bool(_identity(one) == _identity(other))
 
@@ -140,10 +140,10 @@ def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _identity(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job's name is made of.
+    """Return the part of a request from which a job's key is made.
 
-    Texts and numbers are in one spelling, and the fields that say where the answer goes are left
-    out: an address or a secret may change, and another program may save the file of ideas again.
+    Texts and numbers are in one spelling, because another program may have saved the file of ideas.
+    Fields that say where the answer is sent are left out: an address or a secret may change.
     """
     wanted = {name: _spelled(value) for name, value in asked.items()}
     for part in ("options", "extra"):
@@ -169,7 +169,7 @@ def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def spelled(key: str) -> str:
-    """Return a key as jobs are called by it: a program may save it in another Unicode form."""
+    """Return a key in Unicode form NFC: another program may save the same key in another form."""
     return key if key.isascii() else unicodedata.normalize("NFC", key)
 
 

@@ -1,7 +1,7 @@
 """A journal in memory, which forgets with its client.
 
-It is the default, for programs that write nothing to disk. What it keeps of a job, and for how
-long, is told by the class.
+It is the default, for programs that write nothing to disk. The class says what it keeps of a job,
+and for how long.
 """
 
 from collections import Counter
@@ -14,19 +14,19 @@ from .entry import Entry, State
 from .keys import is_fresh
 
 MAX_ENDED = 10_000
-"""Jobs with a name of their owner's that are kept after their end."""
+"""Jobs with a name from their owner that are kept after their end."""
 
 
 class MemoryJournal:
     """Remembers jobs as long as the client is open.
 
     It keeps all jobs that are unfinished or not delivered yet, and of the others the latest
-    `MAX_ENDED` that have a name of their owner's. So it is about as large as the number of songs in
-    the making.
+    `MAX_ENDED` that have a name from their owner. So its size follows the number of songs in the
+    making.
 
-    A job without a name is forgotten at its end: nobody can ask for it again. Kept is only one that
-    was in doubt and that its owner has resolved: they may submit it again, or correct that. A named
-    job never becomes a new request: once it is forgotten, its key is refused.
+    A job without a name is forgotten at its end, because nobody can ask for it again. The exception
+    is a job whose doubt its owner has ended: they may submit it again, or correct their answer. A
+    named job never becomes a new request: once it is forgotten, its key is refused.
 
         Client(provider, journal=MemoryJournal())  # as without `journal`
 
@@ -38,7 +38,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._over: dict[str, None] = {}
-        """The named ones among them that are over, oldest first."""
+        """The keys of named jobs that are over, oldest first."""
         self._spent: set[str] = set()
         self._notes: dict[str, str] = {}
         self._is_open = False
@@ -73,7 +73,7 @@ class MemoryJournal:
         return known
 
     async def put(self, entry: Entry, *, expected: State) -> None:
-        """Replace an entry, and forget it once nothing can come of it any more.
+        """Replace an entry, and forget it if nothing more can happen to the job.
 
         Raises:
             JournalError: it is unknown or in another state; nothing was changed.
@@ -148,7 +148,7 @@ class MemoryJournal:
 
 
 def _is_over(state: State) -> bool:
-    """Return whether a client that forgets is done with such a job."""
+    """Return whether a job in this state is over for a journal in memory."""
     return state not in (
         State.PLANNED,
         State.SENDING,

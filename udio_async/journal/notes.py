@@ -1,4 +1,4 @@
-"""Notes of a journal that are more than text: a damaged file may hold anything in their place."""
+"""Notes of a journal that have to be read: in a damaged file their text may be anything."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def texts_in(text: str) -> list[str]:
     """Read a list of texts, written as JSON.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such a list.
     """
     found = json.loads(text)
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):

@@ -1,7 +1,7 @@
 """Copies of journals, for reading one without a client.
 
-A journal's file has one owner, which locks it. Who only wants to read gets a copy as the file
-stands, also while its owner writes.
+A journal's file has one owner, which locks it. Whoever only wants to read gets a copy of the file
+as it is now, also while the owner writes.
 """
 
 import os
@@ -16,14 +16,15 @@ from .._errors import JournalError
 
 _TRIES = 20
 _HEADER = 32
-"""Bytes before the first frame of SQLite's log; its salts are new each time it begins anew."""
+"""Bytes before the first frame of SQLite's log. They hold numbers (salts) that change each time
+the log begins anew."""
 
 
 class Held:
     """The journals that clients of this process hold.
 
-    None of their files may be opened here beside SQLite: to close one lets go of the lease, as the
-    locks of a file belong to the process (https://sqlite.org/howtocorrupt.html, 2.2).
+    Only SQLite may open their files in this process: closing a file gives up all locks that the
+    process has on it, and with them the lease (https://sqlite.org/howtocorrupt.html, 2.2).
     """
 
     def __init__(self) -> None:
@@ -42,7 +43,7 @@ class Held:
                 del self._owners[os.path.realpath(path)]
 
     def forget(self) -> None:
-        """Forget all of them: this is a fork of their process, and holds none."""
+        """Forget all of them: this process is a fork, and holds none of the journals."""
         self._owners.clear()
         self._lock = threading.Lock()  # another thread may have had the old one
 
@@ -77,11 +78,12 @@ class Held:
 def _copy(path: Path, copy: Path) -> None:
     """Copy the file and then its log.
 
-    What reached the file meanwhile is in the log as well. If the log was begun anew in between, the
-    copy would lack what was in it: then all is copied again, up to `_TRIES` times.
+    Changes that reach the file meanwhile are in the log as well. If the log begins anew in between,
+    the copy would lack the changes that were in it: then both are copied again, `_TRIES` times at
+    most.
 
     Raises:
-        JournalError: it changed each time.
+        JournalError: the log began anew each time.
     """
     log, log_copy = (file.with_name(f"{file.name}-wal") for file in (path, copy))
     for _ in range(_TRIES):
@@ -91,7 +93,7 @@ def _copy(path: Path, copy: Path) -> None:
         if before:
             shutil.copyfile(log, log_copy)
         if before == _head(log_copy) == _head(log):
-            return  # it has not begun anew, which would have dropped what the file did not have yet
+            return  # the log did not begin anew in between, so nothing is missing in the copy
     raise JournalError(f"{path} changes faster than it can be read; ask again")
 
 

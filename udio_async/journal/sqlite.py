@@ -185,7 +185,7 @@ class SqliteJournal:
 
 
 def _another_account(path: Path, maker: str | None, *, provider: str) -> AnotherAccount:
-    """Say whose it is, as far as its jobs tell, and what can be done."""
+    """Return the error that says whose the journal is, as far as its jobs tell, and what to do."""
     if maker is not None and provider and maker != provider:
         return AnotherAccount(
             f"{path} was made with {maker}, and this is {provider}; take {maker}, or another "

@@ -1,4 +1,4 @@
-"""What lies under a journal's file: the disk that may refuse it, lose it, or have damaged it."""
+"""The disk under a journal's file: it may refuse the file, lose it, or damage it."""
 
 import os
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 from .._errors import JournalError
 
 _PRIMARY = 0xFF
-"""The part of an error code of SQLite that says of what kind it is."""
+"""The bits of an SQLite error code that tell the kind of the error."""
 _DISK = {
     sqlite3.SQLITE_FULL: "cannot be written: the disk is full; make room",
     sqlite3.SQLITE_READONLY: "cannot be written: it is read-only; allow that, or give another path",
@@ -16,12 +16,12 @@ _DISK = {
     "limit of its size; see to that, and run again",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: the system refuses it; see whose it is",
 }
-"""What is wrong with the place of a journal, and not with the journal."""
+"""Errors of the place of a journal, while the journal itself is sound."""
 
 CHECKED = 256 * 2**20
 """Bytes of the largest file that is read through each time it is opened."""
 _REASON = 200
-"""Characters that are told of what is wrong: a row of a damaged file may be long."""
+"""Characters of a reason, at most: a row of a damaged file may be long."""
 
 
 class NotInPlace(Exception):
@@ -40,7 +40,7 @@ def unusable(error: Exception, path: Path) -> JournalError:
 
 
 def _of_the_disk(error: Exception, path: Path) -> str | None:
-    """Say what keeps a journal from being used that has nothing wrong with it, if that is so."""
+    """Return why the disk keeps a sound journal from being used; None if it is not the disk."""
     if isinstance(error, NotInPlace):
         return (
             "was moved, replaced or removed while it was open, so the next run would not find what "
@@ -49,7 +49,7 @@ def _of_the_disk(error: Exception, path: Path) -> str | None:
     if isinstance(error, FileNotFoundError):
         return f"cannot be made: there is no folder {path.parent}; make it first"
     if isinstance(error, OSError):
-        return f"cannot be opened: {error.strerror or error}; mend that, or give another path"
+        return f"cannot be opened: {error.strerror or error}; fix that, or give another path"
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code == sqlite3.SQLITE_CANTOPEN and path.is_dir():
         return "cannot be opened: it is a folder; give the path of a file in it"
@@ -59,8 +59,8 @@ def _of_the_disk(error: Exception, path: Path) -> str | None:
 def has_to_be_checked(path: Path) -> bool:
     """Return whether a file is read through as it is opened, so that damage is found at once.
 
-    A large one only if a process has died over it: that takes seconds, and what is damaged in one
-    that was closed in order is found when it is read.
+    A large file is read through only if a process has died while it was open, because that takes
+    seconds. Damage in a large file that was closed in order is found when the damaged row is read.
     """
     try:
         return path.stat().st_size <= CHECKED or path.with_name(f"{path.name}-wal").exists()
@@ -69,7 +69,7 @@ def has_to_be_checked(path: Path) -> bool:
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at a path from all others; None where there is none."""
+    """Return the device and the inode of a file, which no other file has; None if there is none."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,8 +1,8 @@
 """The SQLite file of a journal: its tables, and every query.
 
-The file is opened exclusively, in WAL mode with full synchronisation: a commit that returned has
-survived a power cut, as far as the disk keeps its word. Another version's file is brought up to
-date, or refused.
+The file is opened exclusively, in WAL mode with full synchronisation: a commit that has returned
+survives a power cut, if the disk really writes what it says it has written. Another version's file
+is brought up to date, or refused.
 """
 
 import hashlib
@@ -40,10 +40,10 @@ _MOST_MARKS = 500
 class SqliteFile:
     """The open file; one thread uses it, and closes it with `close`.
 
-    In errors it goes by the name `shown`: a reader works on a copy.
+    Errors name the path `shown`, because a reader works on a copy.
 
     Raises:
-        JournalError: it is held by another process, is no journal, is of a newer version, or is
+        JournalError: it is held by another process, is not a journal, is of a newer version, or is
             damaged.
     """
 
@@ -82,7 +82,7 @@ class SqliteFile:
         if sys.platform == "darwin":
             self._pragma("fullfsync = on")
             self._pragma("checkpoint_fullfsync = on")
-        # A failed switch says nothing: both are read back.
+        # SQLite raises nothing if it cannot set one of these: so both are read back.
         self._pragma("journal_mode = wal", expect="wal")
         self._pragma("synchronous = full")
         self._pragma("synchronous", expect=2)
@@ -91,7 +91,7 @@ class SqliteFile:
         self._db.execute("commit")
 
     def _pragma(self, text: str, *, expect: object = None) -> None:
-        """Set or ask something of SQLite, and check what came of it."""
+        """Set or read a setting of SQLite, and check the value it has now."""
         row = self._db.execute(f"pragma {text}").fetchone()
         if expect is not None and (row is None or row[0] != expect):
             raise JournalError(f"{self._shown}: pragma {text} gave {row}, not {expect!r}")
@@ -113,9 +113,9 @@ class SqliteFile:
         return known is None or hmac.compare_digest(known, mark)
 
     def take_over(self, account: str) -> None:
-        """Make it this account's, and doubt what was on the wire.
+        """Give the journal to this account, and put requests that were on the wire in doubt.
 
-        What is `sending` now was so when its last owner died.
+        A job that is `sending` now was on the wire when the last owner died.
         """
         known, mark = self._mark(account)
         if known != mark:
@@ -184,7 +184,7 @@ class SqliteFile:
     def page(
         self, states: Collection[State], after: int, *, limit: int = PAGE
     ) -> list[tuple[int, Entry]]:
-        """Return up to `limit` entries after a number, each with its own.
+        """Return up to `limit` entries after a number, each with its own number.
 
         A negative limit means all.
         """
@@ -197,9 +197,9 @@ class SqliteFile:
         return [(number, as_entry(text)) for number, text in rows]
 
     def place_before(self, states: Collection[State], newest: int) -> int:
-        """Return the number after which so many entries in these states come.
+        """Return the number after which the `newest` entries in these states come.
 
-        0 if there are not that many.
+        0 if there are fewer.
         """
         marks = ", ".join("?" * len(states))
         row = self._db.execute(
@@ -210,7 +210,7 @@ class SqliteFile:
         return row[0] if row else 0
 
     def maker(self) -> str | None:
-        """Return the provider that its jobs were made with; None where there is none yet."""
+        """Return the provider that its jobs were made with; None where there are no jobs yet."""
         row = self._db.execute("select entry from jobs order by number desc limit 1").fetchone()
         return as_entry(row[0]).provider if row else None
 
@@ -230,11 +230,14 @@ class SqliteFile:
         return row[0] if row else None
 
     def do(self, work: "Callable[[SqliteFile], T]") -> T:
-        """Do one piece of work. It writes at most one row, or what it writes is right by itself.
+        """Do one piece of work.
+
+        If it is refused, nothing is undone, so it must write one row at most, or rows of which each
+        is right without the others.
 
         Raises:
-            JournalError: it was refused, and has changed nothing. Any other error is one of the
-                file.
+            JournalError: it was refused, and has changed nothing. Any other error means that the
+                file cannot be used.
         """
         try:
             return work(self)
@@ -309,7 +312,8 @@ class Order(Generic[T]):
         """Return the result.
 
         Raises:
-            JournalError: it was not done; a copy, so that each waiter may add its own facts.
+            JournalError: the work was not done. It is a copy, so that each waiter may add facts of
+                its own.
         """
         if self.error is not None:
             raise restated(self.error, str(self.error)) from self.error.__cause__

@@ -1,4 +1,4 @@
-"""An entry as the text of a row, and what no row can take."""
+"""Entries as the texts of rows, and the errors of values that cannot be written."""
 
 import sqlite3
 from math import isfinite
@@ -18,7 +18,7 @@ WRONG_VALUE = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-"""What is raised for a value that cannot be written or looked for: the file is sound."""
+"""Errors for a value that cannot be written or looked for, while the file is sound."""
 
 
 def _number(value: object, _: object) -> float:

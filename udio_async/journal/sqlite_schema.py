@@ -1,4 +1,4 @@
-"""The tables of a journal's file, and what brings those of earlier versions up to date."""
+"""The tables of a journal's file, and how those of earlier versions are brought up to date."""
 
 import secrets
 import sqlite3
@@ -35,11 +35,11 @@ create index jobs_by_state on jobs (state, number);
 create index jobs_by_task on jobs (task_id) where task_id is not null;
 create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
-"""`alias`: what a job of a batch would be called today, where the rule was another then."""
+"""`alias`: the key that a batch would give the job today, where the rule has changed since."""
 
 
 def prepare_tables(db: sqlite3.Connection, shown: Path, *, is_checked: bool) -> None:
-    """Make the tables in a new file; refuse one that is not ours."""
+    """Make the tables in a new file; refuse a file that is not a journal of this library."""
     application = db.execute("pragma application_id").fetchone()[0]
     version = db.execute("pragma user_version").fetchone()[0]
     if not application and not db.execute("select 1 from sqlite_master").fetchone():

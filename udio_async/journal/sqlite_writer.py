@@ -1,8 +1,8 @@
 """The writers of a journal's file: a thread, or the event loop itself.
 
-Both have `start`, `do` and `stop`. After one failed commit all further changes are refused: what a
-failed sync has lost, a second one does not bring back. What was committed before can still be read:
-only so it is known that a request was never sent.
+Both have `start`, `do` and `stop`. After one failed commit all further changes are refused, because
+a second sync does not bring back what a failed one has lost. What was committed before can still be
+read: without it nobody would know that a request was never sent.
 """
 
 import os
@@ -40,7 +40,7 @@ class Writer:
     def stopped(self) -> bool:
         """Whether nothing is written any more.
 
-        A fork of the process has no thread of it, and must leave the file alone
+        A fork of the process does not have the writer's thread, and must leave the file alone
         (https://sqlite.org/howtocorrupt.html, 2.6).
         """
         return self._stopped or self._process != os.getpid()
@@ -205,5 +205,5 @@ def _announce_there(order: Order[Any]) -> None:
 
 
 def closed_error(path: Path) -> ClientClosed:
-    """Return the error for a change that no client is open for."""
+    """Return the error for a change while no client has the journal open."""
     return ClientClosed(f"the journal {path} is not open; open a client with it to write to it")

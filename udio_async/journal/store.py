@@ -3,7 +3,7 @@
 The intent is kept before a paid request leaves, the provider's id before the caller hears of it.
 The states of a job, and which may follow which, are in `jobs.py`.
 
-Once the journal could not keep what became of a job, nothing more is submitted by this client.
+After a job's end could not be kept in the journal, this client submits nothing more.
 """
 
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger("udio_async")
 
 
 class ChangedMeanwhile(Exception):
-    """A job is not what it was when it was decided to submit it: decide again."""
+    """A job has changed since it was decided to submit it: decide again."""
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ class Heard:
 
     entry: Entry
     healed: bool = False
-    """Whether this has ended a doubt about it, or has shown that it was taken."""
+    """Whether the callback has ended a doubt about the job, or shown that it was taken."""
 
 
 class JobStore:
@@ -53,7 +53,7 @@ class JobStore:
         self._fresh_keys = FreshKeys()
         self._provider = provider
         self._broken: JournalError | None = None
-        # Whatever reads a job, changes it and writes it back: a callback may come at any moment.
+        # Held while a job is read, changed and written back: a callback may come at any moment.
         self._changing = anyio.Lock()
         self._endings = Endings(journal, tasks, self._changing, self._break)
 
@@ -73,7 +73,7 @@ class JobStore:
         return self._fresh_keys.gave(key)
 
     def batch_keys(self) -> BatchKeys | None:
-        """Return what names the requests of a batch; None where no later run could find them."""
+        """Return what gives keys to a batch; None if no later run could find its jobs by them."""
         return BatchKeys() if self._journal.durable else None
 
     # Submitting
@@ -170,8 +170,8 @@ class JobStore:
     async def settle(self, entry: Entry, error: UdioError) -> Entry:
         """Keep why a submit brought no id.
 
-        A callback that has answered it meanwhile counts more. If the journal cannot keep it,
-        nothing is raised: the caller's own error is the news, and nothing more is submitted.
+        If a callback has brought an answer meanwhile, that counts. If the journal cannot keep it,
+        nothing is raised: the caller raises its own error, and nothing more is submitted.
         """
         async with self._changing:
             settled = jobs.settled(entry, error)
@@ -186,7 +186,7 @@ class JobStore:
     async def doubt(self, entry: Entry, evidence: str) -> None:
         """Keep that nobody waits any more for a request on the wire.
 
-        A callback that has answered it meanwhile counts more. Nothing is raised.
+        If a callback has brought an answer meanwhile, that counts. Nothing is raised.
         """
         async with self._changing:
             try:
@@ -214,7 +214,7 @@ class JobStore:
             return entry
 
     def _break(self, error: JournalError, entry: Entry) -> None:
-        """Trust the journal no more: what it could not keep, it would not know later."""
+        """Trust the journal no more: it lacks what it could not keep."""
         self._broken = self._broken or error
         logger.error("job %s: the journal could not keep what became of it: %s", entry.key, error)
 
@@ -223,10 +223,10 @@ class JobStore:
     async def hear(self, key: str, attempt: int | None, news: CallbackNews) -> Heard | None:
         """Keep what a callback says of an attempt of a job.
 
-        What is settled is not changed by it, but a job whose task nobody knows gets further songs.
-        The id of the task, or songs without one, end a doubt; songs that have all failed end the
-        job with the task. While its request is on the wire, what was said waits for the answer.
-        What is said of an earlier attempt makes that a job of its own.
+        A job that is over does not change, but a job whose task nobody knows gets further songs.
+        The id of the task, or songs without an id, end a doubt; songs that have all failed end the
+        job as failed. While its request is on the wire, the answer is waited for first. An earlier
+        attempt becomes a job of its own.
 
         Args:
             key: the job's name.
@@ -244,7 +244,7 @@ class JobStore:
             while entry is not None and _listens(entry):
                 task_id = news.task_id
                 if task_id is not None and await self._attempts.is_others(entry, task_id):
-                    break  # nor are the songs this job's
+                    break  # then the songs of this callback are not this job's either
                 heard = jobs.heard(entry, news)
                 if heard == entry:
                     break
@@ -279,10 +279,10 @@ class JobStore:
         error: UdioError | None = None,
         times: Times,
     ) -> None:
-        """Keep what came of an accepted job, in the background: until then its id leads to it.
+        """Keep how an accepted job ended, in the background: until then the journal has its task.
 
-        An error that is no `GenerationFailed` ends a wait only: the job may still be made. Where
-        its owner gave the id, and there is no such task, what callbacks have brought is its end.
+        An error other than `GenerationFailed` ends only the wait: the songs may still be made. If
+        the owner gave the id, and there is no such task, the job ends with what callbacks brought.
         """
         entry = jobs.timed(entry, times.reached, times.failed)
         if error is None:
@@ -302,7 +302,7 @@ class JobStore:
     # Its owner
 
     async def key_of(self, song: Song) -> str | None:
-        """Return the key of the job that a song is of, where there is one."""
+        """Return the key of the job that a song belongs to, or None."""
         if song.job_key is not None or not song.task_id:
             return song.job_key
         entry = await self._journal.of_task(song.task_id)
@@ -313,7 +313,7 @@ class JobStore:
 
         Args:
             key: the job's name; one that is not ready is left as it is.
-            song_ids: those that they have now; None means all.
+            song_ids: the songs that they have now; None means all.
 
         Raises:
             JournalError: it cannot be kept; the songs will be handed out once more.
@@ -350,7 +350,7 @@ class JobStore:
         return entry
 
     def _check_kept(self, entry: Entry) -> None:
-        """Raise if a job has left, and no more of it could be kept."""
+        """Raise if a request has left, and how it ended could not be kept."""
         if self._broken is not None and entry.state is State.SENDING:
             what = f"what became of job {entry.key} could not be kept: {self._broken}"
             raise JournalError(what, job_key=entry.key, charged="unknown")
@@ -360,7 +360,7 @@ class JobStore:
     ) -> Entry:
         """Keep how its owner ends a doubt; return the job as it is now.
 
-        It is with one of `task_id`, `resubmit` and `abandon`, as in `Client.resolve`.
+        One of `task_id`, `resubmit` and `abandon` is given, as in `Client.resolve`.
 
         Raises:
             InvalidRequest: there is no doubt about it, not exactly one answer, or a task that
@@ -394,7 +394,7 @@ class JobStore:
     async def plan(self, requests: Iterable[SongRequest]) -> None:
         """Keep requests for later, under the keys that a batch of them would give them.
 
-        What is known already stays as it is.
+        A request that the journal knows already stays as it is.
         """
         keys = BatchKeys()
         for request in requests:
@@ -402,7 +402,7 @@ class JobStore:
             await self._journal.add(planned)
 
     async def plan_again(self, key: str) -> None:
-        """Keep a request for later that was kept before: its submit was taken back."""
+        """Plan a request once more: its submit was taken back."""
         entry = await self.known(key)
         await self._journal.put(jobs.planned_again(entry), expected=entry.state)
 
@@ -414,6 +414,6 @@ class JobStore:
 
 
 def _listens(entry: Entry) -> bool:
-    """Whether a callback may still change a job: of one with a task, looks tell all the rest."""
+    """Whether a callback may still change a job: where the provider named its task, looks do."""
     without_task = entry.task_id is None and entry.state.has_songs
     return entry.told or without_task or not entry.state.is_paid

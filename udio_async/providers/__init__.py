@@ -68,7 +68,7 @@ def provider_named(name: str) -> AnyProvider:
     a provider, with `api_key=...` or with the key in the environment.
 
     Raises:
-        InvalidRequest: there is none of that name; the message lists those there are.
+        InvalidRequest: there is no provider of that name; the message lists all that there are.
     """
     try:
         return PROVIDERS[name]
@@ -85,7 +85,7 @@ def request_of(entry: Entry, *, provider: Provider | None = None) -> SongRequest
 
     Args:
         entry: what a journal gave, by `get` or in a list.
-        provider: the job's provider, if it is none of this library.
+        provider: the job's provider, if it is not one of this library.
 
     Raises:
         InvalidRequest: there is no such provider, or the job was written by a version that knows

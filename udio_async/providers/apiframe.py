@@ -2,7 +2,7 @@
 
 The key goes bare into `Authorization`. Results come by `/fetch`, for several tasks at once by
 `/fetch-many`, or by webhook; all three show the same object. v1 and v2 of apiframe are separate
-products: a key for one is none for the other.
+products: a key for one is not accepted by the other.
 """
 
 import hmac
@@ -44,7 +44,7 @@ IMAGINE = "/udio-imagine"
 FETCH = "/fetch"
 FETCH_MANY = "/fetch-many"  # 2 to 20 ids; one alone is an error there
 ACCOUNT = "/account"
-SECRET_HEADER = "x-webhook-secret"  # noqa: S105  # a name, no secret
+SECRET_HEADER = "x-webhook-secret"  # noqa: S105  # the name of a header, not a secret
 
 
 # Options -------------------------------------------------------------------------------------
@@ -128,8 +128,8 @@ converter = make_converter()
 def build_body(request: SongRequest, callback: CallbackAddress | None = None) -> dict[str, Any]:
     """Return the JSON body of a submit, by the page "Imagine".
 
-    `extra` lies over the page's fields. With lyrics and no description the style is the prompt: the
-    page says of `prompt` that with lyrics "this field can be used as tags".
+    Fields in `extra` replace the page's. With lyrics and no description the style is the prompt:
+    the page says of `prompt` that with lyrics "this field can be used as tags".
     """
     described = request.description is not None
     options = request.options
@@ -158,7 +158,7 @@ def read_credits(payload: object, *, converter: cattrs.Converter = converter) ->
     """Read the answer of `/account`: `{"email": …, "credits": 12.5, "plan": …}`.
 
     Raises:
-        BadAnswer: it names no credits, or is no object.
+        BadAnswer: it names no credits, or is not an object.
     """
     account = structure(converter, payload, WireAccount, about="apiframe account")
     if account.credits is None or not isinstance(payload, Mapping):
@@ -169,7 +169,7 @@ def read_credits(payload: object, *, converter: cattrs.Converter = converter) ->
 def check_prompt(request: SongRequest) -> None:
     """Refuse lyrics without any word about the music.
 
-    apiframe's `prompt`, which is required, would be missing.
+    Without such a word there is nothing for `prompt`, which apiframe requires.
 
     Raises:
         InvalidRequest: neither a description nor a style is there.
@@ -204,12 +204,12 @@ class Apiframe:
     Args:
         api_key: left out, it comes from the environment variable `APIFRAME_API_KEY`.
         base_url: the server, https unless it is on this machine.
-        scheme: the word before the key; none by the documents.
+        scheme: the word before the key; the documents name none.
         traits: what it can do; the sandbox puts in its own.
 
     Raises:
         AuthenticationFailed: there is no key, or it cannot be one.
-        InvalidRequest: the address is none that a key may be sent to.
+        InvalidRequest: a key must not be sent to this address.
     """
 
     name = "apiframe"
@@ -218,7 +218,7 @@ class Apiframe:
     api_key: ApiKey = attrs.field(default=None, converter=apiframe_key)
     base_url: str = APIFRAME_URL
     scheme: str = ""
-    """The word before the key: none by the documents, "Bearer" on some of their hosts."""
+    """The word before the key: the documents name none, some of their hosts want "Bearer"."""
     traits: Traits = attrs.field(default=APIFRAME_TRAITS, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -275,7 +275,7 @@ class Apiframe:
         read.
 
         Raises:
-            CallbackRejected: the secret is wrong (`forged` is true), or the body is no task.
+            CallbackRejected: the secret is wrong (`forged` is true), or the body is not a task.
         """
         shown = headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(shown.encode(), (address.secret or "").encode()):

@@ -117,10 +117,11 @@ _AROUND = ("task", "data", "tasks")
 
 
 def open_task(payload: object, task_id: str = "") -> object:
-    """Return a task out of what is around it, with its names in snake_case.
+    """Return the task inside a payload, with its names in snake_case.
 
-    That may be `{"task": ...}`, `{"data": ...}`, `{"tasks": [...]}`, a list, or two of them. Of a
-    list it is the task with this id, or the only one. The payload itself, if there is none in it.
+    It may be inside `{"task": ...}`, `{"data": ...}`, `{"tasks": [...]}`, a list, or two of these.
+    Of a list, the task with this id is returned, or the only one. Without a task inside, the
+    payload itself is returned.
     """
     inner: Any = payload
     for _ in range(len(_AROUND)):
@@ -201,7 +202,7 @@ def _with_links(song: WireSong, base: str) -> WireSong:
 
 
 def _percentage(number: float | None) -> float | None:
-    """Leave out a number that is no percentage."""
+    """Return the number if it can be a percentage, else None."""
     return number if number is not None and 0 <= number <= 100 else None
 
 
@@ -209,7 +210,7 @@ def _without_messages(payload: object) -> dict[str, Any]:
     """Leave out an error's words, which come as text, object or list.
 
     Raises:
-        BadAnswer: it is no object.
+        BadAnswer: it is not an object.
     """
     if not isinstance(payload, Mapping):
         raise BadAnswer("the answer is no task, which would be an object")
@@ -219,8 +220,8 @@ def _without_messages(payload: object) -> dict[str, Any]:
 def judge_stage(word: str, songs: Sequence[WireSong]) -> tuple[Stage, bool]:
     """Return the stage of a task, and whether it still has to settle.
 
-    To settle means: it says "finished", or every song has a file, but not all is as it should be at
-    the end. The client then looks on for `Traits.settle` seconds and takes it as it is.
+    A task settles while it says "finished", or every song has a file, and yet something is missing.
+    The client then looks on for `Traits.settle` seconds, and takes the task as it is then.
 
     Args:
         word: the task's own word, as `plain` spells it.
@@ -293,7 +294,7 @@ def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
         base: the provider's address, for links that are a path below it.
 
     Raises:
-        CallbackRejected: it is no task, or names none.
+        CallbackRejected: it is not a task, or names no task.
     """
     try:
         payload = open_task(loads(body))
@@ -309,10 +310,9 @@ def read_webhook(body: bytes, *, base: str = "") -> CallbackNews:
 def read_many(payload: object, task_ids: Sequence[str], *, base: str = "") -> list[Task]:
     """Read the answer of `/fetch-many`: `{"tasks": [...]}`.
 
-    A bare list, which has been seen as well, will do, and so does `{"data": [...]}`. Tasks are
-    matched by id and never by place. An id may be missing there, and so it is in the result; a task
-    that nobody asked about is dropped. One that cannot be read costs none of the others: it is
-    missing, too.
+    A bare list and `{"data": [...]}` have been seen as well, and are read. Tasks are matched by id,
+    never by place. A task that the answer does not show is missing in the result, and so is one
+    that cannot be read: the others are returned. A task that nobody asked about is left out.
 
     Raises:
         BadAnswer: there is no list, or none of the tasks that it shows can be read.

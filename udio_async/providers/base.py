@@ -1,8 +1,8 @@
 """The protocol of a provider, and checks that all share.
 
-A provider turns a `SongRequest` into one HTTP call and answers into `Task` and `Song`. It decides
-nothing about waiting, repeating or money that is spent: the client does, from the error's class and
-from `Traits`.
+A provider turns a `SongRequest` into one HTTP call, and answers into `Task` and `Song`. It does not
+decide when to wait, what to repeat or what may be spent: the client does, by the error's class and
+by `Traits`.
 """
 
 import json
@@ -53,12 +53,12 @@ class Traits:
     typical_duration: float = 60.0
     """Seconds that a song usually takes: a first guess, until finished songs have shown more."""
     settle: float = 30.0
-    """Seconds that a task may say "done" without its audio before it is taken as it is."""
+    """Seconds to wait for the audio of a task that says "done", before it is taken without."""
     credits_per_request: float | None = None
     """What one request costs, where it is known."""
     speed: float = 1.0
     """How much faster than the real service this one makes songs: more than 1 is a sandbox. The
-    durations above are its own, so they are divided already."""
+    durations above are those of the sandbox: they are divided already."""
 
     def hastened(self, speed: float) -> Self:
         """Return the traits of this service run `speed` times as fast.
@@ -153,7 +153,7 @@ class Provider(Protocol):
 
         Raises:
             ProviderUnavailable: this look failed, which says nothing about the songs; look again.
-            AccountError: no look will succeed until the key is mended.
+            AccountError: no look will succeed until the key or the account is put right.
             RequestRefused: the provider does not know the task, or one of them.
         """
         ...
@@ -253,10 +253,10 @@ def check_fields(request: SongRequest, traits: Traits, *, provider: str) -> None
 
 
 async def look_at(provider: Provider, http: Http, task_ids: Sequence[str]) -> dict[str, Task]:
-    """Return tasks by their ids, in the words of an adapter that may be of somebody else.
+    """Look at tasks with an adapter that may not be of this library; return them by their ids.
 
     Raises:
-        Unreachable: it awaited something that was cancelled.
+        Unreachable: the adapter awaited something that was cancelled.
         Exception: whatever the adapter raised.
     """
     with foreign_cancellation_as(Unreachable):
@@ -267,7 +267,7 @@ _EVERYWHERE = frozenset({"options", "extra", "model", "key"})
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
-    """Refuse what JSON cannot say: NaN, sets, circles, halves of characters."""
+    """Refuse what JSON cannot hold: NaN, sets, a list within itself, halves of characters."""
     try:
         json.dumps(dict(extra), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Sending a call to a provider, and naming it in what goes wrong."""
+"""Sending a call to a provider, and naming the provider in each error."""
 
 import json
 from collections.abc import Iterator
@@ -11,9 +11,10 @@ from .._http import Call, Http, Reply
 from .wire import loads
 
 SHORTEST_KEY = 12
-"""Characters of a key that is crossed out: a shorter one is a stand-in, and part of any word."""
+"""Characters of a key from which on it is crossed out: a shorter one is not a real key, and may be
+part of any word."""
 _SHORTEST_END = 8
-"""Characters of a key that are crossed out where a body was cut behind them."""
+"""Characters of a key from which on they are crossed out at the end of a body that was cut."""
 _BLANK = "***"
 
 
@@ -35,7 +36,7 @@ async def ask(http: Http, call: Call) -> Reply:
     """Send a call, and blank out the key where the reply repeats it.
 
     A feed echoes the request, and an error may quote the header: what is stored or shown later must
-    not hold the key. Keys shorter than `SHORTEST_KEY` are stand-ins, and left.
+    not hold the key. Keys shorter than `SHORTEST_KEY` are not real ones, and are left.
 
     Raises:
         ProviderUnavailable: no answer came; `charged` says whether the request may have been read.
@@ -46,7 +47,7 @@ async def ask(http: Http, call: Call) -> Reply:
 
 
 def without_key(reply: Reply, key: str) -> Reply:
-    """Return a reply in which a key is blanked out, in whatever way it was written there."""
+    """Return a reply in which a key is blanked out, however it is written: plain, escaped, cut."""
     body, secret = reply.body, key.encode()
     for form in (secret, secret.replace(b"/", rb"\/")):  # some servers escape the slash in JSON
         if form in body:

@@ -70,7 +70,7 @@ def _below(value: object, name: str) -> object:
 
 
 def find_id_in_text(body: bytes, paths: Sequence[str] = ID_PATHS) -> str | None:
-    """Look for an id in a body that was cut or is no JSON.
+    """Look for an id in a body that was cut or is not JSON.
 
     The task behind an id is paid for, so it is worth a search in broken text. A number counts only
     when something follows it: a cut may have left half of it.
@@ -89,7 +89,7 @@ def _name_in_text(path: str) -> str:
 
 
 def _texts(body: bytes) -> list[str]:
-    """Return what a body may say: a wrong byte order mark must not hide the rest."""
+    """Return the body as text, in each encoding that it may have: its first bytes may mislead."""
     encodings = dict.fromkeys(("utf-8", json.detect_encoding(body).removesuffix("-sig")))
     return [body.decode(name, errors="replace") for name in encodings]
 
@@ -124,7 +124,7 @@ def names_task(read: ReadReply) -> bool:
         elif isinstance(value, list):
             left += value
         elif isinstance(value, str) and _ID_IN_TEXT.search(value[:SEARCHED]):
-            return True  # JSON within JSON, say
+            return True  # a text may hold JSON itself
     return False
 
 
@@ -148,8 +148,8 @@ _NAMED = 4
 def song_ids(payload: object, depth: int = _DEPTH) -> list[str]:
     """Return the ids of songs in an answer that has no task's id.
 
-    At most `_NAMED` of them, from lists up to `_DEPTH` levels down: they are shown as evidence, to
-    somebody who compares them with the provider's own list.
+    At most `_NAMED` of them, from lists up to `_DEPTH` levels down. They are evidence for whoever
+    settles the doubt, who compares them with the provider's own list.
     """
     listed = isinstance(payload, list)
     values: Iterable[object] = payload if isinstance(payload, list) else ()

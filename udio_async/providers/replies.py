@@ -20,7 +20,7 @@ SEARCHED = 64 * 1024
 
 @attrs.frozen(kw_only=True)
 class ReadReply:
-    """A reply that has been read: all that the rules ask about.
+    """A reply that has been read: it has all that the rules ask for.
 
     The `reply` itself stays as it came, for evidence and headers.
     """
@@ -33,15 +33,15 @@ class ReadReply:
     status: int
     """The HTTP status, or the body's own `code` where HTTP says 2xx and the body does not."""
     has_odd_code: bool
-    """Whether that `code` is a number that no HTTP status has."""
+    """Whether the body's `code` is a number that is not an HTTP status."""
 
     @classmethod
     def from_reply(cls, reply: Reply) -> "ReadReply":
         """Read a reply. Nothing is raised, whatever it holds.
 
-        udioapi also answers HTTP 200 with an error in the body: `{"code": 401}`. Then the body's
-        number counts, if the body is whole and it is a 4xx; any other is taken as a 500, which
-        proves nothing.
+        udioapi also answers HTTP 200 with an error in the body: `{"code": 401}`. If the body is
+        whole, its number then counts: a 4xx as it is, any other error as a 500, which proves
+        nothing.
         """
         try:
             payload, is_json = loads(reply.body), reply.cut is None
@@ -61,9 +61,9 @@ class ReadReply:
 
     @cached_property
     def text(self) -> str:
-        """What the rules look for words in, in lower case and on one line.
+        """The text in which the rules look for words, in lower case and on one line.
 
-        Of JSON only the provider's own message: lyrics that are echoed prove nothing.
+        Of JSON it is only the provider's own message: lyrics that are echoed prove nothing.
         """
         body = self.reply.body
         said = _said_in(self.payload) if self.is_json else body[:SEARCHED].decode(errors="replace")
@@ -73,7 +73,7 @@ class ReadReply:
     def message(self) -> str:
         """The provider's words, or what its body looks like.
 
-        For a redirect it also says where it leads, without the query.
+        For a redirect it also says where the redirect leads, without the query.
         """
         target = self.reply.headers.get("location", "") if 300 <= self.status < 400 else ""
         leads = f"it leads to {excerpt(without_query(target))}" if target else ""

@@ -4,8 +4,8 @@ Each row names the error that is raised; the error's class says what that means 
 first row that matches decides. The same rows are matched by the code, walked by the tests and
 printed into `docs/verdicts.md`.
 
-Where a row could be read both ways, it says "in doubt": to be asked once too often costs a look at
-the account, to send again what was taken costs credits.
+Where an answer could mean "taken" or "not taken", its row says "in doubt". A needless doubt costs
+its owner a look at the account; a request that was taken and is sent again costs credits.
 """
 
 import re
@@ -31,14 +31,14 @@ from .replies import ReadReply
 class Rule:
     """One row of a table: conditions, and the error they lead to.
 
-    All conditions that are given have to hold; one that is left out holds always. A provider of
-    yours puts its own rows before `SHARED_RULES`:
+    All conditions that are given have to hold; one that is left out always holds. An adapter of
+    your own puts its rows before `SHARED_RULES`:
 
         BUSY = Rule(seen="460", error=RateLimited, advice="Wait.", statuses=frozenset({460}))
     """
 
     seen: str
-    """What the row is about, for the documentation."""
+    """The answers that this row is for, in words for the documentation."""
     error: type[UdioError] | None
     """What is raised. Its class decides whether the provider may have been paid
     (`charged`), whether the request is sent again (`may_repeat`) and whether the batch ends
@@ -50,7 +50,7 @@ class Rule:
     """A regular expression that is searched in the provider's message, which is in lower case;
     empty means any message."""
     json: bool | None = None
-    """Whether the body has to be JSON, may not be, or either."""
+    """True: the body has to be JSON. False: it must not be. None: either."""
     retry_after: bool = False
     """Whether the answer has to carry a `Retry-After` header."""
 
@@ -68,8 +68,8 @@ _LOOK_FIRST = "It may be running and paid for: look at the account before paying
 _CDN_WORDS = "error code: 1010|challenge-platform|cf-chl|just a moment|cf-mitigated"
 
 # "You have insufficient API credits", "Your account balance is too low", "Credits are used up":
-# what is lacking and what is money, near each other in either order. Left out is what was not
-# taken ("0 credits were charged"), and what is about rights ("insufficient permissions").
+# a word for lack and a word for money, near each other in either order. Not meant are words for
+# what was not charged ("0 credits were charged") and for rights ("insufficient permissions").
 _LACKING = (
     r"(?:\b(?:insufficient|out of|too low|too few|exhausted|depleted|"
     r"negative|lacks?|exceed(?:s|ed)?|zero|0|used up|no more|no remaining)|"
@@ -88,17 +88,18 @@ _NO_MONEY = "|".join(
         "余额不足|积分不足|点数不足|额度不足",
     )
 )
-# What is said to an empty account, and is also offered to one that only has to wait.
+# Said to an empty account, but also offered to an account that only has to wait.
 _OFFER = (
     r"\btop[- ]?up\b|\brecharge\b|"
     r"\b(?:add|buy|purchase|purchasing) (?:more |some )?(?:credits|funds)"
 )
 
-# "Too many concurrent generations", "maximum of 4 active jobs", "wait for one to finish": a number
-# that is reached, near what is made at the same time, within one sentence. Such a request is sent
-# again, so some words forbid the reading: those about the request's own texts, which a provider
-# quotes; those that may say that the request was taken; those that refuse for longer than a song
-# takes; and offers ("for higher concurrency"). "At most 2 songs at once" is about one request.
+# "Too many concurrent generations", "maximum of 4 active jobs", "wait for one to finish": a word
+# for a number that is reached, near a word for "at the same time", within one sentence. Such a
+# request is sent again. So the answer is not read like this if it has words about the request's own
+# texts, which a provider quotes; words that may say that the request was taken; words that refuse
+# for longer than a song takes; or an offer ("for higher concurrency"). "At most 2 songs at once" is
+# about one request.
 _REACHED = (
     r"(?:\btoo many|\b(?:limit|max(?:imum)?|quota|at most|no more than|up to|reached)\b|"
     r"\bonly (?:\w+ )?(?:\d|one|two|a single)|\bexceed|"

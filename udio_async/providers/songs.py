@@ -7,13 +7,13 @@ from itertools import count
 def distinct_songs(songs: Sequence[tuple[str | None, str | None]], task_id: str) -> dict[str, int]:
     """Return which entries are songs of their own: the id of each song, and its place in `songs`.
 
-    Of a song that is listed twice the entry with a file counts. Two files are two songs, also where
-    both have one id. An entry whose id is missing, or is that of the task, is a song of its own.
-    Whatever has no id for itself gets one from its task and its number, which counts from 0.
+    Of a song that is listed twice, the entry with a file counts. Two files are two songs, also if
+    both have the same id. An entry whose id is missing, or is the task's id, is a song of its own.
+    A song without an id of its own gets one from its task and its number, which counts from 0.
 
     Args:
         songs: of each entry, the song's id and the link to its file; None where there is none.
-        task_id: the task that they are of.
+        task_id: the task of these songs.
     """
     files = {song_id: file for song_id, file in reversed(songs) if file}
     places: dict[object, int] = {}

@@ -64,7 +64,7 @@ class UdioApiOptions(ProviderOptions):
     style_weight: float | None = attrs.field(default=None, validator=hundredths)
     """How strictly to keep to the style: 0..1, two decimals. Not on v1 legacy."""
     weirdness_constraint: float | None = attrs.field(default=None, validator=hundredths)
-    """How far to stray: 0..1, two decimals. Not on v1 legacy."""
+    """How unusual the song may be: 0..1, two decimals. Not on v1 legacy."""
     audio_weight: float | None = attrs.field(default=None, validator=hundredths)
     """Balance of the audio features: 0..1, two decimals. Not on v1 legacy."""
     callback_url: str | None = attrs.field(default=None, validator=text)
@@ -152,7 +152,7 @@ def build_chirp_body(request: SongRequest, *, default_model: str) -> dict[str, A
     """Return the JSON body that v1 (callback) and v2 share.
 
     `model` is always sent, because the server's default has moved between pages. Fields that are
-    None are left out. `extra` is not in it: the caller puts that over it.
+    None are left out. `extra` is not in the body yet: the caller adds it.
     """
     options = options_of(request)
     body = {
@@ -161,7 +161,7 @@ def build_chirp_body(request: SongRequest, *, default_model: str) -> dict[str, A
         "prompt": request.lyrics,
         "style": request.style,
         "title": request.title,
-        "tags": request.negative_tags,  # negative on the way in, style on the way out
+        "tags": request.negative_tags,  # in an answer `tags` are the style
         "make_instrumental": request.instrumental,
         "gender": request.vocal_gender,
         "style_weight": options.style_weight,

@@ -53,10 +53,10 @@ async def look(http: Http, account: Account, path: str, task_id: str, *, provide
 
 
 def _read_feed(reply: Reply, task_id: str, *, provider: str) -> object:
-    """Return the feed's JSON, also where an error code comes with news.
+    """Return the feed's JSON, also under an error code if it tells of the task.
 
-    Servers send audio, or a failed task, under an error code: then the news counts. Any other error
-    code is about the look, and says nothing about the task.
+    Some servers send songs with audio, or the failure of the task, under an error code: then the
+    body counts. Any other answer with an error code says nothing about the task.
     """
     read = ReadReply.from_reply(reply)
     told = with_data(read.payload)

@@ -3,8 +3,8 @@
 v1 shows a task flat (page "feed"), v2 in an envelope (page "v2 feed"), a callback as a bare list of
 songs (page "generate with callback"). The songs are the same in all three.
 
-All here are pure functions of what came: they send nothing. Odd or missing fields are left out and
-never lose a song.
+All here are pure functions of what came: they send nothing. A song with odd or missing fields is
+read without them, and never lost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -144,7 +144,7 @@ def _words_of(feed: Feed) -> list[str | None]:
 def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
     """Return the stage of a task, and whether it still has to settle.
 
-    To settle means: it says "done" and does not show all its audio yet. The order of the checks
+    A task settles while it says "done" and does not show all its audio yet. The order of the checks
     matters: the documents' own samples say SUCCESS over songs that are still "text", and "first"
     over songs that are complete.
 
@@ -166,7 +166,7 @@ def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
 
 
 def _is_complete(word: str, alive: Sequence[Item]) -> bool:
-    """Return whether every song that lives has its final audio."""
+    """Return whether every song that has not failed has its final audio."""
     if word in ENDED_WELL and all(item.has_file for item in alive):
         return True
     running = word in RUNNING or word in WAITING
@@ -227,7 +227,7 @@ FAILURES: FailureTable = (
     ("network error", FailureKind.UPSTREAM, _LATER),
     ("internal error", FailureKind.UPSTREAM, _LATER),
 )
-"""Words in a failure, who can mend it, and how (legacy page and v2 feed page; not exhaustive)."""
+"""Words in a failure, its kind, and what to do (legacy and v2 feed page; not exhaustive)."""
 
 
 # Reading -------------------------------------------------------------------------------------

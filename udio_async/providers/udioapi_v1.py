@@ -1,11 +1,11 @@
 """udioapi.pro v1: two generations of one path.
 
 "callback" is the newer page ("generate with callback"): Bearer key, a callback is required, the
-mode follows from the prompt field. "legacy" is the older one ("generate" and "feed"): the key is
-also in the body, a callback is optional, and `custom_mode` says the mode.
+body's fields select the mode. "legacy" is the older one ("generate" and "feed"): the key is
+also in the body, a callback is optional, and `custom_mode` selects the mode.
 
-Which one a server follows cannot be asked; the user says it. What is shared with v2 is in
-`udioapi.py`.
+A server cannot be asked which one it follows, so the user says it. What is shared with v2 is in
+`udioapi.py` and `udioapi_calls.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ REQUIRED: dict[tuple[bool, bool], tuple[str, ...]] = {
 def build_body(request: SongRequest, callback: CallbackAddress | None = None) -> dict[str, Any]:
     """Return the JSON body of a submit, by "generate with callback".
 
-    `extra` lies over the page's fields, so it can replace or add any.
+    Fields in `extra` replace the page's, and may be new ones.
     """
     body = build_chirp_body(request, default_model=UDIOAPI_V1_TRAITS.default_model)
     return {**body, **_callback_field(request, callback), **request.extra}
@@ -93,8 +93,8 @@ def build_legacy_body(
 ) -> dict[str, Any]:
     """Return the JSON body of a submit, by the legacy page.
 
-    `extra` lies over its fields. The key, which this page wants as `token`, is not in it: the HTTP
-    layer adds it as the request leaves, so that no log or journal sees it.
+    Fields in `extra` replace the page's. The body has no key yet, which this page wants as `token`:
+    the HTTP layer adds it as the request leaves, so that no log or journal sees it.
     """
     options = options_of(request)
     custom = is_custom(request)
@@ -211,7 +211,7 @@ class UdioApiV1:
 
     Raises:
         AuthenticationFailed: there is no key, or it cannot be one.
-        InvalidRequest: another generation, or an address that no key may be sent to.
+        InvalidRequest: there is no such generation, or a key must not be sent to this address.
     """
 
     name = "udioapi-v1"
@@ -297,11 +297,10 @@ class UdioApiV1:
     ) -> CallbackNews:
         """Read a callback: the songs, without the id of their task.
 
-        udioapi signs nothing. That it came to an address which only the provider was told is the
-        proof.
+        udioapi signs nothing. The proof is the address: only the provider was told of it.
 
         Raises:
-            CallbackRejected: it is no list of songs.
+            CallbackRejected: it is not a list of songs.
         """
         return read_callback(body, provider=self.name, base=self.base_url)
 
@@ -318,8 +317,8 @@ class UdioApiV1:
 
     @property
     def _allow_private(self) -> bool:
-        """Whether the server is on a private address, and may call one.
+        """Whether the server is on a private address, so that it may call one.
 
-        That is so for the sandbox, on this machine.
+        The sandbox is, on this machine.
         """
         return is_private_url(self.base_url)

@@ -54,7 +54,7 @@ V1_ONLY = frozenset({"callback_url", "cluster", "custom_mode", "disable_callback
 def build_body(request: SongRequest) -> dict[str, Any]:
     """Return the JSON body of a submit, by the page "v2 generate".
 
-    `extra` lies over the page's fields, so it can replace or add any.
+    Fields in `extra` replace the page's, and may be new ones.
     """
     body = build_chirp_body(request, default_model=UDIOAPI_V2_TRAITS.default_model)
     return {**body, **request.extra}
@@ -76,7 +76,7 @@ class UdioApiV2:
 
     Raises:
         AuthenticationFailed: there is no key, or it cannot be one.
-        InvalidRequest: the address is none that a key may be sent to.
+        InvalidRequest: a key must not be sent to this address.
     """
 
     name = "udioapi-v2"

@@ -1,8 +1,8 @@
 """Sending a paid call or a look, and judging what comes back.
 
-A submit costs credits and no provider here knows idempotency keys. So it is sent once, and its
+A submit costs credits, and no provider here knows idempotency keys. So it is sent once, and its
 reply gets exactly one verdict: an id, or the error of the first row of `rules.py` that matches. A
-look is free: whatever goes wrong with it says nothing about the songs.
+look is free: a look that fails says nothing about the songs.
 """
 
 import time
@@ -33,7 +33,7 @@ from .wire import excerpt
 __all__ = ["SHARED_RULES", "accepted_id", "judge", "make_error", "read_look", "send_submit"]
 
 SUBMIT_TIMEOUT = 120.0
-"""Seconds that a submit may take: an impatient time-out makes a doubt of an answer on its way."""
+"""Seconds that a submit may take: a shorter time-out would make doubts of answers on their way."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,8 +52,8 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
     """Return the verdict on the reply to a submit; nothing is raised.
 
     An id at any known place (or at `id_at`) means accepted, whatever the status: the documents show
-    a 500 that carries one. It is searched for even in a body that was cut. At another place it
-    makes a doubt. Otherwise the first matching row decides, and without one it is in doubt.
+    a 500 that carries one. It is searched for even in a body that was cut. An id at another place
+    makes a doubt. Otherwise the first matching row decides; without one the request is in doubt.
     """
     read = ReadReply.from_reply(reply)
     task_id = None if id_at is None else find_id_at(read.payload, id_at)
@@ -72,7 +72,7 @@ def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> R
 def _says_taken(read: ReadReply) -> bool:
     """Return whether a body says that all went well, whatever its status and its words say.
 
-    It does with `success: true`, with a `code` of 2xx over some data, and with songs under 2xx.
+    It says so with `success: true`, with a `code` of 2xx and some data, or with songs under a 2xx.
     """
     payload = read.payload
     if not read.is_json or not isinstance(payload, dict):
@@ -121,12 +121,12 @@ async def send_submit(
         call: the request; `paid` and `timeout` are set here.
         rules: the provider's rows, ending with `SHARED_RULES`.
         provider: its name, for messages.
-        id_at: where your provider has the id, if that is none of the usual places: "id", or
-            "data.job.id" for one inside other objects, or "clips.0.id" for one in a list. A list of
-            one needs no number.
+        id_at: the place of the id, if it is not one of the usual places: "id", or "data.job.id"
+            for an id inside other objects, or "clips.0.id" for one in a list. A list of one needs
+            no number.
 
     Raises:
-        InvalidRequest: `id_at` is no such text; nothing was sent.
+        InvalidRequest: `id_at` is not such a text; nothing was sent.
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
         SubmitInDoubt: it left, and no readable answer came back. Do not send it again.
     """
@@ -145,15 +145,15 @@ async def send_submit(
 
 
 def _check_place(id_at: object) -> None:
-    """Refuse what is no place of an id, before the id of a paid song would be looked for there."""
+    """Check `id_at` before anything is sent: after a paid call it would be too late."""
     if id_at is not None and (not isinstance(id_at, str) or not id_at):
         raise InvalidRequest(f"id_at is {id_at!r}; name one place, such as 'data.job.id'")
 
 
 def make_error(rule: Rule, message: str, *, read: ReadReply) -> UdioError:
-    """Build the error that a row names, with what this reply adds.
+    """Build the error that a row names.
 
-    That is the wait that was asked for (`retry_after`, seconds), or the evidence of a doubt.
+    The reply adds the wait that it asks for (`retry_after`, seconds), or the evidence of a doubt.
     """
     assert rule.error is not None
     if issubclass(rule.error, Unreachable):

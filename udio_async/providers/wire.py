@@ -39,7 +39,7 @@ MAX_CONTAINERS = 5_000
 MAX_ENTRIES = 100
 """Entries of a list that are read: no task has nearly as many songs."""
 MAX_TOLD = 20
-"""Odd fields of one answer that the log tells of."""
+"""Odd fields of one answer that are logged, at most."""
 _NO_IDS = frozenset({"", "0", "-1", "null", "none", "nil", "undefined"})
 """What servers write where there is no id."""
 EXCERPT = 80
@@ -52,7 +52,7 @@ ShownText = Annotated[str | None, "shown"]
 Link = Annotated[str | None, "link"]
 """A link: `&amp;` in its query becomes "&"."""
 OptionalId = Annotated[str | None, "id"]
-"""An id, which some servers write as a number; "", "null" and 0 are none."""
+"""An id, which some servers write as a number; "", "null" and 0 count as missing."""
 Seconds = Annotated[float | None, "seconds"]
 """A duration: 156.36, "156.36", "2:36", "" or null."""
 Instant = Annotated[datetime | None, "instant"]
@@ -69,12 +69,12 @@ logger = logging.getLogger("udio_async")
 def loads(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     """Read JSON as it may come from a stranger.
 
-    UTF-8, UTF-16 and UTF-32 are told apart, with or without a byte order mark. Bytes that are no
-    text become U+FFFD, halves of characters become "?"; NaN, Infinity and numbers of too many
-    digits, which JSON does not have, become None.
+    UTF-8, UTF-16 and UTF-32 are told apart, with or without a byte order mark. Bytes that are
+    not text become U+FFFD, halves of characters become "?". NaN and Infinity, which JSON does not
+    have, and numbers of too many digits become None.
 
     Raises:
-        BadAnswer: no JSON, nested too deep, or of more values than any answer has.
+        BadAnswer: it is not JSON, is nested too deep, or has more values than any answer.
     """
     try:
         text = body.decode(json.detect_encoding(body), errors="replace").removeprefix("\ufeff")
@@ -180,7 +180,7 @@ def structure(converter: cattrs.Converter, payload: object, kind: type[T], *, ab
         about: the task or the page, for the log.
 
     Raises:
-        BadAnswer: it is no object, or what has to be there is not; the message says what.
+        BadAnswer: it is not an object, or lacks a field that it must have; the message says which.
     """
     if not isinstance(payload, Mapping):
         raise BadAnswer(f"the answer should be an object, and is {_name(payload)}")
@@ -210,9 +210,9 @@ Odd = list[tuple[str, str]]
 
 
 def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:  # noqa: ANN401  # JSON is anything
-    """Return a value with None in place of all that `error` is about.
+    """Return a value with None at each place that `error` is about.
 
-    Each such place is added to `odd`, with what is wrong there.
+    Each place is added to `odd`, with what is wrong there.
     """
     if isinstance(error, ClassValidationError) and isinstance(value, Mapping):
         fields = dict(value)
@@ -233,7 +233,7 @@ def _without_odd(value: Any, error: BaseException, where: str, odd: Odd) -> Any:
 
 @lru_cache(maxsize=4096)
 def log_odd(where: str, flaw: str) -> None:
-    """Log one odd field; a task is looked at many times, and told about once."""
+    """Log one odd field, once: a task is looked at many times."""
     logger.warning("%s is left out: %s", where, excerpt(flaw))
 
 
@@ -243,7 +243,7 @@ def objects_in(value: object, where: str) -> list[Mapping[str, Any]]:
     Anything else in it is left out, with one line in the log. None counts as an empty list.
 
     Raises:
-        BadAnswer: it is no list.
+        BadAnswer: it is not a list.
     """
     if value is None:
         return []
@@ -287,7 +287,7 @@ def _id(value: object, kind: object) -> str | None:
 def is_id(value: object) -> bool:
     """Return whether a value can be an id.
 
-    What a server writes where there is none is no id.
+    "", "null", 0 and the like stand where there is no id.
     """
     if isinstance(value, str):
         return value.strip().lower() not in _NO_IDS
@@ -344,7 +344,7 @@ _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{2,7}|#[xX][0-9a-fA-F]{2,6});"
 
 
 def _shown_text(value: object, kind: object) -> str | None:
-    """Take text, and read what is written in it as on a web page."""
+    """Take text, and replace what HTML has for a character: `&amp;` becomes "&"."""
     text = _optional_text(value, kind)
     return text and _ENTITY.sub(lambda found: html.unescape(found[0]), text)
 

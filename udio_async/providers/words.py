@@ -1,4 +1,4 @@
-"""Words as providers write them: the state of a task, and why it failed.
+"""Words that providers use for the state of a task, and for its failure.
 
 Services change such words without notice, so the lists hold more than any page documents. Compare
 with `plain(word)`: providers write the same word in any case, with blanks, hyphens or underscores.
@@ -134,7 +134,7 @@ def is_message(text: str) -> bool:
 
 
 LONGEST_MESSAGE = 600
-"""Characters that the words about a failure are told in."""
+"""Characters of a failure's message, at most."""
 
 FailureTable = tuple[tuple[str, FailureKind, str], ...]
 """Words in a failure, in lower case, with its kind and what to do about it."""

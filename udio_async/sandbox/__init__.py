@@ -7,9 +7,9 @@
 It needs the extra `sandbox`: `pip install "udio-async[sandbox]"`. `help(Fault)` lists what can go
 wrong on demand.
 
-It is a real HTTP server on loopback, so a client meets sockets, time-outs and cut answers as
-outside. Songs are real audio files, and made-up tunes. What it answers follows the services' own
-pages, which each module names.
+It is a real HTTP server on this machine, so a client meets sockets, time-outs and cut answers as
+with the real services. Songs are real audio files with made-up tunes. What it answers follows the
+services' own pages, which each module names.
 """
 
 from ._faults import Fault

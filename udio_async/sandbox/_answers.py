@@ -23,7 +23,7 @@ class Dialect(Protocol):
     """The way in which one service words its answers."""
 
     refusal: str
-    """What it says of a request that it does not take."""
+    """The message for a request that it does not take."""
 
     def accepted(self, task_id: str, status: int = 200) -> Response:
         """Hand out the id of a task."""
@@ -72,13 +72,13 @@ REFUSALS: Mapping[str, Callable[[Dialect, str], Response]] = {
     "refused": lambda dialect, _: dialect.error(400, dialect.refusal),
     "no_credit": lambda dialect, fault: dialect.no_credit(int(detail_of(fault))),
 }
-"""What is answered under the faults that cost nothing, by their kind."""
+"""Answers to a submit that is not charged, by the kind of the fault."""
 
 CONFIRMATIONS: Mapping[str, Callable[[Dialect, str], Response]] = {
     "charged_502": lambda _, __: bad_gateway(),
     "http_500_with_id": lambda dialect, task_id: dialect.accepted(task_id, 500),
 }
-"""What is answered for a task that is paid, where that is not as usual."""
+"""Answers to a submit that is charged, where they are not the usual one, by the fault."""
 
 
 # Answers to a look ----------------------------------------------------------------------------
@@ -98,7 +98,7 @@ _BROKEN_LOOKS: Mapping[str, tuple[int, str]] = {
 def answer_broken_look(dialect: Dialect, task: MadeTask) -> Response | None:
     """Count a look at a task; return its answer if it has to fail.
 
-    None if it is answered as usual.
+    None if the usual answer is due.
     """
     task.looks += 1
     if task.looks > BROKEN_LOOKS_PER_TASK:
@@ -123,7 +123,7 @@ _ENCODINGS: Mapping[str, tuple[str, Callable[[bytes], bytes]]] = {
     "odd_encoding": ("utf-8", bytes),
     "odd_encoding_answers": ("utf-8", bytes),
 }
-"""What the header says, and what becomes of the bytes, by the kind of a fault."""
+"""The header's value, and what is done to the bytes, by the kind of the fault."""
 
 
 def encode(response: Response, kind: str) -> Response:

@@ -11,7 +11,7 @@ from .._validators import is_number
 
 @attrs.frozen
 class RefusedError(Exception):
-    """A request that gets an error: by its key, or by the documentation."""
+    """A request that gets an error: its key is wrong, or it breaks a rule of the documents."""
 
     status: int
     message: str = ""

@@ -1,7 +1,7 @@
 """Callbacks: each stage of a task, posted to the address of its submit.
 
 Only addresses on this machine are called. No document says whether a failed delivery is tried
-again; here one that is answered with an error is, once.
+again; here a delivery that is answered with an error is sent once more.
 """
 
 import json
@@ -19,18 +19,18 @@ from .._urls import is_loopback
 from ._answers import gzipped
 from ._tasks import MadeTask, Phase
 
-AT_ONCE = 32  # deliveries to one receiver, so that a deaf one holds up nobody else
+AT_ONCE = 32  # deliveries to one receiver: one that does not answer must not hold up others
 TIMEOUT = 10.0  # seconds for one delivery
 RETRY_AFTER = 0.5  # seconds
 MAX_DELIVERIES = 10_000  # deliveries
 _STAGES = (Phase.TEXT, Phase.FIRST, Phase.COMPLETE, Phase.FAILED)
 _LATE = 0.5  # of the task's own time, after its end
-_SECRET = "x-webhook-secret"  # noqa: S105 - a name, no secret
+_SECRET = "x-webhook-secret"  # noqa: S105 - the name of a header, not a secret
 
 _JUST_AFTER = 1e-6  # seconds
 
 Describe = Callable[[float], object]
-"""Says what is posted about a task at a moment of the world's clock."""
+"""Returns what is posted about a task at a time of the world's clock."""
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +45,7 @@ class Delivery:
     """The bytes as they were posted; they may be gzipped."""
     forged: bool
     status: int | None
-    """What the receiver answered; None for no answer, and where nobody was called."""
+    """The status that the receiver answered; None without an answer, or if nobody was called."""
     at: float
     """Unix time at which the answer came."""
 
@@ -123,7 +123,7 @@ class Caller:
                 with anyio.move_on_after(TIMEOUT):
                     return await _post(parts, letter)
         except (OSError, ValueError, anyio.BrokenResourceError, h11.ProtocolError):
-            pass  # nobody is there, or speaks HTTP; or no request can carry the address or secret
+            pass  # nobody speaks HTTP there, or no request can hold the address or the secret
         return None
 
     def _note(self, task: MadeTask, letter: _Letter, status: int | None) -> None:
@@ -143,7 +143,7 @@ class Caller:
 
 
 def _address_of(task: MadeTask) -> tuple[str, str | None] | None:
-    """Return the address that a submit named, and the secret to show there.
+    """Return the address that a submit named, and the secret to send there.
 
     None if it named no address, or wants no callback.
     """
@@ -166,7 +166,7 @@ def _plan(task: MadeTask) -> Iterator[tuple[float, Phase]]:
     """Return the callbacks: seconds after the submit, and the phase of each."""
     entered = [(task.enters_after(phase), phase) for phase in _STAGES]
     due = sorted((after, phase) for after, phase in entered if after is not None)
-    if not due:  # it stays where nothing is told
+    if not due:  # the task stays in a phase of which no callback tells
         return
     end = due[-1][0]
     if task.fault == "skipped_callbacks":
@@ -190,7 +190,7 @@ def _spoiled(letter: _Letter, kind: str) -> _Letter:
 
 
 def _forgeries(letter: _Letter) -> Iterator[_Letter]:
-    """Return what a stranger would post who knows callbacks, not the address."""
+    """Return what a stranger would post, who knows how callbacks look and not the address."""
     last = "0" if letter.url[-1] != "0" else "1"
     yield attrs.evolve(letter, url=letter.url[:-1] + last, forged=True)
     if letter.secret is not None:

@@ -70,7 +70,7 @@ def refuse_file(status: int) -> Response:
     return Response(page, status, media_type="application/xml")
 
 
-# Troubles; None lets the file through ---------------------------------------------------------
+# Troubles; None means that the file is served ------------------------------------------------
 
 
 def _cdn_late(download: Download) -> Response | None:
@@ -110,9 +110,9 @@ def _encoded(download: Download) -> Response:
 
 
 def _whole_as_part(download: Download) -> Response:
-    """Answer with the whole file, in turn as one of three.
+    """Answer with the whole file, in one of three ways in turn.
 
-    They are 206 that says which part, 206 that does not, and 203 as through a proxy.
+    They are 206 with `Content-Range`, 206 without it, and 203, as through a proxy.
     """
     sound, way = download.sound, download.song.number % 3
     last = len(sound.data) - 1
@@ -143,7 +143,7 @@ class _CutResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send half of the body, and hang up.
 
-        A server that cannot hang up ends the answer there.
+        A server without a way to hang up just ends the answer there.
         """
         start = {"status": self.status_code, "headers": self.raw_headers}
         half = bytes(self.body)[: len(self.body) // 2]

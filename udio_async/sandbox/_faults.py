@@ -84,7 +84,7 @@ class FaultPlan:
     _seen: list[int] = attrs.field(init=False)
     _dealt: list[int] = attrs.field(init=False)
     _due: list[bool] = attrs.field(init=False)
-    """Whose turn has come, and was not taken yet."""
+    """Whether each fault is due, and has not got a submit yet."""
 
     def __attrs_post_init__(self) -> None:
         self._seen = [0] * len(self.faults)
@@ -92,7 +92,7 @@ class FaultPlan:
         self._due = [False] * len(self.faults)
 
     def deal(self, provider: str, prompt: str) -> str:
-        """Return the kind of fault that this submit gets; "" is none."""
+        """Return the kind of fault that this submit gets; "" if it gets none."""
         wanting = [i for i, fault in enumerate(self.faults) if fault.wants(provider, prompt)]
         for i in wanting:
             self._count(i)

@@ -23,11 +23,11 @@ class Kind:
     says: str
     """What happens, in a sentence without its capital and its full stop."""
     providers: Collection[str] = attrs.field(default=PROVIDERS, kw_only=True)
-    """Where it can happen; it passes over the submits of any other."""
+    """Where it can happen; submits to other providers are not counted."""
     detail: str = attrs.field(default="", kw_only=True)
-    """What is to be said behind a colon, such as "text" for `message:<text>`; "" is nothing."""
+    """The name of what stands behind a colon: "text" for `message:<text>`; "" if nothing does."""
     known: Collection[str] = attrs.field(default=(), kw_only=True)
-    """What that may be; any text where there is none."""
+    """The details that exist; empty means any text."""
 
     @property
     def written(self) -> str:
@@ -36,7 +36,7 @@ class Kind:
 
     @property
     def sentence(self) -> str:
-        """What happens, and where it never does."""
+        """What happens, and at which providers it never does."""
         passed = [name for name in PROVIDERS if name not in self.providers]
         never = f" (never at {' and '.join(passed)})" if passed else ""
         return f"{self.says}{never}."
@@ -44,7 +44,7 @@ class Kind:
 
 @attrs.frozen
 class Group:
-    """Faults that hit the same thing, and cost the same."""
+    """Faults that are about the same thing, and cost the same."""
 
     title: str
     kinds: tuple[Kind, ...]
@@ -203,7 +203,7 @@ def kind_of(fault: str) -> str:
 
 
 def detail_of(fault: str) -> str:
-    """Return what is said behind the colon of a fault."""
+    """Return what stands behind the colon of a fault."""
     return fault.partition(":")[2]
 
 

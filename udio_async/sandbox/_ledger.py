@@ -20,11 +20,11 @@ class Submit:
     task_id: str = ""
     """The id of the task that was made of it; "" where nothing was taken."""
     fault: str = ""
-    """The fault that it was dealt, such as "charged_502"; "" is none."""
+    """The fault that it got, such as "charged_502"; "" if it got none."""
     prompt: str = ""
     """What the song is about, in the words of the request; "" where it could not be read."""
     request: JsonObject = attrs.field(factory=dict)
-    """The body as it was sent, without `token`; empty where it is no JSON object."""
+    """The body as it was sent, without `token`; empty where it is not a JSON object."""
     key_ok: bool = True
     """Whether each key that was sent, in the header and in the body, was the right one."""
     at: float = attrs.field(factory=time.time)

@@ -17,5 +17,5 @@ def cover_link(song: MadeSong, origin: str) -> str:
 
 
 def stream_link(song: MadeSong, origin: str) -> str:
-    """Return the link to what there is of a song that is being made."""
+    """Return the link to the part that exists of a song that is being made."""
     return f"{origin}stream/?item_id={song.id}"

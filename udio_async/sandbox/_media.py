@@ -53,9 +53,9 @@ class Media:
         return serve_bytes(request, await run_in_threadpool(make_cover, song.id), "image/png")
 
     async def stream(self, request: Request) -> Response:
-        """Serve what there is of a song, without a length and without ranges.
+        """Serve the part of a song that exists, without a length and without ranges.
 
-        That is half the tune until it is whole.
+        It is half the tune until the song is made.
         """
         now = self.world.clock()
         task, song = self.world.find_song(request.query_params.get("item_id", "")) or (None, None)

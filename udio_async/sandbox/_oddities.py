@@ -1,4 +1,4 @@
-"""Odd lists of songs: each fault takes the true one and spoils it."""
+"""Odd lists of songs: each fault takes the true list and spoils it."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +15,7 @@ def _same_song_twice(songs: Songs, _: MadeTask) -> Songs:
 
 
 def _placeholder(songs: Songs, task: MadeTask) -> Songs:
-    """Give the songs of a task one of the names of no file.
+    """Let the links of a task's songs end in one of `NO_NAMES`.
 
     The next task gets the next name.
     """
@@ -24,7 +24,7 @@ def _placeholder(songs: Songs, task: MadeTask) -> Songs:
 
 
 def _renamed(link: object, name: str) -> object:
-    """Return a link to another name; what is no link to a file stays."""
+    """Return a link to another name; anything but a link to a file is left as it is."""
     is_final = isinstance(link, str) and "/media/" in link
     return f"{str(link).rpartition('/')[0]}/{name}" if is_final else link
 
@@ -38,7 +38,7 @@ def _more(seconds: object) -> object:
 
 
 def _odd_fields(songs: Songs, task: MadeTask) -> Songs:
-    """Spoil all fields but the three that decide: id, status and link."""
+    """Spoil all fields but id, status and link, without which there is no song."""
     return [
         {
             **song,
@@ -68,9 +68,9 @@ _ODDITIES: Mapping[str, Callable[[Songs, MadeTask], Songs]] = {
 
 
 def as_told(songs: Songs, task: MadeTask) -> Songs:
-    """Return the songs of a task as they are told.
+    """Return the songs of a task as an answer shows them.
 
-    That is the truth, unless its fault is one of these.
+    They are the true ones, unless the fault of the task is in `_ODDITIES`.
     """
     spoil = _ODDITIES.get(task.kind)
     return spoil(songs, task) if spoil and songs else songs

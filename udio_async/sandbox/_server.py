@@ -53,10 +53,10 @@ class Sandbox:
         faults: what goes wrong, and with which submits.
         seed: runs with the same seed and the same submits take the same time.
         credits: what the account holds at the start; it is one account for all three services.
-        no_credit: the HTTP status under which a submit is refused once it is empty: 200 (with the
-            402 in the body), 400, 402, 403, 429 or 500.
-        at_once: requests that the account's plan lets be in the making at once. A further one is
-            answered 429 without a hint, and costs nothing. None is without end.
+        no_credit: the HTTP status of a submit that is refused because the account is empty: 200
+            (with the 402 in the body), 400, 402, 403, 429 or 500.
+        at_once: how many requests the account's plan allows in the making at once. A further one
+            is answered 429 without `Retry-After`, and costs nothing. None is without end.
         api_key: the only key that is accepted.
 
     Raises:
@@ -245,7 +245,7 @@ class Sandbox:
         await self.aclose()
 
     def _make_server(self, on_started: Callable[[], object]) -> "_Server":
-        """Build the server, with what it calls once it is up."""
+        """Build the server; it calls `on_started` once it is up."""
         config = uvicorn.Config(
             make_app(self._handler),
             http=_Protocol,
@@ -275,7 +275,7 @@ class Sandbox:
         return {"api_key": self.api_key, "base_url": self.base_url, **options}
 
     def _quicken(self, provider: P, options: dict[str, Any]) -> P:
-        """Make a provider look as much more often as songs are made faster.
+        """Let a provider look more often, by the same factor by which songs are made faster.
 
         Traits that the caller gave stay as they are.
         """
@@ -359,9 +359,8 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler
         """End after the first signal, at once after the second.
 
-        uvicorn's own would raise the signal again after a clean stop and so end the process.
+        uvicorn's own method would raise the signal again after a clean stop, and end the process.
         """
-        # uvicorn's own would raise the signal again after a clean stop and so end the process.
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -369,7 +368,7 @@ class _Server(uvicorn.Server):
 class _Protocol(H11Protocol):
     """uvicorn's protocol, with a way for the application to hang up.
 
-    ASGI has no word for that.
+    ASGI itself has none.
     """
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's own

@@ -14,7 +14,7 @@ from ._checksums import crc
 from ._flac import make_flac
 
 TONE_SECONDS = 1.3
-"""How long the tones in this package are, which other programs have made."""
+"""How long the tone files in this package are. Other programs have made them."""
 _CONTAINERS_KEPT = 16
 
 
@@ -105,4 +105,4 @@ _RECIPES = {
     ".m4a": _Recipe("audio/mp4", _make_m4a, lambda _: TONE_SECONDS),
 }
 OTHER_ENDINGS = (".wav", ".flac", ".ogg", ".m4a")
-"""What a file may be beside an MP3."""
+"""The kinds of files beside MP3."""

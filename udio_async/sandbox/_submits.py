@@ -1,6 +1,6 @@
-"""Submits as they come in: each gets its fault, its price, its answer.
+"""Taking submits: each gets its fault, its price and its answer.
 
-Every one is in the ledger before it is answered.
+Each is in the ledger before it is answered.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ from ._ledger import Ledger, Submit
 from ._tasks import MadeTask, Order
 from ._world import COSTS, OutOfCreditsError, World
 
-SLOW_ANSWER_SECONDS = 1.0  # real ones: it is the caller's time-out that it tries
+SLOW_ANSWER_SECONDS = 1.0  # of real time, at any speed: it is there to meet the caller's time-out
 _TOO_MANY = "Too many generations at once, wait for one to finish"
 
 Describe = Callable[[MadeTask, float], object]
-"""Says what is posted about a task at a moment of the world's clock."""
+"""Returns what is posted about a task at a time of the world's clock."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +34,7 @@ class SubmitHandler:
     caller: Caller = attrs.field(factory=Caller)
     ledger: Ledger = attrs.field(factory=Ledger)
     no_credit: int = 402
-    """The HTTP status under which it is said that the account is empty."""
+    """The HTTP status that says that the account is empty."""
 
     def taking(self, provider: str, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
         """Wrap an endpoint so that what it refuses is in the ledger too."""
@@ -83,7 +83,9 @@ class SubmitHandler:
 
     def _decide(self, dialect: Dialect, order: Order) -> tuple[str, Response, MadeTask | None]:
         """Return an order's fault, its answer, and its task or None."""
-        if self.world.is_busy():  # before a fault is dealt: when that is depends on the clock
+        # Before a fault is dealt out: whether the account is busy depends on the clock, and the
+        # same submits must get the same faults.
+        if self.world.is_busy():
             return "", dialect.error(429, _TOO_MANY), None
         fault = self.world.plan.deal(order.provider, order.prompt)
         refuse = REFUSALS.get(kind_of(fault))

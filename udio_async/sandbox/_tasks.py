@@ -1,6 +1,6 @@
 """Tasks that are being made, with their songs.
 
-How far they are follows from the clock.
+The clock alone says how far each is.
 """
 
 import enum
@@ -38,16 +38,16 @@ _NEVER = float("inf")
 
 @attrs.frozen(kw_only=True)
 class Course:
-    """How a task goes: as usual, or as its fault has it."""
+    """How a task goes: as usual, or as its fault wants it."""
 
     fails_before: Phase | None = None
     """It fails where it would have entered this phase."""
     stays_at: float = 1.0
-    """The share that is never passed."""
+    """The share of its time at which it stops for ever; 1 if it does not stop."""
     says_at_most: Phase = Phase.COMPLETE
-    """The last phase that it tells of, whatever it has."""
+    """The last phase that it shows, even if it is further."""
     words: Mapping[Phase, str] = attrs.field(factory=dict)
-    """What its status is in a phase, instead of the word of its service."""
+    """The word for a phase, instead of the usual word of its service."""
 
 
 _USUAL = Course()
@@ -62,7 +62,7 @@ _COURSES = {
     "stuck_first": Course(says_at_most=Phase.FIRST),
     "unknown_word": Course(stays_at=0.05, words={Phase.STARTED: "in_review"}),
 }
-"""How a task goes under a fault, where that is not as usual."""
+"""How a task goes, by the kind of its fault; as usual for kinds that are not in here."""
 
 
 @attrs.frozen(kw_only=True)
@@ -89,9 +89,9 @@ class MadeSong:
     lyrics: str
     style: str
     number: int = 0
-    """Which song it is of those that have the same fault, from 0: chooses among its variants."""
+    """Its number among the songs with the same fault, from 0. It chooses a variant of the fault."""
     ending: str = ".mp3"
-    """What its file is."""
+    """The ending that its file should have; links always end in `.mp3`."""
     late: float = 0.0
     """Seconds on the world's clock from the end of its task until its file is served."""
 
@@ -121,7 +121,7 @@ class MadeTask:
     """The share of its time after which it enters a phase."""
     fault: str = ""
     ended_links: set[str] = attrs.field(factory=set, init=False)
-    """The songs whose first link has been found to be over."""
+    """The songs whose first link was tried, and has expired."""
     downloads: Counter[str] = attrs.field(factory=Counter, init=False)
     """How often the file of each song was asked for."""
     looks: int = attrs.field(default=0, init=False)
@@ -129,7 +129,7 @@ class MadeTask:
 
     @property
     def kind(self) -> str:
-        """The kind of its fault; "" is none."""
+        """The kind of its fault; "" if it has none."""
         return kind_of(self.fault)
 
     @property

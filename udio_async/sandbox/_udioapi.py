@@ -89,7 +89,7 @@ class UdioApi:
         try:
             body = await read_json(request)
         except RefusedError:
-            self._check_key(request)  # of a bad key and a bad body the key is told
+            self._check_key(request)  # if key and body are both bad, the answer is about the key
             raise
         if "token" not in body:
             self._check_key(request)
@@ -173,7 +173,7 @@ def _describe_v2(task: MadeTask, now: float, origin: str) -> JsonObject:
 
 
 def _word(task: MadeTask, phase: Phase, usual: Mapping[Phase, str]) -> str:
-    """Return the word for a phase, as its fault or its version has it."""
+    """Return the word for a phase: that of its fault, or that of its version of the service."""
     return task.course.words.get(phase) or usual.get(phase, "IN_PROGRESS")
 
 
@@ -220,7 +220,7 @@ def _status(task: MadeTask, song: MadeSong, phase: Phase, *, failed: bool) -> st
 
 
 def _audio_url(task: MadeTask, song: MadeSong, now: float, origin: str) -> str:
-    """Return the link of a song, "" where it has none yet.
+    """Return the link of a song; "" while it has none.
 
     In stage "first" one song has a link, to a stream that is not whole yet.
     """
@@ -238,7 +238,7 @@ def _failure(task: MadeTask, song: MadeSong, phase: Phase) -> tuple[str, str]:
         return "", ""
     if task.kind in _ERROR_MESSAGE:
         return "", _ERROR_MESSAGE[task.kind] or detail_of(task.fault)
-    if phase in task.course.words:  # which is all that is said
+    if phase in task.course.words:  # such a task says nothing but that word
         return "", ""
     if task.order.provider == "udioapi-v2":
         return "Does Not Meet Guidelines", ""

@@ -25,7 +25,7 @@ CREDITS = 100_000.0
 SONGS_PER_TASK = 2
 TYPICAL_SECONDS, SPREAD = 60.0, 0.3  # of the log-normal time that a task takes
 _LATE = (30.0, 150.0)
-"""Seconds for which the file of a complete song has been seen to be missing."""
+"""Seconds, at least and at most, for which real services were late with the file of a song."""
 
 
 class OutOfCreditsError(Exception):
