@@ -276,6 +276,7 @@ async def test_what_is_not_final_is_not_kept(tmp_path: Path) -> None:
         for song in (stream, make_song(None)):
             with pytest.raises(DownloadFailed, match="no final file yet"):
                 await client.download(song, tmp_path)
+        assert server.requests
         assert all("/feed?" in request.line for request in server.requests)
     assert files_in(tmp_path) == []
 

@@ -254,7 +254,7 @@ def test_no_module_knows_many_others() -> None:
     """Thirteen at most: one that needs more is two. The commands are loaded one by one."""
     modules = {name for path in FILES for name in module_names(path)}
     known = {
-        path.name: {module_of(name, modules) for name in imported(path)} - {None}
+        path.relative_to(PACKAGE): {module_of(name, modules) for name in imported(path)} - {None}
         for path in FILES
         if path.name != "_commands.py"
     }

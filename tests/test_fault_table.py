@@ -187,7 +187,7 @@ async def outcome_of(
 async def test_every_call_meets_every_fault_with_its_declared_verdict(
     case: str, provider: str
 ) -> None:
-    """A submit gets its verdict, a look its error, and one request is made for each."""
+    """A submit gets its verdict, a look its error, and no submit is sent twice."""
     for call in CALLS:
         expected = CASES[case].expected(call)
         async with FaultServer(CASES[case].behaviour) as server:

@@ -534,6 +534,7 @@ async def test_nearly_due_songs_ride_along() -> None:
     single, many = await run_staggered(1), await run_staggered(20)
     assert len(many.looks) < len(single.looks) / 3
     for provider in (single, many):
+        assert any(len(looks_at(provider, task_id)) > 1 for task_id in provider.completes_at)
         for task_id in provider.completes_at:
             looks = looks_at(provider, task_id)
             assert all(later - earlier >= 4.99 for earlier, later in pairwise(looks))

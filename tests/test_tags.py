@@ -164,7 +164,7 @@ def test_any_text_can_be_a_tag(
 @each_kind
 def test_a_strange_file_costs_only_its_tags(name: str, tmp_path: Path) -> None:
     """Whatever is wrong with it: it is tagged and plays as before, or is as it was."""
-    dice, part = random.Random(name), tmp_path / "song.part"
+    dice, part, tagged = random.Random(name), tmp_path / "song.part", 0
     for _ in range(200):
         data = bytearray(FILES[name])
         for _ in range(dice.randrange(1, 5)):
@@ -173,7 +173,9 @@ def test_a_strange_file_costs_only_its_tags(name: str, tmp_path: Path) -> None:
         part.write_bytes(data)
         write_tags(part, SONG, PNG, "image/png", suffix_of(name))
         if part.read_bytes() != data:
+            tagged += 1
             assert measure(part.read_bytes()) == measure(data)
+    assert tagged
 
 
 def test_what_the_disk_does_not_give_or_take_is_an_os_error(tmp_path: Path) -> None:

@@ -140,7 +140,9 @@ def test_many_songs_are_cut_down_to_the_slowest(tmp_path: Path) -> None:
 )
 def test_strange_times_do_no_harm(times: dict[str, Any], tmp_path: Path) -> None:
     """A clock that was set back, a stage seen late: no bar leaves the picture."""
-    for bar in bars(write(tmp_path, song(1, **times), song(2))):
+    shown = bars(write(tmp_path, song(1, **times), song(2)))
+    assert shown
+    for bar in shown:
         assert all(start >= 0 and start + width <= 100.01 for _, start, width in bar)
 
 

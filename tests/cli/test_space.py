@@ -69,9 +69,18 @@ async def test_one_that_ends_makes_room_for_the_next(disk: SimpleNamespace, tmp_
     space = Space(tmp_path)
     await space.take()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(space.take)
+        took = anyio.Event()
+
+        async def take() -> None:
+            await space.take()
+            took.set()
+
+        tasks.start_soon(take)
         await anyio.wait_all_tasks_blocked()
+        assert not took.is_set()
         space.leave(0)
+        with anyio.fail_after(5):
+            await took.wait()
 
 
 async def test_one_that_ends_during_the_look_is_not_missed(

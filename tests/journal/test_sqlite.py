@@ -453,6 +453,7 @@ async def test_the_default_threads_may_all_be_busy(path: Path) -> None:
             journal = SqliteJournal(path)
             async with journal.open(ACCOUNT):
                 await journal.add(make_entry("a"))
+            assert limiter.borrowed_tokens == 1  # still: the journal did not wait for that thread
             release.set()
     finally:
         limiter.total_tokens = before

@@ -108,7 +108,7 @@ async def test_an_id_that_songs_share_costs_no_song(name: str, shared: object) -
         for song in songs_in(payload):
             song["song_id" if "song_id" in song else "id"] = shared
         task = await look(case, payload)
-        assert delivered(task) == wanted
+        assert delivered(task) == wanted != set()
         assert len({song.id for song in task.songs}) == len(task.songs)
 
 
@@ -149,6 +149,7 @@ async def test_the_odd_fields_keep_their_raw_words(name: str) -> None:
         for song in songs_in(odd):
             song["title"] = {"odd": 1}
         task = await look(case, odd)
+        assert task.songs
         assert [(song.title, song.raw["title"]) for song in task.songs] == [
             (None, {"odd": 1})
         ] * len(task.songs)

@@ -444,11 +444,11 @@ def test_words_count_where_songs_show_nothing(body: object, stage: Stage) -> Non
     assert read_task(body, task_id=ID, provider="p").stage is stage
 
 
-async def test_errors_name_the_task() -> None:
+@pytest.mark.parametrize("name", CASE.failed_looks)
+async def test_errors_name_the_task(name: str) -> None:
     """Whatever goes wrong with a look, the error says about which task and where."""
-    for name in CASE.failed_looks:
-        error = await CASE.error_of(name, submit=False)
-        assert (error.provider, error.task_id) == ("udioapi-v2", ID), name
+    error = await CASE.error_of(name, submit=False)
+    assert (error.provider, error.task_id) == ("udioapi-v2", ID)
 
 
 async def test_songs_carry_what_the_feed_says() -> None:

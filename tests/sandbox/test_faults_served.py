@@ -54,7 +54,9 @@ async def serving(
 async def complete(http: httpx.AsyncClient, provider: str) -> tuple[str, list[dict[str, Any]]]:
     """Have a request made; its id, and its songs once they have their files."""
     task_id = await accepted(http, provider)
-    return task_id, songs_in(await with_files(http, provider, task_id))
+    songs = songs_in(await with_files(http, provider, task_id))
+    assert songs, "a test that goes over them would check nothing"
+    return task_id, songs
 
 
 async def raw(http: httpx.AsyncClient, url: str) -> tuple[httpx.Response, bytes]:
