@@ -11,10 +11,10 @@ from .._http import Call, Http, Reply
 from .wire import loads
 
 SHORTEST_KEY = 12
-"""Characters of a key from which on it is crossed out: a shorter one is not a real key, and may be
+"""A key of at least so many characters is crossed out: a shorter one is not a real key, and may be
 part of any word."""
 _SHORTEST_END = 8
-"""Characters of a key from which on they are crossed out at the end of a body that was cut."""
+"""At the end of a body that was cut, the beginning of a key is crossed out from this length on."""
 _BLANK = "***"
 
 
