@@ -142,12 +142,19 @@ def replaced(sandbox: Sandbox, unfinished: Path) -> None:
     sandbox._world.api_key = NEW_KEY["UDIOAPI_API_KEY"]
 
 
+def opens(journal: Path, *at: str, env: dict[str, str] | None = None) -> bool:
+    """Return whether a journal takes this key: `forget` has to open it."""
+    ended = run_cli("forget", journal, "typo", *at, env=env)
+    assert ended.code == 2
+    return "there is no job 'typo'" in ended.err
+
+
 def test_no_journal_is_given_to_a_key_that_is_none(unfinished: Path, at: tuple[str, ...]) -> None:
     """The service is asked before, and its answer is told; the right key still opens it."""
     refused = run_cli("rekey", unfinished, "--yes", *at, env=NEW_KEY)
     assert (refused.code, refused.out) == (1, "")
     assert "Unauthorized" in refused.err
-    assert run_cli("doubts", unfinished, *at).code == 0
+    assert opens(unfinished, *at)
     nowhere = ("--base-url", "http://127.0.0.1:9")
     taken = run_cli("rekey", unfinished, "--yes", *nowhere, env=NEW_KEY)
     assert taken.code == 0, "without an answer the word of its owner counts"
@@ -158,19 +165,19 @@ def test_no_journal_is_given_to_a_key_that_is_none(unfinished: Path, at: tuple[s
 @pytest.mark.usefixtures("replaced")
 def test_a_new_key_is_told_how_to_go_on(unfinished: Path, at: tuple[str, ...]) -> None:
     """The refusal names the command; without an answer it changes nothing, with one it does."""
-    refused = run_cli("doubts", unfinished, *at, env=NEW_KEY)
+    refused = run_cli("forget", unfinished, "lost", *at, env=NEW_KEY)
     assert refused.code == 2
     command = refused.err.partition("say so once: ")[2].strip()
     words = shlex.split(command.removeprefix(_hints.program()))
     asked = run_cli(*words, env=NEW_KEY)
     assert asked.code == 2
     assert "give --yes if the key in UDIOAPI_API_KEY" in asked.err
-    assert run_cli("doubts", unfinished, *at, env=NEW_KEY).code == 2
+    assert not opens(unfinished, *at, env=NEW_KEY)
     given = run_cli(*words, "--yes", env=NEW_KEY)
     assert (given.code, given.err) == (0, "")
     assert "belongs to today's key from now on" in given.out
-    assert run_cli("doubts", unfinished, *at, env=NEW_KEY).code == 0
-    assert run_cli("doubts", unfinished, *at).code == 2, "the earlier one is out"
+    assert opens(unfinished, *at, env=NEW_KEY)
+    assert not opens(unfinished, *at), "the earlier one is out"
     again = run_cli(*words, env=NEW_KEY)
     assert (again.code, again.out.count("belongs to this key already")) == (0, 1)
 
@@ -181,12 +188,12 @@ def test_a_first_run_with_a_wrong_key_is_forgotten(
     """Nothing was taken, so the right key goes on by itself, in every command."""
     batch = ("batch", write_requests({"description": "one"}), "--out", tmp_path, *at)
     assert run_cli(*batch, env=environment(UDIOAPI_API_KEY="wrong")).code == 1
-    assert call_cli("jobs", tmp_path, *at).code == 0
-    assert run_cli("jobs", tmp_path, *at, env=NEW_KEY).code == 0
+    assert opens(tmp_path, *at)
+    assert opens(tmp_path, *at, env=NEW_KEY)
     continued = call_cli(*batch)
     assert continued.code == 0, continued.err
-    wrong = run_cli("jobs", tmp_path, *at, env=NEW_KEY)
-    assert (wrong.code, "rekey" in wrong.err) == (1, False), "now it is somebody's, and no key"
+    wrong = run_cli("forget", tmp_path, "key", *at, env=NEW_KEY)
+    assert "rekey" not in wrong.err, "now it is somebody's, and no key"
     assert "Unauthorized" in wrong.err
 
 
@@ -211,7 +218,7 @@ def test_on_a_terminal_it_asks(
         os.write(controller, answer)
         assert child.wait(30) == code
     os.close(controller)
-    assert (run_cli("doubts", unfinished, *at, env=NEW_KEY).code == 0) is (code == 0)
+    assert opens(unfinished, *at, env=NEW_KEY) is (code == 0)
 
 
 def test_a_journal_of_another_provider_is_left_alone(
@@ -221,7 +228,50 @@ def test_a_journal_of_another_provider_is_left_alone(
     ended = call_cli("rekey", unfinished, "--yes", "--provider", "apiframe", *at)
     assert ended.code == 2
     assert "give --provider udioapi-v2, or another --journal" in ended.err
-    assert call_cli("doubts", unfinished, *at).code == 0
+    assert opens(unfinished, *at)
+
+
+# What the journal knows by itself ------------------------------------------------------------
+
+
+@pytest.fixture
+def of_apiframe(
+    at: tuple[str, ...], call_cli: CallCli, write_requests: WriteRequests, tmp_path: Path
+) -> Path:
+    """A directory whose journal was made with apiframe, and has a doubt."""
+    requests = write_requests({"description": "lost", "options": {"webhook_secret": "hidden"}})
+    call_cli("batch", requests, "--out", tmp_path, "--provider", "apiframe", *at)
+    return tmp_path
+
+
+@pytest.mark.parametrize("key", ["", "another-key"])
+def test_a_list_needs_neither_key_nor_provider(key: str, of_apiframe: Path) -> None:
+    """Nothing is sent for it; secrets are left out as the provider in the journal wants it."""
+    env = environment(APIFRAME_API_KEY=key, UDIOAPI_API_KEY=key)
+    (job,) = run_cli("jobs", of_apiframe, "--json", env=env).lines
+    assert (job["provider"], job["state"]) == ("apiframe", "in_doubt")
+    (doubt,) = run_cli("doubts", of_apiframe, "--json", env=env).lines
+    assert doubt["key"] == job["key"]
+    assert "hidden" not in str([job, doubt])
+
+
+def test_the_provider_is_that_of_the_journal(of_apiframe: Path, at: tuple[str, ...]) -> None:
+    """So commands about it work without `--provider`; one that is given counts."""
+    assert opens(of_apiframe, *at)
+    other = run_cli("forget", of_apiframe, "typo", "--provider", "udioapi-v2", *at)
+    assert "give --provider apiframe, or another --journal" in other.err
+
+
+@pytest.mark.parametrize("command", [("resume",), ("audit",), ("resolve", "key", "--resubmit")])
+def test_no_sandbox_is_offered_where_a_journal_is(
+    command: tuple[str, ...], of_apiframe: Path, at: tuple[str, ...]
+) -> None:
+    """One that starts anew cannot go on with it."""
+    name, *rest = command
+    env = environment(APIFRAME_API_KEY="")
+    ended = run_cli(name, of_apiframe, *rest, *at, env=env)
+    assert ended.code == 2
+    assert "no API key: set the environment variable APIFRAME_API_KEY\n" in ended.err
 
 
 # What stdout gets ----------------------------------------------------------------------------

@@ -441,7 +441,7 @@ def test_a_journal_of_another_account(  # noqa: PLR0917 - fixtures
         (
             2,
             "and this is apiframe; give --provider udioapi-v2, or another --journal",
-            call_cli("doubts", tmp_path, *apiframe),
+            call_cli("audit", tmp_path, *apiframe),
         ),
         (2, "give --provider udioapi-v2,", call_cli("rekey", tmp_path, "--yes", *apiframe)),
     ):
@@ -515,15 +515,22 @@ def test_no_journal(
     write_requests: WriteRequests,
     tmp_path: Path,
 ) -> None:
-    """It can be left out, and the sandbox of one's own has none unless asked for."""
+    """It can be left out, and a sandbox of the run itself has none: it forgets its songs."""
     requests = write_requests(*asks("one"))
     real = ("batch", requests, "--out", tmp_path / "real")
     assert call_cli(*real, "--no-journal", *at).code == 0
     own = ("batch", requests, "--out", tmp_path / "own", "--provider", "sandbox", "--speed", SPEED)
     assert call_cli(*own).code == 0
     assert not list(tmp_path.glob("*/journal.db"))
-    assert call_cli(*own, "--journal", tmp_path / "kept.db").code == 0
-    assert (tmp_path / "kept.db").exists()
+    refused = call_cli(*own, "--journal", tmp_path / "kept.db")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--journal does not go with --provider sandbox, which forgets its songs" in refused.err
+    assert 'start one with "udio-async sandbox"' in refused.err
+    assert not (tmp_path / "kept.db").exists()
+    assert call_cli(*real, *at).code == 0
+    resumed = call_cli("resume", tmp_path / "real", "--provider", "sandbox")
+    assert resumed.code == 2
+    assert "real/journal.db does not go with --provider sandbox" in resumed.err
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ async def _made_by_another(path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("command", ["batch", "resume", "jobs", "doubts", "audit", "resolve"])
+@pytest.mark.parametrize("command", ["batch", "resume", "forget", "audit", "resolve"])
 def test_another_account_has_a_way_on(
     command: str,
     bench: Bench,
@@ -199,6 +199,7 @@ def test_another_account_has_a_way_on(
     words: dict[str, tuple[object, ...]] = {
         "batch": (tmp_path / "ideas.txt", "--out", tmp_path),
         "resolve": (tmp_path, "key", "--abandon"),
+        "forget": (tmp_path, "key"),
     }
     ended = call_cli(command, *words.get(command, (tmp_path,)), *bench.at)
     assert ended.code == 2

@@ -40,7 +40,7 @@ def show_audit(service: Service, journal: Path, *, as_json: bool, backend: str) 
 
 
 async def _ask(service: Service, journal: Path) -> Audit | None:
-    async with open_client(service, journal=journal) as client:
+    async with open_client(service, service.journal(journal)) as client:
         return await client.audit()
 
 

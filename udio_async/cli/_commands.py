@@ -20,6 +20,7 @@ from ._options import (
     file_wait_option,
     journal_of_run,
     journal_option,
+    journal_service_options,
     journal_that_exists,
     json_option,
     limit_options,
@@ -149,8 +150,8 @@ def generate(
     from ._named import read_named
     from ._one import make_one
 
-    service, view = take_service(options), take_view(options)
-    path = journal_of_run(out, journal, no_journal=no_journal, provider=service.name)
+    path = journal_of_run(out, journal, no_journal=no_journal, provider=options["name"])
+    service, view = take_service(options, path), take_view(options)
     terms = take_terms(options, path)
     if options["key"] is not None and path is None:
         raise click.UsageError("--key needs a journal; give --out or --journal as well")
@@ -215,10 +216,10 @@ def batch(
     from ._hints import hints_for_batch
     from ._many import make_many
 
-    service, view = take_service(options), take_view(options)
     from_stdin = file is sys.stdin.buffer
     only_once = from_stdin or not Path(file.name).is_file()  # a pipe: `<(...)`
-    path = journal_of_run(out, journal, no_journal=no_journal, provider=service.name)
+    path = journal_of_run(out, journal, no_journal=no_journal, provider=options["name"])
+    service, view = take_service(options, path), take_view(options)
     return make_many(
         file,
         "stdin" if from_stdin else file.name,
@@ -237,7 +238,7 @@ def batch(
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
 @click.option("--only-paid", is_flag=True, help="Only fetch what is paid for; submit nothing.")
-@with_options(tags_option, file_wait_option, *many_options, *service_options, *view_options)
+@with_options(tags_option, file_wait_option, *many_options, *journal_service_options, *view_options)
 def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options: Any) -> int:
     """Continue whatever the journal in DIR holds unfinished; the songs are saved in DIR.
 
@@ -247,12 +248,13 @@ def resume(*, directory: Path, journal: Path | None, only_paid: bool, **options:
     batch again.
     """
     from ._hints import hints_for_journal
-    from ._rest import make_rest
+    from ._resume import resume_all
 
-    service, view = take_service(options), take_view(options)
-    terms = take_terms(options, journal_that_exists(directory, journal))
+    path = journal_that_exists(directory, journal)
+    service, view = take_service(options, path), take_view(options)
+    terms = take_terms(options, path)
     hints = hints_for_journal(directory)
-    return make_rest(service, directory, view, terms, hints=hints, only_paid=only_paid)
+    return resume_all(service, directory, view, terms, hints=hints, only_paid=only_paid)
 
 
 @cli.command()

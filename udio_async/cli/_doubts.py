@@ -12,7 +12,7 @@ import click
 from .. import Client, InvalidRequest, RequestError, UdioError
 from ..journal import Entry, State
 from ._clients import open_client, read_jobs
-from ._entries import asked_for, hidden_options, shown_request, when
+from ._entries import asked_for, shown_request, when
 from ._failures import BadInput, reason_of, warn
 from ._hints import Hints
 from ._manifest import MANIFEST, Manifest
@@ -42,18 +42,18 @@ def show_doubts(
     service: Service, journal: Path, hints: Hints, *, as_json: bool, backend: str
 ) -> None:
     """Print every request in doubt to stdout, oldest first."""
-    hidden = hidden_options(service.provider())
     work = partial(read_jobs, service, journal, [State.IN_DOUBT, State.SENDING])
     jobs = ask(work, backend=backend)
     doubts = [job for job in jobs if job.state is State.IN_DOUBT]
-    if sending := len(jobs) - len(doubts):  # of a run that goes on, or of a copy that is read-only
+    sending = len(jobs) - len(doubts)
+    if sending:  # of a run that goes on, or in a journal that was read as it is
         warn(
             f"{counted(sending, 'request')} on the way to the provider; if the run that sent it is "
-            "over, it is in doubt too: run this where the journal can be written"
+            "over, it is in doubt too: run this with its API key, where the journal can be written"
         )
     if as_json:
         for doubt in doubts:
-            click.echo(json.dumps(_as_values(doubt, hints, hidden)))
+            click.echo(json.dumps(_as_values(doubt, hints)))
         return
     for doubt in doubts:
         click.echo(_as_text(doubt, hints))
@@ -93,7 +93,7 @@ async def _settle(
     service: Service, journal: Path, key: str, answer: Answer, directory: Path
 ) -> str:
     """Keep the answer, and return what the task is that it names."""
-    async with open_client(service, journal=journal) as client:
+    async with open_client(service, service.journal(journal)) as client:
         seen = "" if answer.task_id is None else await _seen(client, answer.task_id)
         try:
             await client.resolve(key, **attrs.asdict(answer))
@@ -125,11 +125,11 @@ async def _seen(client: Client, task_id: str) -> str:
     return f"{named}: {task.stage}{songs}" + f" ({shortened(titles)})" * bool(titles)
 
 
-def _as_values(doubt: Entry, hints: Hints, hidden: frozenset[str]) -> dict[str, Any]:
+def _as_values(doubt: Entry, hints: Hints) -> dict[str, Any]:
     return {
         "key": doubt.key,
         "provider": doubt.provider,
-        "request": shown_request(doubt, hidden),
+        "request": shown_request(doubt),
         "submitted_at": when(doubt).isoformat(timespec="seconds"),
         "evidence": doubt.evidence,
         "songs": [song.id for song in doubt.songs],

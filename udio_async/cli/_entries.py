@@ -1,11 +1,12 @@
 """Jobs of a journal, in words for people."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import attrs
 
-from .. import Provider
+from .. import InvalidRequest, provider_named
 from ..journal import Entry
 from ._text import one_line
 
@@ -13,19 +14,28 @@ _SHORT = 60
 _NAMES = ("title", "description", "lyrics", "style")
 
 
-def hidden_options(provider: Provider) -> frozenset[str]:
-    """Return the options that are never shown, such as a webhook's secret."""
-    fields = attrs.fields(provider.traits.options)
-    return frozenset(field.name for field in fields if not field.repr)
-
-
-def shown_request(entry: Entry, hidden: frozenset[str]) -> dict[str, Any]:
+def shown_request(entry: Entry) -> dict[str, Any]:
     """Return the request of a job, without what may be secret."""
     request = dict(entry.request)
     if "options" in request:
-        options = request["options"].items()
-        request["options"] = {name: value for name, value in options if name not in hidden}
+        shown = _shown_options(entry.provider)
+        request["options"] = {
+            name: value for name, value in request["options"].items() if name in shown
+        }
     return request
+
+
+@cache
+def _shown_options(provider: str) -> frozenset[str]:
+    """Return the options that may be shown: a webhook's secret is not.
+
+    None of them may where the provider is one of a program's own, and nobody here knows them.
+    """
+    try:
+        traits = provider_named(provider)(api_key="asked-for-its-traits-only").traits
+    except InvalidRequest:
+        return frozenset()
+    return frozenset(field.name for field in attrs.fields(traits.options) if field.repr)
 
 
 def asked_for(entry: Entry) -> str:

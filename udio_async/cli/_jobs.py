@@ -12,7 +12,7 @@ import click
 from .. import InvalidRequest
 from ..journal import Entry, State
 from ._clients import open_client, read_jobs
-from ._entries import asked_for, hidden_options, shown_request, when
+from ._entries import asked_for, shown_request, when
 from ._failures import BadInput
 from ._hints import Hints
 from ._question import ask
@@ -27,21 +27,20 @@ def show_jobs(
     service: Service, journal: Path, states: Collection[State], *, as_json: bool, backend: str
 ) -> None:
     """Print the jobs in these states to stdout, oldest first."""
-    hidden = hidden_options(service.provider())
     jobs = ask(partial(read_jobs, service, journal, states), backend=backend)
     for entry in jobs:
-        click.echo(json.dumps(_as_values(entry, hidden)) if as_json else _as_text(entry))
+        click.echo(json.dumps(_as_values(entry)) if as_json else _as_text(entry))
     if not as_json:
         click.echo(f"{counted(len(jobs), 'job')}.")
 
 
-def _as_values(entry: Entry, hidden: frozenset[str]) -> dict[str, Any]:
+def _as_values(entry: Entry) -> dict[str, Any]:
     return {
         "key": entry.key,
         "state": entry.state,
         "provider": entry.provider,
         "task_id": entry.task_id,
-        "request": shown_request(entry, hidden),
+        "request": shown_request(entry),
         "attempt": entry.attempt,
         "attempt_of": entry.attempt_of,
         "submitted_at": _since(entry),
@@ -82,7 +81,7 @@ def forget_jobs(
 
 async def _forget(service: Service, journal: Path, keys: Sequence[str], hints: Hints) -> list[str]:
     refused = []
-    async with open_client(service, journal=journal) as client:
+    async with open_client(service, service.journal(journal)) as client:
         known = {entry.key: entry async for entry in client.jobs() if entry.key in keys}
         for key in dict.fromkeys(keys):
             try:

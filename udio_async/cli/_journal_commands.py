@@ -12,10 +12,10 @@ from ._options import (
     TEXT,
     backend_option,
     journal_option,
+    journal_service_options,
     journal_that_exists,
     json_option,
     price_option,
-    service_options,
     take_service,
     with_options,
 )
@@ -31,7 +31,7 @@ from ._options import (
     help="Only jobs in this state; may be given more than once.",
 )
 @journal_option
-@with_options(*service_options, json_option, backend_option)
+@with_options(*journal_service_options, json_option, backend_option)
 def jobs(
     *,
     directory: Path,
@@ -61,14 +61,14 @@ def jobs(
 
     path = journal_that_exists(directory, journal)
     wanted = [State(state) for state in states or STATES]
-    show_jobs(take_service(options), path, wanted, as_json=as_json, backend=backend)
+    show_jobs(take_service(options, path), path, wanted, as_json=as_json, backend=backend)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @click.argument("keys", type=TEXT, metavar="KEY...", nargs=-1, required=True)
 @journal_option
-@with_options(*service_options, backend_option)
+@with_options(*journal_service_options, backend_option)
 def forget(
     *,
     directory: Path,
@@ -87,33 +87,36 @@ def forget(
 
     path = journal_that_exists(directory, journal)
     hints = hints_for_journal(directory)
-    forget_jobs(take_service(options), path, keys, hints, backend=backend)
+    forget_jobs(take_service(options, path), path, keys, hints, backend=backend)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @click.option("--yes", "-y", is_flag=True, help="Say so, and do not ask.")
 @journal_option
-@with_options(*service_options, backend_option)
+@with_options(*journal_service_options, backend_option)
 def rekey(
     *, directory: Path, yes: bool, journal: Path | None, backend: str, **options: Any
 ) -> None:
-    """Tell the journal in DIR that today's API key is one of its own account.
+    """Tell the journal in DIR that today's API key or --base-url is one of its own account.
 
     A journal refuses the key of another account, which would find none of its songs. If you have
     replaced the key and the provider shows its songs to the new one, nothing is needed; if it
     does not, say once with this command that the account is the same.
+
+    A journal also refuses another --base-url than it was made with, before anything is sent. If the
+    service has moved, give its new address to this command once.
     """
     from ._rekey import rekey as give
 
     path = journal_that_exists(directory, journal)
-    give(take_service(options), path, yes=yes, backend=backend)
+    give(take_service(options, path), path, yes=yes, backend=backend)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(*service_options, json_option, backend_option)
+@with_options(*journal_service_options, json_option, backend_option)
 def doubts(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> None:
@@ -127,7 +130,7 @@ def doubts(
 
     path = journal_that_exists(directory, journal)
     hints = hints_for_journal(directory)
-    show_doubts(take_service(options), path, hints, as_json=as_json, backend=backend)
+    show_doubts(take_service(options, path), path, hints, as_json=as_json, backend=backend)
 
 
 @click.command()
@@ -137,7 +140,7 @@ def doubts(
 @click.option("--resubmit", is_flag=True, help="It was not taken: submit it again, and pay.")
 @click.option("--abandon", is_flag=True, help="Give it up: neither look for it nor submit it.")
 @journal_option
-@with_options(*service_options, backend_option)
+@with_options(*journal_service_options, backend_option)
 def resolve(
     *, directory: Path, key: str, journal: Path | None, backend: str, **options: Any
 ) -> None:
@@ -151,13 +154,13 @@ def resolve(
     answer = Answer(**{name: options.pop(name) for name in ("task_id", "resubmit", "abandon")})
     path = journal_that_exists(directory, journal)
     hints = hints_for_journal(directory)
-    end_doubt(take_service(options), path, key, answer, hints, backend=backend)
+    end_doubt(take_service(options, path), path, key, answer, hints, backend=backend)
 
 
 @click.command()
 @click.argument("directory", type=DIRECTORY, metavar="DIR")
 @journal_option
-@with_options(price_option, *service_options, json_option, backend_option)
+@with_options(price_option, *journal_service_options, json_option, backend_option)
 def audit(
     *, directory: Path, journal: Path | None, as_json: bool, backend: str, **options: Any
 ) -> int:
@@ -169,7 +172,7 @@ def audit(
     from ._audit import show_audit
 
     path = journal_that_exists(directory, journal)
-    return show_audit(take_service(options), path, as_json=as_json, backend=backend)
+    return show_audit(take_service(options, path), path, as_json=as_json, backend=backend)
 
 
 JOURNAL_COMMANDS = (jobs, forget, rekey, doubts, resolve, audit)

@@ -24,6 +24,11 @@ FILE_WAIT = 180.0
 """Seconds that the file of a song that was completed just now is waited for."""
 JOURNAL = "journal.db"
 """The name of a batch's journal in its directory."""
+NO_SANDBOX = (
+    "does not go with --provider sandbox, which forgets its songs when the command ends; start one "
+    'with "udio-async sandbox" and give its address as --base-url'
+)
+"""Why a journal and a sandbox of the run itself exclude one another, after what was given."""
 STATES = (
     "planned",
     "sending",

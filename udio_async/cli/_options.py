@@ -4,12 +4,13 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, SANDBOX, SERVICES
+from ._names import DEFAULT_SERVICE, FILE_WAIT, JOURNAL, NO_SANDBOX, SANDBOX, SERVICES
 from ._numbers import COUNT, CREDITS, SECONDS, SPEED
 
 if TYPE_CHECKING:
@@ -51,15 +52,7 @@ class _Text(click.types.StringParamType):
 
 TEXT = _Text()
 
-service_options = (
-    click.option(
-        "--provider",
-        "name",
-        type=click.Choice(SERVICES),
-        default=DEFAULT_SERVICE,
-        show_default=True,
-        help="Who makes the songs; sandbox needs no key and costs nothing.",
-    ),
+_address_options = (
     click.option("--base-url", metavar="URL", help="The service at another address."),
     click.option("--legacy", is_flag=True, help="udioapi-v1: its older generation, no callback."),
     click.option(
@@ -73,6 +66,26 @@ service_options = (
         is_flag=True,
         help="Leave out HTTPS_PROXY, SSL_CERT_FILE and their like.",
     ),
+)
+service_options = (
+    click.option(
+        "--provider",
+        "name",
+        type=click.Choice(SERVICES),
+        default=DEFAULT_SERVICE,
+        show_default=True,
+        help="Who makes the songs; sandbox needs no key and costs nothing.",
+    ),
+    *_address_options,
+)
+journal_service_options = (
+    click.option(
+        "--provider",
+        "name",
+        type=click.Choice(SERVICES),
+        help="Who makes the songs.  [default: the one that the journal was made with]",
+    ),
+    *_address_options,
 )
 price_option = click.option(
     "--price",
@@ -150,7 +163,7 @@ new_journal_options = (
         "--journal",
         type=_FILE,
         metavar="PATH",
-        help=f"Remember here.  [default: DIR/{JOURNAL}; none for the sandbox, which forgets too]",
+        help=f"Remember here.  [default: DIR/{JOURNAL}; none for the sandbox, which forgets]",
     ),
     click.option(
         "--no-journal", is_flag=True, help="Remember nothing: what breaks off cannot be continued."
@@ -200,16 +213,31 @@ def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], 
     return decorate
 
 
-def take_service(options: dict[str, Any]) -> "Service":
-    """Take the options of the service out of a command's options."""
+def take_service(options: dict[str, Any], journal: Path | None = None) -> "Service":
+    """Take the options of the service out of a command's options.
+
+    A command about a journal may leave the provider to it.
+    """
     from ._service import Service
 
+    earlier = journal if journal is not None and journal.is_file() else None
+    if options["name"] is None:
+        options["name"] = _maker(earlier)
     names = ("name", "base_url", "legacy", "speed")
     return Service(
         price=options.pop("price", None),
         trust_env=not options.pop("no_env"),
+        earlier=earlier,
         **{name: options.pop(name) for name in names},
     )
+
+
+def _maker(journal: Path | None) -> str:
+    from ._clients import maker_of
+    from ._question import ask
+
+    made_with = None if journal is None else ask(partial(maker_of, journal), backend="asyncio")
+    return made_with if made_with in SERVICES else DEFAULT_SERVICE
 
 
 def take_view(options: dict[str, Any]) -> "View":
@@ -243,13 +271,15 @@ def journal_of_run(
     """Return the path of a run's journal, or None if it keeps none.
 
     Raises:
-        click.UsageError: both a journal and none are asked for.
+        click.UsageError: both a journal and none are asked for, or one for a sandbox that forgets.
         BadInput: something else is there.
     """
     from ._journal_file import check_journal
 
     if no_journal and journal is not None:
         raise click.UsageError("--journal and --no-journal exclude one another")
+    if journal is not None and provider == SANDBOX:
+        raise click.UsageError(f"--journal {NO_SANDBOX}")
     if no_journal or (journal is None and (out is None or provider == SANDBOX)):
         return None
     path = journal or Path(out or ".", JOURNAL)

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import click
 
-from .. import Provider, SqliteJournal
+from .. import Provider
 from .._options import affordable
 from ..journal import State, is_of_batch, read_note, request_digest, texts_in
 from ..providers.kit import is_local_url
@@ -93,11 +93,11 @@ def read_journal(service: Service, journal: Path | None, *, backend: str) -> Kno
 
 
 async def _read(service: Service, path: Path) -> Known:
-    journal = SqliteJournal(path)
+    journal = service.journal(path)
     states: dict[str, State] = {}
     tasks: set[str] = set()
     same: Counter[str] = Counter()
-    async with open_client(service, journal=journal) as client:
+    async with open_client(service, journal) as client:
         async for job in client.jobs():
             states[job.key] = job.state
             if job.task_id is not None:

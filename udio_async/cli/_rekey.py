@@ -1,4 +1,4 @@
-"""A new API key for a journal, of the same account."""
+"""A new API key, or a new address, of the account that a journal was made with."""
 
 import sys
 from functools import partial
@@ -10,12 +10,11 @@ from .. import (
     AnotherAccount,
     AuthenticationFailed,
     JournalError,
-    Provider,
-    SqliteJournal,
     UdioError,
     hand_over,
 )
 from ..providers import account_of
+from ._address import AddressedJournal, AnotherAddress
 from ._credits import ask_credits
 from ._failures import BadInput, reason_of
 from ._names import KEY_VARIABLES
@@ -24,34 +23,43 @@ from ._service import Service
 
 
 def rekey(service: Service, journal: Path, *, yes: bool, backend: str) -> None:
-    """Give the journal to today's key, once its owner has confirmed it.
+    """Give the journal to today's key and address, once its owner has confirmed it.
 
     Raises:
         BadInput: the journal is in use, damaged, or another provider's.
         AuthenticationFailed: the service does not know the key.
         click.Abort: its owner does not confirm it.
     """
-    if service.is_sandbox:
-        raise click.UsageError("a sandbox of its own has no account; give --provider of a service")
     provider = service.provider()
+    base_url = provider.account().base_url
+    variable = KEY_VARIABLES[service.name]
     try:
-        if ask(partial(_is_of, provider, journal), backend=backend):
+        refused = ask(partial(_refusal, service, journal), backend=backend)
+        if refused is None:
             click.echo(f"{journal} belongs to this key already; nothing was changed.")
             return
-        ask(partial(_try_key, service), backend=backend)
-        _confirm(journal, KEY_VARIABLES[service.name], yes=yes)
-        ask(partial(hand_over, journal, provider, same_account=True), backend=backend)
+        _confirm(
+            f"{base_url} is the service that {journal} was made with, and the key in {variable} "
+            "is one of the same account"
+            if isinstance(refused, AnotherAddress)
+            else f"the key in {variable} is one of the account that {journal} was made with",
+            yes=yes,
+        )
+        ask(partial(_try_key, service), backend=backend)  # after the answer: it shows the key
+        moved = AddressedJournal(journal, base_url, moved=True)
+        ask(partial(hand_over, moved, provider, same_account=True), backend=backend)
     except JournalError as error:
         raise BadInput(reason_of(error)) from error
-    click.echo(f"{journal} belongs to today's key from now on.")
+    click.echo(f"{journal} belongs to today's key from now on, at {base_url}.")
 
 
-async def _is_of(provider: Provider, journal: Path) -> bool:
+async def _refusal(service: Service, journal: Path) -> JournalError | None:
+    """Return why the journal does not belong to this key at this address; None if it does."""
     try:
-        async with SqliteJournal(journal).open(account_of(provider)):
-            return True
-    except AnotherAccount:
-        return False
+        async with service.journal(journal).open(account_of(service.provider())):
+            return None
+    except (AnotherAccount, AnotherAddress) as error:
+        return error
 
 
 async def _try_key(service: Service) -> None:
@@ -68,8 +76,8 @@ async def _try_key(service: Service) -> None:
         click.echo(f"the key could not be tried: {reason_of(error)}", err=True)
 
 
-def _confirm(journal: Path, variable: str, *, yes: bool) -> None:
-    """Ask whether both keys are of one account: only the user can know.
+def _confirm(claim: str, *, yes: bool) -> None:
+    """Ask whether this is so: only the user can know.
 
     Raises:
         click.Abort: the answer was no.
@@ -79,12 +87,10 @@ def _confirm(journal: Path, variable: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(
-            f"give --yes if the key in {variable} is one of the account that {journal} was made "
-            "with; with another account's key none of its songs would be found"
+            f"give --yes if {claim}; with another account none of its songs would be found"
         )
-    question = f"Is the key in {variable} one of the account that {journal} was made with?"
     try:
-        if click.confirm(question, err=True):
+        if click.confirm(f"Is it true that {claim}?", err=True):
             return
     except (click.Abort, OSError):  # Ctrl-C, or a terminal that is gone
         click.echo(err=True)

@@ -3,13 +3,16 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import click
 
 from .. import ApiKey, Provider, Traits, UdioApiV1, UdioError, provider_named
-from ._names import KEY_VARIABLES, SANDBOX, SANDBOX_SPEED
+from ..providers import account_of
+from ._address import AddressedJournal
+from ._names import KEY_VARIABLES, NO_SANDBOX, SANDBOX, SANDBOX_SPEED
 from ._remedies import explain
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class Service:
     """What one request costs, in credits."""
     trust_env: bool = True
     """Whether proxies and certificates of the environment count."""
+    earlier: Path | None = None
+    """The journal of an earlier run that this one goes on with."""
 
     @property
     def is_sandbox(self) -> bool:
@@ -48,12 +53,23 @@ class Service:
         options: dict[str, Any] = {"generation": "legacy"} if self.legacy else {}
         if self.base_url is not None:
             options["base_url"] = self.base_url
-        options["api_key"] = _key(KEY_VARIABLES[self.name])
+        options["api_key"] = self._key(KEY_VARIABLES[self.name])
         try:
             provider = _make(self.name, **options)
         except UdioError as error:
             raise click.UsageError(explain(error)) from error
         return _make(self.name, **options, traits=self._adapted(provider.traits))
+
+    def account(self) -> str | None:
+        """Return what journals call the account, or None where there is no key for it."""
+        try:
+            return account_of(self.provider())
+        except click.UsageError:
+            return None
+
+    def journal(self, path: Path) -> AddressedJournal:
+        """Return the journal at this path, for this service only."""
+        return AddressedJournal(path, self.provider().account().base_url)
 
     def _adapted(self, traits: Traits) -> Traits:
         """Return traits with the speed and the price that the options give."""
@@ -84,19 +100,20 @@ class Service:
                 "--provider sandbox starts a sandbox of its own; for one that runs elsewhere "
                 "give --base-url with the name of a service"
             )
+        if self.is_sandbox and self.earlier is not None:
+            raise click.UsageError(f"{self.earlier} {NO_SANDBOX}")
 
-
-def _key(variable: str) -> ApiKey:
-    value = os.environ.get(variable)
-    if not value:
-        raise click.UsageError(
-            f"no API key: set the environment variable {variable}, "
-            "or try --provider sandbox, which needs none"
-        )
-    try:
-        return ApiKey(value)
-    except UdioError as error:
-        raise click.UsageError(f"{variable}: {explain(error)}") from error
+    def _key(self, variable: str) -> ApiKey:
+        value = os.environ.get(variable)
+        if not value:
+            what = f"no API key: set the environment variable {variable}"
+            if self.earlier is None:  # a sandbox could not go on with it
+                what += ", or try --provider sandbox, which needs none"
+            raise click.UsageError(what)
+        try:
+            return ApiKey(value)
+        except UdioError as error:
+            raise click.UsageError(f"{variable}: {explain(error)}") from error
 
 
 def _make(name: str, **options: Any) -> Provider:  # noqa: ANN401 - checked by the class

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from .. import Client, Event, JournalError, MemoryJournal, SqliteJournal
+from .. import Client, Event, JournalError, MemoryJournal
 from ..journal import Journal, State
 from ._clients import open_client
 from ._delivery import make_songs
@@ -56,10 +56,10 @@ async def open_for(
     run: Run, service: Service, terms: Terms, *, observer: Callable[[Event], object] | None = None
 ) -> AsyncGenerator[tuple[Client, Journal]]:
     """Open a client for the run, and see afterwards what it has left behind."""
-    journal = MemoryJournal() if terms.journal is None else SqliteJournal(terms.journal)
+    journal = MemoryJournal() if terms.journal is None else service.journal(terms.journal)
     async with open_client(
         service,
-        journal=journal,
+        journal,
         max_submits=terms.max_submits,
         max_credits=terms.max_credits,
         on_doubt=terms.on_doubt,

@@ -14,14 +14,14 @@ from ._text import counted
 from ._unfinished import read_unfinished
 
 
-def make_rest(
+def resume_all(
     service: Service, out: Path, view: View, terms: Terms, *, hints: Hints, only_paid: bool
 ) -> int:
     """Make whatever the journal holds unfinished, or of that what is paid for."""
     service.provider()  # a wrong option or a missing key shows before anything is started
     manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
     work = partial(
-        _make_rest,
+        _resume,
         service=service,
         terms=terms,
         manifest=manifest,
@@ -40,7 +40,7 @@ def make_rest(
     )
 
 
-async def _make_rest(
+async def _resume(
     run: Run,
     *,
     service: Service,
