@@ -256,8 +256,39 @@ def test_what_will_be_spent_keeps_to_the_limits(
     ended = call_cli("batch", path, "--out", tmp_path, *bench.at, "--price", "10", *limit)
     said = "3 requests: 2 to submit, about 20 credits; the limit leaves 1 to a later run"
     assert said in ended.err
-    assert "to try again what failed, and nothing else:\n" in ended.err
-    assert len(bench.charged) == 2
+    assert "requests     2 of 3 finished" in ended.err
+    assert "left         1 not submitted: the limit of this run" in ended.err
+    assert "failed" not in ended.err
+    assert "4 songs in " in ended.err
+    assert ", 1 request left for a later run (" in ended.err
+    assert "to continue, with the same limit for the next run:\n" in ended.err
+    assert (ended.code, len(bench.charged)) == (1, 2)
+    assert call_cli("batch", path, "--out", tmp_path, *bench.at, "--price", "10", *limit).code == 0
+    assert len(bench.charged) == 3
+
+
+def test_a_limit_that_allows_nothing(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """The same command would not go on either, so it is not shown."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\ntwo\n")
+    limit = ("--price", "10", "--max-credits", 5)
+    ended = call_cli("batch", path, "--out", tmp_path, *bench.at, *limit)
+    assert "left         2 not submitted: the limit of this run" in ended.err
+    assert ended.err.endswith(
+        "to continue: the same command with a higher --max-credits or --max-submits\n"
+    )
+    assert (ended.code, len(bench.charged)) == (1, 0)
+
+
+def test_a_refused_key_has_to_be_mended_first(bench: Bench, tmp_path: Path) -> None:
+    """The command that goes on comes after that."""
+    (tmp_path / "in.txt").write_text("one\ntwo\n")
+    batch = ("batch", tmp_path / "in.txt", "--out", tmp_path, *bench.at)
+    ended = run_cli(*batch, env=environment(UDIOAPI_API_KEY="wrong"))
+    assert ended.code == 1
+    assert "fix the key, then run the same command:\n" in ended.err
 
 
 def test_what_is_in_doubt_costs_only_if_it_is_asked_for_again() -> None:

@@ -5,14 +5,14 @@ service, at a gateway, at a sandbox server. To send to another one by mistake wo
 and pay a second time.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .. import JournalError, SqliteJournal
-from .._urls import is_local_url, split_url
 from ..journal import read_note
-from ..journal.base import Confirm
+from ..providers.kit import is_local_url
 from ._hints import current_hints, placeholders
 
 ADDRESS = "base URL"
@@ -39,7 +39,9 @@ class AddressedJournal(SqliteJournal):
         self._moved = moved
 
     @asynccontextmanager
-    async def open(self, account: str, *, confirm: Confirm | None = None) -> AsyncGenerator[None]:
+    async def open(
+        self, account: str, *, confirm: Callable[[], Awaitable[bool]] | None = None
+    ) -> AsyncGenerator[None]:
         """Open it, and note the address if it has none yet.
 
         Raises:
@@ -83,9 +85,7 @@ def is_same_service(one: str, other: str) -> bool:
 
 def _parts(url: str) -> tuple[object, ...]:
     """Return what makes two spellings of one URL the same."""
-    parts = split_url(url)
-    if parts is None:
-        return (url,)
+    parts = urlsplit(url)
     port = parts.port or _PORTS.get(parts.scheme)
     return parts.scheme, parts.hostname, port, parts.path.rstrip("/")
 
@@ -96,7 +96,7 @@ def _address(text: str) -> str:
     Raises:
         ValueError: it is no address.
     """
-    parts = split_url(text)
-    if parts is None or not parts.hostname:
+    _, host, _, _ = _parts(text)
+    if not host:
         raise ValueError("no address")
     return text

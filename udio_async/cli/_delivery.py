@@ -16,6 +16,7 @@ from .. import (
     Saved,
     Song,
     SongRequest,
+    SpendLimitReached,
     SubmitInDoubt,
     UdioError,
 )
@@ -97,6 +98,9 @@ class _Delivery:
                 self._run.progress.leave(provider, self._outcome)
                 return
             error = self._outcome.error
+            if isinstance(error, SpendLimitReached):
+                self._run.progress.over_limit += 1
+                return
             fine = [trouble is None for _, _, trouble in saved]
             self._run.progress.deliver(
                 provider,
@@ -181,7 +185,7 @@ class _Delivery:
         if isinstance(error, SubmitInDoubt) and not is_open_doubt(error):
             advice = LET_GO
         trouble = Trouble.from_error(error, task_id=task_id, message=message, advice=advice)
-        if not is_open_doubt(error):
+        if not is_open_doubt(error) and not isinstance(error, SpendLimitReached):
             self._run.progress.reasons[trouble.type] += 1
             refused = isinstance(error, RequestError)  # and would be again
             self._run.progress.again += trouble.charged == "no" and not refused

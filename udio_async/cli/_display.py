@@ -208,7 +208,7 @@ def _counts_line(progress: Progress) -> Text:
 
 def _counts(progress: Progress) -> list[str]:
     counts = [
-        f"{progress.done} of {progress.total} done",
+        f"{progress.done} of {progress.total} finished",
         f"{progress.active} active",
         counted(progress.songs, "song"),
     ]

@@ -121,4 +121,5 @@ async def _execute(
     if stop.code is not None:
         return stop.code
     progress = run.progress
-    return 1 if progress.failed or progress.doubts or progress.left_alone else 0
+    unfinished = (progress.failed, progress.doubts, progress.over_limit, progress.left_alone)
+    return 1 if any(unfinished) else 0

@@ -73,6 +73,8 @@ class Progress:
     failed: int = 0
     songs: int = 0
     doubts: int = 0
+    over_limit: int = 0
+    """How many requests the limit of this run leaves to a later one."""
     reasons: Counter[str] = attrs.field(factory=Counter)
     """How often requests failed with which error."""
     again: int = 0
@@ -124,6 +126,11 @@ class Progress:
         return None if self.price is None else self._accepted * self.price
 
     @property
+    def has_bought(self) -> bool:
+        """Whether the provider has accepted a request of this run."""
+        return self._accepted > 0
+
+    @property
     def mean(self) -> float | None:
         """Seconds from accepted to delivered, on average."""
         return self._took / self._timed if self._timed else None
@@ -137,7 +144,7 @@ class Progress:
         if self.mean is None:
             return None
         rests = [max(0.0, self.mean - flight.age) for flight in self._flights.values()]
-        waiting = self.total - self.done - len(rests)
+        waiting = self.total - self.done - self.over_limit - len(rests)
         longest = self.mean if waiting > 0 else max(rests, default=0.0)
         at_once = self.at_once or max(1, len(rests))
         return max(longest, (sum(rests) + waiting * self.mean) / at_once) or None
@@ -202,7 +209,7 @@ class Progress:
     @property
     def left_out(self) -> int:
         """How many requests have no outcome, and were neither accepted nor came into doubt."""
-        return self.total - self.done - len(self._flights) - self.unheard
+        return self.total - self.done - self.over_limit - len(self._flights) - self.unheard
 
     def count_unheard(self, in_doubt: int) -> None:
         """Take in how many of the requests are in doubt, now that nothing is on the wire."""

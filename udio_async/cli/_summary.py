@@ -33,17 +33,21 @@ def report(
         counts.append(f"{progress.failed} of {counted(progress.total, 'request')} failed")
     if progress.doubts:
         counts.append(f"{progress.doubts} in doubt")
+    if progress.over_limit:
+        counts.append(f"{counted(progress.over_limit, 'request')} left for a later run")
     display.note(f"{', '.join(counts)} ({clock(progress.elapsed)})")
     _report_unfinished(progress, display, hints)
 
 
 def _rows(progress: Progress) -> Iterator[tuple[str, str]]:
-    yield "requests", f"{progress.done} of {progress.total} done"
+    yield "requests", f"{progress.done} of {progress.total} finished"
     if progress.reasons:
         reasons = [f"{number} {reason}" for reason, number in progress.reasons.most_common()]
         yield "failed", ", ".join(reasons)
     if progress.doubts:
         yield "in doubt", str(progress.doubts)
+    if progress.over_limit:
+        yield "left", f"{progress.over_limit} not submitted: the limit of this run"
     if progress.spent is not None:
         certain = progress.is_certain or not progress.left_out
         about = "about" if certain and not progress.doubts else "at least"
@@ -69,10 +73,31 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
     if progress.doubts:
         display.say(f"{counted(progress.doubts, 'request')} in doubt; to see them:")
         display.say(f"  {hints.doubts}")
+    if told := _what_next(progress, hints):
+        display.say(told)
+
+
+def _what_next(progress: Progress, hints: Hints) -> str | None:
+    """Return what goes on with the run, or None if nothing is left of it."""
     if progress.unfinished() or progress.left_out or progress.unrecorded:
-        display.say(f"to continue:\n  {hints.again}")
-    elif progress.again:
-        display.say(f"to try again what failed, and nothing else:\n  {hints.again}")
+        return f"to continue:\n  {hints.again}"
+    if progress.over_limit and not progress.has_bought:  # the same limit may allow nothing again
+        return "to continue: the same command with a higher --max-credits or --max-submits"
+    if progress.over_limit:
+        return f"to continue, with the same limit for the next run:\n  {hints.again}"
+    if not progress.again:
+        return None
+    first = next((what for kind, what in _FIRST.items() if kind in progress.reasons), None)
+    if first is not None:
+        return f"{first}, then run the same command:\n  {hints.again}"
+    return f"to try again what failed, and nothing else:\n  {hints.again}"
+
+
+_FIRST = {
+    "AuthenticationFailed": "fix the key",
+    "InsufficientCredits": "buy credits",
+}
+"""What the same command needs, so that it does not fail in the same way again."""
 
 
 def report_left(progress: Progress, display: Display, hints: Hints | None) -> None:
