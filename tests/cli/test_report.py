@@ -62,7 +62,7 @@ def bars(text: str) -> list[list[tuple[str, float, float]]]:
 
 
 def test_the_summary_is_of_all_songs(call_cli: Callable[..., Ended], tmp_path: Path) -> None:
-    """Median and 95 % by rank; what a task was looked at counts once, however many its songs."""
+    """Percentiles are by rank; the looks at a task count once, however many its songs."""
     songs = [song(number, complete=number, noticed_within=number / 10) for number in range(1, 21)]
     twin = {**songs[0], "id": "twin"}
     write(tmp_path, *songs, twin, FAILED)
@@ -72,10 +72,10 @@ def test_the_summary_is_of_all_songs(call_cli: Callable[..., Ended], tmp_path: P
         "Songs": "21",
         "Failed": "1",
         "Time to complete, median": "10 s",
-        "Time to complete, 95 %": "19 s",
+        "Time to complete, 95th percentile": "19 s",
         "Noticed within": "1 s",
         "Looks per request": "6.0",
-        "Requests in all": "140",
+        "Status requests sent": "120",
     }
     assert "1 ModerationFailed" in text
 

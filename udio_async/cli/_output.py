@@ -198,9 +198,15 @@ def write_readable(line: Line) -> None:
     Errors go to stderr, which is the same screen.
     """
     if isinstance(line, SongLine) and line.error is None:
-        length = clock(line.duration) if line.duration else "   -"
-        title = one_line(line.title or "untitled")
-        _write(f"{length}  {title}  {one_line(line.path or line.audio_url or '')}")
+        title, place = one_line(line.title or "untitled"), line.path or line.audio_url or ""
+        _write(f"{_length(line.duration):>9}  {title}  {one_line(place)}")
+
+
+def _length(seconds: float | None) -> str:
+    """Return how long a song is, in words: rows of the display begin or end with other times."""
+    if not seconds:
+        return "-"
+    return f"{seconds:.0f} s long" if seconds < 59.5 else f"{clock(seconds)} long"
 
 
 def choose_writer(*, as_json: bool) -> Writer:

@@ -18,7 +18,7 @@ REPORT = "report.html"
 ALL_SHOWN = 500
 SLOWEST_SHOWN = 200
 _WAITS = {
-    "queued": "a free place among the requests at once",
+    "queued": "its turn (limit of requests at once)",
     "text": "title and lyrics",
     "first": "the first audio",
     "complete": "the final audio",
@@ -52,7 +52,7 @@ class Row:
     timeline: Timeline
     segments: Sequence[Segment]
     late: Segment | None
-    """The part of the bar in which it may have been done without our knowing."""
+    """The part of the bar in which it may have been finished already."""
     longest: str
     """What took most of the time."""
 
@@ -148,7 +148,7 @@ def _segment(stage: str, seconds: float, start: float, scale: float) -> Segment:
 
 
 def _late(timeline: Timeline, scale: float) -> Segment | None:
-    """Return the part of a bar in which the song may have been done unseen."""
+    """Return the part of a bar in which the song may have been finished already."""
     if timeline.complete is None or not timeline.noticed_within:
         return None
     seconds = min(max(timeline.noticed_within, 0.0), max(timeline.complete, 0.0))
@@ -185,14 +185,14 @@ def _times(songs: Sequence[Record]) -> Iterator[Figure]:
     complete = [line.complete for line in timelines if line.complete is not None]
     late = [line.noticed_within for line in timelines if line.noticed_within is not None]
     if complete:
-        for share, name in ((0.5, "median"), (0.95, "95 %")):
+        for share, name in ((0.5, "median"), (0.95, "95th percentile")):
             value = _seconds(_quantile(complete, share))
             yield Figure(name=f"Time to complete, {name}", value=value)
     if late:
         yield Figure(
             name="Noticed within",
             value=_seconds(_quantile(late, 0.5)),
-            note=f"95 %: {_seconds(_quantile(late, 0.95))}, at most {_seconds(max(late))}",
+            note=f"95th percentile {_seconds(_quantile(late, 0.95))}, at most {_seconds(max(late))}",
         )
 
 
@@ -206,9 +206,9 @@ def _looks(records: Sequence[Record]) -> Iterator[Figure]:
         total = sum(looks.values())
         yield Figure(name="Looks per request", value=f"{total / len(looks):.1f}")
         yield Figure(
-            name="Requests in all",
-            value=str(total + len(looks)),
-            note="at most: one look can be at several requests",
+            name="Status requests sent",
+            value=str(total),
+            note="or fewer: one may ask about several songs",
         )
 
 
