@@ -24,7 +24,7 @@ from .test_journal import run_shown
 def test_every_option_reaches_the_provider(bench: Bench, tmp_path: Path) -> None:
     """Lyrics come from stdin; without --out nothing is saved."""
     options = ["--lyrics", "-", "--style", "pop", "--title", "Rain", "--negative-tags", "sad"]
-    more = ["--model", "chirp-v5", "--gender", "female"]
+    more = ["--model", "chirp-v5", "--vocal-gender", "female"]
     ended = run_cli("generate", *options, *more, *bench.at, stdin="La la, λ".encode())
     assert ended.code == 0, ended.err
     assert [line["path"] for line in ended.lines] == [None, None]

@@ -44,6 +44,28 @@ def test_no_command(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("http://127.0.0.1:9", "; nothing was sent. Check --base-url and the network"),
+        ("https://x.invalid", "; nothing was sent. Check the name of the host, and the network"),
+    ],
+)
+def test_a_service_that_cannot_be_reached(url: str, remedy: str) -> None:
+    """It is named, with what to look at."""
+    ended = run_cli("credits", "--base-url", url)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("error: udioapi-v2 cannot be reached: GET ")
+    assert ended.err.endswith(f"{remedy}\n")
+
+
+@pytest.mark.parametrize("command", ["jobs", "resume", "verify", "report", "gallery"])
+def test_a_folder_that_is_not_there(command: str, tmp_path: Path) -> None:
+    """Each command says it in one line."""
+    ended = run_cli(command, tmp_path / "nowhere")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
     ("args", "words"),
     [
         (["nope"], "No such command 'nope'"),
@@ -51,7 +73,10 @@ def test_no_command(capfd: pytest.CaptureFixture[str]) -> None:
         (["credits", "--legacy"], "--legacy goes with --provider udioapi-v1 only"),
         (["credits", "--provider", "sandbox", "--base-url", "http://x"], "a sandbox of its own"),
         (["credits", "--base-url", "x"], "--base-url 'x'"),
-        (["generate"], "neither description nor lyrics"),
+        (["generate"], 'say what the song is about: generate "rain", or give --lyrics'),
+        (["generate", "--description", "x"], 'is the argument TEXT: generate "rain"'),
+        (["jobs", __file__], f"'{__file__}' is a file; give a folder"),
+        (["jobs", ".", "--journal", "."], "'.' is a folder; give a file"),
         (["generate", "--lyrics", "/nowhere"], "No such file"),
         (["batch", "/nowhere", "--out", "x"], "No such file"),
         (["batch", "-"], "--out"),

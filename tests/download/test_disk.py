@@ -154,6 +154,22 @@ async def test_a_disk_that_takes_nothing_is_told_to_whoever_buys(
     assert waits.waited == []
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [
+        ("file", "this is a file, not a folder; give another folder"),
+        ("file/inner", "a part of this path is a file, not a folder; give another folder"),
+    ],
+)
+async def test_a_file_in_the_place_of_the_folder(folder: str, told: str, tmp_path: Path) -> None:
+    """The error says that it is one, and what to do."""
+    (tmp_path / "file").write_bytes(b"somebody's")
+    async with bench(tmp_path / folder, faults.answer(FILE)) as test:
+        with pytest.raises(OSError, match=told) as caught:
+            await test.get()
+    assert caught.value.filename == str(tmp_path / folder)
+
+
 async def test_a_disk_may_be_full_at_any_write(
     tmp_path: Path, bad_disk: BadDisk, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,7 +357,7 @@ async def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     watch = Watch()
     (tmp_path / "songs").write_text("mine")
     async with bench(tmp_path / "songs", faults.answer(FILE), disk=watch) as test:
-        with pytest.raises(FileExistsError, match="give a folder"):
+        with pytest.raises(FileExistsError, match="give another folder"):
             await test.get()
     assert watch.heard == [(tmp_path / "songs", errno.EEXIST)]
 

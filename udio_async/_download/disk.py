@@ -111,7 +111,19 @@ DISK_RULES = (
         Action.HELD,
         "see whether the disk of {folder} is in order, or give another folder",
     ),
-    DiskRule((Step.FOLDER,), (), Action.HELD, "give a folder that can be made: {folder} cannot"),
+    DiskRule(
+        (Step.FOLDER,),
+        ("EEXIST",),
+        Action.HELD,
+        "this is a file, not a folder; give another folder",
+    ),
+    DiskRule(
+        (Step.FOLDER,),
+        ("ENOTDIR",),
+        Action.HELD,
+        "a part of this path is a file, not a folder; give another folder",
+    ),
+    DiskRule((Step.FOLDER,), (), Action.HELD, "give another folder"),
     DiskRule(
         WRITING,
         ("EAGAIN", "EBUSY", "EINTR", "EMFILE", "ENFILE", "ENOLCK", "ESTALE", "ETIMEDOUT"),

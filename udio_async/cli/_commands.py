@@ -97,8 +97,14 @@ def cli() -> None:
     """
 
 
+def _name_text(_: click.Context, __: click.Parameter, given: str | None) -> None:
+    if given is not None:
+        raise click.UsageError('the description is the argument TEXT: generate "rain"')
+
+
 @cli.command()
 @click.argument("description", type=TEXT, metavar="[TEXT]", required=False)
+@click.option("--description", "misplaced", hidden=True, expose_value=False, callback=_name_text)
 @click.option("--out", type=DIRECTORY, metavar="DIR", help="Save the songs here.")
 @with_options(*new_journal_options)
 @click.option(
@@ -116,7 +122,13 @@ def cli() -> None:
 @click.option("--negative-tags", type=TEXT, metavar="TEXT", help='What to avoid: "sad, slow".')
 @click.option("--instrumental", is_flag=True, help="Without singing.")
 @click.option("--model", help="As the provider spells it.")
-@click.option("--gender", "vocal_gender", type=click.Choice(["male", "female"]), help="Who sings.")
+@click.option(
+    "--vocal-gender",
+    "--gender",
+    "vocal_gender",
+    type=click.Choice(["male", "female"]),
+    help="Who sings.",
+)
 @click.option("--style-weight", metavar="0..1", help="How strictly to keep to the style.")
 @click.option("--weirdness-constraint", metavar="0..1", help="How far to stray.")
 @click.option("--audio-weight", metavar="0..1", help="Balance of the audio features.")
@@ -159,6 +171,8 @@ def generate(
         raise click.UsageError("--rest and --again go with --key; without one each song is new")
     if encoding is not None and lyrics is None:
         raise click.UsageError("--encoding goes with --lyrics only")
+    if options["description"] is None and lyrics is None:  # told before a missing key is
+        raise click.UsageError('say what the song is about: generate "rain", or give --lyrics')
     words = None if lyrics is None else read_text(lyrics, lyrics.name, encoding)
     flags = {name: options.pop(name) for name in _FLAGS}
     named = read_named(pairs, flags, service.provider())

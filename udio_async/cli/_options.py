@@ -32,6 +32,10 @@ class _Place(click.Path):
     ) -> Any:  # noqa: ANN401 - click's
         if not os.fspath(value):
             self.fail("is empty; give a path, or . for the current directory", param, ctx)
+        if not self.file_okay and os.path.isfile(value):  # noqa: PTH113 - Path raises for a name that is too long
+            self.fail(f"{os.fspath(value)!r} is a file; give a folder", param, ctx)
+        if not self.dir_okay and os.path.isdir(value):  # noqa: PTH112 - as above
+            self.fail(f"{os.fspath(value)!r} is a folder; give a file", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -291,15 +295,13 @@ def journal_that_exists(directory: Path, journal: Path | None) -> Path:
     """Return the path of an earlier run's journal.
 
     Raises:
-        click.UsageError: there is none.
-        BadInput: something else is there.
+        BadInput: there is none, or something else is there.
     """
+    from ._failures import BadInput
     from ._journal_file import check_journal
 
     path = journal or directory / JOURNAL
     check_journal(path)
     if not path.is_file():
-        raise click.UsageError(
-            f"there is no journal at {path}; give the DIR that a batch had as --out"
-        )
+        raise BadInput(f"there is no journal at {path}; give the DIR that a batch had as --out")
     return path

@@ -8,7 +8,7 @@ from itertools import islice
 import attrs
 
 from .. import Event, GenerationFailed, Outcome, SongRequest, Stage, Task, UdioError
-from ._remedies import explain, in_shell
+from ._remedies import in_shell
 from ._text import one_line, shortened
 
 _STAGES = {
@@ -157,7 +157,9 @@ class Progress:
     def observe(self, event: Event) -> None:
         """Count what a client tells."""
         if event.kind == "retried" and event.wait is not None:
-            why = shortened(explain(event.error)) if isinstance(event.error, UdioError) else ""
+            why = ""
+            if isinstance(event.error, UdioError):
+                why = shortened(in_shell(str(event.error), type(event.error)))
             self._note = f"{event.provider} is busy or away, trying again" + f": {why}" * bool(why)
             self._note_until = time.monotonic() + event.wait
         elif event.kind == "late" and event.wait is not None:

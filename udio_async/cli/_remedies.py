@@ -12,11 +12,13 @@ from .. import (
     AnotherAccount,
     GenerationFailed,
     InvalidRequest,
+    NetworkUnusable,
     RequestRefused,
     SpendLimitReached,
     SubmitInDoubt,
     TooManyDoubts,
     UdioError,
+    Unreachable,
     UnsupportedOption,
     WaitExpired,
 )
@@ -103,6 +105,9 @@ def explain(error: UdioError, hints: Hints | None = None) -> str:
             "--task-id ID, --resubmit, --abandon"
         )
     words = in_shell(str(error), type(error), hints, error.job_key)
+    if isinstance(error, Unreachable) and not (error.sent or isinstance(error, NetworkUnusable)):
+        what_to_do = "" if ". Check " in words else ". Check --base-url and the network"
+        return f"{error.provider or 'the provider'} cannot be reached: {words}{what_to_do}"
     if hints is not None and isinstance(error, WaitExpired):
         return f"{words}; to wait for it again: {hints.again}"
     return words
