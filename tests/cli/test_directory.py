@@ -367,8 +367,9 @@ def test_a_journal_in_a_read_only_folder_is_not_called_damaged(
     ended = run(command, songs, *(["key", "--abandon"] * (command == "resolve")), *bench.at)
     assert "Traceback" not in ended.err
     assert "trusted" not in ended.err
-    assert ended.code == 0 or "read-only" in ended.err.lower()
-    assert ended.code == 0 or ended.err.count("\n") == 1
+    assert ended.code == 2
+    assert "read-only" in ended.err.lower()
+    assert ended.err.count("\n") == 1
 
 
 def test_a_batch_for_a_read_only_folder_is_refused(

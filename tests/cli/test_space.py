@@ -63,24 +63,26 @@ async def test_what_was_saved_tells_how_many_more_fit(
     assert await taken_at_once(space, 10) == 3
 
 
-async def test_one_that_ends_makes_room_for_the_next(disk: SimpleNamespace, tmp_path: Path) -> None:
-    """Whether it was saved, or failed and needs no room."""
+@pytest.mark.parametrize("size", [2 * MB, 0], ids=["saved", "failed"])
+async def test_one_that_ends_makes_room_for_the_next(
+    size: int, disk: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Whether it was saved, or failed and needs no room; until then the next one waits."""
     disk.free = 3 * MB
     space = Space(tmp_path)
     await space.take()
-    async with anyio.create_task_group() as tasks:
-        took = anyio.Event()
+    taken = anyio.Event()
 
-        async def take() -> None:
-            await space.take()
-            took.set()
+    async def take() -> None:
+        await space.take()
+        taken.set()
 
-        tasks.start_soon(take)
-        await anyio.wait_all_tasks_blocked()
-        assert not took.is_set()
-        space.leave(0)
-        with anyio.fail_after(5):
-            await took.wait()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take)
+            await anyio.wait_all_tasks_blocked()
+            assert not taken.is_set()
+            space.leave(size)
 
 
 async def test_one_that_ends_during_the_look_is_not_missed(

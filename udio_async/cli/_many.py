@@ -21,8 +21,6 @@ from ._run import Run
 from ._service import Service
 from ._terms import Terms, make_all, open_for
 
-_NOTHING = Found()
-
 
 def make_many(  # noqa: PLR0917 - the first five are those of the other two
     file: BinaryIO,
@@ -95,8 +93,8 @@ async def _make(
     entries: list[Entry],
     service: Service,
     terms: Terms,
-    found: Found = _NOTHING,
-    keep: bool = False,
+    found: Found,
+    keep: bool,
 ) -> None:
     async with open_for(run, service, terms) as (client, journal):
         if journal.durable and keep:

@@ -192,7 +192,7 @@ def _times(songs: Sequence[Record]) -> Iterator[Figure]:
         yield Figure(
             name="Noticed within",
             value=_seconds(_quantile(late, 0.5)),
-            note=f"95th percentile {_seconds(_quantile(late, 0.95))}, at most {_seconds(max(late))}",
+            note=f"95th percentile {_seconds(_quantile(late, 0.95))}, most {_seconds(max(late))}",
         )
 
 
