@@ -213,8 +213,8 @@ FOREIGN = {
         lambda path: foreign_database(path, application=7),
         "is a database of another program",
     ),
-    "text": (lambda path: path.write_text("notes"), "is no journal of udio-async"),
-    "pipe": (os.mkfifo, "is no plain file"),
+    "text": (lambda path: path.write_text("notes"), "is not a journal of udio-async"),
+    "pipe": (os.mkfifo, "is not a plain file"),
     "link": (lambda path: path.symlink_to("nowhere"), "is a symbolic link that leads nowhere"),
 }
 

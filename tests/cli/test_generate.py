@@ -78,8 +78,8 @@ def test_the_options_of_apiframe(bench: Bench, call_cli: Callable[..., Ended]) -
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--option", "prompt"), "--option 'prompt' is no NAME=VALUE; give one such as"),
-        (("--option", "=1"), "--option '=1' is no NAME=VALUE"),
+        (("--option", "prompt"), "--option 'prompt' is not NAME=VALUE; give one such as"),
+        (("--option", "=1"), "--option '=1' is not NAME=VALUE"),
         (("--option", "claritystrength=1"), "did you mean clarity_strength?); known: bypass_"),
         (("--option", "clarity_strength=high"), "clarity_strength is 'high'; give a number such"),
         (("--option", "clarity_strength=7"), "clarity_strength is 7.0; give a number from 0 to 1"),

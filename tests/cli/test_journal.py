@@ -395,7 +395,7 @@ def test_a_journal_in_use(  # noqa: PLR0917 - fixtures
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda path: path.write_bytes(b"no database at all " * 500), "is no journal of"),
+        (lambda path: path.write_bytes(b"no database at all " * 500), "is not a journal of"),
         (lambda path: os.truncate(path, 5000), "cannot be trusted"),
     ],
     ids=["garbage", "cut"],

@@ -181,10 +181,10 @@ def test_a_last_line_that_only_lacks_its_end_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('{"provider": ', "no JSON"),
+        ('{"provider": ', "not JSON"),
         ('{"provider": NaN}', "provider"),
-        ("[" * 100_000, "no JSON"),
-        ("[]", "no JSON object"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "not a JSON object"),
         ({"id": "s1"}, "a field is missing"),
         ({**SONG, "title": 4}, "title"),
         ({**SONG, "timeline": {"looks": "many"}}, "looks"),
@@ -219,7 +219,7 @@ def test_damaged_lines_are_told_in_one_line(tmp_path: Path) -> None:
     path = write(tmp_path, *["{"] * 5, SONG)
     told: list[str] = []
     read_manifest(tmp_path, told.append)
-    said = "1 (it is no JSON), 2 (it is no JSON), 3 (it is no JSON), 2 more"
+    said = "1 (it is not JSON), 2 (it is not JSON), 3 (it is not JSON), 2 more"
     assert told == [f"{path}: 5 lines are damaged and left out: {said}"]
 
 
@@ -281,7 +281,9 @@ def test_a_file_of_the_user_is_neither_added_to_nor_cut(
     ended = call_cli("batch", tmp_path / "in.txt", "--out", tmp_path, *bench.at)
     assert (ended.code, ended.out, bench.charged) == (2, "", [])
     (error,) = ended.err.splitlines()
-    assert error.startswith(f"error: {tmp_path / MANIFEST} is no manifest of udio-async; move it")
+    assert error.startswith(
+        f"error: {tmp_path / MANIFEST} is not a manifest of udio-async; move it"
+    )
     assert (tmp_path / MANIFEST).read_bytes() == content
 
 
@@ -311,7 +313,7 @@ def test_only_a_plain_file_is_written_to(
     (tmp_path / "in.txt").write_text("one\n")
     ended = call_cli("batch", tmp_path / "in.txt", "--out", songs, *bench.at)
     assert (ended.code, ended.out, bench.charged) == (2, "", [])
-    what = "a symbolic link" if kind.startswith("link") else "no plain file"
+    what = "a symbolic link" if kind.startswith("link") else "not a plain file"
     assert f"{path} is {what}" in ended.err
     assert other.exists() is (kind == "link")
     if other.exists():
@@ -415,7 +417,7 @@ def test_a_file_of_the_user_is_not_read_as_ours(
     path = write(tmp_path, {"description": "rain"})
     ended = call_cli(command, tmp_path)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.startswith(f"error: {path} is no manifest of udio-async; give the DIR")
+    assert ended.err.startswith(f"error: {path} is not a manifest of udio-async; give the DIR")
     assert [each.name for each in tmp_path.iterdir()] == [MANIFEST]
 
 

@@ -173,7 +173,7 @@ BAD = {
     "near miss": ("in.csv", b"descripton\nx\n", "did you mean description?"),
     "cells": ("in.csv", b"description\na,b\n", "has 2 cells"),
     "truth": ("in.csv", b"description,instrumental\na,maybe\n", "instrumental is 'maybe'"),
-    "open quote": ("in.csv", b'description\n"a\n', "is no CSV"),
+    "open quote": ("in.csv", b'description\n"a\n', "is not a CSV"),
     "mixed encodings": ("in.csv", b"description\nfine\nB\xe4ume\n", "is not UTF-8: byte 0xe4"),
     "mixed text": ("in.txt", b"fine\nB\xe4ume\n", "in.txt:2: is not UTF-8"),
     "long line": ("in.txt", b"x" * 10_000_000, "is longer than"),

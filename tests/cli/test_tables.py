@@ -208,7 +208,7 @@ def test_a_column_of_ones_own_may_have_any_other_name(name: str) -> None:
         ("#WERT!,x", "an error of the spreadsheet"),
         (
             '"a" b,x',
-            "is no CSV: a cell goes on after its quotes; write a quote within a cell twice",
+            "is not a CSV: a cell goes on after its quotes; write a quote within a cell twice",
         ),
         (",x", "neither description nor lyrics"),
     ],
@@ -241,9 +241,11 @@ def test_numbers_of_rows_need_no_name() -> None:
 def test_a_quote_that_is_not_closed_is_told_where_it_opens() -> None:
     """Not at the end of the file, and without holding all that follows it."""
     (problem,) = problems('description\na\n"b\nc\n')
-    assert problem.startswith("in.csv:3: is no CSV: a cell begins with a quote that is not closed")
+    assert problem.startswith(
+        "in.csv:3: is not a CSV: a cell begins with a quote that is not closed"
+    )
     (problem,) = problems('description\n"' + "x\n" * 5_000_000)
-    assert problem.startswith("in.csv:2: is no CSV: ")
+    assert problem.startswith("in.csv:2: is not a CSV: ")
     (problem,) = problems("description,b\n" + '"x\n",' * 500_000)
     assert problem.startswith("in.csv:2: is longer than 1,048,576 bytes")
 
@@ -309,7 +311,7 @@ def test_yes_and_no_are_those_of_spreadsheets(word: str, value: bool) -> None:
 def test_cells_of_objects_are_json() -> None:
     """And their problems name the column."""
     assert asked('description,extra\na,"{""n"": 2}"\n')[0].extra == {"n": 2}
-    assert "extra is no JSON: the object is not closed" in problems("description,extra\na,{\n")[0]
+    assert "extra is not JSON: the object is not closed" in problems("description,extra\na,{\n")[0]
     assert "options is a number; give an object" in problems("description,options\na,1\n")[0]
 
 

@@ -105,18 +105,18 @@ def test_wrong_usage(
 
 
 NO_NUMBERS = {
-    "nan": "'nan' is no ",
-    "-inf": "'-inf' is no ",
-    "Infinity": "'Infinity' is no ",
+    "nan": "'nan' is not a ",
+    "-inf": "'-inf' is not a ",
+    "Infinity": "'Infinity' is not a ",
     "1e308": "1e308",
     "1e999": "1e999",
-    "9" * 5000: "9...' is no ",
+    "9" * 5000: "9...' is not a ",
     "0": "0 is not above 0; give one such as 2",
     "-3": "-3 is not above 0",
-    "2,5": "'2,5' is no ",
+    "2,5": "'2,5' is not a ",
     "1_000": "1000 without marks",
-    "12 credits": "'12 credits' is no ",
-    "": "'' is no ",
+    "12 credits": "'12 credits' is not a ",
+    "": "'' is not a ",
 }
 NUMBERS = (
     ("batch", "x", "--out", "y", "--max-credits"),
@@ -161,7 +161,7 @@ def test_another_spelling_of_a_number_is_explained(
 ) -> None:
     """Both readings, where there are two: one of them would be a thousand times the other."""
     assert run(["generate", "x", "--max-credits", text]) == 2
-    assert f"'{text}' is no number; {remedy}\n" in capfd.readouterr().err
+    assert f"'{text}' is not a number; {remedy}\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("provider", "variable"), KEY_VARIABLES.items())

@@ -94,7 +94,7 @@ def _address(text: str) -> str:
     """Read the note.
 
     Raises:
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     _, host, _, _ = _parts(text)
     if not host:

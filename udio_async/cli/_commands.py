@@ -87,7 +87,7 @@ def cli() -> None:
     Keys come from the environment: UDIOAPI_API_KEY, APIFRAME_API_KEY. Results go to stdout,
     progress and errors to stderr.
 
-    Where stdout is no terminal, as in a pipe, it gets JSON, an object on each line, and nothing
+    Where stdout is not a terminal, as in a pipe, it gets JSON, an object on each line, and nothing
     else; on a terminal it gets text for people. --json and --text choose one of them, for any
     command that lists something.
 

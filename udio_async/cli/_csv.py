@@ -94,9 +94,9 @@ def _iter_rows(
         except csv.Error as error:
             if "expected after" not in str(error):
                 reason = "a cell begins with a quote that is not closed, or is far too long"
-                raise Unreadable(f"is no CSV: {reason}", feed.number) from error
+                raise Unreadable(f"is not a CSV: {reason}", feed.number) from error
             reason = "a cell goes on after its quotes; write a quote within a cell twice"
-            yield feed.number, ValueError(f"is no CSV: {reason}")
+            yield feed.number, ValueError(f"is not a CSV: {reason}")
         else:
             yield feed.number, row
 

@@ -56,14 +56,14 @@ def choose_encoding(head: bytes, wanted: str | None) -> Encoding:
 
     Raises:
         BadInput: there is no such encoding.
-        ValueError: the file is plainly in another one, or is no text.
+        ValueError: the file is plainly in another one, or is not text.
     """
     marked = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
     patterned = marked or _by_zeros(head)
     if wanted is not None:
         return _as_wanted(head, wanted, marked, patterned)
     if patterned is None and b"\0" in head and not _is_utf8(head):
-        raise ValueError("is no text; if it is UTF-16, give --encoding utf-16")
+        raise ValueError("is not text; if it is UTF-16, give --encoding utf-16")
     return patterned or UTF8
 
 
@@ -93,7 +93,7 @@ def _codec(name: str) -> str:
         BadInput: it has none.
     """
     try:
-        "a".encode(name)  # what is no encoding of text is refused here
+        "a".encode(name)  # what is not an encoding of text is refused here
         codec = codecs.lookup(name).name
         if codec not in _NOT_OF_FILES:
             return codec

@@ -90,7 +90,9 @@ def is_workbook(name: str, head: bytes, wanted: Format | None) -> bool:
             f"is a workbook (.xlsx) or an archive, and no {wanted}; leave --format out"
         )
     if (wanted or _BY_ENDING.get(_ending(name))) == "xlsx":
-        raise ValueError("is no workbook (.xlsx); give --format csv if it is one, or save it again")
+        raise ValueError(
+            "is not a workbook (.xlsx); give --format csv if it is one, or save it again"
+        )
     return False
 
 
@@ -148,7 +150,7 @@ def _of_content(line: str, kind: Format | None, ending: str) -> Format:
 
 
 def _first_line(text: str) -> str:
-    """Return the first line that is no comment."""
+    """Return the first line that is not a comment."""
     lines = (line.lstrip("\ufeff \t") for line in re.split(r"[\r\n]+", text))
     return next((line for line in lines if line and not is_comment_line(line)), "")
 

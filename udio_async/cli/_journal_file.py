@@ -17,7 +17,7 @@ _OURS = b"udio"
 
 
 def check_journal(path: Path) -> None:
-    """Refuse a file that is no journal, and leave it as it is.
+    """Refuse a file that is not a journal, and leave it as it is.
 
     A file that is not there will be made.
 
@@ -29,7 +29,7 @@ def check_journal(path: Path) -> None:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise _refusal(path, "is no plain file")
+            raise _refusal(path, "is not a plain file")
         with path.open("rb") as file:
             head = file.read(100)
     except (FileNotFoundError, NotADirectoryError):  # what is wrong with its folder is told there
@@ -37,7 +37,7 @@ def check_journal(path: Path) -> None:
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from error
     if head and not head.startswith(_MAGIC):
-        raise _refusal(path, "is no journal of udio-async")
+        raise _refusal(path, "is not a journal of udio-async")
     program = head[slice(*_APPLICATION)]
     # A journal whose beginning is still in its log names nobody, and holds nothing either.
     if head and program != _OURS and (any(program) or _has_tables(path)):
@@ -58,5 +58,5 @@ def _has_tables(path: Path) -> bool:
 
 
 def _refusal(path: Path, what: str) -> BadInput:
-    """Return the error for a file that is no journal."""
+    """Return the error for a file that is not a journal."""
     return BadInput(f"{path} {what}; give another path with --journal, or move it away")

@@ -23,7 +23,7 @@ def parse(text: str) -> object:
     try:
         return _STRICT.decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {_reason(error)} at column {error.colno}") from error
+        raise ValueError(f"is not JSON: {_reason(error)} at column {error.colno}") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
 
@@ -65,7 +65,7 @@ def iter_values(texts: Iterator[str]) -> Iterator[tuple[int, object]]:
     Only one of them is in memory at a time. What is wrong with one comes in its place.
 
     Raises:
-        Unreadable: from here on it is no JSON.
+        Unreadable: from here on it is not JSON.
     """
     stream = _Stream(texts)
     array = stream.peek() == "["
@@ -130,7 +130,7 @@ class _Stream:
 
     def refuse(self, reason: str) -> NoReturn:
         """Stop reading."""
-        raise Unreadable(f"is no JSON: {reason}", self.number, "element")
+        raise Unreadable(f"is not JSON: {reason}", self.number, "element")
 
     def _decode(self) -> tuple[object, int]:
         try:
@@ -208,7 +208,7 @@ def _parse_int(digits: str) -> int:
 
 
 def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"contains {word}, which is no JSON")
+    raise ValueError(f"contains {word}, which is not JSON")
 
 
 _BLANK = re.compile("[ \t\n\ufeff]+")

@@ -121,7 +121,7 @@ def iter_lines(texts: Iterator[str]) -> Iterator[tuple[int, str]]:
     """Return the lines with their numbers.
 
     One that is too long comes cut off, and is refused later. A byte order mark at the beginning of
-    a line is no text.
+    a line is not text.
     """
     number, rest = 1, ""
     for text in texts:

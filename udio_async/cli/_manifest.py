@@ -63,7 +63,7 @@ class Manifest:
         found = _read(self._path)
         if not found.is_ours:
             raise BadInput(
-                f"{self._path} is no manifest of udio-async; move it away, or give another DIR"
+                f"{self._path} is not a manifest of udio-async; move it away, or give another DIR"
             )
         self._known = found.known
         paths = Counter(record.path for record in found.known.list() if record.path is not None)
@@ -154,7 +154,7 @@ def read_manifest(directory: Path, tell: Tell = warn) -> list[Record]:
     found = _read(path)
     if not found.is_ours:
         raise BadInput(
-            f"{path} is no manifest of udio-async; give the DIR that a batch had as --out"
+            f"{path} is not a manifest of udio-async; give the DIR that a batch had as --out"
         )
     for line in found.damage(path):
         tell(line)
@@ -283,7 +283,7 @@ def _refuse_what_is_no_file(path: Path) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise BadInput(f"{path} is a symbolic link; put the file itself there, {remedy}")
     if not stat.S_ISREG(found.st_mode):
-        raise BadInput(f"{path} is no plain file; {remedy}")
+        raise BadInput(f"{path} is not a plain file; {remedy}")
     with suppress(OSError, ValueError):
         if os.path.samestat(found, os.fstat(sys.stdout.fileno())):
             raise BadInput(

@@ -180,7 +180,7 @@ def _strange_songs(manifest: Manifest, waiting: Sequence[Entry]) -> tuple[str, .
     """Return songs here that nothing tells of, if they may be those of the requests.
 
     A request that its owner has named may have been one of `generate`, which writes no list. For
-    others a song that `generate` has saved is no reason to ask: they have to look like a batch's.
+    others a song that `generate` has saved is not a reason to ask: it has to look like a batch's.
     """
     told = {record.path for record in manifest.records()}
     with os.scandir(manifest.directory) as entries:

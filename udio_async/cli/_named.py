@@ -27,7 +27,7 @@ def read_named(
         provider: whose options they are.
 
     Raises:
-        click.UsageError: one is no pair, is given twice, or is of another type.
+        click.UsageError: one is not a pair, is given twice, or is of another type.
     """
     named = {name: value for name, value in given.items() if value is not None}
     if "callback_url" in named:
@@ -37,7 +37,7 @@ def read_named(
         name = name.strip().replace("-", "_")
         if not name or not equals:
             raise click.UsageError(
-                f"--option {pair!r} is no NAME=VALUE; give one such as clarity_strength=0.5"
+                f"--option {pair!r} is not NAME=VALUE; give one such as clarity_strength=0.5"
             )
         if name in named:
             raise click.UsageError(f"{name} is given twice; leave one out")

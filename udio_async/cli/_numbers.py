@@ -40,7 +40,7 @@ class Number(_Type):
         """Return the number.
 
         Raises:
-            click.BadParameter: it is no number, or out of bounds; the message says what may be
+            click.BadParameter: it is not a number, or out of bounds; the message says what may be
                 meant.
         """
         text = str(value).strip()
@@ -64,7 +64,7 @@ class Number(_Type):
         if _GROUPED.fullmatch(text) and self._pattern.fullmatch(bare := re.sub("[,_' ]", "", text)):
             meant.append(f"{bare} without marks")
         remedy = f"write {' or '.join(meant)}" if meant else f"give one such as {self._example}"
-        return f"{shown!r} is no {self.name}; {remedy}"
+        return f"{shown!r} is not a {self.name}; {remedy}"
 
 
 def _spelled(number: float) -> str:

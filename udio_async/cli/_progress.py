@@ -190,7 +190,7 @@ class Progress:
         ok: bool,
         in_doubt: bool = False,
     ) -> None:
-        """Count a request whose songs, or whose error, were written; a doubt is no failure yet."""
+        """Count a request whose songs, or whose error, were written; a doubt is not a failure."""
         flight = self._flights.pop((provider, task_id or ""), None)
         if flight is not None and ok and not flight.resumed:
             self._took += flight.age

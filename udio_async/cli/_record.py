@@ -98,7 +98,7 @@ class Record:
     def requests(self) -> list[Identity]:
         """The names of its request, the usual one first.
 
-        The number of a line is no name: there may be two files, and both have a first line. So it
+        The number of a line is not a name: two files may both have a first line. So it
         counts only together with what was asked for, for lines that do not say their job.
         """
         name = self.job or self.key
@@ -142,12 +142,12 @@ def parse(line: bytes) -> Record:
     """Make a record of a line.
 
     Raises:
-        ValueError: it is no line of ours, damaged, or names a file outside the directory.
+        ValueError: it is not a line of ours, is damaged, or names a file outside the directory.
     """
     try:
         record = structure(loads(line))
     except BadAnswer as error:
-        raise ValueError("it is no JSON") from error
+        raise ValueError("it is not JSON") from error
     for name in FILES:
         _refuse_outside(name, getattr(record, name))
     return record
@@ -157,10 +157,10 @@ def structure(values: object) -> Record:
     """Make a record of a line's values.
 
     Raises:
-        ValueError: they are no line of ours.
+        ValueError: they are not those of a line of ours.
     """
     if not isinstance(values, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 - see Raises
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - see Raises
     try:
         return _CONVERTER.structure(values, Record)
     except BaseValidationError as error:

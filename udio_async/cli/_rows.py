@@ -51,7 +51,7 @@ def read_json_lines(lines: Iterator[tuple[int, str]], findings: Findings) -> Row
             refuse_long(line)
             yield number, _as_values(parse(line))
         except ValueError as error:
-            plain = str(error).startswith("is no JSON") and not line.startswith(("{", '"'))
+            plain = str(error).startswith("is not JSON") and not line.startswith(("{", '"'))
             hint = "; for ideas as text give --format text" if plain else ""
             yield number, ValueError(f"{error}{hint}")
 

@@ -27,7 +27,7 @@ _PATIENCE = 1.0
 def _lenient(error: UnicodeError) -> tuple[bytes, int]:
     """Write a title without the characters that a terminal lacks.
 
-    Bytes of a file name that are no text are written as they are: it may be copied.
+    Bytes of a file name that are not text are written as they are: it may be copied.
     """
     assert isinstance(error, UnicodeEncodeError)
     codes = map(ord, error.object[error.start : error.end])
@@ -161,7 +161,7 @@ def _guarded(stream: TextIO, kind: type[io.FileIO], descriptor: int) -> TextIO:
         ours = stream.fileno() == descriptor
     except OSError:
         return stream
-    if os.name != "posix" or not ours:  # a console of Windows is no file
+    if os.name != "posix" or not ours:  # a console of Windows is not a file
         return stream
     if _is_read_only(descriptor):
         lead_nowhere(descriptor)

@@ -25,7 +25,7 @@ _ERROR = re.compile(r"#(?:[^\W\d_a-z]+(?:/\d)?[!?]|N/A|NV)")
 
 
 class Odd(str):
-    """A cell that is no text; that matters only in a column of ours."""
+    """A cell that is not text; that matters only in a column of ours."""
 
     __slots__ = ("why",)
     why: str
