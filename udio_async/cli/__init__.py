@@ -3,9 +3,10 @@
 It needs the extra `cli`: `pip install "udio-async[cli]"`. It is built on the library's public names
 and nothing private, so whatever a command does a program can do as well.
 
-From the outside in: `_commands` and `_journal_commands` have the options and help texts, `_make`
-and `_run` a run, `_input` and its neighbours read files of requests, `_manifest` keeps
-`songs.jsonl`, and `_gallery` and `_report` write pages.
+From the outside in: `_commands` and `_journal_commands` have the options and help texts, `_one`,
+`_many` and `_resume` the three commands that make songs, `_execute` and `_run` a run. `_input` and
+its neighbours read files of requests, `_manifest` keeps `songs.jsonl`, and `_gallery` and `_report`
+write pages. `_service` and `_address` see to it that requests and key go to the right service.
 """
 
 import sys
