@@ -97,8 +97,8 @@ def test_nothing_goes_to_another_address(  # noqa: PLR0917 - fixtures
     else:
         assert (
             f"error: {of_gateway}/journal.db was made with --base-url {GATEWAY}, and this would go "
-            f"to {here}; give --base-url {GATEWAY}, or if the service has moved, say so once: "
-            f"{_hints.program()} rekey "
+            f"to {here}; give --base-url {GATEWAY}, or another --journal; if the service has "
+            f"moved, say so once: {_hints.program()} rekey "
         ) in ended.err
     assert noted(of_gateway / "journal.db") == GATEWAY
     with pytest.raises(BlockingIOError):

@@ -70,8 +70,8 @@ class AddressedJournal(SqliteJournal):
         hints = current_hints() or placeholders()
         raise AnotherAddress(
             f"{self.path} was made with --base-url {known}, and this would go to "
-            f"{self._base_url}; give --base-url {known}, or if the service has moved, say so "
-            f"once: {hints.rekey}"
+            f"{self._base_url}; give --base-url {known}, or another --journal; if the service has "
+            f"moved, say so once: {hints.rekey}"
         )
 
 
