@@ -1,11 +1,13 @@
-"""A journal's file is moved, replaced or removed while it is open: nothing more is paid for."""
+"""A journal's file or log is moved, replaced, removed or cut short: nothing more is paid for."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from tests.kit.clocks import virtual_backend
@@ -15,7 +17,7 @@ from udio_async.journal import SqliteJournal
 from udio_async.testing import ACCOUNT, listed, make_entry
 
 SENDING = JournalState.SENDING
-LOST = "was moved, replaced or removed while it was open"
+LOST = "was moved, replaced, removed or cut short while it was open"
 
 
 def removed(path: Path) -> None:
@@ -43,7 +45,40 @@ def folder_is_a_file(path: Path) -> None:
     path.parent.touch()
 
 
-WAYS = [removed, renamed, replaced, folder_renamed, folder_is_a_file]
+def cut_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def log_removed(path: Path) -> None:
+    removed(log_of(path))
+
+
+def log_renamed(path: Path) -> None:
+    renamed(log_of(path))
+
+
+def log_replaced(path: Path) -> None:
+    replaced(log_of(path))
+
+
+def log_cut_short(path: Path) -> None:
+    cut_short(log_of(path))
+
+
+def log_emptied(path: Path) -> None:
+    os.truncate(log_of(path), 0)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+LOG_WAYS = [log_removed, log_renamed, log_replaced, log_cut_short, log_emptied]
+WAYS = [removed, renamed, replaced, cut_short, folder_renamed, folder_is_a_file, *LOG_WAYS]
 Way = Callable[[Path], None]
 
 
@@ -63,13 +98,60 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("threaded", [True, False])
 async def test_nothing_more_is_kept_in_it(path: Path, lose: Way, *, threaded: bool) -> None:
     """The error names the file and what to do; so does every one after it."""
+    told = f"{path} {LOST}.*put it back"
+    if lose in LOG_WAYS:
+        told = f"{path} has lost its log: {log_of(path).name} {LOST}.*run again"
     journal = SqliteJournal(path, threaded=threaded)
     async with journal.open(ACCOUNT):
         await journal.add(make_entry("first"))
         lose(path)
         for key in ("second", "third"):
-            with pytest.raises(JournalError, match=f"{path} {LOST}.*put it back"):
+            with pytest.raises(JournalError, match=told):
                 await journal.add(make_entry(key))
+
+
+@pytest.mark.parametrize("lose", [log_removed, log_renamed, log_replaced])
+async def test_what_was_kept_in_a_log_that_is_gone_is_in_the_file(
+    path: Path, tmp_path: Path, lose: Way
+) -> None:
+    """Also for a run after a `kill -9`, and where an older log was brought back."""
+    journal = SqliteJournal(path)
+    async with journal.open(ACCOUNT):
+        await journal.add(make_entry("first"))
+        older = log_of(path).with_suffix(".older")
+        shutil.copy(log_of(path), older)
+        await journal.add(make_entry("second"))
+        lose(path)
+        if lose is log_replaced:
+            older.rename(log_of(path))
+        with pytest.raises(JournalError, match=LOST):
+            await journal.add(make_entry("third"))
+        as_left = tmp_path / "as a dead process leaves it"
+        shutil.copytree(path.parent, as_left)
+    for folder in (as_left, path.parent):
+        left = SqliteJournal(folder / path.name)
+        assert await listed(left, [SENDING]) == [make_entry("first"), make_entry("second")]
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_a_long_run_is_not_taken_for_a_loss(path: Path, *, threaded: bool) -> None:
+    """SQLite begins its log anew again and again; others read the files; it is opened again."""
+    journal = SqliteJournal(path, threaded=threaded)
+    longest = 0
+    for run in range(3):
+        async with journal.open(ACCOUNT):
+            for number in range(150):
+                entry = make_entry(f"{run}-{number}")
+                request = {"description": "word " * 20_000}
+                await journal.add(attrs.evolve(entry, request=request))
+                longest = max(longest, size_of(log_of(path)))
+                if number % 50 == 0:
+                    for file in (path, log_of(path)):
+                        shutil.copyfile(file, path.with_name("backup"))
+                    assert await SqliteJournal(path).get(entry.key) is not None
+        assert not log_of(path).exists()
+    assert sum((await journal.count()).values()) == 450
+    assert longest < size_of(path) / 2, "the log was begun anew"
 
 
 @pytest.mark.parametrize("threaded", [True, False])

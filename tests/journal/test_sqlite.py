@@ -113,7 +113,7 @@ async def test_only_its_owner_can_read_it(journal: SqliteJournal, path: Path) ->
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     finally:
         os.umask(before)
-    assert modes == {"songs.db": 0o600, "songs.db-wal": 0o600}
+    assert modes == {"songs.db": 0o600, "songs.db-wal": 0o600, "songs.db-lock": 0o600}
 
 
 async def test_a_path_that_is_no_file_is_a_journal_error(tmp_path: Path) -> None:

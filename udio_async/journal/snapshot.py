@@ -9,10 +9,11 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .._errors import JournalError
+from .sqlite_disk import file_at, log_of
 
 _TRIES = 20
 _HEADER = 32
@@ -23,33 +24,45 @@ the log begins anew."""
 class Held:
     """The journals that clients of this process hold.
 
-    Only SQLite may open their files in this process: closing a file gives up all locks that the
-    process has on it, and with them the lease (https://sqlite.org/howtocorrupt.html, 2.2).
+    None of their files may be opened here beside SQLite: to close one lets go of SQLite's lock, as
+    the locks of a file belong to the process (https://sqlite.org/howtocorrupt.html, 2.2). They are
+    known by their number on the disk, whatever name or link leads to them.
     """
 
     def __init__(self) -> None:
-        self._owners: dict[str, object] = {}
+        self._files: dict[object, tuple[int, int] | None] = {}
+        """By their owners."""
         self._lock = threading.Lock()
 
-    def add(self, path: Path, owner: object) -> None:
-        """Remember the owner of a file, unless it has another one."""
+    @contextmanager
+    def opening(self, path: Path, owner: object) -> Iterator[None]:
+        """Have nobody read a file while it is being opened, and remember its owner afterwards."""
         with self._lock:
-            self._owners.setdefault(os.path.realpath(path), owner)
+            yield
+            with suppress(
+                OSError
+            ):  # unknown, it is read by copies: the lease does not depend on it
+                self._files[owner] = file_at(path)
 
-    def remove(self, path: Path, owner: object) -> None:
-        """Forget the owner of a file, if it is this one."""
-        with self._lock:
-            if self._owners.get(os.path.realpath(path)) is owner:
-                del self._owners[os.path.realpath(path)]
+    def remove(self, owner: object) -> None:
+        """Forget the file of this owner, if it has one."""
+        self._files.pop(owner, None)
 
     def forget(self) -> None:
         """Forget all of them: this process is a fork, and holds none of the journals."""
-        self._owners.clear()
+        self._files.clear()
         self._lock = threading.Lock()  # another thread may have had the old one
 
     def owner(self, path: Path) -> object | None:
         """Return who holds this file in this process, or None."""
-        return self._owners.get(os.path.realpath(path))
+        try:
+            wanted = file_at(path)
+        except OSError:  # whoever reads it is told why
+            wanted = None
+        if wanted is None:
+            return None
+        files = self._files.copy()  # another thread may open or close one
+        return next((owner for owner, file in files.items() if file == wanted), None)
 
     @contextmanager
     def copied(self, path: Path) -> Iterator[Path]:
@@ -85,7 +98,8 @@ def _copy(path: Path, copy: Path) -> None:
     Raises:
         JournalError: the log began anew each time.
     """
-    log, log_copy = (file.with_name(f"{file.name}-wal") for file in (path, copy))
+    path = Path(os.path.realpath(path))  # a link may be led elsewhere meanwhile
+    log, log_copy = log_of(path), log_of(copy)
     for _ in range(_TRIES):
         before = _head(log)
         shutil.copyfile(path, copy)

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from anyio.to_thread import run_sync as run_in_thread
 
-from .._errors import AnotherAccount
+from .._errors import AnotherAccount, JournalError
 from .base import Confirm
 from .entry import Entry, State
 from .snapshot import held
@@ -66,11 +66,10 @@ class SqliteJournal:
             JournalError: another client or process has it open, or it cannot be trusted.
         """
         writer = WriterThread(self.path) if self._threaded else InlineWriter(self.path)
-        held.add(self.path, writer)
         try:
             await writer.start()
         except BaseException:
-            held.remove(self.path, writer)
+            held.remove(writer)
             raise
         self._writer = writer
         try:
@@ -83,7 +82,7 @@ class SqliteJournal:
             yield
         finally:
             await writer.stop()
-            held.remove(self.path, writer)
+            held.remove(writer)
             self._writer = None
 
     async def add(self, entry: Entry) -> Entry | None:
@@ -179,9 +178,15 @@ class SqliteJournal:
             return await owner.do(work, reads=True)
         if self._writer is not None:  # it is being closed
             raise closed_error(self.path)
-        if self._threaded:
-            return await run_in_thread(look, self.path, work)
-        return look(self.path, work)
+        try:
+            if self._threaded:
+                return await run_in_thread(look, self.path, work)
+            return look(self.path, work)
+        except JournalError:
+            owner = self._owner
+            if owner is None:
+                raise
+            return await owner.do(work, reads=True)  # a client has opened it at this moment
 
 
 def _another_account(path: Path, maker: str | None, *, provider: str) -> AnotherAccount:

@@ -25,13 +25,17 @@ _REASON = 200
 
 
 class NotInPlace(Exception):
-    """The file of a journal was moved, replaced or removed while it was open."""
+    """A file of an open journal, or its log, was moved, replaced, removed or cut short."""
+
+    def __init__(self, file: Path, *, is_log: bool) -> None:
+        super().__init__(str(file))
+        self.file, self.is_log = file, is_log
 
 
 def unusable(error: Exception, path: Path) -> JournalError:
     """Return the error for a file that cannot be used, and why."""
     reason = (str(error) or type(error).__name__)[:_REASON]
-    if "locked" in reason:
+    if isinstance(error, BlockingIOError) or "locked" in reason:
         return JournalError(f"{path} is in use by another process or client; wait for it to end")
     what = _of_the_disk(error, path) or (
         f"cannot be trusted: {reason}; go on with a copy of it from before, or with another file"
@@ -42,9 +46,11 @@ def unusable(error: Exception, path: Path) -> JournalError:
 def _of_the_disk(error: Exception, path: Path) -> str | None:
     """Return why the disk keeps a sound journal from being used; None if it is not the disk."""
     if isinstance(error, NotInPlace):
+        lost = "was moved, replaced, removed or cut short while it was open"
+        if error.is_log:
+            return f"has lost its log: {error.file.name} {lost}; let nothing do that, and run again"
         return (
-            "was moved, replaced or removed while it was open, so the next run would not find what "
-            "is kept in it; put it back, and run again"
+            f"{lost}, so the next run would not find what is kept in it; put it back, and run again"
         )
     if isinstance(error, FileNotFoundError):
         return f"cannot be made: there is no folder {path.parent}; make it first"
@@ -63,18 +69,67 @@ def has_to_be_checked(path: Path) -> bool:
     seconds. Damage in a large file that was closed in order is found when the damaged row is read.
     """
     try:
-        return path.stat().st_size <= CHECKED or path.with_name(f"{path.name}-wal").exists()
+        return path.stat().st_size <= CHECKED or log_of(path).exists()
     except OSError:
         return True
 
 
+def log_of(path: Path) -> Path:
+    """Return where SQLite has the log of a file: beside the file, not beside a link to it."""
+    return beside(path, "-wal")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return the path of a file that lies beside another, and has its name and an ending."""
+    return Path(f"{os.path.realpath(path)}{ending}")
+
+
 def file_at(path: Path) -> tuple[int, int] | None:
     """Return the device and the inode of a file, which no other file has; None if there is none."""
+    found = _stat_of(path)
+    return None if found is None else (found.st_dev, found.st_ino)
+
+
+def _stat_of(path: Path) -> os.stat_result | None:
+    """Return what the system knows of the file at a path; None where there is none."""
     try:
-        found = path.stat()
+        return path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
+
+
+class Kept:
+    """A file of a journal and its log, as they were after the latest commit.
+
+    SQLite never makes them shorter but in a commit: then it may begin the log anew, and a
+    checkpoint may end it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._log = path, log_of(path)
+        self._found = {path: path.stat()}
+
+    def note(self) -> None:
+        """Take in how long they are now, and nothing of another file in their place."""
+        for path in (self._file, self._log):
+            try:
+                found = path.stat()
+            except OSError:  # it is told of before the next commit
+                continue
+            if os.path.samestat(found, self._found.get(path, found)):
+                self._found[path] = found
+
+    def check(self) -> None:
+        """Refuse to go on with what the next run would not find.
+
+        Raises:
+            NotInPlace: one of them is not there any more, is another one, or is shorter.
+        """
+        for path, before in self._found.items():
+            now = _stat_of(path)
+            is_same = now is not None and os.path.samestat(now, before)
+            if now is None or not is_same or now.st_size < before.st_size:
+                raise NotInPlace(path, is_log=path == self._log)
 
 
 def sync_directory(directory: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -22,8 +22,9 @@ from anyio.lowlevel import EventLoopToken
 from .._errors import JournalError, restated
 from .entry import Entry, State
 from .jobs import doubted
+from .lease import Lease
 from .snapshot import held
-from .sqlite_disk import NotInPlace, file_at, has_to_be_checked, sync_directory, unusable
+from .sqlite_disk import Kept, NotInPlace, has_to_be_checked, sync_directory, unusable
 from .sqlite_rows import WRONG_VALUE, as_entry, as_text
 from .sqlite_schema import prepare_tables
 
@@ -51,14 +52,14 @@ class SqliteFile:
         self._path, self._shown = path, shown or path
         self._is_checked = has_to_be_checked(path)
         try:
-            self._db = self._connect()
-            try:
-                self._place = path.absolute()  # the program may change its directory
-                self._file = file_at(self._place)
+            with ExitStack() as opened:
+                lease = Lease(path)
+                opened.callback(lease.end)
+                self._db = opened.enter_context(closing(self._connect()))
+                self._kept = Kept(path.absolute())  # the program may change its directory
                 self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+                self._kept.note()
+                self._opened = opened.pop_all()
         except JournalError:
             raise
         except Exception as error:  # a damaged file may hold anything
@@ -67,15 +68,15 @@ class SqliteFile:
     def _connect(self) -> sqlite3.Connection:
         """Open the file; make it first if it is missing."""
         # Made here, because SQLite would make it readable by others. One that exists is not opened:
-        # closing it would let go of the lease that another client of this process may hold.
+        # closing it would let go of the lock that another client of this process may hold.
         with suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         sync_directory(self._path.parent)
         return sqlite3.connect(self._path, isolation_level=None, timeout=0)
 
     def _prepare(self) -> None:
-        """Take the lease of the file, and set how durable it is."""
-        # Held until the connection closes or the process dies: the lease of one owner.
+        """Lock the file, and set how durable it is."""
+        # Until the connection closes, also against programs that know nothing of the lease.
         self._pragma("locking_mode = exclusive", expect="exclusive")
         self._pragma("trusted_schema = off")
         self._pragma("cell_size_check = on")
@@ -260,32 +261,29 @@ class SqliteFile:
             self._db.execute("begin immediate")
             for order in orders:
                 order.run(self)
-            if self._db.total_changes != before:
-                self._check_place()
+            changes = self._db.total_changes != before
+            if changes:
+                self._kept.check()
             self._db.execute("commit")
+            if changes:
+                self._kept.note()
         except Exception as error:  # a damaged file may hold anything
             with suppress(sqlite3.Error):
                 self._db.execute("rollback")
                 if isinstance(error, NotInPlace):
                     # SQLite's log does not move along: what it has goes into the file.
                     self._db.execute("pragma wal_checkpoint")
+                    if error.is_log:
+                        # The next run would take another log in its place for this one.
+                        self._db.execute("pragma journal_mode = delete")
             raise self.unusable(error) from error
-
-    def _check_place(self) -> None:
-        """Refuse to go on with a file that the next run would not find.
-
-        Raises:
-            NotInPlace: another one is there, or none.
-        """
-        if file_at(self._place) != self._file:
-            raise NotInPlace
 
     def unusable(self, error: Exception) -> JournalError:
         """Return the error for this file, as it cannot be used."""
         return unusable(error, self._shown)
 
     def close(self) -> None:
-        self._db.close()
+        self._opened.close()
 
 
 @attrs.define(eq=False)

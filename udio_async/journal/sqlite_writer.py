@@ -19,6 +19,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 from .._concurrency import wait_shielded
 from .._errors import ClientClosed, JournalError
+from .snapshot import held
 from .sqlite_file import Order, SqliteFile
 
 T = TypeVar("T")
@@ -44,6 +45,11 @@ class Writer:
         (https://sqlite.org/howtocorrupt.html, 2.6).
         """
         return self._stopped or self._process != os.getpid()
+
+    def _open(self) -> SqliteFile:
+        """Open the file, and be known as its owner from then on."""
+        with held.opening(self._path, self):
+            return SqliteFile(self._path)
 
     def _order(self, work: Callable[[SqliteFile], T], *, reads: bool) -> Order[T]:
         """Return an order for this work.
@@ -82,7 +88,7 @@ class InlineWriter(Writer):
     """
 
     async def start(self) -> None:
-        self._store = SqliteFile(self._path)
+        self._store = self._open()
 
     async def do(self, work: Callable[[SqliteFile], T], *, reads: bool = False) -> T:
         order = self._order(work, reads=reads)
@@ -158,7 +164,7 @@ class WriterThread(Writer):
     def _serve(self, token: EventLoopToken) -> None:
         """Open the file, write group after group, close it: the thread's work."""
         try:
-            store = SqliteFile(self._path)
+            store = self._open()
         except JournalError as error:
             self._opened.error = error
             run_in_loop(self._opened.done.set, token=token)
