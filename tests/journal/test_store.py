@@ -18,7 +18,7 @@ from udio_async import (
     Unreachable,
 )
 from udio_async._records import CallbackNews
-from udio_async.journal import Entry, State, jobs
+from udio_async.journal import BatchKeys, Entry, State, jobs
 from udio_async.journal.entry import Times
 from udio_async.journal.store import ChangedMeanwhile, JobStore
 
@@ -161,6 +161,32 @@ async def test_another_request_under_a_key_is_named(store: JobStore) -> None:
     wanted = [REQUEST, other, attrs.evolve(other, key=None)]
     assert await store.recall_made(wanted, ["mine"] * 3) == [known, None, known]
     assert await store.recall_made([REQUEST], ["of nobody"]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "differ"),
+    [
+        (1, 1.0, False),
+        (1, True, True),
+        (0, False, True),
+        ([{"n": 1}], [{"n": True}], True),
+        ("é", "e\u0301", False),
+        ("1", 1, True),
+    ],
+)
+async def test_a_key_and_a_name_tell_the_same_requests_apart(
+    store: JobStore, then: object, now: object, *, differ: bool
+) -> None:
+    """For Python True is 1; for a provider, and in the name that a batch gives, it is not."""
+    one, other = (SongRequest(description="rain", extra={"n": value}) for value in (then, now))
+    assert (BatchKeys().name(one) != BatchKeys().name(other)) is differ
+    await store.intend(one, "mine", None)
+    if not differ:
+        assert await store.recall(other, "mine") is not None
+        return
+    with pytest.raises(InvalidRequest, match=r"extra was .*, is ") as caught:
+        await store.recall(other, "mine")
+    assert f"extra was {{'n': {then!r}}}, is {{'n': {now!r}}}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,7 @@ def request_digest(asked: Mapping[str, Any]) -> str:
 
     It is 24 hexadecimal digits. `asked` is what `canonical` returned.
     """
-    text = json.dumps(_identity(asked), sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(_written(_identity(asked)).encode()).hexdigest()[:24]
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -126,7 +125,7 @@ def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
     Where the answer is to be sent, and how line ends and spaces are written, makes no difference.
     """
-    return bool(_identity(one) == _identity(other))
+    return _written(_identity(one)) == _written(_identity(other))
 
 
 def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -135,8 +134,13 @@ def difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        if _written(before.get(name)) != _written(after.get(name))
     )
+
+
+def _written(value: Any) -> str:  # noqa: ANN401  # JSON is anything
+    """Return a JSON value as text, to compare: for Python True is 1, for a provider it is not."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True)
 
 
 def _identity(asked: Mapping[str, Any]) -> dict[str, Any]:
