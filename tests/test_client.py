@@ -297,6 +297,8 @@ def test_what_is_no_provider_is_refused(wrong: object) -> None:
         ("requests_per_second", math.nan, "give a number above 0"),
         ("requests_per_second", math.inf, "give a number above 0"),
         ("requests_per_second", "2", "give a number above 0"),
+        ("requests_per_second", 10**400, "give a number above 0"),
+        ("max_credits", 10**400, "give a number above 0"),
         ("max_credits", True, "give a number above 0"),
     ],
 )

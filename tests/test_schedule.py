@@ -270,12 +270,20 @@ def test_a_long_run_ends_no_learning() -> None:
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_bad_policy_is_refused_with_name_value_and_remedy(name: str) -> None:
     """Whoever reads it knows what to change to what."""
-    values: list[Any] = [0, -1, -0.5, math.nan, math.inf, "5", [5], True]
+    values: list[Any] = [0, -1, -0.5, math.nan, math.inf, 10**400, "5", [5], True]
     for value in values:
         with pytest.raises(InvalidRequest, match="give seconds above 0") as caught:
             PollPolicy(**{name: value})
         assert name in str(caught.value)
         assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*FIELDS, "follow"])
+def test_a_number_that_cannot_even_be_written_is_refused(name: str) -> None:
+    """Python raises a ValueError of its own for it."""
+    wrong: dict[str, Any] = {name: -(10**5_000)}
+    with pytest.raises(InvalidRequest, match=f"{name} is a number of thousands of digits; give"):
+        PollPolicy(**wrong)
 
 
 def test_an_interval_and_a_price_are_refused_together() -> None:

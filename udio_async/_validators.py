@@ -5,6 +5,7 @@ and what to give. Validators take None for a field that was left out, unless the
 """
 
 import math
+import sys
 from types import CoroutineType
 from typing import Any, TypeGuard
 
@@ -17,8 +18,24 @@ LONGEST_SONG = 86_400  # a day: what is longer was meant as something else than 
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Return whether it is a number, and not True or False."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Return whether it is a number that a float can hold, and not True or False.
+
+    A whole number may be larger: then arithmetic with floats raises `OverflowError`.
+    """
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return isinstance(value, float)
+
+
+def shown(value: object) -> str:
+    """Return a value for a message.
+
+    Python refuses to write a whole number of more than 4,300 digits.
+    """
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def check_above_zero(name: str, value: object, *, remedy: str = "give a number above 0") -> None:
@@ -28,7 +45,7 @@ def check_above_zero(name: str, value: object, *, remedy: str = "give a number a
         InvalidRequest: the message has `name`, the value and the `remedy`.
     """
     if not (is_number(value) and 0 < value < math.inf):
-        raise InvalidRequest(f"{name} is {value!r}; {remedy}")
+        raise InvalidRequest(f"{name} is {shown(value)}; {remedy}")
 
 
 def check_not_negative(name: str, value: object, *, remedy: str) -> None:
@@ -38,7 +55,7 @@ def check_not_negative(name: str, value: object, *, remedy: str) -> None:
         InvalidRequest: the message has `name`, the value and the `remedy`.
     """
     if not (is_number(value) and 0 <= value < math.inf):
-        raise InvalidRequest(f"{name} is {value!r}; {remedy}")
+        raise InvalidRequest(f"{name} is {shown(value)}; {remedy}")
 
 
 def check_count(name: str, value: object) -> None:
@@ -48,7 +65,7 @@ def check_count(name: str, value: object) -> None:
         InvalidRequest: the message has `name` and the value.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidRequest(f"{name} is {value!r}; give a whole number, at least 1")
+        raise InvalidRequest(f"{name} is {shown(value)}; give a whole number, at least 1")
 
 
 def check_awaited(value: object) -> None:
@@ -78,23 +95,23 @@ def switch(_: object, field: "Field[Any]", value: object) -> None:
 def fraction(_: object, field: "Field[Any]", value: object) -> None:
     """Refuse anything but a number from 0 to 1."""
     if value is not None and not (is_number(value) and 0 <= value <= 1):
-        raise InvalidRequest(f"{field.name} is {value!r}; give a number from 0 to 1")
+        raise InvalidRequest(f"{field.name} is {shown(value)}; give a number from 0 to 1")
 
 
 def hundredths(_: object, field: "Field[Any]", value: object) -> None:
     """Refuse anything but a number from 0 to 1 with at most two decimals."""
     fraction(_, field, value)
     if is_number(value) and round(value, 2) != value:
-        raise InvalidRequest(f"{field.name} is {value!r}; give at most two decimals")
+        raise InvalidRequest(f"{field.name} is {shown(value)}; give at most two decimals")
 
 
 def moment(_: object, field: "Field[Any]", value: object) -> None:
     """Refuse anything but seconds into a song, below a day."""
     if value is not None and not (is_number(value) and 0 <= value < LONGEST_SONG):
-        raise InvalidRequest(f"{field.name} is {value!r}; give seconds into the song")
+        raise InvalidRequest(f"{field.name} is {shown(value)}; give seconds into the song")
 
 
 def yes_or_no(_: object, field: "Field[Any]", value: object) -> None:
     """Refuse anything but true and false; None too."""
     if not isinstance(value, bool):
-        raise InvalidRequest(f"{field.name} is {value!r}; give true or false")
+        raise InvalidRequest(f"{field.name} is {shown(value)}; give true or false")

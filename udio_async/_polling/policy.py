@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 
 from .._errors import InvalidRequest
-from .._validators import check_above_zero
+from .._validators import check_above_zero, shown
 
 
 def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
@@ -16,7 +16,9 @@ def _positive(_policy: object, field: "attrs.Attribute[Any]", value: object) -> 
 
 def _count(_policy: object, field: "attrs.Attribute[Any]", value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidRequest(f"PollPolicy {field.name} is {value!r}; give a number of songs, or 0")
+        raise InvalidRequest(
+            f"PollPolicy {field.name} is {shown(value)}; give a number of songs, or 0"
+        )
 
 
 @attrs.frozen(kw_only=True)
