@@ -6,6 +6,7 @@ import os
 import random
 import re
 import socket
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,10 +41,12 @@ from udio_async import (
     NotAudio,
     Sandbox,
     Song,
+    SqliteJournal,
     Stage,
     Truncated,
     UdioApiV2,
     UdioError,
+    files,
 )
 from udio_async._download import pool, sound, tags, waiting
 from udio_async._download.names import file_name
@@ -664,6 +667,34 @@ async def test_what_is_no_song_is_refused_with_what_to_give(what: Any, tmp_path:
 
 
 # Many at once
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", b"bytes", 5, None])
+async def test_what_is_no_path_is_refused_with_what_to_give(name: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    """Wherever a path is given; the system's own errors for it are no errors of a disk."""
+    path: Any = f"{tmp_path}/{name}" if isinstance(name, str) else name
+    refused = "is .*, which is no path; give text"
+    async with Sandbox() as sandbox, Client(sandbox.udioapi_v2()) as client:
+        with pytest.raises(InvalidRequest, match=f"^directory {refused}"):
+            await client.download([], path)
+    with pytest.raises(InvalidRequest, match=f"^journal {refused}"):
+        SqliteJournal(path)
+    with pytest.raises(InvalidRequest, match=f"^path {refused}"):
+        files.measure_file(path)
+    with pytest.raises(InvalidRequest, match=f"^directory {refused}"):
+        files.remove_stale(path, now=0.0)
+    with pytest.raises(InvalidRequest, match=f"^directory {refused}"):
+        await files.try_folder(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
+async def test_bytes_of_a_command_line_are_a_path(tmp_path: Path) -> None:
+    """That are no UTF-8: the system takes any but NUL."""
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    await files.try_folder(Path(folder))
+    async with SqliteJournal(f"{folder}/songs.db").open("an account"):
+        pass
+    assert os.listdir(os.fsencode(folder)) == [b"songs.db"]  # noqa: PTH208  # as bytes
 
 
 async def test_one_that_fails_costs_no_other(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Sequence
-from pathlib import Path
 from typing import Self
 
 from ._batch import Batch, check_requests
@@ -14,6 +13,7 @@ from ._options import AnyJournal, OnDoubt, OnEvent, Options
 from ._polling import PollPolicy
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, as_request, songs_in
 from ._session import RESUMED, Session
+from ._validators import as_path
 from .callbacks import CallbackHandler, Callbacks, check_public_url
 from .journal import Entry, State
 from .providers import Provider
@@ -410,11 +410,13 @@ class Client:
             DownloadFailed: `NotServedYet`, `LinkExpired`, `NotAudio` or `Truncated` say why. The
                 other songs are saved all the same, and `resume` hands this one out again.
             OSError: the disk did not take it. The same goes for the others.
-            InvalidRequest: these are no songs, or mutagen is missing. Nothing was fetched.
+            InvalidRequest: these are no songs, the directory is no path, or mutagen is missing.
+                Nothing was fetched.
         """
         if isinstance(songs, Outcome) and songs.error is not None:
             raise songs.error
         wanted = [song for song in songs_in(songs) if song.error is None]
+        folder = as_path("directory", directory)
         return await self._session().download(
-            wanted, directory=Path(directory), covers=covers, tags=tags, patience=patience
+            wanted, directory=folder, covers=covers, tags=tags, patience=patience
         )

@@ -5,7 +5,10 @@ and what to give. Validators take None for a field that was left out, unless the
 """
 
 import math
+import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import CoroutineType
 from typing import Any, TypeGuard
 
@@ -66,6 +69,25 @@ def check_count(name: str, value: object) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidRequest(f"{name} is {shown(value)}; give a whole number, at least 1")
+
+
+def as_path(name: str, value: object) -> Path:
+    """Return the path that is meant, one that the system can be asked for.
+
+    Bytes of a command line that are no UTF-8 are passed on, as Python writes them.
+
+    Raises:
+        InvalidRequest: it is no path, or has a NUL or half a character; the message has `name` and
+            the value.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        with suppress(TypeError, UnicodeEncodeError):  # a path of bytes; half a character
+            path = Path(value)
+            if b"\0" not in os.fsencode(path):
+                return path
+    raise InvalidRequest(
+        f"{name} is {shown(value)}, which is no path; give text of whole characters, without NUL"
+    )
 
 
 def check_awaited(value: object) -> None:

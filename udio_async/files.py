@@ -9,12 +9,12 @@ No client is needed, and nothing is sent.
 """
 
 import os
-from pathlib import Path
 
 from ._download import MAX_FILE, remove_stale, try_folder
 from ._download.names import file_names, former_names, is_part
 from ._formats import SUFFIXES, Measured, NoAudio, measure
 from ._formats.files import bytes_of
+from ._validators import as_path
 
 __all__ = [
     "MAX_FILE",
@@ -38,6 +38,7 @@ def measure_file(path: str | os.PathLike[str]) -> Measured:
     Raises:
         NoAudio: it is none, or of a format that is not known here.
         OSError: it cannot be read.
+        InvalidRequest: the path is none.
     """
-    with bytes_of(Path(path)) as data:
+    with bytes_of(as_path("path", path)) as data:
         return measure(data)

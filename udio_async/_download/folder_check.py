@@ -7,6 +7,7 @@ import anyio.to_thread
 import attrs
 
 from .._errors import DiskUnavailable
+from .._validators import as_path
 
 _UNKNOWN = 4 << 20
 """Bytes of a song, before any was saved."""
@@ -55,7 +56,9 @@ async def try_folder(directory: Path, size: int = 0) -> None:
 
     Raises:
         DiskUnavailable: it would not. The message names the folder and the reason.
+        InvalidRequest: the directory is no path.
     """
+    directory = as_path("directory", directory)
     try:
         await anyio.to_thread.run_sync(_write, directory, size or _UNKNOWN)
     except OSError as error:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import anyio.to_thread
 import attrs
 
+from .._validators import as_path
 from .disk import Disk, Step
 from .names import is_part
 
@@ -51,8 +52,12 @@ def remove_stale(directory: Path, now: float, is_ours: Callable[[str], bool] = i
 
     Returns:
         How many files were removed.
+
+    Raises:
+        InvalidRequest: the directory is no path.
     """
     removed = 0
+    directory = as_path("directory", directory)
     # A download must not end because of a folder that cannot be read.
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:

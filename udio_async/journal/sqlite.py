@@ -20,6 +20,7 @@ from typing import TypeVar
 from anyio.to_thread import run_sync as run_in_thread
 
 from .._errors import AnotherAccount, JournalError
+from .._validators import as_path
 from .base import Confirm
 from .entry import Entry, State
 from .snapshot import held
@@ -47,12 +48,15 @@ class SqliteJournal:
             (https://sqlite.org/howtocorrupt.html, 2.1).
         threaded: False writes in the event loop itself, for virtual clocks, which do not wait for
             threads.
+
+    Raises:
+        InvalidRequest: the path is none.
     """
 
     durable = True
 
     def __init__(self, path: str | os.PathLike[str], *, threaded: bool = True) -> None:
-        self.path = Path(path)
+        self.path = as_path("journal", path)
         self._threaded = threaded
         self._writer: WriterThread | InlineWriter | None = None
 
