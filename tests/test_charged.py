@@ -3,6 +3,7 @@ journal, and to the caller."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -27,7 +28,9 @@ from udio_async import (
     MemoryJournal,
     RateLimited,
     RequestRefused,
+    Song,
     SongRequest,
+    Stage,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -190,3 +193,98 @@ def test_the_class_says_it(error: UdioError, charged: Charged) -> None:
     """Nothing else decides; what may be sent again is certain to have cost nothing."""
     assert error.charged == charged
     assert not error.may_repeat or charged == "no"
+
+
+SONGS = (Song(id="a", task_id="t", provider="timed", index=0, stage=Stage.COMPLETE),)
+KNOWN: dict[str, tuple[JournalEntry, Charged]] = {
+    state.value: (
+        JournalEntry(key="mine", provider="timed", request={"description": "x"}, state=state),
+        charged,
+    )
+    for state, charged in {
+        JournalState.PLANNED: "no",
+        JournalState.REFUSED: "no",
+        JournalState.NOT_SENT: "no",
+        JournalState.FORGOTTEN: "no",
+        JournalState.SENDING: "unknown",
+        JournalState.IN_DOUBT: "unknown",
+        JournalState.ABANDONED: "unknown",
+        JournalState.FAILED: "unknown",
+        JournalState.ACCEPTED: "yes",
+        JournalState.READY: "yes",
+        JournalState.DELIVERED: "yes",
+    }.items()
+}
+for name, change, charged in (
+    ("accepted as its owner says", {"task_id": "t", "told": True}, "unknown"),
+    ("not_sent as its owner says", {"told": True}, "unknown"),
+    ("in_doubt with songs of a callback", {"songs": SONGS}, "yes"),
+):
+    KNOWN[name] = attrs.evolve(KNOWN[name.partition(" ")[0]][0], **change), charged
+
+
+class Lost(MemoryJournal):
+    """Has one job, and fails where it is told to."""
+
+    known: JournalEntry | None = None
+    fails_at = ""
+
+    def _may_fail(self, call: str) -> None:
+        if call == self.fails_at:
+            raise JournalError("the disk is gone")
+
+    async def get(self, key: str) -> JournalEntry | None:
+        self._may_fail("get")
+        return self.known if key == "mine" else await super().get(key)
+
+    async def of_task(self, task_id: str) -> JournalEntry | None:
+        self._may_fail("of_task")
+        return await super().of_task(task_id)
+
+    async def put(self, entry: JournalEntry, *, expected: JournalState) -> None:
+        self._may_fail("put")
+
+
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("fails_at", ["get", "put"])
+async def test_an_error_about_a_job_says_what_that_job_may_have_cost(
+    known: str, fails_at: str
+) -> None:
+    """Whether the journal fails, or the job is in no state for it."""
+    journal = Lost()
+    entry, charged = KNOWN[known]
+    errors: list[UdioError] = []
+    songs = (attrs.evolve(SONGS[0], job_key="mine"),)
+    async with Client(TimedProvider(lambda _: 1.0), journal=journal) as client:
+        journal.known, journal.fails_at = entry, fails_at
+        for call in (
+            partial(client.forget, "mine"),
+            partial(client.resolve, "mine", task_id="t2"),
+            partial(client.resolve, "mine", abandon=True, resubmit=True),
+            partial(client.acknowledge, "mine"),
+            partial(client.acknowledge, songs),
+        ):
+            try:
+                await call()
+            except UdioError as error:
+                errors.append(error)
+        journal.fails_at = ""
+    assert errors
+    for error in errors:
+        assert error.job_key == "mine"
+        assert "mine" in str(error) or "give one of" in str(error)
+        assert error.charged == ("unknown" if fails_at == "get" else charged)
+
+
+async def test_an_error_about_songs_says_that_they_are_paid_for() -> None:
+    """Those of another client name no job."""
+    journal = Lost()
+    async with Client(TimedProvider(lambda _: 1.0), journal=journal) as client:
+        with pytest.raises(InvalidRequest, match="names no job") as caught:
+            await client.acknowledge(SONGS)
+        assert (caught.value.charged, caught.value.task_id) == ("yes", "t")
+        journal.fails_at = "of_task"
+        with pytest.raises(JournalError, match="gone") as lost:
+            await client._session().store.key_of(SONGS[0])
+        assert (lost.value.charged, lost.value.task_id) == ("yes", "t")
+        journal.fails_at = ""

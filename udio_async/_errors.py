@@ -333,7 +333,8 @@ class JournalError(UdioError):
     """The journal cannot be trusted, so nothing more is submitted.
 
     What was accepted before is still being made. The message says what is wrong with the file, and
-    carries the task's id if one could not be kept.
+    carries the task's id if one could not be kept. Where something was to be kept about a job that
+    is there, `charged` says what that job may have cost.
     """
 
     stops_batch = True

@@ -231,7 +231,9 @@ class Session:
         check_name("key", key)
         key = spelled(key)
         if self.submitter.is_running(key):
-            raise InvalidRequest(f"job {key!r} is being submitted; cancel that", job_key=key)
+            raise InvalidRequest(
+                f"job {key!r} is being submitted; cancel that", job_key=key, charged="unknown"
+            )
         await self.store.forget(key)
 
     async def plan(self, requests: Iterable[SongRequest]) -> None:
@@ -246,7 +248,11 @@ class Session:
             return
         for song in songs_in(songs):
             if song.job_key is None:
-                raise InvalidRequest(f"song {song.id} names no job; give its job's key")
+                raise InvalidRequest(
+                    f"song {song.id} names no job; give its job's key",
+                    task_id=song.task_id or None,
+                    charged="yes",
+                )
             await self.store.deliver(song.job_key, [song.id])
 
     # The account

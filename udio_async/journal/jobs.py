@@ -10,6 +10,7 @@ import attrs
 
 from .. import _errors
 from .._errors import (
+    Charged,
     ClientClosed,
     GenerationFailed,
     InvalidRequest,
@@ -307,10 +308,18 @@ def resolved(
         InvalidRequest: there is no doubt about it, or not exactly one answer is given.
     """
     if (task_id is not None) + resubmit + abandon != 1:
-        raise InvalidRequest("give one of task_id, resubmit and abandon", job_key=entry.key)
+        raise InvalidRequest(
+            "give one of task_id, resubmit and abandon",
+            job_key=entry.key,
+            charged=charged(entry),
+        )
     corrects = entry.told or entry.state is State.ABANDONED
     if not corrects and entry.state is not State.IN_DOUBT:
-        raise InvalidRequest(f"job {entry.key!r} is {entry.state}, not in doubt", job_key=entry.key)
+        raise InvalidRequest(
+            f"job {entry.key!r} is {entry.state}, not in doubt",
+            job_key=entry.key,
+            charged=charged(entry),
+        )
     state = State.NOT_SENT if resubmit else State.ABANDONED
     return _moved(
         entry,
@@ -335,6 +344,7 @@ def forgotten(entry: Entry) -> Entry:
             f"job {entry.key!r} is {entry.state}: it was or may have been taken, and cannot be "
             "taken back",
             job_key=entry.key,
+            charged=charged(entry),
         )
     if entry.state is State.FORGOTTEN:
         return entry
@@ -342,6 +352,15 @@ def forgotten(entry: Entry) -> Entry:
 
 
 # Errors --------------------------------------------------------------------------------------
+
+
+def charged(entry: Entry) -> Charged:
+    """Return whether a job has cost credits: "no" only where that is certain."""
+    if entry.state is State.FAILED:
+        return GenerationFailed.charged
+    if entry.state.has_songs or (entry.was_taken and not entry.told):
+        return "yes"
+    return "unknown" if entry.told or not entry.state.may_be_sent else "no"
 
 
 def remembered_error(entry: Entry) -> UdioError | None:

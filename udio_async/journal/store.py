@@ -8,14 +8,22 @@ After a job's end could not be kept in the journal, this client submits nothing 
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import anyio
 import attrs
 from anyio.abc import TaskGroup
 
 from .._concurrency import closed_after
-from .._errors import GenerationFailed, InvalidRequest, JournalError, RequestError, UdioError
+from .._errors import (
+    GenerationFailed,
+    InvalidRequest,
+    JournalError,
+    RequestError,
+    UdioError,
+    restated,
+)
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .attempts import Attempts
@@ -38,6 +46,25 @@ class Heard:
     entry: Entry
     healed: bool = False
     """Whether the callback has ended a doubt about the job, or shown that it was taken."""
+
+
+@contextmanager
+def _about(key: str, entry: Entry | None = None) -> Iterator[None]:
+    """Have an error of the journal say which job it is about, and what that may have cost.
+
+    Raises:
+        JournalError: the journal raised it.
+    """
+    try:
+        yield
+    except JournalError as error:
+        raise restated(
+            error,
+            f"job {key}: {error}",
+            job_key=key,
+            task_id=None if entry is None else entry.task_id,
+            charged="unknown" if entry is None else jobs.charged(entry),
+        ) from error
 
 
 class JobStore:
@@ -305,7 +332,10 @@ class JobStore:
         """Return the key of the job that a song belongs to, or None."""
         if song.job_key is not None or not song.task_id:
             return song.job_key
-        entry = await self._journal.of_task(song.task_id)
+        try:
+            entry = await self._journal.of_task(song.task_id)
+        except JournalError as error:
+            raise restated(error, str(error), task_id=song.task_id, charged="yes") from error
         return None if entry is None else entry.key
 
     async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
@@ -328,12 +358,14 @@ class JobStore:
         """Change a job that is ready, once its end has been written."""
         await self._endings.written(key)
         async with self._changing:
-            entry = await self._journal.get(key)
+            with _about(key):
+                entry = await self._journal.get(key)
             if entry is None or entry.state is not State.READY:
                 return
             changed = change(entry)
             if changed != entry:
-                await self._journal.put(changed, expected=State.READY)
+                with _about(key, entry):
+                    await self._journal.put(changed, expected=State.READY)
 
     async def known(self, key: str) -> Entry:
         """Return the entry of a key that its owner gives.
@@ -341,7 +373,8 @@ class JobStore:
         Raises:
             InvalidRequest: there is none; `client.jobs()` lists them.
         """
-        entry = await self._journal.get(key)
+        with _about(key):
+            entry = await self._journal.get(key)
         if entry is None:
             raise InvalidRequest(
                 f"there is no job {key!r} in this journal; client.jobs() lists them", job_key=key
@@ -370,15 +403,17 @@ class JobStore:
         async with self._changing:
             entry = await self.known(key)
             resolved = jobs.resolved(entry, task_id=task_id, resubmit=resubmit, abandon=abandon)
-            if resolved.task_id is not None:
-                owner = await self._journal.of_task(resolved.task_id)
-                if owner is not None and owner.key != key:
-                    raise InvalidRequest(
-                        f"task {resolved.task_id!r} is that of job {owner.key!r} already; give the "
-                        "other id",
-                        job_key=key,
-                    )
-            await self._journal.put(resolved, expected=entry.state)
+            with _about(key, entry):
+                if resolved.task_id is not None:
+                    owner = await self._journal.of_task(resolved.task_id)
+                    if owner is not None and owner.key != key:
+                        raise InvalidRequest(
+                            f"task {resolved.task_id!r} is that of job {owner.key!r} already; give "
+                            "the other id",
+                            job_key=key,
+                            charged=jobs.charged(entry),
+                        )
+                await self._journal.put(resolved, expected=entry.state)
             return resolved
 
     async def forget(self, key: str) -> None:
@@ -389,7 +424,8 @@ class JobStore:
             JournalError: it cannot be kept.
         """
         entry = await self.known(key)
-        await self._journal.put(jobs.forgotten(entry), expected=entry.state)
+        with _about(key, entry):
+            await self._journal.put(jobs.forgotten(entry), expected=entry.state)
 
     async def plan(self, requests: Iterable[SongRequest]) -> None:
         """Keep requests for later, under the keys that a batch of them would give them.
