@@ -196,31 +196,32 @@ def test_the_class_says_it(error: UdioError, charged: Charged) -> None:
 
 
 SONGS = (Song(id="a", task_id="t", provider="timed", index=0, stage=Stage.COMPLETE),)
+
+
+def in_state(state: JournalState, **known: Any) -> JournalEntry:  # noqa: ANN401
+    request = {"description": "x"}
+    return JournalEntry(key="mine", provider="timed", request=request, state=state, **known)
+
+
 KNOWN: dict[str, tuple[JournalEntry, Charged]] = {
-    state.value: (
-        JournalEntry(key="mine", provider="timed", request={"description": "x"}, state=state),
-        charged,
-    )
-    for state, charged in {
-        JournalState.PLANNED: "no",
-        JournalState.REFUSED: "no",
-        JournalState.NOT_SENT: "no",
-        JournalState.FORGOTTEN: "no",
-        JournalState.SENDING: "unknown",
-        JournalState.IN_DOUBT: "unknown",
-        JournalState.ABANDONED: "unknown",
-        JournalState.FAILED: "unknown",
-        JournalState.ACCEPTED: "yes",
-        JournalState.READY: "yes",
-        JournalState.DELIVERED: "yes",
-    }.items()
+    "planned": (in_state(JournalState.PLANNED), "no"),
+    "refused": (in_state(JournalState.REFUSED), "no"),
+    "not sent": (in_state(JournalState.NOT_SENT), "no"),
+    "not sent, says its owner": (in_state(JournalState.NOT_SENT, told=True), "unknown"),
+    "forgotten": (in_state(JournalState.FORGOTTEN), "no"),
+    "sending": (in_state(JournalState.SENDING), "unknown"),
+    "in doubt": (in_state(JournalState.IN_DOUBT), "unknown"),
+    "in doubt, with songs of a callback": (in_state(JournalState.IN_DOUBT, songs=SONGS), "yes"),
+    "abandoned": (in_state(JournalState.ABANDONED), "unknown"),
+    "accepted": (in_state(JournalState.ACCEPTED, task_id="t"), "yes"),
+    "accepted, says its owner": (
+        in_state(JournalState.ACCEPTED, task_id="t", told=True),
+        "unknown",
+    ),
+    "failed": (in_state(JournalState.FAILED, task_id="t"), "unknown"),
+    "ready": (in_state(JournalState.READY, task_id="t", songs=SONGS), "yes"),
+    "delivered": (in_state(JournalState.DELIVERED, task_id="t", songs=SONGS), "yes"),
 }
-for name, change, charged in (
-    ("accepted as its owner says", {"task_id": "t", "told": True}, "unknown"),
-    ("not_sent as its owner says", {"told": True}, "unknown"),
-    ("in_doubt with songs of a callback", {"songs": SONGS}, "yes"),
-):
-    KNOWN[name] = attrs.evolve(KNOWN[name.partition(" ")[0]][0], **change), charged
 
 
 class Lost(MemoryJournal):
@@ -270,10 +271,10 @@ async def test_an_error_about_a_job_says_what_that_job_may_have_cost(
                 errors.append(error)
         journal.fails_at = ""
     assert errors
-    for error in errors:
-        assert error.job_key == "mine"
-        assert "mine" in str(error) or "give one of" in str(error)
-        assert error.charged == ("unknown" if fails_at == "get" else charged)
+    for told in errors:
+        assert told.job_key == "mine"
+        assert "mine" in str(told) or "give one of" in str(told)
+        assert told.charged == ("unknown" if fails_at == "get" else charged)
 
 
 async def test_an_error_about_songs_says_that_they_are_paid_for() -> None:

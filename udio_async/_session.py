@@ -31,7 +31,7 @@ from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
 from .journal import Entry, State, Times, spelled
 from .journal.store import JobStore
-from .providers import Provider, request_of
+from .providers import Provider, readable_request_of, request_of
 
 RESUMED = frozenset({State.PLANNED, State.SENDING, State.ACCEPTED, State.READY, State.IN_DOUBT})
 """What `resume` takes up: what is kept for it, and what is or may be paid for and is not here."""
@@ -169,7 +169,7 @@ class Session:
                 if entry.state is State.SENDING and not self.submitter.is_running(entry.key):
                     continue  # somebody else's, or settled meanwhile
                 if not self._is_awaited(entry.key):
-                    yield self.request_of(entry)
+                    yield readable_request_of(entry, provider=self.provider)
 
     def _is_awaited(self, key: str) -> bool:
         tracked = self.poller.find(key)

@@ -3,6 +3,7 @@
 The sandbox outlives the commands, so its ledger tells what was paid for in all.
 """
 
+import asyncio
 import json
 import os
 import shlex
@@ -13,9 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import attrs
 import pytest
 
-from udio_async import Unreachable, WaitExpired
+from udio_async import (
+    Client,
+    SongRequest,
+    UdioApiOptions,
+    UdioApiV2,
+    Unreachable,
+    WaitExpired,
+)
 from udio_async.cli import _hints, _remedies
 from udio_async.cli._advice import LET_GO
 from udio_async.sandbox import Fault, Sandbox
@@ -125,6 +134,33 @@ def test_what_came_from_stdin_is_resumed(
     assert len(list(tmp_path.glob("*.mp3"))) == 2 * len(prompts)
     again = call_cli("resume", tmp_path, *at)
     assert (again.code, again.out) == (0, ""), "nothing is left"
+
+
+def test_a_request_of_another_program_holds_up_no_other(
+    sandbox: Sandbox, at: tuple[str, ...], call_cli: CallCli, tmp_path: Path
+) -> None:
+    """One with options of its own: what it has paid for is fetched, what it has kept is named."""
+
+    @attrs.frozen(kw_only=True)
+    class WithNote(UdioApiOptions):
+        note: str
+
+    async def submit() -> None:
+        provider = UdioApiV2(api_key=KEY, base_url=sandbox.udioapi_v2().base_url)
+        async with Client(provider, journal=tmp_path / "journal.db") as client:
+            options = WithNote(note="for Ann")
+            await client.keep([SongRequest(description="later", options=options, key="later")])
+            await client.submit(SongRequest(description="odd", options=options, key="odd"))
+            await client.submit(SongRequest(description="the last one", key="last"))
+
+    asyncio.run(submit())
+    resumed = call_cli("resume", tmp_path, *at)
+    assert resumed.code == 1
+    assert len(list(tmp_path.glob("*.mp3"))) == 4
+    [failed] = [line for line in resumed.lines if line.get("error")]
+    assert failed["key"] == "later", failed
+    assert "not understood" in json.dumps(failed)
+    assert charged(sandbox) == {"odd": 1, "the last one": 1}
 
 
 def test_a_killed_batch_continues(

@@ -432,6 +432,54 @@ async def test_resume_goes_on_with_everything_unfinished(path: Path) -> None:
         assert prompts(sandbox) == {"in doubt": 1, "done": 1, "accepted": 1, "never sent": 1}
 
 
+@attrs.frozen(kw_only=True)
+class WithNote(UdioApiOptions):
+    """Options of a program's own, which nobody else can read back."""
+
+    note: str | None = None
+
+
+async def test_a_request_that_cannot_be_read_back_holds_up_no_other(path: Path) -> None:
+    """What is paid for is handed out without it; the rest is one outcome with the reason."""
+    odd = SongRequest(description="odd", key="odd", options=WithNote(note="for Ann"))
+    states = [JournalState.PLANNED, JournalState.IN_DOUBT, JournalState.ACCEPTED]
+    found: dict[str | None, Outcome] = {}
+    async with sandbox_with() as sandbox:
+        journal = SqliteJournal(path)
+        provider = sandbox.udioapi_v2()
+        async with Client(provider, journal=journal) as client:
+            await client.keep([attrs.evolve(odd, key="planned")])
+            await client.submit(odd)
+            job = await client.submit(attrs.evolve(odd, key="ready"))
+            await job.songs()
+            [planned] = [entry async for entry in client.jobs([JournalState.PLANNED])]
+            for key, request in (("in doubt", planned.request), ("nameless", {"newer": 1})):
+                doubt = attrs.evolve(planned, key=key, request=request, state=JournalState.IN_DOUBT)
+                await journal.add(doubt)
+            await client.submit(SongRequest(description="the last one", key="last"))
+        for _ in range(2):  # in each run again, until somebody has them
+            async with Client(provider, journal=path) as client, client.resume() as batch:
+                found = {outcome.job_key: outcome async for outcome in batch}
+            assert {key for key, outcome in found.items() if outcome.ok} == {"odd", "ready", "last"}
+            assert found["odd"].request.description == "odd"
+            error = found["planned"].error
+            assert isinstance(error, InvalidRequest)
+            assert "job 'planned' is not understood, and was not submitted" in str(error)
+            assert "for Ann" not in str(error), "it may be a secret"
+            assert (error.job_key, error.charged) == ("planned", "no")
+            for key in ("in doubt", "nameless"):
+                assert isinstance(found[key].error, SubmitInDoubt)
+        async with Client(provider, journal=path, on_doubt="resubmit") as client:
+            async with client.resume(states) as batch:
+                again = {outcome.job_key: outcome async for outcome in batch}
+            with pytest.raises(InvalidRequest, match="is not understood"):
+                await client.generate(found["planned"].request)
+            assert isinstance(again["in doubt"].error, SubmitInDoubt)
+            songs = await client.generate(attrs.evolve(odd, key="planned"))
+            assert songs, "the program that kept it can submit it"
+        assert len(sandbox.ledger) == 4
+
+
 async def test_a_wait_that_expired_is_resumed(path: Path) -> None:
     """The song is still being made: the id is kept, and a later run delivers it."""
     async with sandbox_with() as sandbox:

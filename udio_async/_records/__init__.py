@@ -5,7 +5,14 @@ zone. A request is checked when it is made, before anything can be sent for it.
 """
 
 from .outcome import Audit, CallbackAddress, CallbackNews, Credits, Outcome, songs_in
-from .request import ProviderOptions, SongRequest, VocalGender, as_request, check_name
+from .request import (
+    PartialRequest,
+    ProviderOptions,
+    SongRequest,
+    VocalGender,
+    as_request,
+    check_name,
+)
 from .song import Failure, FailureKind, Song, Stage, Task, failure_error
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Outcome",
+    "PartialRequest",
     "ProviderOptions",
     "Song",
     "SongRequest",

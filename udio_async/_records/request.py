@@ -156,7 +156,36 @@ class SongRequest:
                 values["options"] = options(**values["options"])
             return cls(**values)
         except TypeError as error:
-            raise InvalidRequest(f"{data!r} describes no request: {error}") from error
+            # Not with the data: there may be a secret among the options.
+            raise InvalidRequest(f"the JSON describes no request: {error}") from error
+
+
+@attrs.frozen(kw_only=True)
+class PartialRequest(SongRequest):
+    """What can be read of a request that a journal has from a program with options of its own.
+
+    Or from a later version of this library. It counts as the request that was kept, so its job goes
+    on, and its songs are handed out; but it is never submitted, as something would be missing.
+    """
+
+    kept: Mapping[str, Any] = attrs.field(hash=False, repr=False)
+    """The whole of it, as it is in the journal."""
+    why: InvalidRequest = attrs.field(eq=False, repr=False)
+    """Why it cannot be submitted."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole request, as it was kept."""
+        return dict(self.kept)
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any], why: InvalidRequest, *, key: str) -> Self:
+        """Return what can be read of a request: its words, or that it is the one of this job."""
+        names = {field.name for field in attrs.fields(SongRequest)} - {"key", "options"}
+        words = {name: value for name, value in kept.items() if name in names}
+        try:
+            return cls(**words, kept=kept, why=why, key=key)
+        except InvalidRequest:
+            return cls(description=f"job {key}", kept=kept, why=why, key=key)
 
 
 def as_request(request: object) -> SongRequest:

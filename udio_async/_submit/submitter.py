@@ -17,7 +17,7 @@ from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Un
 from .._events import Event, Observer
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
-from .._records import CallbackAddress, SongRequest, Stage
+from .._records import CallbackAddress, PartialRequest, SongRequest, Stage
 from ..journal import Entry, State
 from ..journal.jobs import remembered_error
 from ..journal.store import ChangedMeanwhile, JobStore
@@ -163,6 +163,8 @@ class Submitter:
             work.was_kept |= known is not None and known.state is State.PLANNED
             if work.stopped_by is not None:
                 raise _stopped(work.stopped_by, self.provider.name)
+            if isinstance(work.request, PartialRequest):
+                raise restated(work.request.why, str(work.request.why))
             self.provider.check(work.request)
             try:
                 counts, result = await self._attempt(work, known, tries)

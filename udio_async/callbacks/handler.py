@@ -11,7 +11,7 @@ from .._records import CallbackNews, Stage, Task
 from .._submit import SubmitGate, Submitter
 from ..journal import Entry, State
 from ..journal.store import JobStore
-from ..providers import Provider, request_of
+from ..providers import Provider, readable_request_of
 from .addresses import Addresses
 
 
@@ -63,7 +63,7 @@ class CallbackHandler:
             return
         if entry.state is State.ACCEPTED and entry.task_id is not None:
             # A song of an earlier run, or one that was in doubt until now.
-            request = request_of(entry, provider=self.provider)
+            request = readable_request_of(entry, provider=self.provider)
             self.poller.track(entry.task_id, request, entry, resumed=True)
 
     def _tell_healed(self, entry: Entry) -> None:

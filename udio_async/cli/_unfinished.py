@@ -7,6 +7,7 @@ import attrs
 from .. import Client, Song
 from ..journal import Entry as Job
 from ..journal import State, is_fresh
+from ..providers import readable_request_of
 from ._entries import asked_for
 from ._found import is_here
 from ._hints import Hints
@@ -35,7 +36,8 @@ async def read_unfinished(
     states: dict[str, State] = {}
     async for job in client.jobs(wanted):
         if not _is_over(job, manifest, is_shared=is_shared):
-            entries.append(Entry(client.request_of(job), job=job.key))
+            request = readable_request_of(job, provider=client.provider)
+            entries.append(Entry(request, job=job.key))
             states[job.key] = job.state
     return entries, Known(states)
 

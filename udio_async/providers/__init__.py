@@ -13,7 +13,7 @@ from typing import Literal, overload
 import attrs
 
 from .._errors import InvalidRequest
-from .._records import SongRequest
+from .._records import PartialRequest, SongRequest
 from ..journal import Entry
 from .apiframe import APIFRAME_TRAITS, Apiframe, ApiframeOptions
 from .base import CallbackKind, Provider, Traits, account_of, names_own_callback
@@ -40,6 +40,7 @@ __all__ = [
     "account_of",
     "names_own_callback",
     "provider_named",
+    "readable_request_of",
     "request_of",
 ]
 
@@ -95,3 +96,20 @@ def request_of(entry: Entry, *, provider: Provider | None = None) -> SongRequest
         provider = provider_named(entry.provider)(api_key="asked-for-its-traits-only")
     request = SongRequest.from_json(entry.request, provider.traits.options)
     return attrs.evolve(request, key=entry.key)
+
+
+def readable_request_of(entry: Entry, *, provider: Provider) -> SongRequest:
+    """Return the request of a job, or what can be read of it: nobody may lose its songs for that.
+
+    What was not read whole is not submitted either; it says why.
+    """
+    try:
+        return request_of(entry, provider=provider)
+    except InvalidRequest as error:
+        why = InvalidRequest(
+            f"the request of job {entry.key!r} is not understood, and was not submitted: {error}; "
+            "the program or the version that has kept it can submit it",
+            provider=entry.provider,
+            job_key=entry.key,
+        )
+        return PartialRequest.of(entry.request, why, key=entry.key)
