@@ -84,7 +84,9 @@ async def _look(client: Client, one: Had) -> Outcome:
         UdioError: that cannot be told, or it is still being made.
     """
     if not one.task_ids:
-        raise WaitExpired("what became of it is not known")
+        others = one.earlier is not None and one.earlier.words is not None
+        why = "its key is that of another request" if others else "what became of it is not known"
+        raise WaitExpired(why)
     tasks: list[Task] = []
     for task_id in one.task_ids:
         tasks.append(await client.look(task_id))

@@ -45,7 +45,12 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     found = Found()
     if terms.lost != "again" and not service.is_sandbox:
         found = find_in_directory(
-            entries, known, manifest, provider=provider.name, resubmits=terms.resubmits
+            entries,
+            known,
+            manifest,
+            provider=provider.name,
+            resubmits=terms.resubmits,
+            is_file=True,
         )
     plan = make_plan(
         entries,

@@ -16,7 +16,7 @@ import attrs
 
 from .. import Stage
 from ..files import SUFFIXES
-from ..journal import State
+from ..journal import State, is_of_batch
 from ._failures import BadInput
 from ._gallery import GALLERY
 from ._input import Entry
@@ -24,6 +24,7 @@ from ._manifest import MANIFEST, Manifest, place_of
 from ._output import SongLine
 from ._page import is_page_of_ours
 from ._record import Record
+from ._renamed import Earlier, Jobs, Renamed
 from ._text import counted, shortened
 
 Lost = Literal["ask", "rest", "again"]
@@ -50,6 +51,8 @@ class Known:
     """The ids of the tasks of all jobs."""
     settled: frozenset[str] = frozenset()
     """Jobs of an earlier journal that its owner was asked about before."""
+    same: Mapping[str, Jobs] = attrs.field(factory=dict)
+    """The jobs that were or may have been paid for, by what they ask for."""
 
     def may_submit(self, job: str, *, resubmits: bool) -> bool:
         """Return whether the next run would submit this job."""
@@ -63,11 +66,15 @@ class Had:
 
     entry: Entry
     records: tuple[Record, ...]
+    earlier: Earlier | None = None
+    """What it was called in an earlier run, if that was something else."""
 
     @property
     def task_ids(self) -> tuple[str, ...]:
         """The tasks that made the songs, or were to; there is none of a request in doubt."""
-        ids = (record.task_id for record in self.records)
+        ids = [record.task_id for record in self.records]
+        if self.earlier is not None:
+            ids.append(self.earlier.task_id)
         return tuple(dict.fromkeys(task_id for task_id in ids if task_id is not None))
 
     def lines(self, directory: Path) -> Iterator[SongLine]:
@@ -106,7 +113,13 @@ class Found:
 
 
 def find_in_directory(
-    entries: Sequence[Entry], known: Known, manifest: Manifest, *, provider: str, resubmits: bool
+    entries: Sequence[Entry],
+    known: Known,
+    manifest: Manifest,
+    *,
+    provider: str,
+    resubmits: bool,
+    is_file: bool = False,
 ) -> Found:
     """Find requests that would be submitted although the folder has them.
 
@@ -116,6 +129,8 @@ def find_in_directory(
         manifest: the folder's.
         provider: only its songs count, and none of a rehearsal.
         resubmits: whether requests in doubt would be submitted again.
+        is_file: whether these are all requests of a file. Then one that an earlier run knows under
+            a key that the file does not have any more may be one of them.
     """
     waiting = [entry for entry in entries if known.may_submit(entry.job, resubmits=resubmits)]
     strange = () if known.states else _strange_songs(manifest, waiting)
@@ -125,14 +140,20 @@ def find_in_directory(
         if record.provider == provider and not record.sandbox
     ]
     told = _Told(records, known)
+    renamed = Renamed(entries, known.same, told.by_job) if is_file else Renamed((), {}, {})
     had: list[Had] = []
     gone: list[Had] = []
     for entry in waiting:
         made = told.take(entry)
-        if _are_here(made, manifest.directory):
-            had.append(Had(entry, tuple(made)))
-        elif made or entry.job in known.settled:
-            gone.append(Had(entry, tuple(made)))
+        words = _other_words(made, entry)
+        earlier = None if made and words is None else renamed.take(entry)
+        if earlier is None and words is not None:
+            earlier = Earlier(entry.job, words=words)
+        one = Had(entry, tuple(made) if earlier is None else earlier.records, earlier)
+        if _are_here(one.records, manifest.directory) and not _is_open(earlier, known):
+            had.append(one)
+        elif one.records or earlier or entry.job in known.settled:
+            gone.append(one)
     return Found(had=tuple(had), gone=tuple(gone), strange=strange)
 
 
@@ -140,7 +161,7 @@ class _Told:
     """The records of requests that were paid for, or may have been."""
 
     def __init__(self, records: Iterable[Record], known: Known) -> None:
-        self._by_job: dict[str, list[Record]] = defaultdict(list)
+        self.by_job: dict[str, list[Record]] = defaultdict(list)
         self._by_words: dict[str, dict[str | None, list[Record]]] = defaultdict(dict)
         for record in records:
             job = record.job or record.key
@@ -149,7 +170,7 @@ class _Told:
             if record.id is None and job is not None and job in known.states:
                 continue  # the journal knows better what became of it
             if job is not None:
-                self._by_job[job].append(record)
+                self.by_job[job].append(record)
             elif record.line is not None and record.asked and record.task_id not in known.tasks:
                 tasks = self._by_words[record.asked]
                 tasks.setdefault(record.task_id, []).append(record)
@@ -159,11 +180,23 @@ class _Told:
 
         Records that name no job are given to one request only.
         """
-        named = self._by_job.get(entry.job)
+        named = self.by_job.get(entry.job)
         if named is not None:
             return named
         tasks = self._by_words.get(entry.asked or "")
         return tasks.pop(next(iter(tasks))) if tasks else []
+
+
+def _other_words(records: Sequence[Record], entry: Entry) -> str | None:
+    """Return what the records of this key ask for, if that is not what the request does."""
+    asked = records[0].asked if records and not is_of_batch(entry.job) else None
+    return None if asked == entry.asked else asked
+
+
+def _is_open(earlier: Earlier | None, known: Known) -> bool:
+    """Return whether the journal says that not all songs of an earlier request are saved."""
+    state = None if earlier is None else known.states.get(earlier.job)
+    return state is not None and state is not State.DELIVERED
 
 
 def _are_here(records: Sequence[Record], directory: Path) -> bool:
@@ -239,13 +272,35 @@ def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, 
     had = [one.entry for one in found.had if one.entry.job not in known.settled]
     gone = [one for one in found.gone if one.entry.job not in known.settled]
     asked = gone or (waiting and (had or found.strange))
-    if lost != "ask" or not asked:
+    renamed = [
+        one
+        for one in (*found.had, *found.gone)
+        if one.earlier is not None and one.entry.job not in known.settled
+    ]
+    if lost != "ask" or not (asked or renamed):
         return
+    if renamed:
+        raise BadInput(
+            f"by the journal and {MANIFEST} in {out}, requests have other keys than before; "
+            "nothing was sent",
+            tuple(_renamed(renamed, waiting + len(had) + len(gone))),
+        )
     raise BadInput(
         f"{out} has songs that the journal does not know, so it may have been lost; nothing was "
         "sent",
         tuple(_findings(had, gone, found.strange, waiting)),
     )
+
+
+def _renamed(renamed: Sequence[Had], again: int) -> Iterator[str]:
+    """Return which keys are others now, and what can be done, line by line."""
+    names = (f"{name_of(one.entry)} {one.earlier}" for one in renamed)
+    yield (
+        f"{counted(len(renamed), 'request')} may have been paid for: {_listed(names, len(renamed))}"
+    )
+    yield "put the old keys back if they are meant: then nothing is paid for twice"
+    yield "add --rest to leave them out of what is submitted; their songs are told or fetched"
+    yield f"add --again to submit {counted(again, 'request')}, and pay again for what was made"
 
 
 def _findings(

@@ -132,13 +132,14 @@ lost_options = (
     click.option(
         "--rest",
         is_flag=True,
-        help="If the journal was lost: submit only requests of which nothing in DIR tells, and "
-        "fetch songs whose files are gone.",
+        help="If the journal was lost, or keys have changed: submit only requests of which nothing "
+        "in DIR tells, and fetch songs whose files are gone.",
     ),
     click.option(
         "--again",
         is_flag=True,
-        help="If the journal was lost: submit all that it does not know, and pay again.",
+        help="If the journal was lost, or keys have changed: submit all that it does not know, and "
+        "pay again.",
     ),
 )
 tags_option = click.option(

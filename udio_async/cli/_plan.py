@@ -1,7 +1,7 @@
 """The plan of a batch, made before anything is spent."""
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import click
 
 from .. import Provider
 from .._options import affordable
-from ..journal import State, is_of_batch, read_note, request_digest, texts_in
+from ..journal import State, is_fresh, is_of_batch, read_note, request_digest, texts_in
 from ..providers.kit import is_local_url
 from ._clients import open_client
 from ._input import Entry
@@ -97,18 +97,22 @@ async def _read(service: Service, path: Path) -> Known:
     states: dict[str, State] = {}
     tasks: set[str] = set()
     same: Counter[str] = Counter()
+    paid: dict[str, dict[str, str | None]] = defaultdict(dict)
     async with open_client(service, journal) as client:
         async for job in client.jobs():
             states[job.key] = job.state
             if job.task_id is not None:
                 tasks.add(job.task_id)
+            name, digest = job.key, request_digest(job.request)
             if is_of_batch(job.key):
-                digest = request_digest(job.request)
                 same[digest] += 1
                 if not job.key.startswith(digest):  # named by the rule of an earlier version
-                    states[f"{digest}-{same[digest]}"] = job.state
+                    name = f"{digest}-{same[digest]}"
+                    states[name] = job.state
+            if not (job.state.may_be_sent or is_fresh(name) or job.attempt_of):
+                paid[digest][name] = job.task_id
         settled = await read_note(journal, SETTLED, texts_in) or ()
-    return Known(states, frozenset(tasks), frozenset(settled))
+    return Known(states, frozenset(tasks), frozenset(settled), paid)
 
 
 def make_plan(
