@@ -361,6 +361,23 @@ def test_a_full_disk_behind_stdout_is_no_trouble_for_files(bench: Bench, tmp_pat
     assert "not delivered" not in ended.err
 
 
+def test_a_stopped_rerun_does_not_deny_what_is_paid_for(
+    bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """What an earlier run has bought was taken, also where this one did not come so far."""
+    path = tmp_path / "in.txt"
+    path.write_text("one\ntwo\nthree\n")
+    command = ("batch", path, "--out", tmp_path / "songs", *bench.at)
+    assert call_cli(*command).code == 0
+    path.write_text("new\none\ntwo\nthree\n")
+    ended = on_a_full_disk(*command, "--max-submits", "1", "--max-active", "1")
+    assert ended.code == 1
+    assert len(bench.charged) == 4
+    assert "nothing was taken" not in ended.err
+    assert "3 requests known from an earlier run" in ended.err
+    assert "to continue:\n" in ended.err
+
+
 def test_progress_goes_to_the_terminal_and_json_to_the_pipe(
     bench: Bench, write_requests: Callable[..., Path], tmp_path: Path
 ) -> None:

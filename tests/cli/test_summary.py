@@ -1,5 +1,6 @@
 """What is said at the end of a run: what is known of each request, and no more."""
 
+import attrs
 import pytest
 
 from udio_async import Event, MemoryJournal, SongRequest, Stage, Task
@@ -53,6 +54,27 @@ def test_without_an_answer_nothing_is_claimed(capsys: pytest.CaptureFixture[str]
     told = reported(progress_of(total=10), capsys)
     assert "stopped early, 6 requests not known to be accepted" in told
     assert "1 of 10 requests failed, 1 in doubt" in told
+
+
+@pytest.mark.parametrize("state", [state for state in State if not state.may_be_sent])
+async def test_what_earlier_runs_have_sent_is_not_called_untaken(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever became of it; only of the request that no run has sent nothing was taken."""
+    progress = Progress(3)
+    progress.jobs.update(("sent", "new", "told"))
+    progress.deliver("p", "told", songs=2, ok=True, job="told")
+    journal = MemoryJournal()
+    async with journal.open("an account"):
+        for key in ("sent", "told", "of another batch"):
+            sent = Entry(key=key, provider="p", request={}, state=State.ACCEPTED, task_id=key)
+            await journal.add(attrs.evolve(sent, state=state if key == "sent" else sent.state))
+    await _count_unheard(progress, journal)
+    told = reported(progress, capsys)
+    assert "nothing was taken for 1 request" in told
+    is_open = state in (State.IN_DOUBT, State.SENDING)
+    known = "1 in doubt" if is_open else "1 request known from an earlier run"
+    assert known in told
 
 
 async def test_a_doubt_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

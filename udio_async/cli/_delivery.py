@@ -108,6 +108,7 @@ class _Delivery:
                 songs=sum(fine),
                 ok=self._outcome.ok and all(fine),
                 in_doubt=error is not None and is_open_doubt(error),
+                job=self._entry.job,
             )
         finally:
             self._run.space.leave(size)

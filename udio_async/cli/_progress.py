@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import attrs
@@ -93,6 +93,10 @@ class Progress:
     """Whether anything could be submitted."""
     jobs: set[str] = attrs.field(factory=set)
     """What the requests are called in the journal."""
+    told: set[str] = attrs.field(factory=set)
+    """Those of them that have an outcome."""
+    earlier: int = 0
+    """How many requests have none, and were accepted or given up in an earlier run."""
     unheard: int = 0
     """How many requests are in doubt of which no outcome said so: the run was stopped before."""
     is_certain: bool = False
@@ -189,12 +193,14 @@ class Progress:
         songs: int,
         ok: bool,
         in_doubt: bool = False,
+        job: str = "",
     ) -> None:
         """Count a request whose songs, or whose error, were written; a doubt is not a failure."""
         flight = self._flights.pop((provider, task_id or ""), None)
         if flight is not None and ok and not flight.resumed:
             self._took += flight.age
             self._timed += 1
+        self.told.add(job)
         self.done += 1
         self.songs += songs
         self.doubts += in_doubt
@@ -211,7 +217,19 @@ class Progress:
     @property
     def left_out(self) -> int:
         """How many requests have no outcome, and were neither accepted nor came into doubt."""
-        return self.total - self.done - self.over_limit - len(self._flights) - self.unheard
+        known = self.done + self.over_limit + len(self._flights) + self.unheard + self.earlier
+        return self.total - known
+
+    def count_earlier(self, tasks: Mapping[str, str | None]) -> None:
+        """Take in jobs that were accepted or given up, with their tasks: perhaps not in this run.
+
+        A stopped run has not come to all that earlier runs have paid for.
+        """
+        flying = {task_id for _, task_id in self._flights}
+        self.earlier = sum(
+            job in self.jobs and job not in self.told and task_id not in flying
+            for job, task_id in tasks.items()
+        )
 
     def count_unheard(self, in_doubt: int) -> None:
         """Take in how many of the requests are in doubt, now that nothing is on the wire."""

@@ -65,6 +65,10 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
             display.error(f"stopped early, nothing was taken for {left_out}")
         else:  # an answer may have been lost on the way out
             display.error(f"stopped early, {left_out} not known to be accepted")
+    if progress.earlier:
+        earlier = counted(progress.earlier, "request")
+        why = progress.no_room or "stopped early"
+        display.error(f"{why}, not looked at: {earlier} known from an earlier run")
     if progress.unrecorded:
         display.error(f"{counted(progress.unrecorded, 'line')} missing in {MANIFEST}")
     _report_accepted(progress, display, hints)
@@ -79,7 +83,8 @@ def _report_unfinished(progress: Progress, display: Display, hints: Hints | None
 
 def _what_next(progress: Progress, hints: Hints) -> str | None:
     """Return what goes on with the run, or None if nothing is left of it."""
-    if progress.unfinished() or progress.left_out or progress.unrecorded:
+    left = progress.unfinished() or progress.left_out or progress.earlier
+    if left or progress.unrecorded:
         return f"to continue:\n  {hints.again}"
     if progress.over_limit and not progress.has_bought:  # the same limit may allow nothing again
         return "to continue: the same command with a higher --max-credits or --max-submits"

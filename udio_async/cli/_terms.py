@@ -19,6 +19,10 @@ from ._progress import Progress
 from ._run import Run
 from ._service import Service
 
+_OPEN = [State.IN_DOUBT, State.SENDING]
+"""What may have been taken: one whose answer could not be kept is a doubt of the next run."""
+_TAKEN = [state for state in State if state.is_paid or state is State.ABANDONED]
+
 
 @attrs.frozen(kw_only=True)
 class Terms:
@@ -74,9 +78,11 @@ async def _count_unheard(progress: Progress, journal: Journal) -> None:
     if progress.left_out <= 0:
         return
     try:
-        doubts = [entry.key async for entry in journal.entries([State.IN_DOUBT])]
+        doubts = [entry.key async for entry in journal.entries(_OPEN)]
+        taken = {entry.key: entry.task_id async for entry in journal.entries(_TAKEN)}
     except JournalError:  # then nothing is certain
         return
+    progress.count_earlier(taken)
     ours = [key for key in doubts if not journal.durable or key in progress.jobs]
     progress.count_unheard(len(ours))
 
