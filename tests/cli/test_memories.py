@@ -13,6 +13,7 @@ from udio_async._formats import SUFFIXES
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import Ended
+from .test_interrupt import on_a_full_disk
 
 CallCli = Callable[..., Ended]
 FAULTS = (
@@ -147,6 +148,22 @@ def test_songs_that_are_gone_with_the_journal(
     assert set(charged(sandbox).values()) == {1}
     assert run("rain, sun", "--again").code == 0
     assert charged(sandbox) == {"rain": 2, "sun": 2, "fog": 1}
+
+
+def test_what_is_gone_is_not_called_untaken_by_a_run_that_is_stopped(
+    run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It was paid for, whether or not the run has come to it."""
+    songs = tmp_path / "songs"
+    run("rain, sun, fog, ice, wind, hail")
+    delete(songs)
+    for song in songs.glob("*.mp3"):
+        song.unlink()
+    at = ("--base-url", sandbox.base_url, "--speed", "400", "--rest")
+    stopped = on_a_full_disk("batch", tmp_path / "ideas.txt", "--out", songs, *at)
+    assert stopped.code == 1
+    assert "nothing was taken" not in stopped.err
+    assert "known from an earlier run" in stopped.err
 
 
 @pytest.mark.parametrize("deleted", [1, 2])

@@ -53,6 +53,7 @@ async def _tell_had(run: Run, had: Sequence[Had]) -> None:
 async def _fetch_gone(run: Run, client: Client, gone: Sequence[Had]) -> None:
     """Fetch the songs whose tasks are known, which costs nothing; the others are left alone."""
     progress, slots = run.progress, anyio.Semaphore(_AT_ONCE)
+    progress.gone.update(one.entry.job for one in gone)
     async with open_tasks() as tasks:
         for one in gone:
             await slots.acquire()
@@ -70,6 +71,7 @@ async def _fetch(run: Run, client: Client, one: Had, slots: anyio.Semaphore) -> 
     except UdioError as error:
         run.progress.total -= 1
         run.progress.left_alone += 1
+        run.progress.told.add(one.entry.job)
         run.display.error(f"{name_of(one.entry)} is left alone: {explain(error)}")
         slots.release()
     else:

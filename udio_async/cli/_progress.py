@@ -93,8 +93,10 @@ class Progress:
     """Whether anything could be submitted."""
     jobs: set[str] = attrs.field(factory=set)
     """What the requests are called in the journal."""
+    gone: set[str] = attrs.field(factory=set)
+    """Others, that an earlier journal has paid for, and whose songs are to be fetched."""
     told: set[str] = attrs.field(factory=set)
-    """Those of them that have an outcome."""
+    """Those of both that have an outcome."""
     earlier: int = 0
     """How many requests have none, and were accepted or given up in an earlier run."""
     unheard: int = 0
@@ -226,7 +228,7 @@ class Progress:
         A stopped run has not come to all that earlier runs have paid for.
         """
         flying = {task_id for _, task_id in self._flights}
-        self.earlier = sum(
+        self.earlier = len(self.gone - self.told) + sum(
             job in self.jobs and job not in self.told and task_id not in flying
             for job, task_id in tasks.items()
         )
