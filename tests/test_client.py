@@ -3,8 +3,12 @@
 import asyncio
 import gc
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -470,3 +474,79 @@ async def test_a_client_of_ones_own_is_used_and_left_open(
                 assert len(await client.generate(words())) == 2
         assert not own.is_closed
         assert (await own.get(sandbox.base_url)).status_code == 200
+
+
+FORGETFUL = """
+import socket, sys, anyio
+from udio_async import Client, JournalState, SqliteJournal, UdioApiV2
+
+async def main(client):
+    await client.open()
+    with anyio.move_on_after(0.5 if {on_the_wire} else 0):
+        await client.generate("rain")
+
+async def look():
+    async for entry in SqliteJournal("j.db").entries(JournalState):
+        print(entry.state)
+
+with socket.create_server(("127.0.0.1", 0)) as deaf:
+    url = f"http://127.0.0.1:{{deaf.getsockname()[1]}}"
+    client = Client(UdioApiV2(api_key="x", base_url=url), journal={journal!r})
+    anyio.run(main, client, backend={backend!r})
+if {journal!r}:
+    anyio.run(look)
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("journal", [None, "j.db"])
+@pytest.mark.parametrize("on_the_wire", [False, True])
+def test_a_client_that_is_never_closed_is_one_warning(
+    backend: str, journal: str | None, on_the_wire: bool, tmp_path: Path
+) -> None:
+    """It names the remedy, and no traceback hides it; what was on the wire stays a doubt."""
+    program = FORGETFUL.format(backend=backend, journal=journal, on_the_wire=on_the_wire)
+    child = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        timeout=60,
+        check=False,
+    )
+    warning, *more = child.stderr.splitlines()
+    assert (child.returncode, more) == (0, []), child.stderr
+    assert "the event loop has ended while a client was open" in warning
+    assert "`await client.aclose()`" in warning
+    if journal:
+        assert child.stdout == ("in_doubt\n" if on_the_wire else "")
+
+
+OWNED = """
+import asyncio
+from udio_async import Client, UdioApiV2
+
+async def own(client):
+    async with client:
+        await asyncio.sleep(3600)
+
+async def main():
+    task = asyncio.create_task(own(Client(UdioApiV2(api_key="x", base_url="http://127.0.0.1:9"))))
+    await asyncio.sleep(0.5)
+
+asyncio.run(main())
+"""
+
+
+def test_a_client_that_the_end_of_the_loop_closes_is_no_warning() -> None:
+    """The task that has it in `async with` is cancelled at the same time, and closes it."""
+    child = subprocess.run(
+        [sys.executable, "-W", "error", "-c", OWNED],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        timeout=60,
+        check=False,
+    )
+    assert (child.returncode, child.stderr) == (0, "")

@@ -103,7 +103,7 @@ class Client:
             RuntimeError: it is open.
             JournalError: its journal is in use, another account's (`AnotherAccount`), or damaged.
         """
-        if self._lifetime is not None:
+        if self._lifetime is not None and not self._lifetime.is_closed:
             raise RuntimeError("the client is open already; `aclose` it first, or make another")
         self._lifetime = lifetime = Lifetime(self._options, public_url=self._public_url)
         try:

@@ -236,12 +236,14 @@ class LastingTasks:
     It may be entered and left in any task of its event loop, and no cancellation from outside
     reaches it. Used as `async with LastingTasks() as tasks:`.
 
-    Who enters it has to leave it, or call `end`: until then its tasks run.
+    Who enters it has to leave it, or call `end`: until then its tasks run. If the event loop ends
+    before that, `orphaned` is called in the last task that is left.
     """
 
     _tasks: TaskGroup
 
-    def __init__(self) -> None:
+    def __init__(self, orphaned: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._orphaned = orphaned
         self._begun = anyio.Event()
         self._ended = anyio.Event()
         self._error: Exception | None = None
@@ -269,6 +271,7 @@ class LastingTasks:
             RuntimeError: they belong to another event loop.
         """
         self._home.check("this task group")
+        self._orphaned = None
         self._tasks.cancel_scope.cancel()
         await wait_shielded(self._ended)
         if self._error is not None:
@@ -282,7 +285,10 @@ class LastingTasks:
                 self._begun.set()
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001  # raised by `end`
-            self._error = error
+            self._error, self._orphaned = error, None
         finally:
             self._begun.set()
             self._ended.set()
+            if self._orphaned is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._orphaned()

@@ -3,15 +3,16 @@
 Everything is given to each part as it is made, and ends in the opposite order.
 """
 
+import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
 from ._account import AccountNotes, is_same_account
-from ._concurrency import Home, LastingTasks, wait_shielded
+from ._concurrency import Home, LastingTasks, Unfinished, wait_shielded
 from ._download import Downloads, FolderCheck, Source
 from ._events import tell_late
 from ._http import HttpSender
@@ -23,6 +24,10 @@ from ._urls import is_local_url
 from .callbacks import Addresses, CallbackHandler
 from .journal.store import JobStore
 from .providers import account_of
+
+logger = logging.getLogger("udio_async")
+_UNWINDING = 0.1
+"""Seconds for other tasks that the end of the loop has cancelled, too: one of them may close it."""
 
 
 class Lifetime:
@@ -67,6 +72,21 @@ class Lifetime:
         finally:
             self._ended.set()
 
+    async def _end_with_loop(self) -> None:
+        """End because the event loop does, unless somebody is about to.
+
+        What is left open then is a generator, which Python would close in pieces, with tracebacks.
+        """
+        await anyio.sleep(_UNWINDING)
+        if self._session is None:
+            return
+        logger.warning(
+            "the event loop has ended while a client was open; use `async with Client(...)`, or "
+            "`await client.aclose()` before: then requests on the wire are waited for"
+        )
+        with suppress(Unfinished):  # nothing can be waited for any more
+            await self.aclose()
+
     @property
     def is_closed(self) -> bool:
         """Whether it has ended."""
@@ -86,7 +106,7 @@ class Lifetime:
     @asynccontextmanager
     async def _live(self) -> AsyncGenerator[Session]:
         options = self._options
-        lasting = LastingTasks()
+        lasting = LastingTasks(self._end_with_loop)
         async with (
             lasting as tasks,
             HttpSender(
