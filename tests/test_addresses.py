@@ -87,6 +87,7 @@ def test_private_hosts_are_refused_in_any_notation(host: str) -> None:
         "https://user:secret@your-domain.com/cb",
         "https://your-domain.com:99999/cb",
         "https://your-domain.com:x/cb",
+        "https://your-domain.com:0/cb",
         "https://[::1/cb",
         "https://your-domain.com\\@10.0.0.1/cb",
         "https://your-domain.com/c b",

@@ -23,6 +23,7 @@ from anyio.lowlevel import checkpoint
 
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import Behaviour, FaultServer
+from udio_async import UdioApiV2
 from udio_async._errors import (
     AuthenticationFailed,
     BadAnswer,
@@ -194,6 +195,7 @@ def test_a_key_must_be_wrapped() -> None:
         "https://api.example\\@evil.example",
         "https://api.example\n",
         "http://127.0.0.1.evil.example",
+        "HTTP://api.example",
         "",
     ],
 )
@@ -204,16 +206,39 @@ def test_a_base_url_that_could_leak_the_key_is_refused(url: str) -> None:
     assert "pass" not in str(caught.value)
 
 
+ADDRESSES = (
+    "https://api.example",
+    "https://api.example:8443/api/",
+    "http://localhost:8787",
+    "http://127.0.0.1:1/x",
+    "http://[::1]:8787",
+)
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_the_scheme_of_a_base_url_may_be_in_any_case(url: str) -> None:
+    """As people paste it; from there on it is the same address."""
+    scheme, rest = url.split(":", 1)
+    known = Account(base_url=f"{scheme.upper()}:{rest}", key=ApiKey(CANARY))
+    assert known == Account(base_url=url, key=ApiKey(CANARY))
+
+
 @pytest.mark.parametrize(
-    "url",
+    ("url", "flaw"),
     [
-        "https://api.example",
-        "https://api.example:8443/api/",
-        "http://localhost:8787",
-        "http://127.0.0.1:1/x",
-        "http://[::1]:8787",
+        ("https://256.1.1.1", "is no address"),
+        ("https://api.example:0", "has port 0"),
+        ("http://127.0.0.1:0", "has port 0"),
+        ("https://api.example:99999", "is no address"),
     ],
 )
+def test_a_base_url_that_leads_nowhere_is_refused_when_it_is_given(url: str, flaw: str) -> None:
+    """Not with the first request, of which it was said that its query is wrong."""
+    with pytest.raises(InvalidRequest, match=f"base_url '{url}' {flaw}"):
+        UdioApiV2(api_key=CANARY, base_url=url)
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
 def test_a_base_url_loses_its_trailing_slash(url: str) -> None:
     """So that a path can always be put behind it."""
     assert Account(base_url=url, key=ApiKey(CANARY)).base_url == url.rstrip("/")

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -160,6 +161,14 @@ def test_which_proxy_counts(
     [
         ("HTTPS_PROXY", "socks://127.0.0.1:9", "HTTPS_PROXY"),
         ("ALL_PROXY", "ftp://127.0.0.1:9", "ALL_PROXY"),
+        ("HTTPS_PROXY", "http://[::1", r"HTTPS_PROXY=http://\[::1 cannot be used: Invalid port"),
+        ("https_proxy", "http://[::1", "https_proxy=http"),
+        ("HTTPS_PROXY", "http://me:hunter2@[::1", r"HTTPS_PROXY=\.\.\.@\[::1 cannot be used; mend"),
+        (
+            "HTTPS_PROXY",
+            "http://me:hunter2/x@host:1",
+            "HTTPS_PROXY=...@host:1 cannot be used; mend",
+        ),
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE"),
     ],
 )
@@ -172,6 +181,8 @@ async def test_what_the_environment_cannot_mean_is_told_at_once(
         with pytest.raises(NetworkUnusable, match=said) as caught:
             await client.submit("rain")
     assert caught.value.charged == "no"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown, "neither is a password shown"
 
 
 async def test_a_proxy_that_wants_a_password_is_told_at_once(

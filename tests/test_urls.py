@@ -3,7 +3,7 @@
 import pytest
 
 from udio_async._http.messages import LinkRefused, link_request
-from udio_async._urls import as_link
+from udio_async._urls import as_link, sound_links_in
 
 BASE = "https://api.songs.example.org/v1"
 
@@ -141,3 +141,8 @@ def test_a_link_to_the_public_internet_is_asked_for_as_it_is_meant(
 def test_http_to_a_private_host_stays_refused(host: str) -> None:
     with pytest.raises(LinkRefused, match="public internet"):
         link_request(f"http://{host}/a.mp3", {}, local=False)
+
+
+@pytest.mark.parametrize("link", ["HTTPS://cdn.example.org/a.mp3", "Http://cdn.example.org/a.mp3"])
+def test_a_sound_file_is_seen_whatever_the_case_of_its_scheme(link: str) -> None:
+    assert sound_links_in({"odd": [{"field": link}]}) == [link]

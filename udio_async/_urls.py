@@ -105,6 +105,7 @@ def _names_nothing(host: str, path: str, query: str) -> bool:
 
 
 _SOUND_FILE = re.compile(r"\.(?:mp3|m4a|wav|flac|ogg|opus|aac)", re.ASCII | re.IGNORECASE)
+_WEB = re.compile("https?://", re.IGNORECASE)
 _MOST_FOUND = 4
 _ECHO = "request_body"
 """Where a provider repeats the request, whose links are none of its songs."""
@@ -120,7 +121,7 @@ def sound_links_in(answer: object) -> list[str]:
             left += [value[name] for name in value if name != _ECHO]
         elif isinstance(value, list):
             left += value
-        elif isinstance(value, str) and value.startswith(("https://", "http://")):
+        elif isinstance(value, str) and _WEB.match(value):
             parts = split_url(value)
             name = parts.path.rpartition("/")[2] if parts else ""
             if _SOUND_FILE.search(name) and as_link(value) and value not in found:
@@ -215,8 +216,8 @@ def _flaw_in(url: str, parts: SplitResult | None, *, allow_private: bool) -> str
         return "is no URL"
     if any(char.isspace() or not char.isprintable() for char in url) or "\\" in url:
         return "contains a character that no URL has"
-    if not parts.hostname:
-        return "names no host"
+    if not parts.hostname or parts.port == 0:
+        return "names no host" if not parts.hostname else "has port 0, which no server has"
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
         return "is not https"
     if not allow_private and is_private_host(parts.hostname):

@@ -37,6 +37,7 @@ UNSEEN = {
     "the client is not open": "",
     "{}() was called without `await`": "",
     "{} belongs to another event loop": "it has one",
+    "the event loop has ended while a client was open": "it closes what it opens",
     "a batch runs inside `async with": "",
     "{} is no state": "",
     "states is {}; give a list": "",

@@ -10,6 +10,7 @@ import re
 from typing import NoReturn, Self
 
 import attrs
+import httpx
 
 from .._errors import AuthenticationFailed, InvalidRequest
 from .._urls import is_loopback, split_url
@@ -110,7 +111,8 @@ def _flaw(value: object) -> str:
 
 
 def _base_url(value: str) -> str:
-    return str(value).rstrip("/")
+    scheme, colon, rest = str(value).rstrip("/").partition(":")
+    return f"{scheme.lower()}{colon}{rest}"
 
 
 def _check_base_url(_: object, __: "attrs.Attribute[str]", value: str) -> None:
@@ -130,11 +132,22 @@ def _flaw_of_base_url(value: str) -> str | None:
             "as in 'https://host/path'"
         )
     parts = split_url(value)
-    if parts is None:
+    if parts is None or not _is_url(value):
         return f"{value!r} is no address; give one like 'https://host/path'"
+    if parts.port == 0:  # httpx would take it for none, and call another one
+        return f"{value!r} has port 0, which no server has; give its own, or leave it out"
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         return f"{value!r} would send the key in the clear; use https (http is for loopback)"
     return None
+
+
+def _is_url(value: str) -> bool:
+    """Return whether httpx can send a request there: it knows that 256.1.1.1 is no host."""
+    try:
+        httpx.URL(value)
+    except httpx.InvalidURL:
+        return False
+    return True
 
 
 def _check_scheme(_: object, __: "attrs.Attribute[str]", value: str) -> None:

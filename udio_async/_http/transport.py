@@ -1,6 +1,7 @@
 """Connections: each is lent to one request, and taken back."""
 
 import errno
+import os
 import urllib.request
 from collections.abc import AsyncIterator
 
@@ -93,11 +94,10 @@ class LeasedTransport(httpx.AsyncBaseTransport):
         """
         try:
             return self._open(url)
-        except (ValueError, ImportError) as error:  # a proxy that httpx cannot use
+        except (ValueError, ImportError, httpx.InvalidURL) as error:  # httpx cannot use the proxy
             raise UnusableProxy(
-                f"the proxy of the environment cannot be used: {error}; mend HTTPS_PROXY or "
-                "ALL_PROXY, or take nothing from the environment"
-            ) from error
+                f"{_flaw_of_proxy(url, error)}; mend it, or take nothing from the environment"
+            ) from None  # it may quote a password
         except OSError as error:
             if error.errno in _PASSING:
                 raise httpx.ConnectError(str(error)) from error
@@ -219,3 +219,20 @@ def environment_proxy(url: httpx.URL) -> str | None:
     if proxy and is_loopback(url.host) and not is_local_url(proxy):
         return None
     return proxy
+
+
+def _flaw_of_proxy(url: httpx.URL, error: Exception) -> str:
+    """Return which setting names the proxy for a URL, and what is wrong with it.
+
+    A user name and a password are not shown, so neither is an error that may quote them.
+    """
+    for wanted in (f"{url.scheme}_proxy", "all_proxy"):
+        # As `getproxies` has it: in any case, and the one in small letters first.
+        names = sorted((name for name in os.environ if name.lower() == wanted), reverse=True)
+        for name in names:
+            if value := os.environ[name]:
+                _, secret, rest = value.rpartition("@")
+                shown = f"{name}={'...@' * bool(secret)}{rest} cannot be used"
+                is_safe = not secret or isinstance(error, ImportError)
+                return f"{shown}: {error}" if is_safe else shown
+    return f"the proxy of the environment cannot be used: {error}"
