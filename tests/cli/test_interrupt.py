@@ -160,6 +160,33 @@ def test_an_interrupt_while_the_command_starts_is_one_line(
     assert (child.returncode, child.stdout, child.stderr) == (130, b"", b"interrupted\n")
 
 
+INTERRUPTING_A_CLASS = """
+import os, signal, sys
+class Odd:
+    def __set_name__(self, *_):
+        os.kill(os.getpid(), signal.SIGINT)
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "udio_async.cli._execute":
+            class Interrupted:
+                odd = Odd()
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_an_interrupt_while_a_class_is_made_is_one_line(tmp_path: Path) -> None:
+    """Python 3.11 puts a RuntimeError around it there; classes of rich are such."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING_A_CLASS)
+    child = subprocess.run(
+        [*COMMAND, "demo", "--out", str(tmp_path / "demo")],
+        capture_output=True,
+        env=environment(PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}"),
+        timeout=30,
+        check=False,
+    )
+    assert (child.returncode, child.stdout, child.stderr) == (130, b"", b"interrupted\n")
+
+
 def test_a_program_of_another_name_keeps_its_interrupts(tmp_path: Path) -> None:
     """While a library is imported, Ctrl-C is its user's own affair, and afterwards too."""
     path = tmp_path / "mine.py"

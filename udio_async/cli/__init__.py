@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run_command(argv)
     except KeyboardInterrupt:
         return _interrupt.tell()
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # so 3.11 has it from `__set_name__`
+            return _interrupt.tell()
+        raise
     finally:
         _interrupt.finish()
 
