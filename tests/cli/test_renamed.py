@@ -13,7 +13,11 @@ from udio_async.sandbox import Fault, Sandbox
 from .conftest import Child, Ended
 
 CallCli = Callable[..., Ended]
-FAULTS = (Fault("charged_502", match="lost"), Fault("stuck", match="stuck"))
+FAULTS = (
+    Fault("charged_502", match="lost"),
+    Fault("stuck", match="stuck"),
+    Fault("refused", match="refused once", times=1),
+)
 KEPT_JOURNAL = pytest.mark.parametrize("kept", [True, False], ids=["journal", "no journal"])
 
 
@@ -207,3 +211,15 @@ def test_songs_that_are_not_all_here_are_fetched_under_the_new_key(
     assert fetched.code == 0, fetched.err
     assert Path(line["path"]).is_file()
     assert charged(sandbox) == {"rain": 1}
+
+
+def test_what_was_kept_under_another_key_is_submitted_once(
+    run: Callable[..., Ended], sandbox: Sandbox, call_cli: CallCli, tmp_path: Path
+) -> None:
+    """Nothing was taken for it, so nothing is asked; but `resume` does not submit it once more."""
+    songs = tmp_path / "songs"
+    at = ("--base-url", sandbox.base_url, "--speed", "400")
+    assert run("001:rain, b:rain, 002:refused once").code == 1
+    assert run("1:rain, b:rain, 2:refused once", "--rest").code == 0
+    assert call_cli("resume", songs, *at).code == 0
+    assert charged(sandbox) == {"rain": 2, "refused once": 1}

@@ -1,6 +1,6 @@
 """`batch`: the songs of every request in a file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,7 @@ from ._input import Entry, read_entries
 from ._manifest import open_directory
 from ._memories import Found, find_in_directory, refuse_disagreement
 from ._plan import confirm, make_plan, read_journal
+from ._renamed import replaced
 from ._rows import Format
 from ._run import Run
 from ._service import Service
@@ -72,6 +73,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         service=service,
         terms=terms,
         found=found,
+        forgotten=replaced(entries, known.states, known.unsent),
         keep=keep,
     )
     return execute(
@@ -99,10 +101,13 @@ async def _make(
     service: Service,
     terms: Terms,
     found: Found,
+    forgotten: Sequence[str],
     keep: bool,
 ) -> None:
     async with open_for(run, service, terms) as (client, journal):
         if journal.durable and keep:
             await client.keep(entry.request for entry in entries)
+        for key in forgotten:  # or `resume` would submit it once more, under its old key
+            await client.forget(key)
         await take_found(run, client, journal, found)
         await make_all(run, client, entries, terms)

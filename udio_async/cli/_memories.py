@@ -53,6 +53,8 @@ class Known:
     """Jobs of an earlier journal that its owner was asked about before."""
     same: Mapping[str, Jobs] = attrs.field(factory=dict)
     """The jobs that were or may have been paid for, by what they ask for."""
+    unsent: Mapping[str, Jobs] = attrs.field(factory=dict)
+    """The jobs that `resume` would submit, by what they ask for."""
 
     def may_submit(self, job: str, *, resubmits: bool) -> bool:
         """Return whether the next run would submit this job."""

@@ -98,6 +98,7 @@ async def _read(service: Service, path: Path) -> Known:
     tasks: set[str] = set()
     same: Counter[str] = Counter()
     paid: dict[str, dict[str, str | None]] = defaultdict(dict)
+    unsent: dict[str, dict[str, str | None]] = defaultdict(dict)
     async with open_client(service, journal) as client:
         async for job in client.jobs():
             states[job.key] = job.state
@@ -109,10 +110,10 @@ async def _read(service: Service, path: Path) -> Known:
                 if not job.key.startswith(digest):  # named by the rule of an earlier version
                     name = f"{digest}-{same[digest]}"
                     states[name] = job.state
-            if not (job.state.may_be_sent or is_fresh(name) or job.attempt_of):
-                paid[digest][name] = job.task_id
+            if not (job.state is State.FORGOTTEN or is_fresh(name) or job.attempt_of):
+                (unsent if job.state.may_be_sent else paid)[digest][name] = job.task_id
         settled = await read_note(journal, SETTLED, texts_in) or ()
-    return Known(states, frozenset(tasks), frozenset(settled), paid)
+    return Known(states, frozenset(tasks), frozenset(settled), paid, unsent)
 
 
 def make_plan(
