@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    Awaitable,
-    Callable,
     Generator,
     Iterable,
     Mapping,
@@ -17,7 +15,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from types import UnionType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
 import attrs
@@ -25,7 +23,8 @@ from anyio import AsyncContextManagerMixin
 
 from ._concurrency import Home, LastingTasks, foreign_cancellation_as
 from ._errors import ClientClosed, InvalidRequest, UdioError
-from ._job import Handover, Job, Received
+from ._job import Handover, Job
+from ._polling import TrackedTask
 from ._records import Outcome, SongRequest, as_request
 from ._validators import check_awaited, check_count
 
@@ -43,6 +42,33 @@ class Asked:
     index: int
     request: SongRequest
     key: str | None
+
+
+class Jobs(Protocol):
+    """The jobs of a batch: what a batch needs of its client."""
+
+    def name(self, request: SongRequest) -> str | None:
+        """Return the key of the batch's next job; None where the job gets one as it is sent."""
+        ...
+
+    async def recall(self, asked: Sequence[Asked]) -> Sequence[Job | None]:
+        """Return the jobs that have their songs already, each at its place; None for others."""
+        ...
+
+    async def submit(self, asked: Asked, stopped_by: UdioError | None) -> Job | None:
+        """Have a request accepted; return None for a job that this batch leaves alone.
+
+        After `stopped_by` nothing is sent any more.
+        """
+        ...
+
+    def received(self, tracked: TrackedTask) -> None:
+        """Take in that somebody has the songs of a task."""
+        ...
+
+    def at_once(self) -> int:
+        """Return for how many requests there is room if nobody has set a number."""
+        ...
 
 
 class Batch(AsyncContextManagerMixin):
@@ -68,23 +94,16 @@ class Batch(AsyncContextManagerMixin):
     def __init__(
         self,
         requests: Iterable[SongRequest | str] | AsyncIterable[SongRequest | str],
-        submit: Callable[[Asked, UdioError | None], Awaitable[Job | None]],
-        received: Received,
+        jobs: Jobs,
         *,
-        name: Callable[[SongRequest], str | None],
-        recall: Callable[[Sequence[Asked]], Awaitable[Sequence[Job | None]]],
         max_active: int | None,
-        at_once: Callable[[], int],
         submitters: int,
     ) -> None:
         check_requests(requests, verb="generate_many")
         if max_active is not None:
             check_count("max_active", max_active)
         self._home = Home()
-        self._submit = submit
-        self._received = received
-        self._name = name
-        self._recall = recall
+        self._jobs = jobs
         self._asked = deque[Asked]()
         """Requests that were pulled, and are to be submitted."""
         self._stretch = 1
@@ -94,7 +113,6 @@ class Batch(AsyncContextManagerMixin):
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
         self._pulling = anyio.Lock()
         self._max_active = max_active
-        self._at_once = at_once
         self._submitters = submitters
         self._submitting = 0
         self._next_index = 0
@@ -154,7 +172,7 @@ class Batch(AsyncContextManagerMixin):
         self._announce()
         if isinstance(finished, Outcome):
             return finished
-        self._received(finished.tracked)
+        self._jobs.received(finished.tracked)
         return finished.outcome()
 
     async def _change(self) -> None:
@@ -198,7 +216,7 @@ class Batch(AsyncContextManagerMixin):
         async with self._pulling:
             while not self._asked and not self._input_ended:
                 pulled = await self._pull(await self._room())
-                made = [None] if self._stretch == 1 else await self._recall(pulled)
+                made = [None] if self._stretch == 1 else await self._jobs.recall(pulled)
                 self._take_up(pulled, made)
             return self._asked.popleft() if self._asked else None
 
@@ -206,7 +224,7 @@ class Batch(AsyncContextManagerMixin):
         """Wait until there is room for a request and its outcome; return for how many."""
         while True:
             # What was made before is not in the making, so a stretch of it may be longer.
-            most = self._max_active or max(self._at_once(), self._stretch)
+            most = self._max_active or max(self._jobs.at_once(), self._stretch)
             room = most - max(self._active, len(self._finished))
             if room > 0:
                 return room
@@ -219,7 +237,7 @@ class Batch(AsyncContextManagerMixin):
             while len(pulled) < min(self._stretch, room):
                 given = await self._next_of_input()
                 request = _request_at(self._next_index, given)
-                pulled.append(Asked(self._next_index, request, self._name(request)))
+                pulled.append(Asked(self._next_index, request, self._jobs.name(request)))
                 self._active += 1
                 self._next_index += 1
         except StopAsyncIteration:
@@ -256,7 +274,7 @@ class Batch(AsyncContextManagerMixin):
         """Submit one request; its end comes through `_end`, well or not."""
         try:
             # What was accepted in an earlier run is looked at, even where nothing more is sent.
-            job = await self._submit(asked, self._stopped_by)
+            job = await self._jobs.submit(asked, self._stopped_by)
         except UdioError as error:
             if error.stops_batch:
                 self._stopped_by = self._stopped_by or error

@@ -29,7 +29,7 @@ from ._polling import Poller, TrackedTask
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, check_name, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
-from .journal import Entry, State, Times, spelled
+from .journal import BatchKeys, Entry, State, Times, spelled
 from .journal.store import JobStore
 from .providers import Provider, readable_request_of, request_of
 
@@ -109,7 +109,7 @@ class Session:
         tracked = await self.submitter.submit(
             request, name, is_new=is_new, stopped_by=stopped_by, only=only
         )
-        return None if tracked is None else Job(request, tracked, self._hand_over)
+        return None if tracked is None else Job(request, tracked, self.hand_over)
 
     def make_many(
         self,
@@ -119,41 +119,19 @@ class Session:
         only: frozenset[State] | None = None,
     ) -> Batch:
         """Return a batch of these requests."""
-        keys = self.store.batch_keys()
-        name = _spelled_key if keys is None else keys.name
-        if only is not None:  # what is resumed has the name that it was kept under
-            name = _own_key
-
-        async def submit(asked: Asked, stopped_by: UdioError | None) -> Job | None:
-            return await self.submit(asked.request, asked.key, stopped_by=stopped_by, only=only)
-
         return Batch(
             requests,
-            submit,
-            self._hand_over,
-            name=name,
-            recall=self._recall_made,
+            _BatchJobs(
+                session=self,
+                store=self.store,
+                gate=self.gate,
+                poller=self.poller,
+                keys=self.store.batch_keys(),
+                only=only,
+            ),
             max_active=self.max_active if max_active is None else max_active,
-            at_once=self.gate.at_once,
             submitters=self.submitters,
         )
-
-    async def _recall_made(self, asked: Sequence[Asked]) -> Sequence[Job | None]:
-        """Return the jobs that have their songs already, each at its place; None for others."""
-        if not self.store.durable:
-            return [None] * len(asked)
-        try:
-            entries = await self.store.recall_made(
-                [each.request for each in asked], [each.key or "" for each in asked]
-            )
-        except UdioError:  # each of them will be told
-            return [None] * len(asked)
-        return [
-            None
-            if entry is None
-            else Job(each.request, self.poller.finished(entry), self._hand_over)
-            for each, entry in zip(asked, entries, strict=True)
-        ]
 
     def resume(self, states: Collection[State], *, max_active: int | None) -> Batch:
         """Return a batch of the jobs in these states.
@@ -179,7 +157,7 @@ class Session:
         """Return the request of a job, with the job's key."""
         return request_of(entry, provider=self.provider)
 
-    def _hand_over(self, tracked: TrackedTask) -> None:
+    def hand_over(self, tracked: TrackedTask) -> None:
         """Remember that somebody has the songs of a task.
 
         A journal on disk waits for its owner to save them, or to acknowledge them: the process may
@@ -303,6 +281,57 @@ class Session:
         return [result for result in results if isinstance(result, Saved)]
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class _BatchJobs:
+    """The jobs of one batch."""
+
+    session: Session
+    store: JobStore
+    gate: SubmitGate
+    poller: Poller
+    keys: BatchKeys | None
+    """None where no later run could find the jobs: then only the owner gives names."""
+    only: frozenset[State] | None
+    """Jobs in other states are left alone; None for a batch of new requests."""
+
+    def name(self, request: SongRequest) -> str | None:
+        """Return the key of the next job, if it has one before it is sent."""
+        if self.only is not None:
+            return request.key  # as it was kept
+        if self.keys is None:
+            return request.key and spelled(request.key)
+        return self.keys.name(request)
+
+    async def recall(self, asked: Sequence[Asked]) -> Sequence[Job | None]:
+        """Return the jobs that have their songs already, each at its place; None for others."""
+        if not self.store.durable:
+            return [None] * len(asked)
+        try:
+            entries = await self.store.recall_made(
+                [each.request for each in asked], [each.key or "" for each in asked]
+            )
+        except UdioError:  # the submit of each request raises it
+            return [None] * len(asked)
+        return [
+            None if entry is None else Job(each.request, self.poller.finished(entry), self.received)
+            for each, entry in zip(asked, entries, strict=True)
+        ]
+
+    async def submit(self, asked: Asked, stopped_by: UdioError | None) -> Job | None:
+        """Have a request accepted, unless its job is in none of the states that are wanted."""
+        return await self.session.submit(
+            asked.request, asked.key, stopped_by=stopped_by, only=self.only
+        )
+
+    def received(self, tracked: TrackedTask) -> None:
+        """Take in that somebody has the songs of a task."""
+        self.session.hand_over(tracked)
+
+    def at_once(self) -> int:
+        """Return for how many requests of a batch there is room."""
+        return self.gate.at_once()
+
+
 @attrs.frozen(eq=False)
 class TaskEnd:
     """Called with each task that nobody looks at any more: what came of it is kept."""
@@ -320,14 +349,6 @@ class TaskEnd:
             entry, songs, error = tracked.entry, tracked.task.songs, tracked.error
             times = Times(took=tracked.took, reached=tracked.reached, failed=tracked.failed)
             self.store.end(entry, songs, error=error, times=times)
-
-
-def _own_key(request: SongRequest) -> str | None:
-    return request.key
-
-
-def _spelled_key(request: SongRequest) -> str | None:
-    return request.key and spelled(request.key)
 
 
 def _known_states(states: Collection[State]) -> frozenset[State]:
