@@ -27,6 +27,7 @@ import attrs
 from tests.kit.clocks import virtual_backend
 from tests.kit.timed import TimedProvider
 from udio_async import Failure, PollPolicy, SongRequest, Stage, Task
+from udio_async._events import Teller
 from udio_async._http import Http
 from udio_async._polling import Poller
 from udio_async._polling.schedule import Schedule
@@ -130,7 +131,7 @@ def polled(
         async with anyio.create_task_group() as tasks:
             http = cast(Http, None)  # the provider in memory sends nothing
             policy = PollPolicy(look_cost=look_cost, deadline=1e6)
-            poller = Poller(provider, http, tasks, policy=policy)
+            poller = Poller(provider, http, tasks, policy=policy, tell=Teller(provider.name))
             tasks.start_soon(poller.run)
             await _finish(poller, provider, http, len(learned), follows=follows)
             looks, lags = len(provider.looks), len(lives.lags)

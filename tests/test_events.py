@@ -11,10 +11,8 @@ import pytest
 
 from tests.kit.clocks import block, virtual_backend
 from tests.kit.timed import SONG, TimedProvider
-from udio_async import Client, Event, GenerationFailed, RateLimited, Stage, Task
-from udio_async._events import guarded
-from udio_async._polling import registry
-from udio_async._submit import submitter
+from udio_async import Client, Event, GenerationFailed, RateLimited, Stage, Task, _events
+from udio_async._events import Teller
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -141,7 +139,12 @@ async def test_an_observer_that_takes_its_time_costs_no_song() -> None:
 
 async def test_without_a_guard_it_would_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """A control: the same observer, unguarded, costs the caller the song."""
-    monkeypatch.setattr("udio_async._options.guarded", lambda observer: observer)
+
+    def tell(self: Teller, kind: _events.EventKind, **fields: Any) -> None:  # noqa: ANN401
+        if self.observer is not None:
+            self.observer(Event(kind=kind, provider=self.provider, **fields))
+
+    monkeypatch.setattr(Teller, "__call__", tell)
 
     def fail(event: Event) -> None:
         raise LookupError("my display is gone")
@@ -156,14 +159,12 @@ async def test_without_an_observer_no_event_is_even_made(monkeypatch: pytest.Mon
     def explode(**_: object) -> None:
         raise AssertionError("an event was made")
 
-    for module in (registry, submitter):
-        monkeypatch.setattr(module, "Event", explode)
+    monkeypatch.setattr(_events, "Event", explode)
     limited = RateLimited("slow down", retry_after=1.0)
     provider = staged()
     provider.refuse = lambda place: limited if place == 0 else None
     provider.broken = lambda now: limited if now < 50 else None
     await make_songs(provider, 3, None)
-    assert guarded(None) is None
     provider.refuse = lambda _: None
     async with Client(provider, on_event=lambda _: None) as client:
         with pytest.raises(AssertionError, match="an event was made"):  # a control

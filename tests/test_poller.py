@@ -34,6 +34,7 @@ from udio_async import (
     Unreachable,
     WaitExpired,
 )
+from udio_async._events import Teller
 from udio_async._http import Http
 from udio_async._polling import TrackedTask
 from udio_async._polling.agenda import Agenda
@@ -464,7 +465,9 @@ async def gather(due: int) -> list[int]:
     provider = TimedProvider(lambda _: 70.0, max_ids_per_look=20)
     sizes = []
     async with anyio.create_task_group() as tasks:
-        poller = Poller(provider, NO_HTTP, tasks, policy=PollPolicy())  # it does not run
+        poller = Poller(  # it does not run
+            provider, NO_HTTP, tasks, policy=PollPolicy(), tell=Teller(provider.name)
+        )
         for _ in range(due):
             await submitted(provider, poller)
         while batch := poller._take(1e6):

@@ -6,10 +6,11 @@ from typing import Self
 
 from ._batch import Batch, check_requests
 from ._download import PATIENCE, Saved
+from ._events import Observer
 from ._http import AsyncClient
 from ._job import Job
 from ._lifetime import Lifetime
-from ._options import AnyJournal, OnDoubt, OnEvent, Options
+from ._options import AnyJournal, OnDoubt, Options
 from ._polling import PollPolicy
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, as_request, songs_in
 from ._session import RESUMED, Session
@@ -70,7 +71,7 @@ class Client:
         max_credits: float | None = None,
         http_client: AsyncClient | None = None,
         trust_env: bool = True,
-        on_event: OnEvent | None = None,
+        on_event: Observer | None = None,
     ) -> None:
         self.provider = provider
         self._options = Options.checked(
@@ -257,10 +258,7 @@ class Client:
         return [entry async for entry in self.jobs([State.IN_DOUBT])]
 
     def request_of(self, entry: Entry) -> SongRequest:
-        """Return the request of a job, with its key.
-
-        Submitted, it continues that job.
-        """
+        """Return the request of a job, with its key: to submit it continues that job."""
         return self._session().request_of(entry)
 
     async def resolve(

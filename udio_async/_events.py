@@ -54,22 +54,48 @@ class Event:
 Observer = Callable[[Event], object]
 
 
-def guarded(observer: Observer | None) -> Observer | None:
-    """Keep an observer's own errors out of the client: they are logged."""
-    if observer is None:
-        return None
+@attrs.frozen
+class Teller:
+    """Tells the observer of a client what happens; without an observer, nothing is done.
 
-    def observe(event: Event) -> None:
+    An error of the observer stays out of the client: it is logged.
+    """
+
+    provider: str
+    observer: Observer | None = None
+
+    def __call__(
+        self,
+        kind: EventKind,
+        *,
+        task: Task | None = None,
+        request: SongRequest | None = None,
+        task_ids: tuple[str, ...] = (),
+        error: Exception | None = None,
+        wait: float | None = None,
+        since_look: float | None = None,
+        resumed: bool = False,
+    ) -> None:
+        """Tell of one event; the arguments are the fields of `Event`."""
+        if self.observer is None:  # before an event is made that nobody gets
+            return
+        event = Event(
+            kind=kind,
+            provider=self.provider,
+            task=task,
+            request=request,
+            task_ids=task_ids,
+            error=error,
+            wait=wait,
+            since_look=since_look,
+            resumed=resumed,
+        )
         try:
-            observer(event)
+            self.observer(event)
         except Exception:
-            logger.exception("the observer failed on a %r event", event.kind)
+            logger.exception("the observer failed on a %r event", kind)
 
-    return observe
-
-
-def tell_late(observer: Observer | None, song: Song, error: Exception, wait: float) -> None:
-    """Tell an observer that the file of a finished song is waited for."""
-    if observer is not None:
-        ids = (song.task_id,)
-        observer(Event(kind="late", provider=song.provider, task_ids=ids, error=error, wait=wait))
+    def late(self, song: Song, error: Exception, wait: float) -> None:
+        """Tell that the file of a finished song is waited for."""
+        tell = attrs.evolve(self, provider=song.provider)  # another client may have made the song
+        tell("late", task_ids=(song.task_id,), error=error, wait=wait)

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from ._account import AccountNotes, is_same_account
 from ._concurrency import Home, LastingTasks, Unfinished, wait_shielded
 from ._download import Downloads, FolderCheck, Source
-from ._events import tell_late
+from ._events import Teller
 from ._http import HttpSender
 from ._options import Options
 from ._polling import Poller
@@ -133,7 +133,7 @@ class Lifetime:
     def _put_together(self, tasks: TaskGroup, http: HttpSender) -> Session:
         options, provider, journal = self._options, self._options.provider, self._options.journal
         is_local = is_local_url(provider.account().base_url)
-        observer = options.observer
+        tell = Teller(provider.name, options.on_event)
         store = JobStore(journal, tasks, provider=provider.name)
         gate = SubmitGate(options.submits)
         account = AccountNotes(provider, http, journal)
@@ -148,7 +148,7 @@ class Lifetime:
             local=is_local,
             started=gate.count_running,
             ended=TaskEnd(gate, store, source),
-            observer=observer,
+            tell=tell,
         )
         submitter = Submitter(
             provider=provider,
@@ -161,7 +161,7 @@ class Lifetime:
             evidence=account.since_start,
             address=addresses.give,
             resubmit_doubts=options.resubmit_doubts,
-            observer=observer,
+            tell=tell,
         )
         callbacks = CallbackHandler(
             addresses=addresses,
@@ -172,7 +172,7 @@ class Lifetime:
             gate=gate,
             poller=poller,
             submitter=submitter,
-            observer=observer,
+            tell=tell,
         )
         return Session(
             provider=provider,
@@ -189,7 +189,7 @@ class Lifetime:
                 http,
                 refresh=source.refresh,
                 age=source.age,
-                late=partial(tell_late, observer),
+                late=tell.late,
                 local=is_local,
                 disk=disk,
             ),

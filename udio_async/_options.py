@@ -1,14 +1,13 @@
 """What a client is made with, checked before anything is opened."""
 
 import os
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Literal, Self
 
 import attrs
 
 from ._errors import InvalidRequest
-from ._events import Event, Observer, guarded
+from ._events import Observer
 from ._http import AsyncClient
 from ._polling import PollPolicy
 from ._submit import SubmitPolicy
@@ -17,7 +16,6 @@ from .journal import Journal, MemoryJournal, SqliteJournal, TranslatedJournal
 from .providers import Provider
 
 OnDoubt = Literal["hold", "resubmit"]
-OnEvent = Callable[[Event], object]
 AnyJournal = Journal | str | os.PathLike[str] | None
 
 
@@ -34,7 +32,7 @@ class Options:
     requests_per_second: float | None
     http_client: AsyncClient | None
     trust_env: bool
-    observer: Observer | None
+    on_event: Observer | None
 
     @classmethod
     def checked(
@@ -52,7 +50,7 @@ class Options:
         max_credits: float | None,
         http_client: AsyncClient | None,
         trust_env: bool,
-        on_event: OnEvent | None,
+        on_event: Observer | None,
     ) -> Self:
         """Return the options that these arguments of a client mean.
 
@@ -89,7 +87,7 @@ class Options:
             requests_per_second=requests_per_second,
             http_client=http_client,
             trust_env=trust_env,
-            observer=guarded(on_event),
+            on_event=on_event,
         )
 
 

@@ -19,7 +19,7 @@ from udio_async import (
     Task,
     Traits,
 )
-from udio_async._events import Observer
+from udio_async._events import Observer, Teller
 from udio_async._http import Account, ApiKey, Http
 from udio_async._polling import Poller, TrackedTask
 from udio_async._records import CallbackAddress, CallbackNews, ProviderOptions
@@ -191,7 +191,8 @@ async def polling(
     """A running poller; songs are practically never given up unless the policy says so."""
     async with anyio.create_task_group() as tasks:
         policy = policy or PollPolicy(deadline=1e6)
-        poller = Poller(provider, NO_HTTP, tasks, policy=policy, observer=observer)
+        tell = Teller(provider.name, observer)
+        poller = Poller(provider, NO_HTTP, tasks, policy=policy, tell=tell)
         tasks.start_soon(poller.run)
         yield poller
         tasks.cancel_scope.cancel()

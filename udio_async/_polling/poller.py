@@ -16,7 +16,7 @@ from .._errors import (
     RequestRefused,
     UdioError,
 )
-from .._events import Observer
+from .._events import Teller
 from .._http import Http
 from .._records import SongRequest, Stage, Task
 from ..journal import Entry
@@ -54,10 +54,10 @@ class Poller:
         tasks: TaskGroup,
         *,
         policy: PollPolicy,
+        tell: Teller,
         local: bool = False,
         started: Callable[[], None] = lambda: None,
         ended: Callable[[TrackedTask], None] = lambda _: None,
-        observer: Observer | None = None,
     ) -> None:
         self._provider = provider
         self._times = Timetable(provider.traits, policy)
@@ -65,7 +65,7 @@ class Poller:
         self._http = self.listening(http)
         self._tasks = tasks
         self._started = started
-        self._registry = Registry(provider.name, ended=ended, observer=observer)
+        self._registry = Registry(ended=ended, tell=tell)
         self._deadline = policy.deadline
         self._gather = _GATHER if self._times.traits.max_ids_per_look > 1 else 0.0
         self._agenda = Agenda()

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from .._errors import UdioError
-from .._events import Event, EventKind, Observer
-from .._records import SongRequest, Task
+from .._events import Teller
 from .judgement import still_running
 from .tracked import TrackedTask
 
@@ -12,15 +11,12 @@ from .tracked import TrackedTask
 class Registry:
     """The tasks that are tracked, by job.
 
-    `ended` is called with each that is over, `observer` about everything.
+    `ended` is called with each that is over, `tell` about everything.
     """
 
-    def __init__(
-        self, provider: str, *, ended: Callable[[TrackedTask], None], observer: Observer | None
-    ) -> None:
-        self._provider = provider
+    def __init__(self, *, ended: Callable[[TrackedTask], None], tell: Teller) -> None:
+        self.tell = tell
         self._ended = ended
-        self._observer = observer
         self._by_key: dict[str, TrackedTask] = {}
 
     def find(self, key: str) -> TrackedTask | None:
@@ -62,31 +58,3 @@ class Registry:
     def abandon(self, tracked: TrackedTask) -> None:
         """End the wait for a task because the client is closed."""
         self._end(tracked, still_running(tracked, "as the client is closed"))
-
-    def tell(
-        self,
-        kind: EventKind,
-        *,
-        task: Task | None = None,
-        request: SongRequest | None = None,
-        task_ids: tuple[str, ...] = (),
-        error: Exception | None = None,
-        wait: float | None = None,
-        since_look: float | None = None,
-        resumed: bool = False,
-    ) -> None:
-        """Tell the observer, if there is one."""
-        if self._observer is not None:
-            self._observer(
-                Event(
-                    kind=kind,
-                    provider=self._provider,
-                    task=task,
-                    request=request,
-                    task_ids=task_ids,
-                    error=error,
-                    wait=wait,
-                    since_look=since_look,
-                    resumed=resumed,
-                )
-            )

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from .._concurrency import Unfinished, foreign_cancellation_as, owned
 from .._download import FolderCheck
 from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Unreachable, restated
-from .._events import Event, Observer
+from .._events import Teller
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
 from .._records import CallbackAddress, PartialRequest, SongRequest, Stage
@@ -49,8 +49,8 @@ class Submitter:
     """Returns what the account shows about a doubt that has just come up."""
     address: Callable[[str, int], Awaitable[CallbackAddress | None]]
     """Returns where the provider is to report an attempt of a job; None without callbacks."""
-    resubmit_doubts: bool = False
-    observer: Observer | None = None
+    tell: Teller
+    resubmit_doubts: bool
     _running: dict[str, Work] = attrs.field(factory=dict, init=False)
     """What is being submitted at this moment, by key."""
 
@@ -175,7 +175,7 @@ class Submitter:
             tries, repeated = tries + counts, True
             if tries == _TRIES:
                 raise result
-            self._tell_retried(result)
+            self.tell("retried", error=result, wait=self.gate.held_back)
 
     async def _recall(self, work: Work) -> Entry | None:
         """Return what is known of a job.
@@ -330,13 +330,6 @@ class Submitter:
             provider=self.provider.name,
             evidence=f"the adapter raised {error!r}",
         )
-
-    def _tell_retried(self, error: UdioError) -> None:
-        if self.observer:
-            wait = self.gate.held_back
-            self.observer(
-                Event(kind="retried", provider=self.provider.name, error=error, wait=wait)
-            )
 
 
 def _stopped(error: UdioError, provider: str) -> UdioError:

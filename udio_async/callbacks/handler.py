@@ -5,7 +5,7 @@ from anyio.abc import TaskGroup
 
 from .._concurrency import owned
 from .._errors import WaitExpired
-from .._events import Event, Observer
+from .._events import Teller
 from .._polling import Poller
 from .._records import CallbackNews, Stage, Task
 from .._submit import SubmitGate, Submitter
@@ -28,7 +28,7 @@ class CallbackHandler:
     gate: SubmitGate
     poller: Poller
     submitter: Submitter
-    observer: Observer | None
+    tell: Teller
 
     def take_at(self, public_url: str) -> None:
         """Tell the provider an address below this URL with each submit from now on."""
@@ -51,7 +51,7 @@ class CallbackHandler:
         entry = heard.entry
         if heard.healed:
             self.gate.count_settled(entry.key)
-            self._tell_healed(entry)
+            self.tell("healed", task=_task_of(entry))
         tracked = self.poller.find(entry.key)
         if tracked is not None and entry.task_id == tracked.task_id:
             tracked.id_is_confirmed = not entry.told
@@ -66,16 +66,16 @@ class CallbackHandler:
             request = readable_request_of(entry, provider=self.provider)
             self.poller.track(entry.task_id, request, entry, resumed=True)
 
-    def _tell_healed(self, entry: Entry) -> None:
-        if self.observer is not None:
-            stage = Stage.COMPLETE if entry.state is State.READY else Stage.QUEUED
-            task = Task(
-                id=entry.task_id or "",
-                provider=self.provider.name,
-                stage=Stage.FAILED if entry.state is State.FAILED else stage,
-                songs=entry.songs,
-            )
-            self.observer(Event(kind="healed", provider=self.provider.name, task=task))
+
+def _task_of(entry: Entry) -> Task:
+    """Return what is known of the task of a job, for the observer."""
+    stages = {State.READY: Stage.COMPLETE, State.FAILED: Stage.FAILED}
+    return Task(
+        id=entry.task_id or "",
+        provider=entry.provider,
+        stage=stages.get(entry.state, Stage.QUEUED),
+        songs=entry.songs,
+    )
 
 
 def _not_its_task(entry: Entry, task_id: str) -> WaitExpired:
