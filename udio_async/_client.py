@@ -74,7 +74,7 @@ class Client:
         on_event: Observer | None = None,
     ) -> None:
         self.provider = provider
-        self._options = Options.checked(
+        self._options = Options(
             provider=provider,
             journal=journal,
             max_active=max_active,

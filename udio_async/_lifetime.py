@@ -160,7 +160,7 @@ class Lifetime:
             disk=disk,
             evidence=account.since_start,
             address=addresses.give,
-            resubmit_doubts=options.resubmit_doubts,
+            resubmit_doubts=options.on_doubt == "resubmit",
             tell=tell,
         )
         callbacks = CallbackHandler(
@@ -177,7 +177,7 @@ class Lifetime:
         return Session(
             provider=provider,
             max_active=options.max_active,
-            submitters=options.submits.concurrency,
+            submitters=options.submit_concurrency,
             tasks=tasks,
             store=store,
             gate=gate,

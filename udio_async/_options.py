@@ -2,93 +2,23 @@
 
 import os
 from fractions import Fraction
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import attrs
+from attrs import validators
 
 from ._errors import InvalidRequest
 from ._events import Observer
 from ._http import AsyncClient
 from ._polling import PollPolicy
 from ._submit import SubmitPolicy
-from ._validators import check_above_zero, check_count
+from ._validators import above_zero, check_above_zero, count
 from .journal import Journal, MemoryJournal, SqliteJournal, TranslatedJournal
 from .providers import Provider
 
 OnDoubt = Literal["hold", "resubmit"]
 AnyJournal = Journal | str | os.PathLike[str] | None
-
-
-@attrs.frozen(kw_only=True)
-class Options:
-    """What a client is made with; `Client` says what each of them means."""
-
-    provider: Provider
-    journal: Journal
-    max_active: int | None
-    submits: SubmitPolicy
-    resubmit_doubts: bool
-    poll: PollPolicy
-    requests_per_second: float | None
-    http_client: AsyncClient | None
-    trust_env: bool
-    on_event: Observer | None
-
-    @classmethod
-    def checked(
-        cls,
-        *,
-        provider: Provider,
-        journal: AnyJournal,
-        max_active: int | None,
-        submit_concurrency: int,
-        poll: PollPolicy | None,
-        requests_per_second: float | None,
-        on_doubt: OnDoubt,
-        max_in_doubt: int,
-        max_submits: int | None,
-        max_credits: float | None,
-        http_client: AsyncClient | None,
-        trust_env: bool,
-        on_event: Observer | None,
-    ) -> Self:
-        """Return the options that these arguments of a client mean.
-
-        Raises:
-            InvalidRequest: one of them cannot be; the message names it, its value and the remedy.
-        """
-        if isinstance(provider, type) or not isinstance(provider, Provider):
-            raise InvalidRequest(
-                f"{provider!r} is no provider; give one, such as UdioApiV2(api_key='...')"
-            )
-        if max_active is not None:
-            check_count("max_active", max_active)
-        check_count("submit_concurrency", submit_concurrency)
-        check_count("max_in_doubt", max_in_doubt)
-        if on_doubt not in ("hold", "resubmit"):
-            raise InvalidRequest(f"on_doubt is {on_doubt!r}; known: 'hold', 'resubmit'")
-        _check_kind("poll", poll, PollPolicy, "give PollPolicy(...)")
-        _check_kind("http_client", http_client, AsyncClient, "give an httpx.AsyncClient")
-        if on_event is not None and not callable(on_event):
-            raise InvalidRequest(f"on_event is {on_event!r}; give a function that takes an Event")
-        if requests_per_second is not None:
-            check_above_zero("requests_per_second", requests_per_second)
-        return cls(
-            provider=provider,
-            journal=TranslatedJournal(as_journal(journal)),
-            max_active=max_active,
-            submits=SubmitPolicy(
-                concurrency=submit_concurrency,
-                max_in_doubt=max_in_doubt,
-                max_submits=_submit_limit(provider, max_submits, max_credits),
-            ),
-            resubmit_doubts=on_doubt == "resubmit",
-            poll=poll or PollPolicy(),
-            requests_per_second=requests_per_second,
-            http_client=http_client,
-            trust_env=trust_env,
-            on_event=on_event,
-        )
+Field = attrs.Attribute
 
 
 def as_journal(journal: AnyJournal) -> Journal:
@@ -108,24 +38,85 @@ def as_journal(journal: AnyJournal) -> Journal:
     return journal
 
 
-def _submit_limit(
-    provider: Provider, max_submits: int | None, max_credits: float | None
-) -> int | None:
-    """Bring both spend limits down to a number of submits."""
-    if max_submits is not None:
-        check_count("max_submits", max_submits)
-    if max_credits is None:
-        return max_submits
-    check_above_zero("max_credits", max_credits)
-    price = provider.traits.credits_per_request
-    if price is None:
+def _checked_journal(journal: AnyJournal) -> Journal:
+    return TranslatedJournal(as_journal(journal))
+
+
+def _usual_poll(poll: PollPolicy | None) -> PollPolicy:
+    return PollPolicy() if poll is None else poll
+
+
+def _provider(_: object, _field: "Field[Any]", value: object) -> None:
+    if isinstance(value, type) or not isinstance(value, Provider):
         raise InvalidRequest(
-            f"{provider.name} states no price, so max_credits={max_credits!r} cannot be kept; "
+            f"{value!r} is no provider; give one, such as UdioApiV2(api_key='...')"
+        )
+
+
+def _poll(_: object, field: "Field[Any]", value: object) -> None:
+    if not isinstance(value, PollPolicy):
+        raise InvalidRequest(f"{field.name} is {value!r}; give PollPolicy(...)")
+
+
+def _on_doubt(_: object, field: "Field[Any]", value: object) -> None:
+    if value not in ("hold", "resubmit"):
+        raise InvalidRequest(f"{field.name} is {value!r}; known: 'hold', 'resubmit'")
+
+
+def _credits(options: "Options", field: "Field[Any]", value: float) -> None:
+    check_above_zero(field.name, value)
+    if options.provider.traits.credits_per_request is None:
+        raise InvalidRequest(
+            f"{options.provider.name} states no price, so max_credits={value!r} cannot be kept; "
             "give max_submits"
         )
-    # It may be none: such a client still waits for what is paid for.
-    limit = affordable(max_credits, price)
-    return limit if max_submits is None else min(limit, max_submits)
+
+
+def _http_client(_: object, field: "Field[Any]", value: object) -> None:
+    if not isinstance(value, AsyncClient):
+        raise InvalidRequest(f"{field.name} is {value!r}; give an httpx.AsyncClient")
+
+
+def _observer(_: object, field: "Field[Any]", value: object) -> None:
+    if not callable(value):
+        raise InvalidRequest(f"{field.name} is {value!r}; give a function that takes an Event")
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What a client is made with; `Client` says what each of them means.
+
+    Raises:
+        InvalidRequest: one of them cannot be; the message names it, its value and the remedy.
+    """
+
+    provider: Provider = attrs.field(validator=_provider)
+    journal: Journal = attrs.field(converter=_checked_journal)
+    max_active: int | None = attrs.field(validator=validators.optional(count))
+    submit_concurrency: int = attrs.field(validator=count)
+    poll: PollPolicy = attrs.field(converter=_usual_poll, validator=_poll)
+    requests_per_second: float | None = attrs.field(validator=validators.optional(above_zero))
+    on_doubt: OnDoubt = attrs.field(validator=_on_doubt)
+    max_in_doubt: int = attrs.field(validator=count)
+    max_submits: int | None = attrs.field(validator=validators.optional(count))
+    max_credits: float | None = attrs.field(validator=validators.optional(_credits))
+    http_client: AsyncClient | None = attrs.field(validator=validators.optional(_http_client))
+    trust_env: bool
+    on_event: Observer | None = attrs.field(validator=validators.optional(_observer))
+
+    @property
+    def submits(self) -> SubmitPolicy:
+        """What the client may spend: both limits as a number of requests."""
+        limits = [] if self.max_submits is None else [self.max_submits]
+        price = self.provider.traits.credits_per_request
+        if self.max_credits is not None and price is not None:
+            # It may be 0: such a client still waits for what is paid for.
+            limits.append(affordable(self.max_credits, price))
+        return SubmitPolicy(
+            concurrency=self.submit_concurrency,
+            max_in_doubt=self.max_in_doubt,
+            max_submits=min(limits, default=None),
+        )
 
 
 def affordable(credits: float, price: float) -> int:  # noqa: A002 - the word of every service here
@@ -134,8 +125,3 @@ def affordable(credits: float, price: float) -> int:  # noqa: A002 - the word of
     Both are taken as they are written: as floats, 0.1 goes into 0.3 only twice.
     """
     return Fraction(str(credits)) // Fraction(str(price))
-
-
-def _check_kind(name: str, value: object, kind: type[Any], remedy: str) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise InvalidRequest(f"{name} is {value!r}; {remedy}")

@@ -99,6 +99,16 @@ def check_awaited(value: object) -> None:
         )
 
 
+def count(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse anything but a whole number from 1 on; None too."""
+    check_count(field.name, value)
+
+
+def above_zero(_: object, field: "Field[Any]", value: object) -> None:
+    """Refuse anything but a finite number above 0; None too."""
+    check_above_zero(field.name, value)
+
+
 def text(_: object, field: "Field[Any]", value: object) -> None:
     """Refuse anything but text.
 
