@@ -72,12 +72,8 @@ class AccountNotes:
     async def audit(self) -> Audit | None:
         """Compare the journal with the counter.
 
-        None if the credits were not known when the journal was begun.
-
-        Raises:
-            ProviderUnavailable: the provider does not answer now; ask again.
-            AccountError: the key is wrong.
-            JournalError: the journal cannot be read.
+        None if the credits were not known when the journal was begun. Its errors are those of
+        `Client.audit`.
         """
         first = await read_note(self._journal, _FIRST, float)
         if first is None:

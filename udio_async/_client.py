@@ -319,7 +319,7 @@ class Client:
             JournalError: one cannot be kept; those before it are.
         """
         check_requests(requests, verb="keep", kinds=Iterable)
-        await self._session().plan(map(as_request, requests))
+        await self._session().store.keep(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Tell the journal that you have these songs: their job is done.
@@ -341,7 +341,7 @@ class Client:
         Raises:
             AccountError, ProviderUnavailable: the account could not be asked.
         """
-        return await self._session().credits()
+        return await self._session().account.credits()
 
     async def audit(self) -> Audit | None:
         """Compare what the journal expects with the provider's counter.
@@ -349,9 +349,11 @@ class Client:
         None without a journal on disk, or if the provider gave no credits when it was begun.
 
         Raises:
-            AccountError, ProviderUnavailable, JournalError: one of the two cannot be read.
+            ProviderUnavailable: the provider does not answer now; ask again.
+            AccountError: the key is wrong.
+            JournalError: the journal cannot be read.
         """
-        return await self._session().audit()
+        return await self._session().account.audit()
 
     # Callbacks
 

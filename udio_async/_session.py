@@ -26,7 +26,7 @@ from ._download import Downloads, Saved, Source
 from ._errors import InvalidRequest, JournalError, UdioError, WaitExpired
 from ._job import Job
 from ._polling import Poller, TrackedTask
-from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, check_name, songs_in
+from ._records import Outcome, Song, SongRequest, Task, check_name, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
 from .journal import BatchKeys, Entry, State, Times, spelled
@@ -214,10 +214,6 @@ class Session:
             )
         await self.store.forget(key)
 
-    async def plan(self, requests: Iterable[SongRequest]) -> None:
-        """Keep requests for later, with the keys of a batch."""
-        await self.store.plan(requests)
-
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""
         if isinstance(songs, str):
@@ -239,21 +235,6 @@ class Session:
         """Look once at a task of the account, whoever asked for it."""
         check_name("task_id", task_id)
         return await self.poller.look_once(task_id.strip())
-
-    async def credits(self) -> Credits:
-        """Return what the account has left, in the provider's credits.
-
-        Free, and safe to repeat.
-
-        Raises:
-            ProviderUnavailable: no usable answer came.
-            AccountError: the key is wrong.
-        """
-        return await self.account.credits()
-
-    async def audit(self) -> Audit | None:
-        """Compare the journal with the provider's counter."""
-        return await self.account.audit()
 
     # Files
 

@@ -331,7 +331,7 @@ async def test_what_is_kept_again_has_forgotten_its_refusal(store: JobStore) -> 
     sending = await store.intend(REQUEST, "mine", None)
     await store.settle(sending, Unreachable("no route", sent=False))
     assert (await store.known("mine")).error == "Unreachable"
-    await store.plan_again("mine")
+    await store.keep_again("mine")
     entry = await store.known("mine")
     assert (entry.state, entry.error, entry.evidence) == (State.PLANNED, "", "")
     told = Entry(key="mine", provider="p", request={}, state=State.NOT_SENT, told=True)

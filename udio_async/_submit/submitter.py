@@ -132,7 +132,7 @@ class Submitter:
             error.job_key = error.job_key or work.key
             if work.was_kept and isinstance(error, ClientClosed):
                 with suppress(UdioError):  # it is only not resumed then
-                    await self.store.plan_again(work.key)
+                    await self.store.keep_again(work.key)
             raise work.as_it_stands(error) from error.__cause__
         finally:
             self._end(work, name, work.key)

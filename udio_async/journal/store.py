@@ -427,7 +427,7 @@ class JobStore:
         with _about(key, entry):
             await self._journal.put(jobs.forgotten(entry), expected=entry.state)
 
-    async def plan(self, requests: Iterable[SongRequest]) -> None:
+    async def keep(self, requests: Iterable[SongRequest]) -> None:
         """Keep requests for later, under the keys that a batch of them would give them.
 
         A request that the journal knows already stays as it is.
@@ -437,8 +437,8 @@ class JobStore:
             planned = jobs.planned(keys.name(request), self._provider, canonical(request))
             await self._journal.add(planned)
 
-    async def plan_again(self, key: str) -> None:
-        """Plan a request once more: its submit was taken back."""
+    async def keep_again(self, key: str) -> None:
+        """Keep a request for later that was kept before: its submit was taken back."""
         entry = await self.known(key)
         await self._journal.put(jobs.planned_again(entry), expected=entry.state)
 
