@@ -241,6 +241,44 @@ async def test_a_song_that_no_job_has_cannot_be_acknowledged() -> None:
             await client.acknowledge(loose)
 
 
+@pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+async def test_a_key_that_names_no_job_cannot_be_acknowledged(
+    *, on_disk: bool, tmp_path: Path
+) -> None:
+    """With a typing error in it, the songs would be handed out for ever."""
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False) if on_disk else None
+    async with Client(TimedProvider(sixty), journal=journal) as client:
+        job = await client.submit(named("a song", "mine"))
+        await job.songs()
+        for wrong in ("mime", "no-such-key", f"{'0' * 24}-{'0' * 32}-1"):
+            with pytest.raises(InvalidRequest, match=r"client\.jobs\(\) lists them") as caught:
+                await client.acknowledge(wrong)
+            assert repr(wrong) in str(caught.value)
+            assert caught.value.job_key == wrong
+        await client.acknowledge("mine")
+        assert await resumed(client) == []
+
+
+@pytest.mark.parametrize("key", ["mine", None])
+@pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+async def test_to_acknowledge_twice_is_harmless(
+    key: str | None, *, on_disk: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the journal has forgotten the job since, as one in memory does."""
+    monkeypatch.setattr(memory, "MAX_ENDED", 1)
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False) if on_disk else None
+    async with Client(TimedProvider(sixty), journal=journal) as client:
+        job = await client.submit(named("a song", key))
+        await job.songs()
+        for _ in range(2):
+            await client.acknowledge(job.key)
+        await client.generate(named("another song", "another"))
+        await client.acknowledge("another")
+        await anyio.sleep(1)
+        await client.acknowledge(job.key)
+        assert await resumed(client) == []
+
+
 async def test_songs_that_arrived_of_a_task_that_failed_are_handed_out(tmp_path: Path) -> None:
     """The task failed as a whole, and one of its songs is there: it was paid for, too."""
 

@@ -23,10 +23,9 @@ from .providers import Provider
 class Client:
     """Sends requests to one provider, and hands out their songs.
 
-    Use it as `async with Client(UdioApiV2(api_key="...")) as client:`, or `open` it and `aclose` it
-    where there is no such block. It may be opened and closed in any tasks of one event loop, and
-    used in all of them; other loops and threads get an error. The arguments may be used again for
-    another client, on another event loop too.
+    Use it with `async with`, or `open` and `aclose` it where there is no such block. It may be
+    opened, used and closed in any tasks of one event loop; other loops and threads get an error.
+    The arguments may be used again for another client, on another event loop too.
 
         async with Client(UdioApiV2(api_key="...")) as client:
             songs = await client.generate("a song about rain")
@@ -281,7 +280,8 @@ class Client:
             abandon: it is given up; nobody looks for it.
 
         Raises:
-            InvalidRequest: no job of this key is or was in doubt, or not one answer is given.
+            InvalidRequest: no job of this key is or was in doubt, not exactly one answer is given,
+                or the task belongs to another job.
             JournalError: the answer could not be kept.
         """
         await self._session().resolve(key, task_id=task_id, resubmit=resubmit, abandon=abandon)
@@ -325,10 +325,10 @@ class Client:
         """Tell the journal that you have these songs: their job is done.
 
         With a key, it is all songs of that job. `download` does this by itself. Until then `resume`
-        hands out a paid song again, in the next run of the program too.
+        hands out a paid song again, in the next run of the program too. It is safe to repeat.
 
         Raises:
-            InvalidRequest: these are no songs, or one of them names no job.
+            InvalidRequest: these are no songs, one of them names no job, or no job has this key.
             JournalError: that could not be kept.
         """
         await self._session().acknowledge(songs)

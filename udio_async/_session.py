@@ -218,7 +218,7 @@ class Session:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""
         if isinstance(songs, str):
             check_name("key", songs)
-            await self.store.deliver(spelled(songs))
+            await self.store.deliver_all(spelled(songs))
             return
         for song in songs_in(songs):
             if song.job_key is None:

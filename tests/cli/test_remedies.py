@@ -31,6 +31,7 @@ UNSEEN = {
     "{} is no provider": "it makes the client; so in all that follow",
     "on_doubt is {}; known": "",
     "PollPolicy ": "",
+    "{} is {}; give PollPolicy(...)": "",
     "the http_client that was given is closed": "",
     "the http_client wanted to send a paid request again": "",
     "the client is {}; use it inside": "",

@@ -339,16 +339,28 @@ class JobStore:
         return None if entry is None else entry.key
 
     async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
-        """Keep that the owner of a job has its songs.
+        """Keep that the owner of a job has these songs of it; None means all.
 
-        Args:
-            key: the job's name; one that is not ready is left as it is.
-            song_ids: the songs that they have now; None means all.
+        A job that is not ready is left as it is.
 
         Raises:
             JournalError: it cannot be kept; the songs will be handed out once more.
         """
         await self._change(key, lambda entry: jobs.delivered(entry, song_ids))
+
+    async def deliver_all(self, key: str) -> None:
+        """Do the same for all songs of the job of a key that its owner gives, also twice.
+
+        Raises:
+            InvalidRequest: there never was such a job.
+        """
+        try:
+            entry = await self._journal.get(key)
+        except InvalidRequest:  # it is over, and nothing of it is kept any more
+            return
+        if entry is None and not self.gave(key):  # a journal in memory forgets jobs at their end
+            raise jobs.unknown(key)
+        await self.deliver(key)
 
     async def note_undelivered(self, key: str, why: str) -> None:
         """Keep why the songs of a job could not be saved."""
@@ -376,9 +388,7 @@ class JobStore:
         with _about(key):
             entry = await self._journal.get(key)
         if entry is None:
-            raise InvalidRequest(
-                f"there is no job {key!r} in this journal; client.jobs() lists them", job_key=key
-            )
+            raise jobs.unknown(key)
         self._check_kept(entry)
         return entry
 
@@ -393,12 +403,7 @@ class JobStore:
     ) -> Entry:
         """Keep how its owner ends a doubt; return the job as it is now.
 
-        One of `task_id`, `resubmit` and `abandon` is given, as in `Client.resolve`.
-
-        Raises:
-            InvalidRequest: there is no doubt about it, not exactly one answer, or a task that
-                belongs to another job.
-            JournalError: it cannot be kept.
+        One of `task_id`, `resubmit` and `abandon` is given. Its errors are those of `Client.resolve`.
         """
         async with self._changing:
             entry = await self.known(key)
@@ -417,12 +422,7 @@ class JobStore:
             return resolved
 
     async def forget(self, key: str) -> None:
-        """Keep that its owner takes a request back.
-
-        Raises:
-            InvalidRequest: it was taken, or may have been.
-            JournalError: it cannot be kept.
-        """
+        """Keep that its owner takes a request back; its errors are those of `Client.forget`."""
         entry = await self.known(key)
         with _about(key, entry):
             await self._journal.put(jobs.forgotten(entry), expected=entry.state)
@@ -434,8 +434,8 @@ class JobStore:
         """
         keys = BatchKeys()
         for request in requests:
-            planned = jobs.planned(keys.name(request), self._provider, canonical(request))
-            await self._journal.add(planned)
+            key = keys.name(request)
+            await self._journal.add(jobs.planned(key, self._provider, canonical(request)))
 
     async def keep_again(self, key: str) -> None:
         """Keep a request for later that was kept before: its submit was taken back."""
