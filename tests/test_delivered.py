@@ -412,7 +412,9 @@ async def test_what_is_kept_is_kept_again_if_its_submit_is_taken_back(
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        (["ready"], "'ready' is no state"),
+        (["ready", "redy"], "'redy' is not a state; give one of planned, sending, accepted"),
+        ([7], "7 is not a state"),
+        ([[]], r"\[\] is not a state"),
         ("ready", "give a list"),
         (S.READY, "give a list"),  # it is text, and so a collection of letters
     ],
@@ -423,6 +425,16 @@ async def test_states_that_are_none_are_refused(
     async with Client(TimedProvider(sixty)) as client:
         with pytest.raises(InvalidRequest, match=told):
             verb(client, wrong)
+
+
+async def test_states_may_be_given_as_texts() -> None:
+    """They are text, too."""
+    async with Client(TimedProvider(sixty)) as client:
+        await client.keep(["rain"])
+        assert [entry.state async for entry in client.jobs(["ready"])] == []
+        assert [entry.state async for entry in client.jobs(["planned"])] == [S.PLANNED]
+        async with client.resume(["planned", S.READY]) as batch:
+            assert [outcome.ok async for outcome in batch] == [True]
 
 
 async def test_states_may_come_from_a_generator_or_a_list_that_changes() -> None:

@@ -214,7 +214,7 @@ class Client:
         return self._session().make_many(requests, max_active=max_active)
 
     def resume(
-        self, states: Collection[State] = RESUMED, *, max_active: int | None = None
+        self, states: Collection[State | str] = RESUMED, *, max_active: int | None = None
     ) -> Batch:
         """Return a batch of the jobs that the journal holds unfinished.
 
@@ -228,13 +228,13 @@ class Client:
         Jobs that somebody in this client waits for already are left out.
 
         Raises:
-            InvalidRequest: one of `states` is no state, or `max_active` no number of requests.
+            InvalidRequest: one of `states` is not a state, or `max_active` not a number.
         """
         return self._session().resume(states, max_active=max_active)
 
     # Jobs
 
-    def jobs(self, states: Collection[State] | None = None) -> AsyncIterator[Entry]:
+    def jobs(self, states: Collection[State | str] | None = None) -> AsyncIterator[Entry]:
         """Iterate over the jobs of the journal, oldest first.
 
         With `states`, only over those in one of them. An attempt that may have been paid, and was
@@ -244,7 +244,7 @@ class Client:
                 print(entry.key, entry.songs)
 
         Raises:
-            InvalidRequest: one of `states` is no state.
+            InvalidRequest: one of `states` is not a state.
         """
         return self._session().jobs(list(State) if states is None else states)
 

@@ -133,7 +133,7 @@ class Session:
             submitters=self.submitters,
         )
 
-    def resume(self, states: Collection[State], *, max_active: int | None) -> Batch:
+    def resume(self, states: Collection[State | str], *, max_active: int | None) -> Batch:
         """Return a batch of the jobs in these states.
 
         Those that somebody here waits for are left out.
@@ -177,7 +177,7 @@ class Session:
 
     # Jobs
 
-    def jobs(self, states: Collection[State]) -> AsyncIterator[Entry]:
+    def jobs(self, states: Collection[State | str]) -> AsyncIterator[Entry]:
         """Iterate over the jobs in these states, oldest first."""
         return self.store.entries(_known_states(states))
 
@@ -332,19 +332,19 @@ class TaskEnd:
             self.store.end(entry, songs, error=error, times=times)
 
 
-def _known_states(states: Collection[State]) -> frozenset[State]:
-    """Return these states, of which each has to be one.
+def _known_states(states: Collection[State | str]) -> frozenset[State]:
+    """Return these states, also where they are given as texts.
 
     Raises:
-        InvalidRequest: one is none, or they are no list.
+        InvalidRequest: one is not a state, or they are not a list.
     """
     if isinstance(states, str) or not isinstance(states, Iterable):
         raise InvalidRequest(f"states is {states!r}; give a list of JournalState")
     wanted = list(states)
     for state in wanted:
-        if not isinstance(state, State):
-            raise InvalidRequest(f"{state!r} is no state; give some of JournalState")
-    return frozenset(wanted)
+        if state not in list(State):
+            raise InvalidRequest(f"{state!r} is not a state; give one of {', '.join(State)}")
+    return frozenset(map(State, wanted))
 
 
 def _is_old(tracked: TrackedTask) -> bool:

@@ -121,7 +121,7 @@ VERBS: Mapping[str, tuple[str, Callable[[Client], Awaitable[object]]]] = {
     "resolve, a task": ("task_id is", lambda client: client.resolve("a", task_id=HALF)),
     "resolve, no task": ("task_id is ' '", lambda client: client.resolve("a", task_id=" ")),
     "look": ("task_id is", lambda client: client.look(HALF)),
-    "jobs, no state": (r"\('x',\) is no state", lambda client: jobs(client, [("x",)])),
+    "jobs, no state": (r"\('x',\) is not a state", lambda client: jobs(client, [("x",)])),
     "jobs, no list": ("states is .*give a list", lambda client: jobs(client, State.READY)),
 }
 
