@@ -223,14 +223,41 @@ async def test_what_is_no_request_is_told_before_anything_is_sent(wrong: Any) ->
     """In a list; where requests come one by one, it ends them as an input does that fails."""
     provider = TimedProvider(song)
     async with Client(provider) as client:
-        with pytest.raises(InvalidRequest, match="request 1, counted from 0: "):
+        with pytest.raises(InvalidRequest, match="requests\\[1\\]"):
             client.generate_many(["a", wrong, "b"])
         assert not provider.sent
         async with client.generate_many(iter(["a", wrong, "b"])) as batch:
             assert (await anext(batch)).request == SongRequest(description="a")
-            with pytest.raises(InvalidRequest, match="request 1, counted from 0: "):
+            with pytest.raises(InvalidRequest, match="requests\\[1\\]"):
                 await anext(batch)
     assert len(provider.sent) == 1
+
+
+LONG = SongRequest(lyrics="la " * 2000, extra={"secret": "sesame"})
+ONE = "generate_many takes a list of requests, not "
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("rain", f"{ONE}'rain'; write [request]"),
+        (LONG, f"{ONE}a SongRequest (lyrics='{'la ' * 12}l…'); write [request]"),
+        ({"a": "sesame"}, f"{ONE}a dict; give a list"),
+        (None, f"{ONE}None; give a list"),
+        ([{"a": "sesame"}], "requests[0] is a dict; give SongRequest(**…) or a text"),
+        ((SONG, 7), "requests[1] is 7; give a SongRequest or a text"),
+        ([LONG, Outcome(index=0, request=LONG)], "an Outcome; give a SongRequest or a text"),
+        (["a", " "], "requests[1]: description is empty; leave it out or give some text"),
+    ],
+)
+async def test_a_wrong_input_is_told_in_a_few_words(wrong: Any, told: str) -> None:  # noqa: ANN401
+    """What it is and what to write; neither all of its lyrics nor what may be a secret."""
+    async with Client(TimedProvider(song)) as client:
+        with pytest.raises(InvalidRequest) as caught:
+            client.generate_many(wrong)
+    assert str(caught.value).endswith(told)
+    assert "sesame" not in str(caught.value)
+    assert len(str(caught.value)) < 140
 
 
 async def test_after_an_account_error_nothing_more_is_sent() -> None:
@@ -288,7 +315,7 @@ async def test_what_is_not_many_requests_is_refused(wrong: Any) -> None:  # noqa
     """A text is many letters, and a mapping many keys: nobody means that, and it would cost."""
     provider = TimedProvider(song)
     async with Client(provider) as client:
-        with pytest.raises(InvalidRequest, match=r"many requests.*give a list"):
+        with pytest.raises(InvalidRequest, match=r"a list of requests, not .*; (give|write)"):
             client.generate_many(wrong)
     assert not provider.sent
 

@@ -692,7 +692,7 @@ async def test_an_address_that_cannot_be_called_is_refused_before_anything_is_se
 
 
 async def test_a_provider_without_callbacks_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="no callback"):
+    with pytest.raises(InvalidRequest, match=r"no callbacks: leave client\.callbacks"):
         Client(UdioApiV2(api_key="k")).callbacks(PUBLIC)
 
 

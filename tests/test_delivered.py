@@ -241,6 +241,14 @@ async def test_a_song_that_no_job_has_cannot_be_acknowledged() -> None:
             await client.acknowledge(loose)
 
 
+@pytest.mark.parametrize("wrong", [7, "rain", ["rain"], SONG], ids=["7", "text", "list", "request"])
+async def test_what_are_no_songs_is_told_in_a_few_words(wrong: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    async with Client(TimedProvider(sixty)) as client:
+        with pytest.raises(InvalidRequest, match=r"^give songs, not .{1,60}: those of") as caught:
+            await client.download(wrong, tmp_path)
+    assert len(str(caught.value)) < 140
+
+
 @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
 async def test_a_key_that_names_no_job_cannot_be_acknowledged(
     *, on_disk: bool, tmp_path: Path
@@ -457,11 +465,9 @@ async def texts() -> AsyncGenerator[str]:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        *(
-            (one, "keep takes many requests.*give a list")
-            for one in ("rain", SONG, 7, {"rain": 1}, texts())
-        ),
-        (["rain", 7], "request 1, counted from 0"),
+        *((one, "keep takes a list of requests.*write") for one in ("rain", SONG)),
+        *((one, "keep takes a list of req.*give a list") for one in (7, {"rain": 1}, texts())),
+        (["rain", 7], "requests\\[1\\] is 7; give a SongRequest or a text"),
     ],
     ids=lambda value: type(value).__name__,
 )

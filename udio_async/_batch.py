@@ -25,7 +25,7 @@ from ._concurrency import Home, LastingTasks, foreign_cancellation_as
 from ._errors import ClientClosed, InvalidRequest, UdioError
 from ._job import Handover, Job
 from ._polling import TrackedTask
-from ._records import Outcome, SongRequest, as_request
+from ._records import Outcome, SongRequest, as_request, shown
 from ._validators import check_awaited, check_count
 
 T = TypeVar("T")
@@ -315,12 +315,13 @@ def check_requests(
     """Refuse one request, or text, where many are meant; `verb` is for the message.
 
     Raises:
-        InvalidRequest: these are not many requests, or one in a list is none.
+        InvalidRequest: these are not many requests, or one in a list is not a request.
     """
     check_awaited(requests)
-    one_or_none = isinstance(requests, (str, bytes, SongRequest, Mapping))
-    if one_or_none or not isinstance(requests, kinds):
-        raise InvalidRequest(f"{verb} takes many requests, not {requests!r}; give a list")
+    is_one = isinstance(requests, (str, SongRequest))
+    if is_one or isinstance(requests, (bytes, Mapping)) or not isinstance(requests, kinds):
+        remedy = "write [request]" if is_one else "give a list"
+        raise InvalidRequest(f"{verb} takes a list of requests, not {shown(requests)}; {remedy}")
     if isinstance(requests, (list, tuple, set, frozenset)):  # before anything is sent
         for index, request in enumerate(requests):
             _request_at(index, request)
@@ -330,12 +331,15 @@ def _request_at(index: int, request: object) -> SongRequest:
     """Return a request of the input.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: it is not a request; the message names its place.
     """
+    name = f"requests[{index}]"
+    if not isinstance(request, str):
+        return as_request(request, name=name)
     try:
         return as_request(request)
     except InvalidRequest as error:
-        raise InvalidRequest(f"request {index}, counted from 0: {error}") from error
+        raise InvalidRequest(f"{name}: {error}") from error
 
 
 class _Pulled(Generic[T]):

@@ -12,6 +12,7 @@ from .request import (
     VocalGender,
     as_request,
     check_name,
+    shown,
 )
 from .song import Failure, FailureKind, Song, Stage, Task, failure_error
 
@@ -33,5 +34,6 @@ __all__ = [
     "as_request",
     "check_name",
     "failure_error",
+    "shown",
     "songs_in",
 ]

@@ -1,13 +1,13 @@
 """How requests ended, and what providers say beside: callbacks, credits, the audit."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from .._errors import InvalidRequest, UdioError
 from .._validators import check_awaited
-from .request import SongRequest
+from .request import SongRequest, shown
 from .song import Failure, Song, Stage, as_stage
 
 
@@ -119,13 +119,13 @@ def songs_in(songs: object) -> list[Song]:
     check_awaited(songs)
     if isinstance(songs, Outcome):
         return list(songs.songs)
-    listed = [songs] if isinstance(songs, Song) else songs
-    if isinstance(listed, Iterable):
-        listed = list(listed)
-        for song in listed:
-            check_awaited(song)
-        if all(isinstance(song, Song) for song in listed):
-            return listed
-    raise InvalidRequest(
-        f"{songs!r} are no songs; give those of `await job.songs()` or of `outcome.songs`"
-    )
+    is_one = isinstance(songs, (str, bytes)) or not isinstance(songs, Iterable)
+    found: list[Song] = []
+    for song in [songs] if is_one else cast("Iterable[object]", songs):
+        check_awaited(song)
+        if not isinstance(song, Song):
+            raise InvalidRequest(
+                f"give songs, not {shown(song)}: those of `await job.songs()` or `outcome.songs`"
+            )
+        found.append(song)
+    return found

@@ -10,6 +10,8 @@ from .._errors import InvalidRequest
 from .._validators import check_awaited, yes_or_no
 
 VocalGender = Literal["male", "female"]
+_SHOWN = 40
+"""Characters of a text that messages show."""
 
 
 def _meaningful(_request: object, field: "attrs.Attribute[str | None]", value: object) -> None:
@@ -188,8 +190,8 @@ class PartialRequest(SongRequest):
             return cls(description=f"job {key}", kept=kept, why=why, key=key)
 
 
-def as_request(request: object) -> SongRequest:
-    """Return a request, also where only its words are given.
+def as_request(request: object, *, name: str = "the request") -> SongRequest:
+    """Return a request, also where only its words are given; `name` is for the message.
 
     Raises:
         InvalidRequest: it is neither.
@@ -199,7 +201,30 @@ def as_request(request: object) -> SongRequest:
     if isinstance(request, str):
         return SongRequest(description=request)
     check_awaited(request)
-    raise InvalidRequest(f"{request!r} is no request; give a SongRequest or a text")
+    remedy = "SongRequest(**…)" if isinstance(request, Mapping) else "a SongRequest"
+    raise InvalidRequest(f"{name} is {shown(request)}; give {remedy} or a text")
+
+
+def shown(value: object) -> str:
+    """Return what a wrong argument is, for a message: its class, and how it begins.
+
+    The whole of it would bury the remedy, and objects may hold secrets: only texts, numbers and the
+    words of a request are shown.
+    """
+    if value is None or isinstance(value, (str, bytes, int, float)):
+        return _beginning(value)
+    kind = type(value).__name__
+    article = "an" if kind[0].lower() in "aeio" else "a"  # a User, an Outcome
+    words = ""
+    if isinstance(value, SongRequest):
+        name = "lyrics" if value.description is None else "description"
+        words = f" ({name}={_beginning(getattr(value, name))})"
+    return f"{article} {kind}{words}"
+
+
+def _beginning(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 2]}…{text[-1]}"
 
 
 def check_name(name: str, value: object) -> None:

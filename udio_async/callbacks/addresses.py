@@ -121,7 +121,8 @@ def check_public_url(url: str, *, provider: Provider, allow_private: bool) -> No
     """
     if provider.traits.callbacks == "none":
         raise InvalidRequest(
-            f"{provider.name} documents no callback; poll, or use another provider"
+            f"{provider.name} has no callbacks: leave client.callbacks() out (the client asks by "
+            "itself), or use UdioApiV1 or Apiframe"
         )
     check_callback_url(url, allow_private=allow_private)
     if set(url) & set("?#"):
