@@ -42,9 +42,9 @@ from udio_async import (
     UpstreamFailed,
     WaitExpired,
 )
-from udio_async._options import affordable
 from udio_async._polling import reachability
 from udio_async._records import ProviderOptions
+from udio_async._submit import affordable
 from udio_async.providers import Provider
 from udio_async.sandbox import Fault
 from udio_async.sandbox._faults import KINDS
@@ -337,7 +337,7 @@ async def test_max_credits_below_the_price_buy_nothing_and_end_nothing() -> None
     provider = UdioApiV2(api_key="key")
     provider = attrs.evolve(provider, traits=attrs.evolve(provider.traits, credits_per_request=2.0))
     async with Client(provider, max_credits=1.0) as client:
-        with pytest.raises(SpendLimitReached, match="a higher max_submits or max_credits"):
+        with pytest.raises(SpendLimitReached, match="max_credits=1 pays for 0 requests"):
             await client.submit("rain")
         async with client.resume() as batch:
             assert [outcome async for outcome in batch] == []

@@ -159,7 +159,7 @@ def climbers(path: Path) -> set[str]:
 BACK_DOORS = {
     "udio_async._interrupt": "Ctrl-C is dealt with before anything else is imported, by the root",
     "udio_async._concurrency.open_tasks": "how errors leave a task group is no business of a user",
-    "udio_async._options.affordable": "a plan has to name the number that the client keeps to",
+    "udio_async._submit.affordable": "a plan has to name the number that the client keeps to",
     "udio_async._records.failure_error": "a task that failed is told of in one way",
 }
 """What the command line takes that is private, with the reason."""

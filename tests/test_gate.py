@@ -15,7 +15,8 @@ from udio_async import (
     TooManyDoubts,
     Unreachable,
 )
-from udio_async._submit.gate import SubmitGate, SubmitPolicy
+from udio_async._submit.gate import SubmitGate
+from udio_async._submit.policy import SubmitPolicy
 
 UNSENT = Unreachable("no route", sent=False)
 
@@ -65,7 +66,8 @@ async def test_a_limit_counts_what_is_on_the_wire() -> None:
     assert await waits(gate)
     gate.leave(probe=False, accepted=False, charged=True)
     with pytest.raises(
-        SpendLimitReached, match=r"^requests submitted: 2, which is this client's limit"
+        SpendLimitReached,
+        match="limit of this run is reached: max_submits=2 is used up; give a higher",
     ):
         await gate.enter()
 
@@ -280,3 +282,38 @@ async def test_a_drained_gate_is_as_it_was() -> None:
     await gate.enter()
     await gate.enter()
     assert await waits(gate)
+
+
+BOTH = (
+    "max_submits=2 is used up, and max_credits=2 pays for 2 requests at 1 credit each; give a "
+    "higher max_submits and max_credits"
+)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_submits": 1}, "max_submits=1 is used up; give a higher max_submits"),
+        (
+            {"max_credits": 5.0, "price": 10.0},
+            "max_credits=5 pays for 0 requests at 10 credits each; give a higher max_credits",
+        ),
+        (
+            {"max_submits": 3, "max_credits": 1.5, "price": 1},
+            "max_credits=1.5 pays for 1 request at 1 credit each; give a higher max_credits",
+        ),
+        (
+            {"max_submits": 3, "max_credits": 100, "price": 10},
+            "max_submits=3 is used up; give a higher max_submits",
+        ),
+        (
+            {"max_submits": 2, "max_credits": 2, "price": 1},
+            BOTH,
+        ),
+    ],
+)
+def test_the_limit_that_is_reached_is_named_with_its_remedy(
+    limits: dict[str, Any], told: str
+) -> None:
+    """To raise the other one would change nothing."""
+    assert SubmitPolicy(**limits).limit_reached == told

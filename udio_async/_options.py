@@ -1,7 +1,6 @@
 """What a client is made with, checked before anything is opened."""
 
 import os
-from fractions import Fraction
 from typing import Any, Literal
 
 import attrs
@@ -106,22 +105,11 @@ class Options:
 
     @property
     def submits(self) -> SubmitPolicy:
-        """What the client may spend: both limits as a number of requests."""
-        limits = [] if self.max_submits is None else [self.max_submits]
-        price = self.provider.traits.credits_per_request
-        if self.max_credits is not None and price is not None:
-            # It may be 0: such a client still waits for what is paid for.
-            limits.append(affordable(self.max_credits, price))
+        """What the client may spend."""
         return SubmitPolicy(
             concurrency=self.submit_concurrency,
             max_in_doubt=self.max_in_doubt,
-            max_submits=min(limits, default=None),
+            max_submits=self.max_submits,
+            max_credits=self.max_credits,
+            price=self.provider.traits.credits_per_request,
         )
-
-
-def affordable(credits: float, price: float) -> int:  # noqa: A002 - the word of every service here
-    """Return how many requests credits are enough for.
-
-    Both are taken as they are written: as floats, 0.1 goes into 0.3 only twice.
-    """
-    return Fraction(str(credits)) // Fraction(str(price))

@@ -16,7 +16,13 @@ class Target:
 
 TARGETS = {
     "paid step": Target(
-        modules=("_submit.submitter", "_submit.gate", "_submit.work", "_submit.limit"),
+        modules=(
+            "_submit.submitter",
+            "_submit.gate",
+            "_submit.work",
+            "_submit.limit",
+            "_submit.policy",
+        ),
         tests=(
             "tests/test_active_limit.py",
             "tests/test_gate.py",

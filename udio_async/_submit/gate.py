@@ -3,7 +3,6 @@
 import math
 
 import anyio
-import attrs
 
 from .._errors import (
     ClientClosed,
@@ -14,17 +13,9 @@ from .._errors import (
 )
 from .._limits import backoff
 from .limit import ActiveLimit
+from .policy import SubmitPolicy
 
 _BACKOFF_CAP = 30.0
-
-
-@attrs.frozen(kw_only=True)
-class SubmitPolicy:
-    """What a client may spend. All numbers are requests."""
-
-    concurrency: int = 4
-    max_in_doubt: int = 4
-    max_submits: int | None = None
 
 
 class SubmitGate:
@@ -35,6 +26,7 @@ class SubmitGate:
 
     def __init__(self, policy: SubmitPolicy) -> None:
         self._policy = policy
+        self._most = policy.limit
         self._places = anyio.Semaphore(policy.concurrency)
         self._limit = ActiveLimit()
         self._not_before = 0.0
@@ -106,8 +98,7 @@ class SubmitGate:
                 return probe
 
     def _at_limit(self) -> bool:
-        limit = self._policy.max_submits
-        return limit is not None and self._taken >= limit
+        return self._most is not None and self._taken >= self._most
 
     def check_open(self) -> None:
         """Refuse to send anything more once the client is closed.
@@ -121,10 +112,8 @@ class SubmitGate:
     def _check(self) -> None:
         self.check_open()
         if self._at_limit() and not self._on_wire:
-            limit = self._policy.max_submits
             raise SpendLimitReached(
-                f"requests submitted: {limit}, which is this client's limit; "
-                "a client with a higher max_submits or max_credits continues"
+                f"the limit of this run is reached: {self._policy.limit_reached}"
             )
         if len(self._doubts) >= self._policy.max_in_doubt:
             raise TooManyDoubts(

@@ -10,7 +10,7 @@ import attrs
 import click
 
 from .. import Provider
-from .._options import affordable
+from .._submit import affordable
 from ..journal import State, is_fresh, is_of_batch, read_note, request_digest, texts_in
 from ..providers.kit import is_local_url
 from ._clients import open_client

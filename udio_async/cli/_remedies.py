@@ -84,11 +84,15 @@ REMEDIES = (
         r"v1 legacy has cluster='second'",
         "--provider udioapi-v1 --legacy has another: cluster=second among the options",
     ),
+    Remedy(SpendLimitReached, r"max_submits=(\S+) is used up", "--max-submits {0} is used up"),
+    Remedy(SpendLimitReached, r"max_credits=(\S+) pays for", "--max-credits {0} pays for"),
     Remedy(
         SpendLimitReached,
-        "this client's limit; a client with a higher max_submits or max_credits continues",
-        "the limit of this run; to go on, give a higher --max-submits or --max-credits",
+        "higher max_submits and max_credits",
+        "higher --max-submits and --max-credits",
     ),
+    Remedy(SpendLimitReached, "give a higher max_submits", "give a higher --max-submits"),
+    Remedy(SpendLimitReached, "give a higher max_credits", "give a higher --max-credits"),
 )
 
 
