@@ -93,3 +93,19 @@ async def test_a_generator_that_uses_one_dict_again_gets_what_it_asked_for() -> 
     ):
         made = [outcome.request.extra["seed"] async for outcome in batch]
     assert sorted(made) == list(range(6))
+
+
+def test_a_request_shows_what_was_given() -> None:
+    """And none of the fields that were left out."""
+    request = SongRequest(description="rain", instrumental=True, extra={"seed": 1}, key="a")
+    shown = "SongRequest(description='rain', instrumental=True, extra={'seed': 1}, key='a')"
+    assert repr(request) == shown
+
+
+async def test_a_job_shows_its_key_its_task_and_its_stage() -> None:
+    """What finds it again, and neither its words nor a link."""
+    async with Client(TimedProvider(lambda _: 60.0)) as client:
+        job = await client.submit(SongRequest(description="rain", key="mine"))
+        assert repr(job) == f"<Job 'mine': task {job.task_id}, queued>"
+        await job.songs()
+        assert repr(job) == f"<Job 'mine': task {job.task_id}, complete>"

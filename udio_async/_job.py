@@ -16,7 +16,7 @@ Received = Callable[[TrackedTask], None]
 """Is called when the songs of a task were handed to somebody."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Job:
     """A request that the provider has accepted and is working on.
 
@@ -30,9 +30,12 @@ class Job:
     """
 
     request: SongRequest
-    _tracked: TrackedTask = attrs.field(repr=False)
-    _received: Received = attrs.field(repr=False)
-    _home: Home = attrs.field(factory=Home, init=False, repr=False)
+    _tracked: TrackedTask
+    _received: Received
+    _home: Home = attrs.field(factory=Home, init=False)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.key!r}: task {self.task_id}, {self.task.stage.value}>"
 
     @property
     def key(self) -> str:

@@ -10,6 +10,8 @@ from .._errors import InvalidRequest
 from .._validators import check_awaited, yes_or_no
 
 VocalGender = Literal["male", "female"]
+_UNSAID: tuple[object, ...] = (None, False, {})
+"""Values that say nothing: what a field of a request has if it is left out."""
 _SHOWN = 40
 """Characters of a text that messages show."""
 
@@ -81,7 +83,7 @@ def _provider_options(
         )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class SongRequest:
     """A request for songs, whichever provider makes them.
 
@@ -120,6 +122,13 @@ class SongRequest:
 
     key: str | None = attrs.field(default=None, validator=_job_key)
     """A name of your own for this job: the same key is the same job, and is paid for once."""
+
+    def __repr__(self) -> str:
+        """Show what was given: most fields have their default value, None."""
+        fields = attrs.fields(type(self))
+        values = {field.name: getattr(self, field.name) for field in fields if field.repr}
+        given = (f"{name}={value!r}" for name, value in values.items() if value not in _UNSAID)
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def __attrs_post_init__(self) -> None:
         if self.description is None and self.lyrics is None and not self.extra:
