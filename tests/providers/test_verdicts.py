@@ -326,6 +326,20 @@ def test_a_number_is_an_id_as_well() -> None:
     assert find_id({"workId": 12}) == "12"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": {"taskId": "upstream-77", "workId": "w1"}},
+        {"data": {"task_id": "upstream-77"}, "workId": "w1"},
+        {"taskId": "upstream-77", "work_id": "w1"},
+        {"workId": " w1\n"},
+    ],
+)
+def test_the_id_that_the_feed_is_asked_by_counts(answer: object) -> None:
+    """It is `workId`, wherever it stands; blanks around it are not part of it."""
+    assert find_id(answer) == "w1"
+
+
 def test_doubt_names_its_evidence() -> None:
     """Status, how much came, and the beginning of it."""
     with pytest.raises(SubmitInDoubt) as caught:

@@ -15,21 +15,25 @@ from .wire import is_id
 ID_PATHS = (
     "workId",
     "work_id",
+    "data.workId",
+    "data.work_id",
     "data.task_id",
     "data.taskId",
     "task_id",
     "taskId",
-    "data.workId",
-    "data.work_id",
 )
-"""Where a reply may hold the task's id: each name that a page or a sample shows, at both places."""
+"""Where a reply may hold the task's id: each name that a page or a sample shows, at both places.
+
+The `workId` comes first, as udioapi's feed is asked by it: a task id beside it may be that of the
+service behind udioapi.
+"""
 
 
 def find_id(payload: object, paths: Sequence[str] = ID_PATHS) -> str | None:
     """Return the task's id from the first of these places that has one.
 
-    A path is names joined by dots: "data.task_id". The id is opaque and kept as it is; a number
-    becomes its digits. None where there is no id.
+    A path is names joined by dots: "data.task_id". The id is opaque and kept as it is, without
+    blanks around it; a number becomes its digits. None where there is no id.
     """
     return next(find_ids(payload, paths), None)
 
@@ -41,7 +45,7 @@ def find_ids(payload: object, paths: Sequence[str] = ID_PATHS) -> Iterator[str]:
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
         if is_id(value):
-            yield str(value)
+            yield str(value).strip()
 
 
 def find_id_at(payload: object, path: str) -> str | None:
@@ -54,7 +58,7 @@ def find_id_at(payload: object, path: str) -> str | None:
     for name in path.split("."):
         value = _below(value, name)
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
-    return str(value) if is_id(value) else None
+    return str(value).strip() if is_id(value) else None
 
 
 def _below(value: object, name: str) -> object:
