@@ -261,10 +261,6 @@ NO_SONG_OF_OURS: Mapping[str, Mapping[str, Any]] = {
     "the input's link beside no songs": {"type": "RUNNING", "response_data": [], **INPUT},
     "the input's link beside a status": {"status": "processing", **INPUT},
     "the input's link in a result": {"type": "RUNNING", "result": {"response": INPUT}},
-    "songs of another in results": {"type": "RUNNING", "results": [{**OTHER, "task_id": "Y"}]},
-    "and a success": {"type": "SUCCESS", "results": [{**OTHER, "task_id": "Y"}]},
-    "songs of another": {"type": "SUCCESS", "response_data": [{**OTHER, "workId": "Y"}]},
-    "another around songs": {"type": "SUCCESS", "results": {"task_id": "Y", "clips": [OTHER]}},
 }
 
 
@@ -273,24 +269,61 @@ NO_SONG_OF_OURS: Mapping[str, Mapping[str, Any]] = {
 async def test_a_link_that_is_not_of_the_task_is_no_song(
     name: str, shown: Mapping[str, Any]
 ) -> None:
-    """It is the track that the task was made from, or another task's; a running task runs on."""
+    """It is the track that the task was made from, and the task runs on."""
     case = CASES[name]
     for answer in (
         {"code": 200, "data": {"task_id": case.task_id, "response_data": [], **shown}},
         {"task_id": case.task_id, **shown},
     ):
         task = await look(case, answer)
-        assert task.songs == ()
-        assert task.stage.is_final == (shown.get("type") == "SUCCESS")
+        assert (task.songs, task.stage.is_final) == ((), False)
 
 
-async def test_songs_of_another_task_are_not_those_of_apiframe() -> None:
-    """Whatever their name is."""
-    case = CASES["apiframe"]
-    songs = [{"song_id": "z1", "audio_url": OTHER["audio_url"], "task_id": "Y"}]
-    for title in ("songs", "results"):
-        answer = {"task_id": case.task_id, "status": "finished", title: songs}
-        assert (await look(case, answer)).songs == ()
+def _named(name: str, song: Mapping[str, Any], task_id: str) -> Mapping[str, Any]:
+    """Return a song of this provider that names a task."""
+    own = "song_id" if name == "apiframe" else "id"
+    return {own: song["id"], "audio_url": song["audio_url"], "task_id": task_id}
+
+
+WITH_SONGS: Mapping[str, Callable[[list[Any]], Mapping[str, Any]]] = {
+    "in their usual list": lambda songs: {"response_data": songs, "songs": songs},
+    "in results": lambda songs: {"results": songs},
+    "in an object with an id": lambda songs: {"results": {"task_id": "Y", "clips": songs}},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("where", WITH_SONGS)
+async def test_songs_of_a_named_task_are_its_own_whatever_id_they_carry(
+    name: str, where: str
+) -> None:
+    """It is that of the service behind: what they are is said by the answer around them."""
+    case = CASES[name]
+    songs = [_named(name, song, "Y") for song in (SONG, OTHER)]
+    shown = {"type": "SUCCESS", "status": "finished", **WITH_SONGS[where](songs)}
+    task = await look(case, {"task_id": case.task_id, **shown})
+    assert delivered(task) == {SONG["audio_url"], OTHER["audio_url"]}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("around", [True, False])
+async def test_songs_of_another_task_beside_ours_are_left_out(name: str, around: bool) -> None:
+    """A list of many tasks, with ours in it."""
+    case = CASES[name]
+    songs = [_named(name, SONG, case.task_id), _named(name, OTHER, "Y")]
+    shown = {"type": "SUCCESS", "status": "finished", "response_data": songs, "songs": songs}
+    task = await look(case, {"task_id": case.task_id, **shown} if around else shown)
+    assert delivered(task) == {SONG["audio_url"]}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("where", WITH_SONGS)
+@pytest.mark.parametrize("word", ["RUNNING", "SUCCESS", "FAILED"])
+async def test_only_songs_of_another_task_are_no_answer(name: str, where: str, word: str) -> None:
+    """They may be ours or not: they are not handed out, and no task ends without songs by them."""
+    songs = [_named(name, song, "Y") for song in (SONG, OTHER)]
+    with pytest.raises(BadAnswer, match="all songs name another one"):
+        await look(CASES[name], {"type": word, "status": word, **WITH_SONGS[where](songs)})
 
 
 @pytest.mark.parametrize("name", ["udioapi-v1", "udioapi-v2"])

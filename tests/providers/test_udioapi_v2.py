@@ -519,6 +519,16 @@ def test_an_answer_that_names_two_tasks_is_of_none(outer: Mapping[str, str]) -> 
             read_task({**outer, "data": data}, task_id=ID, provider="p")
 
 
+@pytest.mark.parametrize("ours", ["workId", "task_id"])
+def test_a_task_that_is_named_twice_is_ours(ours: str) -> None:
+    """Beside our id stands that of the service behind udioapi, in the same object."""
+    other = {"workId": "taskId", "task_id": "work_id"}[ours]
+    songs = [{"id": "a", "status": "complete", "audio_url": "https://cdn.example/a.mp3"}]
+    data = {other: "upstream-77", ours: f" {ID} ", "type": "SUCCESS", "response_data": songs}
+    for answer in (data, {"code": 200, "data": data}, {"workId": ID, "data": data}):
+        assert [song.id for song in read_task(answer, task_id=ID, provider="p").songs] == ["a"]
+
+
 @pytest.mark.parametrize("word", ["complete", "SUCCESS"])
 @pytest.mark.parametrize("link", ["", "https://audiopipe.suno.ai/?item_id=b"])
 def test_a_song_without_its_file_is_waited_for_under_any_good_word(word: str, link: str) -> None:

@@ -13,10 +13,10 @@ import cattrs
 from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
-from .ids import find_id
+from .ids import find_id, find_ids
 from .replies import message_in
 from .songs import distinct_songs
-from .unfold import as_list, as_songs, from_text, snake_names, songs_in
+from .unfold import as_list, from_text, snake_names, songs_in, songs_of_task
 from .wire import (
     MAX_ENTRIES,
     Link,
@@ -161,12 +161,14 @@ def read_task(
     opened = open_task(payload, task_id)
     fields = _without_messages(opened)
     where = f"{provider} task {excerpt(task_id)}"
-    shown = objects_in(as_songs(songs_in(fields, "songs"), task_id), f"{where}, songs")
+    ids = [*find_ids(fields, _ID), *find_ids(payload, _ID)]  # `fields` has one spelling only
+    if ids and task_id.strip() not in ids:
+        found = excerpt(ids[0])
+        raise BadAnswer(f"asked about task {excerpt(task_id)}, and the answer is about {found}")
+    listed = songs_of_task(songs_in(fields, "songs"), task_id, is_named=bool(ids))
+    shown = objects_in(listed, f"{where}, songs")
     named = [snake_names(song) for song in shown]
     wire = structure(converter, {**fields, "songs": named}, WireTask, about=where)
-    if wire.task_id not in (None, task_id):
-        found = excerpt(wire.task_id or "")
-        raise BadAnswer(f"asked about task {excerpt(task_id)}, and the answer is about {found}")
     songs = [_with_links(song, base) for song in wire.songs or ()]
     places = distinct_songs([(song.song_id, song.file) for song in songs], task_id)
     songs = [songs[place] for place in places.values()]

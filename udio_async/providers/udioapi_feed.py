@@ -8,7 +8,6 @@ read without them, and never lost.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import attrs
@@ -20,7 +19,15 @@ from .._urls import as_link, is_stream
 from .ids import find_id, find_ids
 from .replies import message_in
 from .songs import distinct_songs
-from .unfold import as_songs, layers, open_envelope, snake_names, sole_song, with_data
+from .unfold import (
+    as_songs,
+    layers,
+    open_envelope,
+    snake_names,
+    sole_song,
+    songs_of_task,
+    with_data,
+)
 from .wire import (
     Instant,
     Link,
@@ -259,14 +266,9 @@ def read_task(
     """
     whole = with_data(payload)
     opened = open_envelope(whole)
-    around = (find_ids(layer) for layer in layers(whole))
-    for found in chain(find_ids(whole), *around, find_ids(opened)):
-        if found != task_id:
-            raise BadAnswer(
-                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(found)}"
-            )
+    is_named = _names_task(task_id, whole, *layers(whole), opened)
     where = f"{provider} task {excerpt(task_id)}"
-    listed = as_songs(opened.get("response_data"), task_id)
+    listed = songs_of_task(opened.get("response_data"), task_id, is_named=is_named)
     shown = objects_in(listed, f"{where}, response_data")
     named = [snake_names(song) for song in shown]
     feed = structure(converter, {**opened, "response_data": named}, Feed, about=where)
@@ -292,6 +294,29 @@ def read_task(
             for index, (song_id, place) in enumerate(places.items())
         ),
     )
+
+
+_OWN_IDS = ("workId", "work_id", "task_id", "taskId")
+
+
+def _names_task(task_id: str, *around: object) -> bool:
+    """Return whether an answer names the task that was asked about; it may name none.
+
+    One object may name it twice: beside our id stands that of the service behind udioapi. An
+    object that names only others is another task's, also if ours is named around it: a gateway
+    may add the id that was asked for to an answer that it has kept of another.
+
+    Raises:
+        BadAnswer: it is about another task.
+    """
+    inside = (one.get("data") for one in around if isinstance(one, Mapping))
+    shown = [ids for one in (*around, *inside) if (ids := [*find_ids(one, _OWN_IDS)])]
+    for ids in shown:
+        if task_id.strip() not in ids:
+            raise BadAnswer(
+                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(ids[0])}"
+            )
+    return bool(shown)
 
 
 def _with_links(item: Item, base: str) -> Item:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from .._errors import BadAnswer
-from .wire import is_id, loads
+from .wire import excerpt, is_id, loads
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLAIN_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
@@ -224,10 +224,36 @@ def _has_id(entry: object) -> bool:
 
 def _is_of_another(entry: object, task_id: str) -> bool:
     """Return whether an object names a task other than the one that was asked about."""
-    fields = snake_names(entry) if isinstance(entry, Mapping) else {}
-    named = (str(one) for name in _TASK_IDS if is_id(one := fields.get(name)))
+    named = _tasks_named(entry)
     # A wrong field may hold any text, or a link: that does not name a task.
-    return bool(task_id) and any(one != task_id and _PLAIN_ID.fullmatch(one) for one in named)
+    return bool(task_id) and task_id not in named and any(map(_PLAIN_ID.fullmatch, named))
+
+
+def _tasks_named(entry: object) -> list[str]:
+    """Return the ids of tasks in an object."""
+    fields = snake_names(entry) if isinstance(entry, Mapping) else {}
+    return [str(one) for name in _TASK_IDS if is_id(one := fields.get(name))]
+
+
+def songs_of_task(value: Any, task_id: str, *, is_named: bool) -> Any:  # noqa: ANN401  # JSON is anything
+    """Return the list of songs that a value stands for, as `as_songs`, but never lose all of them.
+
+    If the answer around them names the task (`is_named`), it is about that task: another id beside
+    a song is then that of the service behind the provider. If a song names the task itself, others
+    that name another one are left out all the same.
+
+    Raises:
+        BadAnswer: every song names another task, and nothing around them says which it is. They may
+            be ours or not: that does not prove that the task has no songs, so ask again.
+    """
+    ours, every = as_songs(value, task_id), as_songs(value)
+    if ours == every:
+        return ours
+    if is_named and not any(task_id in _tasks_named(one) for one in every):
+        return every
+    if not ours or (_has_links(every) and not _has_links(ours)):
+        raise BadAnswer(f"asked about task {excerpt(task_id)}, and all songs name another one")
+    return ours
 
 
 def as_list(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
