@@ -20,6 +20,7 @@ from udio_async._errors import (
     SubmitInDoubt,
     UnsupportedOption,
 )
+from udio_async._polling.judgement import as_it_is
 from udio_async._records import CallbackAddress, FailureKind, SongRequest, Stage, failure_error
 from udio_async._urls import is_stream
 from udio_async.providers import (
@@ -425,6 +426,25 @@ def test_a_failed_word_on_a_song_fails_it() -> None:
     task = read_task({"type": "IN_PROGRESS", "response_data": songs}, task_id=ID, provider="p")
     assert [song.stage for song in task.songs] == [Stage.FAILED, Stage.TEXT_READY]
     assert not task.stage.is_final
+
+
+@pytest.mark.parametrize("word", ["IN_PROGRESS", "new", "remixing"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_songs_that_have_failed_do_not_end_a_task_that_runs(word: str, number: int) -> None:
+    """It says itself that it is not over: another song may be listed, or be made again."""
+    songs = [
+        {"id": f"{n}", "status": "error", "error_message": "Internal error"} for n in range(number)
+    ]
+    feed = {"type": word, "response_data": songs}
+    task = read_task(feed, task_id=ID, provider="p")
+    assert (task.stage, task.settling, task.error) == (Stage.PROCESSING, True, None)
+    assert [song.stage for song in task.songs] == [Stage.FAILED] * number
+    over = as_it_is(task).error
+    assert over is not None
+    assert over.message == "Internal error"
+    for said in ({"type": "FAILED"}, {"type": "SUCCESS"}, {"fail_message": "Server overload"}):
+        ended = read_task({**feed, **said}, task_id=ID, provider="p")
+        assert ended.stage is Stage.FAILED
 
 
 @pytest.mark.parametrize(

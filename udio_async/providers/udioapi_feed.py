@@ -16,12 +16,13 @@ import cattrs
 from .._errors import BadAnswer, CallbackRejected
 from .._records import CallbackNews, Failure, FailureKind, Song, Stage, Task
 from .._urls import as_link, is_stream
-from .ids import find_id, find_ids
+from .ids import find_id
 from .replies import message_in
 from .songs import distinct_songs
 from .unfold import (
     as_songs,
     layers,
+    names_task,
     open_envelope,
     snake_names,
     sole_song,
@@ -148,20 +149,32 @@ def _words_of(feed: Feed) -> list[str | None]:
     return [feed.type, *(item.status for item in feed.response_data or ())]
 
 
-def judge_stage(word: str, items: Sequence[Item]) -> tuple[Stage, bool]:
+def goes_on(feed: Feed) -> bool:
+    """Return whether a task says itself that it is still being made."""
+    word = plain(feed.type)
+    failed = any(said and is_message(said) for said in (feed.fail_message, feed.error_message))
+    return bool(word) and word not in ENDED_BADLY | ENDED_WELL and not failed
+
+
+def judge_stage(word: str, items: Sequence[Item], *, runs: bool) -> tuple[Stage, bool]:
     """Return the stage of a task, and whether it still has to settle.
 
-    A task settles while it says "done" and does not show all its audio yet. The order of the checks
-    matters: the documents' own samples say SUCCESS over songs that are still "text", and "first"
-    over songs that are complete.
+    A task settles while it says "done" and does not show all its audio yet; or while it says that
+    it runs and shows only songs that have failed, though not for what was asked: another may be
+    listed later. The order of the checks matters: the documents' own samples say SUCCESS over songs
+    that are still "text", and "first" over songs that are complete.
 
     Args:
         word: the task's own word, as `plain` spells it.
         items: its songs, without duplicates.
+        runs: whether the task says itself that it is still being made.
     """
     alive = [item for item in items if not item.failure]
-    if word in ENDED_BADLY or (items and not alive):
+    if word in ENDED_BADLY:
         return Stage.FAILED, False
+    if items and not alive:
+        may_change = runs and not all(map(_is_refused, items))
+        return (Stage.PROCESSING, True) if may_change else (Stage.FAILED, False)
     heard = any(item.audio_url for item in alive)
     if heard and _is_complete(word, alive):
         return Stage.COMPLETE, False
@@ -180,6 +193,11 @@ def _is_complete(word: str, alive: Sequence[Item]) -> bool:
     if not running and all(item.has_file and _lower(item.status) == "complete" for item in alive):
         return True
     return _says_done(alive) and all(item.audio_url for item in alive)
+
+
+def _is_refused(item: Item) -> bool:
+    """Return whether a song has failed for what was asked: no later look will tell otherwise."""
+    return explain(item.failure or "", FAILURES).kind in (FailureKind.MODERATION, FailureKind.INPUT)
 
 
 def _says_done(alive: Sequence[Item]) -> bool:
@@ -266,7 +284,7 @@ def read_task(
     """
     whole = with_data(payload)
     opened = open_envelope(whole)
-    is_named = _names_task(task_id, whole, *layers(whole), opened)
+    is_named = names_task(task_id, whole, *layers(whole), opened)
     where = f"{provider} task {excerpt(task_id)}"
     listed = songs_of_task(opened.get("response_data"), task_id, is_named=is_named)
     shown = objects_in(listed, f"{where}, response_data")
@@ -276,7 +294,7 @@ def read_task(
     items = [_believed(item, plain(task_word(feed)), where) for item in linked]
     places = distinct_songs([(item.id, item.file) for item in items], task_id)
     items = [items[place] for place in places.values()]
-    stage, settling = judge_stage(plain(task_word(feed)), items)
+    stage, settling = judge_stage(plain(task_word(feed)), items, runs=goes_on(feed))
     task = Task(
         id=task_id,
         provider=provider,
@@ -294,29 +312,6 @@ def read_task(
             for index, (song_id, place) in enumerate(places.items())
         ),
     )
-
-
-_OWN_IDS = ("workId", "work_id", "task_id", "taskId")
-
-
-def _names_task(task_id: str, *around: object) -> bool:
-    """Return whether an answer names the task that was asked about; it may name none.
-
-    One object may name it twice: beside our id stands that of the service behind udioapi. An
-    object that names only others is another task's, also if ours is named around it: a gateway
-    may add the id that was asked for to an answer that it has kept of another.
-
-    Raises:
-        BadAnswer: it is about another task.
-    """
-    inside = (one.get("data") for one in around if isinstance(one, Mapping))
-    shown = [ids for one in (*around, *inside) if (ids := [*find_ids(one, _OWN_IDS)])]
-    for ids in shown:
-        if task_id.strip() not in ids:
-            raise BadAnswer(
-                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(ids[0])}"
-            )
-    return bool(shown)
 
 
 def _with_links(item: Item, base: str) -> Item:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from .._errors import BadAnswer
+from .replies import find_ids
 from .wire import excerpt, is_id, loads
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -22,6 +23,7 @@ _SONGS = ("response_data", "songs", "results", "clips", "tracks", "output")
 _LINKS = ("audio_url", "song_path")
 _SONG_IDS = ("id", "song_id")
 _TASK_IDS = ("task_id", "work_id")
+_OWN_IDS = ("workId", "work_id", "task_id", "taskId")
 _LEVELS = 4
 """So many envelopes are opened within the outermost one, at most."""
 
@@ -233,6 +235,26 @@ def _tasks_named(entry: object) -> list[str]:
     """Return the ids of tasks in an object."""
     fields = snake_names(entry) if isinstance(entry, Mapping) else {}
     return [str(one) for name in _TASK_IDS if is_id(one := fields.get(name))]
+
+
+def names_task(task_id: str, *around: object) -> bool:
+    """Return whether an answer names the task that was asked about; it may name none.
+
+    One object may name it twice: beside our id stands that of the service behind udioapi. An
+    object that names only others is another task's, also if ours is named around it: a gateway
+    may add the id that was asked for to an answer that it has kept of another.
+
+    Raises:
+        BadAnswer: it is about another task.
+    """
+    inside = (one.get("data") for one in around if isinstance(one, Mapping))
+    shown = [ids for one in (*around, *inside) if (ids := [*find_ids(one, _OWN_IDS)])]
+    for ids in shown:
+        if task_id.strip() not in ids:
+            raise BadAnswer(
+                f"asked about task {excerpt(task_id)}, and the answer is about {excerpt(ids[0])}"
+            )
+    return bool(shown)
 
 
 def songs_of_task(value: Any, task_id: str, *, is_named: bool) -> Any:  # noqa: ANN401  # JSON is anything
