@@ -22,6 +22,7 @@ from udio_async import (
     BadAnswer,
     Client,
     Event,
+    Failure,
     GenerationFailed,
     Job,
     PollPolicy,
@@ -455,6 +456,73 @@ async def test_a_settled_task_without_audio_says_so(streamed: bool) -> None:
         await over(watch)
     assert isinstance(watch.error, GenerationFailed)
     assert "no audio" in str(watch.error)
+
+
+# Fewer songs than usual
+
+
+def with_second(task: Task) -> Task:
+    """The task with a second song, made of the first."""
+    (first,) = task.songs
+    return attrs.evolve(task, songs=(first, attrs.evolve(first, id="second", index=1)))
+
+
+@pytest.mark.parametrize("failed_first", [False, True])
+async def test_a_song_that_is_listed_later_is_waited_for(failed_first: bool) -> None:
+    """Usually there are two: a task that shows one is not over yet, also if that one has failed."""
+    lost = Failure(message="internal error")
+
+    def listed_late(tasks: list[Task], now: float) -> list[Task]:
+        if not tasks[0].stage.is_final:
+            return tasks
+        if len(listed) == 1:
+            return [with_second(task) for task in tasks]
+        listed.append(now)
+        if not failed_first:
+            return tasks
+        songs = (attrs.evolve(tasks[0].songs[0], stage=Stage.FAILED, error=lost),)
+        return [attrs.evolve(tasks[0], stage=Stage.FAILED, songs=songs, error=lost)]
+
+    listed: list[float] = []
+    provider = TimedProvider(lambda _: 40.0, retouch=listed_late, songs_per_request=2)
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+        waited = anyio.current_time() - listed[0]
+    assert (watch.error, len(watch.task.songs)) == (None, 2)
+    assert waited < 30
+
+
+async def test_a_single_song_comes_after_the_grace_and_shifts_no_later_look() -> None:
+    """Some requests make one only: it costs few looks, and the wait does not count as its time."""
+    provider = TimedProvider(lambda _: 40.0, songs_per_request=2)
+    async with polling(provider) as poller:
+        for _ in range(20):
+            watch = await submitted(provider, poller)
+            begun, looked = anyio.current_time(), len(provider.looks)
+            await over(watch)
+    assert (watch.error, len(watch.task.songs)) == (None, 1)
+    first_seen = provider.seen_at[watch.task_id]
+    assert first_seen - begun < 50
+    assert 30 <= anyio.current_time() - first_seen < 40
+    assert watch.took == pytest.approx(40.0, abs=6.0)
+    assert len(provider.looks) - looked <= 12
+
+
+async def test_a_task_that_says_it_failed_is_over_at_once() -> None:
+    """However few songs it shows: it says itself that no other comes."""
+
+    def failed(tasks: list[Task], _now: float) -> list[Task]:
+        error = Failure(message="no luck")
+        return [attrs.evolve(one, stage=Stage.FAILED, status="FAILED", error=error)
+                for one in tasks]  # fmt: skip
+
+    provider = TimedProvider(lambda _: 0.0, retouch=failed, songs_per_request=2)
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+    assert isinstance(watch.error, GenerationFailed)
+    assert len(provider.looks) == 1
 
 
 # Many in one look

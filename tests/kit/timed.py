@@ -54,6 +54,8 @@ class TimedProvider:
     retouch: Callable[[list[Task], float], Sequence[Task]] = lambda tasks, _now: tasks
     """Turns the answer of a look at that moment into what the poller gets to see."""
     settle: float = 30.0
+    songs_per_request: int = 1
+    """How many songs it says that a request makes; a look shows one, unless `retouch` adds more."""
     submit_time: float = 0.0
     """Seconds that a submit takes."""
     refuse: Callable[[int], Exception | None] = lambda _place: None
@@ -84,6 +86,7 @@ class TimedProvider:
             min_interval=self.min_interval,
             typical_duration=self.typical_duration,
             settle=self.settle,
+            songs_per_request=self.songs_per_request,
             callbacks=self.callbacks,
         )
 

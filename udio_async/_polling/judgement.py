@@ -8,7 +8,21 @@ import attrs
 from .._errors import AccountError, RateLimited, RequestError, Unreachable, WaitExpired, restated
 from .._records import Failure, Song, Stage, Task
 from .._urls import sound_links_in, without_query
+from ..providers.words import ENDED_BADLY, plain
 from .tracked import NOTHING, TrackedTask, seen
+
+
+def unfinished(task: Task, *, usual: int) -> Task:
+    """Return a task that is over and shows fewer songs than usual as one that has to settle.
+
+    A service may list its songs one by one, so another may come a moment later, and it is paid for.
+    Where the task says itself that it has failed, no other comes.
+    """
+    shows_few = 0 < len(task.songs) < usual
+    if not (task.stage.is_final and shows_few) or plain(task.status) in ENDED_BADLY:
+        return task
+    stage = Stage.FIRST_AUDIO if task.stage is Stage.COMPLETE else Stage.PROCESSING
+    return attrs.evolve(task, stage=stage, settling=True, error=None)
 
 
 def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:

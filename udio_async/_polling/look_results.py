@@ -22,6 +22,7 @@ from .judgement import (
     refusal,
     settled,
     still_running,
+    unfinished,
 )
 from .learning import learn
 from .reachability import PROBE_CAP, Reachability
@@ -103,6 +104,8 @@ class LookResults:
         before, looked_before = tracked.task.stage, tracked.looked_at
         tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
         tracked.decided_at = inf
+        made = task.stage is Stage.COMPLETE
+        task = unfinished(task, usual=self.times.traits.songs_per_request)
         if task.settling:
             task = settled(tracked, task, now, settle=self.times.traits.settle)
         else:  # it goes on, whatever it looked like before
@@ -114,7 +117,8 @@ class LookResults:
             tracked.unknown_word = None
         error = failure_error(task) if task.stage is Stage.FAILED else None
         if not tracked.resumed:
-            learn(tracked, task.stage, looked_before)
+            # Songs that were there already did not take the time that others were waited for.
+            learn(tracked, Stage.COMPLETE if made else task.stage, looked_before)
         if task.stage.is_before(before):
             return
         never_seen = tracked.resumed and looked_before == tracked.accepted_at

@@ -102,6 +102,7 @@ APIFRAME_TRAITS = Traits(
     max_ids_per_look=20,
     min_interval=3.0,
     typical_duration=60.0,
+    songs_per_request=2,
 )
 """What apiframe can do."""
 

@@ -54,6 +54,7 @@ UDIOAPI_V1_TRAITS = Traits(
     callbacks="songs",
     min_interval=5.0,
     typical_duration=100.0,
+    songs_per_request=2,
 )
 """What v1 can do, by the page "generate with callback". Results are kept for 30 days."""
 

@@ -42,6 +42,7 @@ UDIOAPI_V2_TRAITS = Traits(
     models=CHIRP_MODELS,
     min_interval=5.0,
     typical_duration=100.0,
+    songs_per_request=2,
 )
 """What v2 can do. How long results are kept is not stated; we read the page as 14 days."""
 
