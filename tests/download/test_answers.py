@@ -25,6 +25,7 @@ from udio_async import (
     MemoryJournal,
     NotAudio,
     NotServedYet,
+    Song,
     Task,
     Truncated,
 )
@@ -349,6 +350,61 @@ async def test_a_song_is_found_again_by_its_id_or_its_place(
         task_id=song.task_id,
         songs=tuple(attrs.evolve(song, id=ident) for ident in known),
     )
+    async with journal.open("account"):
+        await journal.add(entry)
+        found = await Source(provider, RecordedHttp([]), journal).refresh(song)
+    assert (found.id if found else None) == taken
+
+
+def told(ident: str, title: str | None, duration: float | None, place: int) -> Song:
+    """A song of the task, with what tells it apart from the others."""
+    song = song_at("https://x/a.mp3", ident=ident, duration=duration)
+    return attrs.evolve(song, title=title, index=place)
+
+
+ALPHA, BETA = told("a", "Alpha", None, 0), told("b", "Beta", None, 1)
+LONG, SHORT = told("a", "Same", 90.0, 0), told("b", "Same", 60.0, 1)
+TWIN = told("b", "Same", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "shown", "taken"),
+    [
+        ([ALPHA, BETA], [told("n", "Beta", None, 0), told("m", "Alpha", None, 1)], "m"),
+        ([ALPHA, BETA], [told("n", "Beta", None, 0)], None),
+        ([ALPHA, BETA], [told("n", "Alpha", None, 0)], "n"),
+        ([ALPHA, BETA], [told("n", None, None, 0)], None),
+        ([ALPHA, BETA], [told("n", None, None, 0), told("m", None, None, 1)], "n"),
+        ([ALPHA, BETA], [told("n", None, None, 0), told("m", "Alpha", None, 1)], None),
+        ([ALPHA, BETA], [told("n", "Gamma", None, 0), told("m", "Delta", None, 1)], None),
+        ([ALPHA, BETA], [told("n", "Beta", None, 0), BETA, told("m", "Alpha", None, 2)], "m"),
+        ([LONG, SHORT], [told("n", "Same", 60.2, 0), told("m", "Same", 90.4, 1)], "m"),
+        ([LONG, SHORT], [told("n", "Same", 60.2, 0)], None),
+        ([LONG, TWIN], [told("n", "Same", None, 0), told("m", "Same", None, 1)], "n"),
+        ([LONG, TWIN], [told("n", "Same", None, 0)], None),
+        ([ALPHA], [told("n", "Beta", None, 0)], None),
+        ([], [told("n", "Beta", None, 0), told("m", "Alpha", None, 1)], "m"),
+    ],
+)
+async def test_a_song_under_a_new_id_is_never_taken_for_another(
+    before: list[Song], shown: list[Song], taken: str | None
+) -> None:
+    """Title and duration tell which it is; its place only if all are there and nothing differs."""
+    journal = MemoryJournal()
+    provider = TimedProvider(
+        durations=lambda _: 0.0,
+        retouch=lambda tasks, _: [attrs.evolve(task, songs=tuple(shown)) for task in tasks],
+    )
+    provider.completes_at["task-1"] = 0.0
+    entry = JournalEntry(
+        key="job",
+        provider="timed",
+        request={},
+        state=JournalState.READY,
+        task_id="task-1",
+        songs=tuple(before),
+    )
+    song = before[0] if before else ALPHA
     async with journal.open("account"):
         await journal.add(entry)
         found = await Source(provider, RecordedHttp([]), journal).refresh(song)

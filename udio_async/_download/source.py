@@ -1,6 +1,7 @@
 """What else is known of a song that is being saved: how new it is, and its link of today."""
 
 import time
+from collections.abc import Sequence
 
 import anyio
 import attrs
@@ -10,6 +11,8 @@ from .._records import Song
 from ..journal import Entry, Journal
 from ..providers import Provider
 
+_SAME_LENGTH = 1.0
+"""Seconds by which two statements of how long one song is may differ."""
 _REMEMBERED = 256
 """Songs, at most: a program that downloads each song as it comes asks for the latest."""
 
@@ -51,19 +54,61 @@ class Source:
     async def refresh(self, song: Song) -> Song | None:
         """Look once at a song whose link is not good any more; None where it is not shown.
 
-        Some providers show a song under a new id later: then it is found by its place in the task.
+        Some providers show a song under a new id later: then it is found by its title and duration,
+        or by its place in the task.
         """
         if not song.task_id:
             return None
         tasks = await self._provider.fetch(self._http, [song.task_id])
-        songs = [other for task in tasks for other in task.songs]
-        same = next((other for other in songs if other.id == song.id), None)
-        return same or await self._at_place_of(song, songs)
-
-    async def _at_place_of(self, song: Song, songs: list[Song]) -> Song | None:
-        """Return the song with the same place, unless it is known to be another one."""
+        shown = [other for task in tasks for other in task.songs]
+        same = next((other for other in shown if other.id == song.id), None)
+        if same is not None:
+            return same
         entry = await self._entry(song)
-        others = {other.id for other in entry.songs} if entry else set()
-        return next(
-            (other for other in songs if other.index == song.index and other.id not in others), None
-        )
+        before = entry.songs if entry is not None and entry.songs else ()
+        places = [one.index + 1 for one in (song, *shown)]
+        usual = len(before) or max(self._provider.traits.songs_per_request, *places)
+        return _renamed(song, before or (song,), shown, usual=usual)
+
+
+def _renamed(
+    song: Song, before: Sequence[Song], shown: Sequence[Song], *, usual: int
+) -> Song | None:
+    """Return the song of a look that is this one under a new id, or None where it is not certain.
+
+    Another one would be saved under this song's name.
+
+    Args:
+        song: the one that is looked for.
+        before: the songs of its task, as far as they are known.
+        shown: the songs that the look has shown.
+        usual: how many songs the task has, at least.
+    """
+    known, there = ({one.id for one in songs} for songs in (before, shown))
+    new = [one for one in shown if one.id not in known]
+    fitting = [one for one in new if _may_be(song, one)]
+    others = [one for one in before if one.id not in there and one.id != song.id]
+    if len(fitting) == 1 and max(len(before), len(shown)) >= usual:
+        [one] = fitting
+        told = one.index == song.index or _says_something(song, one)
+        if told and not any(_may_be(other, one) for other in others):
+            return one
+    places = {one.index: one for one in shown}
+    same = all(_may_be(one, places.get(one.index, one)) for one in before)
+    found = places.get(song.index)
+    return found if found in fitting and same and len(shown) >= usual else None
+
+
+def _says_something(song: Song, shown: Song) -> bool:
+    """Return whether both state a title or a duration."""
+    return bool((song.title and shown.title) or (song.duration and shown.duration))
+
+
+def _may_be(song: Song, shown: Song) -> bool:
+    """Return whether nothing says that these are two songs: a title or a duration that differs."""
+    titles = song.title, shown.title
+    if all(titles) and titles[0] != titles[1]:
+        return False
+    if song.duration is None or shown.duration is None or not song.audio_is_final:
+        return True
+    return abs(song.duration - shown.duration) <= _SAME_LENGTH
