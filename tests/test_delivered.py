@@ -26,6 +26,7 @@ from udio_async import (
     AuthenticationFailed,
     Client,
     DownloadFailed,
+    Failure,
     GenerationFailed,
     InsufficientCredits,
     InvalidRequest,
@@ -891,6 +892,75 @@ class LocalProvider(TimedProvider):
 
     def account(self) -> Any:  # noqa: ANN401  # as the original
         return attrs.evolve(super().account(), base_url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_what_arrived_of_a_failed_task_is_saved_before_its_error_comes(
+    tmp_path: Path,
+) -> None:
+    """By the README's loop. The job is delivered once the file is there, which is fetched once."""
+    lost = Failure(message="server overload")
+    async with cdn() as server:
+
+        def half(tasks: list[Task], _: float) -> list[Task]:
+            link = f"{server.url}/there.mp3"
+            return [with_one_lost(task, link, lost) for task in tasks]
+
+        provider = local(TimedProvider(lambda _: 0.0, min_interval=0.01, retouch=half))
+        ends, states = [], []
+        for _ in range(3):
+            async with (
+                Client(provider, journal=tmp_path / "songs.db") as client,
+                client.generate_many(["a song"]) as batch,
+            ):
+                async for outcome in batch:
+                    with pytest.raises(UdioError) as caught:
+                        await client.download(outcome, tmp_path / "songs", patience=0)
+                    ends.append(type(caught.value))
+                states += [job.state async for job in client.jobs()]
+            there = list((tmp_path / "songs").iterdir())
+    assert ends == [GenerationFailed] * 3
+    assert states == [S.DELIVERED] * 3
+    assert len(there) == 1
+    assert len(provider.sent) == 1
+
+
+def with_one_lost(task: Task, link: str, lost: Failure) -> Task:
+    """The task as failed: its song is there, another one is not."""
+    (song,) = task.songs
+    made = attrs.evolve(song, audio_url=link)
+    other = attrs.evolve(
+        song,
+        id="lost",
+        index=1,
+        stage=Stage.FAILED,
+        error=lost,
+        audio_url=None,
+        audio_is_final=False,
+    )
+    return attrs.evolve(task, stage=Stage.FAILED, error=lost, songs=(made, other))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_what_arrived_of_a_failed_task_and_is_not_served_is_handed_out_again(
+    tmp_path: Path,
+) -> None:
+    """Its download fails, so the job stays: the next run tries again."""
+    async with cdn() as server:
+        lost, link = Failure(message="server overload"), f"{server.url}/gone.mp3"
+        provider = local(
+            TimedProvider(
+                lambda _: 0.0,
+                min_interval=0.01,
+                retouch=lambda tasks, _: [with_one_lost(task, link, lost) for task in tasks],
+            )
+        )
+        async with Client(provider, journal=tmp_path / "songs.db") as client:
+            async with client.generate_many(["a song"]) as batch:
+                async for outcome in batch:
+                    with pytest.raises(DownloadFailed):
+                        await client.download(outcome, tmp_path / "songs", patience=0)
+            assert [job.state async for job in client.jobs()] == [S.READY]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])

@@ -400,7 +400,8 @@ class Client:
 
         Args:
             songs: as `generate`, `Job.songs()` and `Outcome.songs` give them, or the outcome
-                itself: one that failed raises its error.
+                itself: of one that failed, the songs that arrived are saved, then its error is
+                raised.
             directory: is made if it is not there.
             covers: save each cover beside its song; one that does not come is logged.
             tags: write title, lyrics, style and cover into the file (extra `tags`).
@@ -413,10 +414,16 @@ class Client:
             InvalidRequest: these are no songs, the directory is no path, or mutagen is missing.
                 Nothing was fetched.
         """
-        if isinstance(songs, Outcome) and songs.error is not None:
-            raise songs.error
+        failure = songs.error if isinstance(songs, Outcome) else None
         wanted = [song for song in songs_in(songs) if song.error is None]
         folder = as_path("directory", directory)
-        return await self._session().download(
+        if failure is not None:
+            wanted = [song for song in wanted if song.audio_is_final]
+        if failure is not None and not wanted:
+            raise failure
+        saved = await self._session().download(
             wanted, directory=folder, covers=covers, tags=tags, patience=patience
         )
+        if failure is not None:
+            raise failure
+        return saved
