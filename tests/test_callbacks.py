@@ -32,6 +32,7 @@ from udio_async import (
     CallbackNews,
     Callbacks,
     Client,
+    Failure,
     GenerationFailed,
     InvalidRequest,
     Job,
@@ -39,9 +40,11 @@ from udio_async import (
     JournalError,
     JournalState,
     MemoryJournal,
+    RequestRefused,
     SqliteJournal,
     Stage,
     SubmitInDoubt,
+    Task,
     UdioApiV2,
     Unreachable,
     UpstreamFailed,
@@ -498,6 +501,72 @@ async def test_songs_without_an_id_settle_a_doubt_unverified(tmp_path: Path) -> 
     assert healed is not None
     assert healed.songs == songs
     assert len(line.provider.sent) == 1
+
+
+@pytest.mark.parametrize("shown", ["not known", "no songs", "failed", "nothing else"])
+async def test_songs_beside_an_id_that_no_look_knows_are_handed_out(
+    shown: str, tmp_path: Path
+) -> None:
+    """It is that of the service behind the provider: the look has nothing, the callback has all."""
+
+    def look(tasks: list[Task], _: float) -> list[Task]:
+        if shown == "not known":
+            raise RequestRefused("no such task", provider="timed")
+        lost = Failure(message="no luck")
+        stage = Stage.FAILED if shown == "failed" else Stage.PROCESSING
+        error = lost if shown == "failed" else None
+        settling = shown == "no songs"
+        return [attrs.evolve(task, stage=stage, songs=(), error=error, settling=settling)
+                for task in tasks]  # fmt: skip
+
+    journal = journal_at(tmp_path)
+    async with in_doubt(journal=journal) as line:
+        line.provider.retouch = look
+        line.provider.completes_at["upstream-77"] = 0.0
+        assert await line.post(said("first", task_id="upstream-77", songs=LINKS)) == 200
+        assert await line.post(said("complete", task_id="upstream-77", songs=LINKS)) == 200
+        assert await line.client.doubts() == []
+        await anyio.sleep(4000)
+        entry = await journal.get("mine")
+        assert entry is not None
+        if shown == "nothing else":  # it may still be made: the next run looks again
+            assert (entry.state, len(entry.songs)) == (JournalState.ACCEPTED, 2)
+            return
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert [song.audio_url for song in songs] == LINKS
+    assert all(song.unverified for song in songs)
+    assert len(line.provider.sent) == 1
+
+
+async def test_songs_that_come_after_their_unknown_id_has_failed_are_handed_out(
+    tmp_path: Path,
+) -> None:
+    """The first callback brings the id, and texts only; the last one brings the songs."""
+
+    def none(tasks: list[Task], _: float) -> list[Task]:
+        lost = Failure(message="no luck")
+        return [attrs.evolve(task, stage=Stage.FAILED, songs=(), error=lost) for task in tasks]
+
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        line.provider.retouch = none
+        line.provider.completes_at["upstream-77"] = 0.0
+        assert await line.post(said("text", task_id="upstream-77", songs=LINKS)) == 200
+        await anyio.sleep(100)
+        with pytest.raises(GenerationFailed):
+            await line.client.generate(attrs.evolve(SONG, key="mine"))
+        assert await line.post(said("complete", task_id="upstream-77", songs=LINKS)) == 200
+        songs = await line.client.generate(attrs.evolve(SONG, key="mine"))
+    assert [song.audio_url for song in songs] == LINKS
+
+
+async def test_songs_that_a_look_has_shown_count_more_than_a_callback(tmp_path: Path) -> None:
+    """They may have got other ids: the same two songs are not handed out twice."""
+    async with in_doubt(journal=journal_at(tmp_path)) as line:
+        number = await line.provider.submit(NO_HTTP, SONG)
+        assert await line.post(said("complete", task_id=number, songs=LINKS)) == 200
+        await anyio.sleep(100)
+        [song] = await line.client.generate(attrs.evolve(SONG, key="mine"))
+        assert (song.id, song.unverified) == (f"song-{number}", False)
 
 
 async def test_a_failure_settles_a_doubt(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_task_that_is_anothers_is_taken_back() -> None:
     gone = {"task_id": None, "told": False, "songs": (), **CLEARED}
     why = "task t, which was named for it, is that of 'mine (attempt 2)'"
     assert jobs.misnamed(at(State.READY), attempt) == at(State.IN_DOUBT, evidence=why, **gone)
-    assert jobs.without_task(FULL) == attrs.evolve(FULL, task_id=None)
+    assert jobs.without_task(FULL) == attrs.evolve(FULL, task_id=None, songs=())
 
 
 @pytest.mark.parametrize(

@@ -256,4 +256,5 @@ class LookResults:
             self.registry.finish(tracked, failure_error(tracked.task) if failed else None)
         else:
             late = still_running(tracked, f"after {self.deadline:g} s", unanswered=unanswered)
+            late.__cause__ = unanswered  # the journal tells "not known" from "still running" by it
             self.registry.finish(tracked, late)

@@ -1,6 +1,7 @@
 """The ends of jobs, written in the background."""
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -38,20 +39,22 @@ class Endings:
         """Whether the end of a job is being written."""
         return key in self._writing
 
-    def write(self, ended: Entry) -> None:
-        """Begin to write the end of a job."""
+    def write(self, ended: Entry, *, uncertain: bool) -> None:
+        """Begin to write the end of a job; callbacks count if its task is `uncertain`."""
         written = self._writing[ended.key] = anyio.Event()
-        self._tasks.start_soon(self._write, ended, written)
+        self._tasks.start_soon(partial(self._write, ended, written, uncertain=uncertain))
 
     async def written(self, key: str) -> None:
         """Wait until the end of a job has been written, if it is being written."""
         while (written := self._writing.get(key)) is not None:
             await written.wait()
 
-    async def _write(self, ended: Entry, written: anyio.Event) -> None:
+    async def _write(
+        self, ended: Entry, written: anyio.Event, uncertain: bool
+    ) -> None:  # by start_soon
         try:
-            if ended.told:
-                await self._put_told(ended)
+            if uncertain:
+                await self._put_uncertain(ended)
             else:
                 await self._journal.put(ended, expected=State.ACCEPTED)
         except JournalError as error:
@@ -62,8 +65,8 @@ class Endings:
                 del self._writing[ended.key]
             written.set()
 
-    async def _put_told(self, ended: Entry) -> None:
-        """Write the end of a job whose owner named its task, with what callbacks have said."""
+    async def _put_uncertain(self, ended: Entry) -> None:
+        """Write the end of a job whose task is not certain, with what callbacks have said."""
         async with self._changing:
             known = await self._journal.get(ended.key)
             if known is not None:

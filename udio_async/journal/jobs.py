@@ -141,7 +141,8 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
     the same id is certain from now on, and another id takes its place. Songs that the given task
     does not have are this job's as well.
     """
-    if entry.state.has_songs and entry.task_id is None:  # no look will ever tell more
+    is_closed = entry.state.has_songs and entry.task_id is None  # no look will ever tell more
+    if is_closed or (entry.state is State.FAILED and not entry.told):
         return with_other_songs(entry, news.songs)
     if entry.told and entry.state.is_paid:
         if news.task_id is None:
@@ -149,9 +150,21 @@ def heard(entry: Entry, news: CallbackNews) -> Entry:
         if news.task_id == entry.task_id:
             return attrs.evolve(with_other_songs(entry, news.songs), told=False)
         return _moved(entry, State.ACCEPTED, task_id=news.task_id, told=False, songs=())
-    if news.task_id is not None:
-        return healed(attrs.evolve(entry, task_id=news.task_id, told=False))
-    return healed(attrs.evolve(entry, songs=_further(entry.songs, news.songs)))
+    # Also beside an id: it may be that of the service behind the provider, which no look knows.
+    further = attrs.evolve(entry, songs=_further(entry.songs, news.songs))
+    if news.task_id is None or entry.state is State.ACCEPTED:
+        return healed(further)
+    return healed(attrs.evolve(further, task_id=news.task_id, told=False))
+
+
+def keeps_callbacks(entry: Entry) -> bool:
+    """Return whether what callbacks bring of an accepted job is kept beside its task.
+
+    It is where the task is not certain: its owner has named it, or a callback with songs has. Also
+    after a failure: what has failed under such an id may not have been this job's task.
+    """
+    is_open = entry.state in (State.ACCEPTED, State.FAILED)
+    return entry.told or (is_open and any(song.unverified for song in entry.songs))
 
 
 def _further(songs: Sequence[Song], shown: Sequence[Song]) -> tuple[Song, ...]:
@@ -209,7 +222,9 @@ def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
 
 
 def with_callbacks(end: Entry, known: Entry) -> Entry:
-    """Return how a job ends whose owner named its task, with what callbacks have said meanwhile.
+    """Return how a job ends whose task is not certain, with what callbacks have said meanwhile.
+
+    If a callback has named the task, the songs that a look has shown are all.
 
     Args:
         end: the job as its task ended; still accepted if there is no such task.
@@ -218,7 +233,13 @@ def with_callbacks(end: Entry, known: Entry) -> Entry:
     if known.task_id != end.task_id or known.state is not State.ACCEPTED:
         return known
     if end.state is not State.ACCEPTED:
-        return with_other_songs(attrs.evolve(end, told=known.told), known.songs)
+        end = attrs.evolve(end, told=known.told)
+        if not known.told and any(map(_is_whole, end.songs)):
+            return end
+        further = with_other_songs(end, known.songs)
+        if further.songs or known.told:
+            return further
+        return attrs.evolve(end, songs=known.songs)  # a later callback may show them whole
     brought = any(map(_is_whole, known.songs)) and all(song.stage.is_final for song in known.songs)
     return ended(known, known.songs, took=None) if brought else known
 
@@ -228,8 +249,9 @@ def _is_whole(song: Song) -> bool:
 
 
 def without_task(entry: Entry) -> Entry:
-    """Take back an id that turned out to be another job's."""
-    return attrs.evolve(entry, task_id=None)
+    """Take back an id that turned out to be another job's, and the songs that came with it."""
+    own = tuple(song for song in entry.songs if song.task_id != entry.task_id)
+    return attrs.evolve(entry, task_id=None, songs=own)
 
 
 def healed(entry: Entry) -> Entry:

@@ -309,18 +309,23 @@ class JobStore:
         """Keep how an accepted job ended, in the background: until then the journal has its task.
 
         An error other than `GenerationFailed` ends only the wait: the songs may still be made. If
-        the owner gave the id, and there is no such task, the job ends with what callbacks brought.
+        the owner or a callback gave the id, and there is no such task, the job ends with what
+        callbacks brought.
         """
+        uncertain = jobs.keeps_callbacks(entry)
+        is_unknown = isinstance(error, RequestError) or (
+            error is not None and isinstance(error.__cause__, RequestError)
+        )
         entry = jobs.timed(entry, times.reached, times.failed)
         if error is None:
             ended = jobs.ended(entry, songs, took=times.took)
         elif isinstance(error, GenerationFailed):
             ended = jobs.failed(entry, error)
-        elif entry.told and isinstance(error, RequestError):
+        elif uncertain and is_unknown:
             ended = entry
         else:
             return
-        self._endings.write(ended)
+        self._endings.write(ended, uncertain=uncertain)
 
     def is_ending(self, key: str) -> bool:
         """Whether the end of a job is being written."""
@@ -452,4 +457,4 @@ class JobStore:
 def _listens(entry: Entry) -> bool:
     """Whether a callback may still change a job: where the provider named its task, looks do."""
     without_task = entry.task_id is None and entry.state.has_songs
-    return entry.told or without_task or not entry.state.is_paid
+    return jobs.keeps_callbacks(entry) or without_task or not entry.state.is_paid
