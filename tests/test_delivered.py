@@ -918,10 +918,10 @@ async def test_what_arrived_of_a_failed_task_is_saved_before_its_error_comes(
                         await client.download(outcome, tmp_path / "songs", patience=0)
                     ends.append(type(caught.value))
                 states += [job.state async for job in client.jobs()]
-            there = list((tmp_path / "songs").iterdir())
+        assert len(server.requests) == 1
     assert ends == [GenerationFailed] * 3
     assert states == [S.DELIVERED] * 3
-    assert len(there) == 1
+    assert len(list((tmp_path / "songs").iterdir())) == 1
     assert len(provider.sent) == 1
 
 
