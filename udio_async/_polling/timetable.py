@@ -98,6 +98,8 @@ class Timetable:
             may_fail=not (tracked.resumed or calls),
             together=min(others + 1, self.traits.max_ids_per_look),
         )
+        if tracked.settling is not None:  # the longer nothing changes, the less a look is worth
+            wait = max(wait, age + tracked.accepted_at - tracked.settling.since)
         if tracked.callback_stage is not None:  # callbacks come: the next will say when to look
             wait = max(wait, tracked.schedule.late() - age)
         # A little jitter: what was submitted together shall not be looked at together for ever.
