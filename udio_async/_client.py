@@ -207,9 +207,9 @@ class Client:
         no others are in the making.
 
         Raises:
-            InvalidRequest: these are not many requests, one in a list is none, or `max_active` is
-                no number of requests; nothing was sent. A wrong request that comes later ends the
-                input, and is raised after the songs.
+            InvalidRequest: these are not many requests, one in a list is not a request, or
+                `max_active` is not a whole number above 0; nothing was sent. A wrong request that
+                comes later ends the input, and its error is raised after the songs.
         """
         return self._session().make_many(requests, max_active=max_active)
 
@@ -218,10 +218,10 @@ class Client:
     ) -> Batch:
         """Return a batch of the jobs that the journal holds unfinished.
 
-        They come oldest first. Without `states` these are: what is being made, what is ready and
-        was not delivered yet, what is in doubt (it ends with `SubmitInDoubt`), and what `keep` has
-        kept. Whoever asked for a request that was refused or could not be sent has got its error;
-        such a request is submitted only if you name these states. To take up only what is paid for:
+        They come oldest first. Without `states` these are: jobs that are being made, that are ready
+        and not delivered yet, or in doubt (they end with `SubmitInDoubt`), and those of `keep`.
+        Requests that were refused or could not be sent are submitted only if you name their states
+        (the command `udio-async resume` also submits these). To take up only what is paid for:
 
             client.resume([JournalState.ACCEPTED, JournalState.READY])
 
@@ -315,7 +315,7 @@ class Client:
         give them, so to keep them twice changes nothing.
 
         Raises:
-            InvalidRequest: these are not many requests, or one of them is none.
+            InvalidRequest: these are not many requests, or one of them is not a request.
             JournalError: one cannot be kept; those before it are.
         """
         check_requests(requests, verb="keep", kinds=Iterable)

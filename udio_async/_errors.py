@@ -366,13 +366,13 @@ class ClientClosed(UdioError, RuntimeError):
 class CallbackRejected(UdioError):
     """A callback is forged or cannot be read.
 
-    Nothing was changed. `forged` is true if it does not show the secret of its address.
+    Nothing was changed.
     """
 
     def __init__(self, message: str, *, forged: bool = False, **about: Unpack[About]) -> None:
         super().__init__(message, **about)
         self.forged = forged
-        """It does not show the secret that its address was given."""
+        """Whether it does not show the secret of its address."""
 
 
 E = TypeVar("E", bound=UdioError)

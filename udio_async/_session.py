@@ -241,7 +241,7 @@ class Session:
     async def download(
         self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
     ) -> list[Saved]:
-        """Save songs, tell the journal which their owner has, and raise the first error."""
+        """Save songs, note in the journal which were saved, and raise the first error."""
         results = await self.downloads.save(
             songs, directory=directory, covers=covers, tags=tags, patience=patience
         )

@@ -49,8 +49,12 @@ class Credits:
 
     provider: str
     remaining: float
+    """Credits that may still be spent."""
     used: float | None = None
+    """Credits spent so far, as the provider counts them: it does not say since when. None where it
+    does not count them."""
     plan: str | None = None
+    """The name of the subscription, where the provider has one."""
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
 
 
@@ -69,7 +73,9 @@ class Audit:
     """
 
     accepted: int
+    """Requests that the provider has accepted, also those that failed later."""
     in_doubt: int
+    """Requests that may have been accepted: they are not among `accepted`."""
     price: float | None
     """Credits for one request."""
     counted: float

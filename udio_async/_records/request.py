@@ -111,9 +111,11 @@ class SongRequest:
     negative_tags: str | None = attrs.field(default=None, validator=_meaningful)
     """What to avoid: "sad, slow". Called `tags` by udioapi, `negative_prompt` by apiframe."""
     instrumental: bool = attrs.field(default=False, validator=yes_or_no)
+    """True for music without a voice."""
     model: str | None = attrs.field(default=None, validator=_meaningful)
     """A model name as the provider spells it, known to us or not; None takes its default."""
     vocal_gender: VocalGender | None = attrs.field(default=None, validator=_gender)
+    """The voice, "male" or "female"; None leaves it to the provider."""
     options: ProviderOptions | None = attrs.field(default=None, validator=_provider_options)
     """`UdioApiOptions` or `ApiframeOptions`, for what only that provider knows."""
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=_wire_fields, hash=False)

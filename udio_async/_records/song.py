@@ -121,6 +121,7 @@ class Song:
     """False for a live stream or a partial file: listen to it, do not keep it."""
     image_url: str | None = None
     created_at: datetime | None = None
+    """With a time zone: the provider's own, or UTC where it names none."""
     error: Failure | None = None
     """Set when this song failed; the others of its task may be fine."""
     unverified: bool = False

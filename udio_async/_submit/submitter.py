@@ -286,7 +286,7 @@ class Submitter:
         return tracked
 
     async def _address(self, request: SongRequest, entry: Entry) -> CallbackAddress | None:
-        """Return the address of this number."""
+        """Return where the provider reports this attempt; None if the request names its own."""
         if names_own_callback(request):
             return None
         return await self.address(entry.key, entry.attempt)
