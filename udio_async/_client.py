@@ -14,7 +14,6 @@ from ._options import AnyJournal, OnDoubt, Options
 from ._polling import PollPolicy
 from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, as_request, songs_in
 from ._session import RESUMED, Session
-from ._validators import as_path
 from .callbacks import CallbackHandler, Callbacks, check_public_url
 from .journal import Entry, State
 from .providers import Provider
@@ -416,13 +415,12 @@ class Client:
         """
         failure = songs.error if isinstance(songs, Outcome) else None
         wanted = [song for song in songs_in(songs) if song.error is None]
-        folder = as_path("directory", directory)
         if failure is not None:
             wanted = [song for song in wanted if song.audio_is_final]
         if failure is not None and not wanted:
             raise failure
         saved = await self._session().download(
-            wanted, directory=folder, covers=covers, tags=tags, patience=patience
+            wanted, directory=directory, covers=covers, tags=tags, patience=patience
         )
         if failure is not None:
             raise failure

@@ -3,6 +3,7 @@
 It holds the jobs, the paid step, the looks and the files together; `_lifetime` makes them.
 """
 
+import os
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -13,7 +14,6 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
-from pathlib import Path
 
 import anyio
 import attrs
@@ -239,7 +239,13 @@ class Session:
     # Files
 
     async def download(
-        self, songs: list[Song], *, directory: Path, covers: bool, tags: bool, patience: float
+        self,
+        songs: list[Song],
+        *,
+        directory: str | os.PathLike[str],
+        covers: bool,
+        tags: bool,
+        patience: float,
     ) -> list[Saved]:
         """Save songs, note in the journal which were saved, and raise the first error."""
         results = await self.downloads.save(

@@ -14,7 +14,7 @@ from .._concurrency import open_tasks
 from .._errors import DownloadFailed, UdioError
 from .._http import MAX_DOWNLOADS, HttpSender
 from .._records import Song
-from .._validators import check_not_negative
+from .._validators import as_path, check_not_negative
 from .answers import failed
 from .delivery import Age, DownloadContext, DownloadOptions, Late, Refresh, deliver
 from .disk import DiskWatch
@@ -82,7 +82,7 @@ class Downloads:
         self,
         songs: Sequence[Song],
         *,
-        directory: Path,
+        directory: str | os.PathLike[str],
         covers: bool = False,
         tags: bool = False,
         patience: float = PATIENCE,
@@ -90,8 +90,10 @@ class Downloads:
         """Save songs, and return for each its file or why there is none.
 
         Raises:
-            InvalidRequest: the patience is not a time, or mutagen is missing. Nothing was fetched.
+            InvalidRequest: the directory is not a path, the patience is not a time, or mutagen is
+                missing. Nothing was fetched.
         """
+        directory = as_path("directory", directory)
         check_not_negative("patience", patience, remedy="give seconds, 0 or more")
         how = DownloadOptions(directory=directory, covers=covers, tags=tags, patience=patience)
         results: dict[int, Saved | Exception] = {}

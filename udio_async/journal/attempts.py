@@ -4,6 +4,7 @@ import logging
 
 import attrs
 
+from .._errors import InvalidRequest
 from . import jobs
 from .base import Journal
 from .entry import Entry
@@ -73,3 +74,17 @@ class Attempts:
             return False
         logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
         return True
+
+    async def check_free(self, task_id: str, entry: Entry) -> None:
+        """Refuse a task that is another job's already.
+
+        Raises:
+            InvalidRequest: it is.
+        """
+        owner = await self._journal.of_task(task_id)
+        if owner is not None and owner.key != entry.key:
+            raise InvalidRequest(
+                f"task {task_id!r} is that of job {owner.key!r} already; give the other id",
+                job_key=entry.key,
+                charged=jobs.charged(entry),
+            )

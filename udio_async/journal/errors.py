@@ -10,7 +10,9 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 import attrs
 
 from .._concurrency import closed_after, foreign_cancellation_as
-from .._errors import JournalError, UdioError
+from .._errors import JournalError, UdioError, restated
+from .._records import Song
+from . import jobs
 from .base import Confirm, Journal
 from .entry import Entry, State
 
@@ -32,6 +34,38 @@ def _translated() -> Generator[None]:
             f"the journal failed: {type(error).__name__}: {error}; fix that, then open the client "
             "anew"
         ) from error
+
+
+@contextmanager
+def about(key: str, entry: Entry | None = None) -> Generator[None]:
+    """Have an error of the journal say which job it is about, and what that may have cost.
+
+    Raises:
+        JournalError: the journal raised it.
+    """
+    try:
+        yield
+    except JournalError as error:
+        raise restated(
+            error,
+            f"job {key}: {error}",
+            job_key=key,
+            task_id=None if entry is None else entry.task_id,
+            charged="unknown" if entry is None else jobs.charged(entry),
+        ) from error
+
+
+@contextmanager
+def about_song(song: Song) -> Generator[None]:
+    """Have an error of the journal say of which task a song is, which is paid for.
+
+    Raises:
+        JournalError: the journal raised it.
+    """
+    try:
+        yield
+    except JournalError as error:
+        raise restated(error, str(error), task_id=song.task_id, charged="yes") from error
 
 
 @attrs.frozen(eq=False)

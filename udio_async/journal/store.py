@@ -8,28 +8,21 @@ After a job's end could not be kept in the journal, this client submits nothing 
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 import anyio
 import attrs
 from anyio.abc import TaskGroup
 
 from .._concurrency import closed_after
-from .._errors import (
-    GenerationFailed,
-    InvalidRequest,
-    JournalError,
-    RequestError,
-    UdioError,
-    restated,
-)
+from .._errors import GenerationFailed, InvalidRequest, JournalError, RequestError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
 from .attempts import Attempts
 from .base import Journal
 from .endings import Endings
 from .entry import Entry, State, Times
+from .errors import about, about_song
 from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
 
 logger = logging.getLogger("udio_async")
@@ -46,25 +39,6 @@ class Heard:
     entry: Entry
     healed: bool = False
     """Whether the callback has ended a doubt about the job, or shown that it was taken."""
-
-
-@contextmanager
-def _about(key: str, entry: Entry | None = None) -> Iterator[None]:
-    """Have an error of the journal say which job it is about, and what that may have cost.
-
-    Raises:
-        JournalError: the journal raised it.
-    """
-    try:
-        yield
-    except JournalError as error:
-        raise restated(
-            error,
-            f"job {key}: {error}",
-            job_key=key,
-            task_id=None if entry is None else entry.task_id,
-            charged="unknown" if entry is None else jobs.charged(entry),
-        ) from error
 
 
 class JobStore:
@@ -337,10 +311,8 @@ class JobStore:
         """Return the key of the job that a song belongs to, or None."""
         if song.job_key is not None or not song.task_id:
             return song.job_key
-        try:
+        with about_song(song):
             entry = await self._journal.of_task(song.task_id)
-        except JournalError as error:
-            raise restated(error, str(error), task_id=song.task_id, charged="yes") from error
         return None if entry is None else entry.key
 
     async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
@@ -375,13 +347,13 @@ class JobStore:
         """Change a job that is ready, once its end has been written."""
         await self._endings.written(key)
         async with self._changing:
-            with _about(key):
+            with about(key):
                 entry = await self._journal.get(key)
             if entry is None or entry.state is not State.READY:
                 return
             changed = change(entry)
             if changed != entry:
-                with _about(key, entry):
+                with about(key, entry):
                     await self._journal.put(changed, expected=State.READY)
 
     async def known(self, key: str) -> Entry:
@@ -390,7 +362,7 @@ class JobStore:
         Raises:
             InvalidRequest: there is none; `client.jobs()` lists them.
         """
-        with _about(key):
+        with about(key):
             entry = await self._journal.get(key)
         if entry is None:
             raise jobs.unknown(key)
@@ -408,28 +380,21 @@ class JobStore:
     ) -> Entry:
         """Keep how its owner ends a doubt; return the job as it is now.
 
-        One of `task_id`, `resubmit` and `abandon` is given. Its errors are those of `Client.resolve`.
+        It takes one of `task_id`, `resubmit` and `abandon`. Errors are those of `Client.resolve`.
         """
         async with self._changing:
             entry = await self.known(key)
             resolved = jobs.resolved(entry, task_id=task_id, resubmit=resubmit, abandon=abandon)
-            with _about(key, entry):
+            with about(key, entry):
                 if resolved.task_id is not None:
-                    owner = await self._journal.of_task(resolved.task_id)
-                    if owner is not None and owner.key != key:
-                        raise InvalidRequest(
-                            f"task {resolved.task_id!r} is that of job {owner.key!r} already; give "
-                            "the other id",
-                            job_key=key,
-                            charged=jobs.charged(entry),
-                        )
+                    await self._attempts.check_free(resolved.task_id, entry)
                 await self._journal.put(resolved, expected=entry.state)
             return resolved
 
     async def forget(self, key: str) -> None:
         """Keep that its owner takes a request back; its errors are those of `Client.forget`."""
         entry = await self.known(key)
-        with _about(key, entry):
+        with about(key, entry):
             await self._journal.put(jobs.forgotten(entry), expected=entry.state)
 
     async def keep(self, requests: Iterable[SongRequest]) -> None:

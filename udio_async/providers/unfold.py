@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from .._errors import BadAnswer
-from .replies import find_ids
+from .ids import find_ids
 from .wire import excerpt, is_id, loads
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
