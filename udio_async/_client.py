@@ -12,7 +12,7 @@ from ._job import Job
 from ._lifetime import Lifetime
 from ._options import AnyJournal, OnDoubt, Options
 from ._polling import PollPolicy
-from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, as_request, songs_in
+from ._records import Audit, Credits, Outcome, Song, SongRequest, Task, arrived_in, as_request
 from ._session import RESUMED, Session
 from .callbacks import CallbackHandler, Callbacks, check_public_url
 from .journal import Entry, State
@@ -394,13 +394,11 @@ class Client:
         there already is returned as it is, and another file under that name is left alone. A link
         that has expired is refreshed by one look. Songs that failed have no audio and are skipped.
         A job whose songs are all saved is delivered: `resume` does not hand it out again. It is
-        safe to repeat. docs/downloads.md says what is done about each answer and each refusal of
-        the disk.
+        safe to repeat. docs/downloads.md says what is done about each answer.
 
         Args:
             songs: as `generate`, `Job.songs()` and `Outcome.songs` give them, or the outcome
-                itself: of one that failed, the songs that arrived are saved, then its error is
-                raised.
+                itself: of one that failed, what arrived is saved, then its error is raised.
             directory: is made if it is not there.
             covers: save each cover beside its song; one that does not come is logged.
             tags: write title, lyrics, style and cover into the file (extra `tags`).
@@ -413,15 +411,10 @@ class Client:
             InvalidRequest: these are no songs, the directory is no path, or mutagen is missing.
                 Nothing was fetched.
         """
-        failure = songs.error if isinstance(songs, Outcome) else None
-        wanted = [song for song in songs_in(songs) if song.error is None]
-        if failure is not None:
-            wanted = [song for song in wanted if song.audio_is_final]
-        if failure is not None and not wanted:
-            raise failure
+        wanted = arrived_in(songs)
         saved = await self._session().download(
             wanted, directory=directory, covers=covers, tags=tags, patience=patience
         )
-        if failure is not None:
-            raise failure
+        if isinstance(songs, Outcome) and songs.error is not None:
+            raise songs.error
         return saved

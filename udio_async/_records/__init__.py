@@ -4,7 +4,7 @@ All are frozen attrs classes, the same for every provider. Durations are seconds
 zone. A request is checked when it is made, before anything can be sent for it.
 """
 
-from .outcome import Audit, CallbackAddress, CallbackNews, Credits, Outcome, songs_in
+from .outcome import Audit, CallbackAddress, CallbackNews, Credits, Outcome, arrived_in, songs_in
 from .request import (
     PartialRequest,
     ProviderOptions,
@@ -31,6 +31,7 @@ __all__ = [
     "Stage",
     "Task",
     "VocalGender",
+    "arrived_in",
     "as_request",
     "check_name",
     "failure_error",

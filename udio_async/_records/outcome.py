@@ -135,3 +135,14 @@ def songs_in(songs: object) -> list[Song]:
             )
         found.append(song)
     return found
+
+
+def arrived_in(songs: object) -> list[Song]:
+    """Return the songs to save: without failed ones, and of a failed outcome only what is final.
+
+    Raises:
+        InvalidRequest: these are not songs.
+    """
+    failed = isinstance(songs, Outcome) and songs.error is not None
+    there = [song for song in songs_in(songs) if song.error is None]
+    return [song for song in there if song.audio_is_final or not failed]

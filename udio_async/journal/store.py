@@ -282,20 +282,16 @@ class JobStore:
     ) -> None:
         """Keep how an accepted job ended, in the background: until then the journal has its task.
 
-        An error other than `GenerationFailed` ends only the wait: the songs may still be made. If
-        the owner or a callback gave the id, and there is no such task, the job ends with what
-        callbacks brought.
+        An error other than `GenerationFailed` ends only the wait: the songs may still be made. If no
+        task has the id that its owner or a callback gave, the job ends with what callbacks brought.
         """
         uncertain = jobs.keeps_callbacks(entry)
-        is_unknown = isinstance(error, RequestError) or (
-            error is not None and isinstance(error.__cause__, RequestError)
-        )
         entry = jobs.timed(entry, times.reached, times.failed)
         if error is None:
             ended = jobs.ended(entry, songs, took=times.took)
         elif isinstance(error, GenerationFailed):
             ended = jobs.failed(entry, error)
-        elif uncertain and is_unknown:
+        elif uncertain and any(isinstance(one, RequestError) for one in (error, error.__cause__)):
             ended = entry
         else:
             return
