@@ -30,7 +30,8 @@ from udio_async.providers import (
 )
 from udio_async.providers.udioapi import LIMITS
 from udio_async.providers.udioapi_calls import read_credits
-from udio_async.providers.udioapi_feed import FAILURES, STREAM_HOSTS, read_callback, read_task
+from udio_async.providers.udioapi_failures import FAILURES
+from udio_async.providers.udioapi_feed import STREAM_HOSTS, read_callback, read_task
 from udio_async.providers.udioapi_v2 import build_body
 from udio_async.providers.wire import loads, log_odd, make_converter
 from udio_async.providers.words import explain

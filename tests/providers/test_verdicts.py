@@ -26,7 +26,7 @@ from udio_async._errors import (
 )
 from udio_async._http import Account, ApiKey, Call, Reply
 from udio_async._records import FailureKind, SongRequest, Task
-from udio_async.providers import PROVIDERS, apiframe_tasks, udioapi, udioapi_feed
+from udio_async.providers import PROVIDERS, apiframe_tasks, udioapi, udioapi_failures, udioapi_feed
 from udio_async.providers.ids import find_id, song_ids
 from udio_async.providers.replies import message_in
 from udio_async.providers.rules import BEFORE_RULES, LOOK_RULES, SHARED_RULES, Rule
@@ -299,7 +299,7 @@ async def test_no_answer_about_the_account_says_that_a_task_is_unknown(
 
 def test_the_words_of_a_failure_end() -> None:
     """A whole page in place of a message is cut, and its kind is known all the same."""
-    failure = explain("x" * 5000 + " moderation", udioapi_feed.FAILURES)
+    failure = explain("x" * 5000 + " moderation", udioapi_failures.FAILURES)
     assert failure.kind is FailureKind.MODERATION
     assert len(failure.message) <= 600
 

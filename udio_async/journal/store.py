@@ -282,8 +282,8 @@ class JobStore:
     ) -> None:
         """Keep how an accepted job ended, in the background: until then the journal has its task.
 
-        An error other than `GenerationFailed` ends only the wait: the songs may still be made. If no
-        task has the id that its owner or a callback gave, the job ends with what callbacks brought.
+        Another error than `GenerationFailed` ends only the wait: songs may still be made. If no
+        task has the id of the owner or a callback, the job ends with what callbacks brought.
         """
         uncertain = jobs.keeps_callbacks(entry)
         entry = jobs.timed(entry, times.reached, times.failed)
@@ -312,9 +312,7 @@ class JobStore:
         return None if entry is None else entry.key
 
     async def deliver(self, key: str, song_ids: Collection[str] | None = None) -> None:
-        """Keep that the owner of a job has these songs of it; None means all.
-
-        A job that is not ready is left as it is.
+        """Keep that the owner of a job has these songs of it (None: all), if it is ready.
 
         Raises:
             JournalError: it cannot be kept; the songs will be handed out once more.
