@@ -16,7 +16,6 @@ from ._input import Entry, read_entries
 from ._manifest import open_directory
 from ._memories import Found, find_in_directory, refuse_disagreement
 from ._plan import confirm, make_plan, read_journal
-from ._renamed import replaced
 from ._rows import Format
 from ._run import Run
 from ._service import Service
@@ -73,7 +72,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         service=service,
         terms=terms,
         found=found,
-        forgotten=replaced(entries, known.states, known.unsent),
+        forgotten=known.renamed(entries),
         keep=keep,
     )
     return execute(

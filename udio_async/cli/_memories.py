@@ -61,6 +61,16 @@ class Known:
         state = self.states.get(job)
         return state is None or state.may_be_sent or (resubmits and state is State.IN_DOUBT)
 
+    def renamed(self, entries: Sequence[Entry]) -> list[str]:
+        """Return the jobs that `resume` would submit although a row asks for them by another key.
+
+        Args:
+            entries: all requests of the file.
+        """
+        renamed = Renamed(entries, self.unsent, {})
+        found = [renamed.take(entry) for entry in entries if entry.job not in self.states]
+        return [earlier.job for earlier in found if earlier is not None]
+
 
 @attrs.frozen
 class Had:

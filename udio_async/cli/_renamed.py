@@ -5,12 +5,11 @@ added, or taken away. A key is only a name: what such a row asks for may be paid
 """
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from ..journal import is_fresh, is_of_batch, request_digest
-from ..journal.keys import canonical
+from ..journal import canonical, is_fresh, is_of_batch, request_digest
 from ._input import Entry
 from ._record import Record
 from ._text import shortened
@@ -81,21 +80,6 @@ class Renamed:
                 self._words[entry.asked].remove(job)
                 return Earlier(job, tuple(self._records[job]))
         return None
-
-
-def replaced(
-    entries: Sequence[Entry], known: Container[str], unsent: Mapping[str, Jobs]
-) -> list[str]:
-    """Return the keys of unsent jobs for which a row stands now under another key.
-
-    Args:
-        entries: all requests of the file.
-        known: all jobs.
-        unsent: the jobs for which nothing was taken, by what they ask for.
-    """
-    renamed = Renamed(entries, unsent, {})
-    found = [renamed.take(entry) for entry in entries if entry.job not in known]
-    return [earlier.job for earlier in found if earlier is not None]
 
 
 def _digest(entry: Entry) -> str:

@@ -8,7 +8,16 @@ its journal. A journal belongs to one account and has one owner at a time.
 from .base import Journal
 from .entry import Entry, State, Times
 from .errors import TranslatedJournal
-from .keys import BatchKeys, FreshKeys, is_fresh, is_of_batch, normalised, request_digest, spelled
+from .keys import (
+    BatchKeys,
+    FreshKeys,
+    canonical,
+    is_fresh,
+    is_of_batch,
+    normalised,
+    request_digest,
+    spelled,
+)
 from .memory import MemoryJournal
 from .notes import read_note, texts_in
 from .sqlite import SqliteJournal
@@ -23,6 +32,7 @@ __all__ = [
     "State",
     "Times",
     "TranslatedJournal",
+    "canonical",
     "is_fresh",
     "is_of_batch",
     "normalised",
