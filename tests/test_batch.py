@@ -511,7 +511,7 @@ async def test_a_program_that_never_stops_asking_spends_no_more_than_its_limit()
                 if len(outcomes) == 200:
                     break
         for _ in range(50):
-            with pytest.raises(SpendLimitReached, match="submitted: 7, which") as caught:
+            with pytest.raises(SpendLimitReached, match="max_submits=7 is used up") as caught:
                 await client.generate("one more")
             assert caught.value.charged == "no"
     assert {type(outcome.error) for outcome in outcomes} == {SpendLimitReached}
