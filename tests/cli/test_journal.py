@@ -516,7 +516,10 @@ def test_limits(
     assert len(sandbox.ledger) == 6
     one = call_cli("generate", "song", "--max-credits", 5, "--price", 10, *at)
     assert one.code == 1
-    assert "give a higher --max-submits or --max-credits" in one.err
+    assert (
+        "--max-credits 5 pays for 0 requests at 10 credits each; give a higher --max-credits"
+        in one.err
+    )
     assert len(sandbox.ledger) == 6
 
 
