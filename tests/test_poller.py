@@ -490,7 +490,7 @@ async def test_a_song_that_is_listed_later_is_waited_for(failed_first: bool) -> 
         await over(watch)
         waited = anyio.current_time() - listed[0]
     assert (watch.error, len(watch.task.songs)) == (None, 2)
-    assert waited < 30
+    assert waited <= 10
 
 
 async def test_a_single_song_comes_after_the_grace_and_shifts_no_later_look() -> None:
@@ -505,10 +505,10 @@ async def test_a_single_song_comes_after_the_grace_and_shifts_no_later_look() ->
     assert (watch.error, len(watch.task.songs)) == (None, 1)
     first_seen = provider.seen_at[watch.task_id]
     assert first_seen - begun < 50
-    assert 30 <= anyio.current_time() - first_seen < 40
+    assert 10 <= anyio.current_time() - first_seen < 15
     assert watch.took == pytest.approx(40.0, abs=6.0)
     looks = [look.at for look in provider.looks[looked:] if look.at >= first_seen]
-    assert len(looks) <= 5  # each of them later than the one before
+    assert len(looks) <= 4
 
 
 async def test_a_task_that_says_it_failed_is_over_at_once() -> None:

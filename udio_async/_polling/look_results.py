@@ -34,6 +34,8 @@ _GRACE = 60.0
 """For so many seconds a provider is not believed that it does not know a task, or refuses us."""
 _REFUSALS = 3
 """After so many refusals in a row only one look at a time is sent, to see if it is refused too."""
+_LISTED_LATER = 2.0
+"""Another song may be listed within so many `min_interval` after a task ended with too few."""
 _PATIENCE = 3.0
 """A task with an unknown word is given up after so many usual durations without any change."""
 
@@ -105,13 +107,15 @@ class LookResults:
         tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
         tracked.decided_at = inf
         made = task.stage is Stage.COMPLETE
-        task = unfinished(task, usual=self.times.traits.songs_per_request)
+        traits, shown = self.times.traits, task
+        task = unfinished(task, usual=traits.songs_per_request)
         if task.settling:
-            task = settled(tracked, task, now, settle=self.times.traits.settle)
+            settle = traits.settle if task is shown else _LISTED_LATER * traits.min_interval
+            task = settled(tracked, task, now, settle=settle)
         else:  # it goes on, whatever it looked like before
             tracked.settling = None
         if not task.status_known and not task.stage.is_final:
-            patience = _PATIENCE * self.times.traits.typical_duration
+            patience = _PATIENCE * traits.typical_duration
             task = judged(tracked, task, now, patience=patience)
         else:
             tracked.unknown_word = None

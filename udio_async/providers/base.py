@@ -53,11 +53,10 @@ class Traits:
     typical_duration: float = 60.0
     """Seconds that a song usually takes: a first guess, until finished songs have shown more."""
     settle: float = 30.0
-    """Seconds that a task may say "done" without its audio, or without some of its songs, before it
-    is taken as it is."""
+    """Seconds to wait for the audio of a task that says "done", before it is taken without."""
     songs_per_request: int = 1
-    """How many songs one request usually makes. A task that ends with fewer is looked at for
-    `settle` seconds more, because the others may be listed later."""
+    """How many songs one request usually makes. A task that ends with fewer is looked at for two
+    `min_interval` more, because the others may be listed later."""
     credits_per_request: float | None = None
     """What one request costs, where it is known."""
     speed: float = 1.0
