@@ -49,9 +49,7 @@ class Endings:
         while (written := self._writing.get(key)) is not None:
             await written.wait()
 
-    async def _write(
-        self, ended: Entry, written: anyio.Event, uncertain: bool
-    ) -> None:  # by start_soon
+    async def _write(self, ended: Entry, written: anyio.Event, *, uncertain: bool) -> None:
         try:
             if uncertain:
                 await self._put_uncertain(ended)
