@@ -326,7 +326,8 @@ class JobStore:
             InvalidRequest: there never was such a job.
         """
         try:
-            entry = await self._journal.get(key)
+            with about(key):
+                entry = await self._journal.get(key)
         except InvalidRequest:  # it is over, and nothing of it is kept any more
             return
         if entry is None and not self.gave(key):  # a journal in memory forgets jobs at their end
