@@ -12,6 +12,7 @@ from udio_async._polling.judgement import (
     not_known,
     refusal,
     settled,
+    unfinished,
     without_raw,
 )
 from udio_async._polling.schedule import Schedule
@@ -181,3 +182,12 @@ def test_what_is_kept_for_comparing_holds_no_words_of_answers() -> None:
     kept = without_raw(attrs.evolve(TASK, songs=(song(),)))
     assert kept.raw is NOTHING
     assert kept.songs[0].raw is NOTHING
+
+
+def test_what_a_task_says_of_its_failure_is_told_after_the_wait_for_another_song() -> None:
+    """The reason and its advice are the task's; a failed song often says no more than "error"."""
+    lost = song(stage=Stage.FAILED, error=Failure(message="error"))
+    task = attrs.evolve(TASK, stage=Stage.FAILED, songs=(lost,), error=REFUSED)
+    waiting = unfinished(task, usual=2)
+    assert (waiting.stage, waiting.settling) == (Stage.PROCESSING, True)
+    assert as_it_is(waiting).error == REFUSED

@@ -24,6 +24,7 @@ from udio_async import (
     Event,
     Failure,
     GenerationFailed,
+    InsufficientCredits,
     Job,
     PollPolicy,
     RateLimited,
@@ -32,6 +33,7 @@ from udio_async import (
     Stage,
     Task,
     UdioApiV2,
+    UdioError,
     Unreachable,
     WaitExpired,
 )
@@ -509,6 +511,41 @@ async def test_a_single_song_comes_after_the_grace_and_shifts_no_later_look() ->
     assert watch.took == pytest.approx(40.0, abs=6.0)
     looks = [look.at for look in provider.looks[looked:] if look.at >= first_seen]
     assert len(looks) <= 4
+
+
+def flapping(tasks: list[Task], now: float) -> list[Task]:
+    """The tasks as a service shows them that asks two copies of its books in turn."""
+    if not (round(now) % 2 and tasks[0].stage.is_final):
+        return tasks
+    return [attrs.evolve(one, stage=Stage.PROCESSING, songs=()) for one in tasks]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InsufficientCredits("used up"), AuthenticationFailed("revoked"), RequestRefused("not found"),
+     Unreachable("no route"), None],
+    ids=["no credits", "wrong key", "not known", "away", "behind"],
+)  # fmt: skip
+async def test_a_whole_song_is_handed_out_though_no_look_tells_of_another(
+    error: UdioError | None,
+) -> None:
+    """What comes of the looks after it cannot take it away, and does not hold it back."""
+
+    provider = TimedProvider(lambda _: 40.0, songs_per_request=2)
+
+    def breaks(now: float) -> UdioError | None:
+        seen = provider.seen_at.values()
+        return error if seen and now > min(seen) else None
+
+    provider.broken = breaks
+    if error is None:
+        provider.retouch = flapping
+    async with polling(provider) as poller:
+        watch = await submitted(provider, poller)
+        await over(watch)
+        waited = anyio.current_time() - provider.seen_at[watch.task_id]
+    assert (watch.error, watch.task.stage, len(watch.task.songs)) == (None, Stage.COMPLETE, 1)
+    assert waited < 25
 
 
 async def test_a_task_that_says_it_failed_is_over_at_once() -> None:

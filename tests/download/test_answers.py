@@ -380,6 +380,7 @@ TWIN = told("b", "Same", None, 1)
         ([ALPHA, BETA], [told("n", "Beta", None, 0), BETA, told("m", "Alpha", None, 2)], "m"),
         ([LONG, SHORT], [told("n", "Same", 60.2, 0), told("m", "Same", 90.4, 1)], "m"),
         ([LONG, SHORT], [told("n", "Same", 60.2, 0)], None),
+        ([ALPHA, BETA], [told("n", "Alpha, final", None, 0), BETA], "n"),
         ([LONG, TWIN], [told("n", "Same", None, 0), told("m", "Same", None, 1)], "n"),
         ([LONG, TWIN], [told("n", "Same", None, 0)], None),
         ([ALPHA], [told("n", "Beta", None, 0)], None),

@@ -88,10 +88,14 @@ def _renamed(
     new = [one for one in shown if one.id not in known]
     fitting = [one for one in new if _may_be(song, one)]
     others = [one for one in before if one.id not in there and one.id != song.id]
-    if len(fitting) == 1 and max(len(before), len(shown)) >= usual:
+    if len(new) == 1 and not others and len(shown) == len(before) > 1:
+        return new[0]  # all other songs are there, whatever is said of this one now
+    if len(fitting) == 1:
         [one] = fitting
-        told = one.index == song.index or _says_something(song, one)
-        if told and not any(_may_be(other, one) for other in others):
+        stated = _stated(song, one)
+        told = stated > 0 or one.index == song.index
+        enough = told if max(len(before), len(shown)) >= usual else stated == 2
+        if enough and not any(_may_be(other, one) for other in others):
             return one
     places = {one.index: one for one in shown}
     same = all(_may_be(one, places.get(one.index, one)) for one in before)
@@ -99,9 +103,9 @@ def _renamed(
     return found if found in fitting and same and len(shown) >= usual else None
 
 
-def _says_something(song: Song, shown: Song) -> bool:
-    """Return whether both state a title or a duration."""
-    return bool((song.title and shown.title) or (song.duration and shown.duration))
+def _stated(song: Song, shown: Song) -> int:
+    """Return how many of title and duration both songs state."""
+    return bool(song.title and shown.title) + bool(song.duration and shown.duration)
 
 
 def _may_be(song: Song, shown: Song) -> bool:

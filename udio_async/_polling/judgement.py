@@ -22,7 +22,7 @@ def unfinished(task: Task, *, usual: int) -> Task:
     if not (task.stage.is_final and shows_few) or plain(task.status) in ENDED_BADLY:
         return task
     stage = Stage.FIRST_AUDIO if task.stage is Stage.COMPLETE else Stage.PROCESSING
-    return attrs.evolve(task, stage=stage, settling=True, error=None)
+    return attrs.evolve(task, stage=stage, settling=True)
 
 
 def settled(tracked: TrackedTask, task: Task, now: float, *, settle: float) -> Task:
@@ -78,7 +78,7 @@ def as_it_is(task: Task) -> Task:
     """Return the task as over: songs with audio are complete, others failed."""
     songs = tuple(map(_settled_song, task.songs))
     if any(song.error is None for song in songs):
-        return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, settling=False)
+        return attrs.evolve(task, stage=Stage.COMPLETE, songs=songs, error=None, settling=False)
     lost = next((song.error for song in songs), None)
     error = task.error or lost or Failure(message="the task is done, and it has no songs")
     if links := sound_links_in(task.raw):  # they are paid for, and the user has to find them

@@ -105,14 +105,14 @@ class LookResults:
         """
         before, looked_before = tracked.task.stage, tracked.looked_at
         tracked.looked_at, tracked.unknown_since, tracked.refused_since = now, None, None
-        tracked.decided_at = inf
+        decided_at, tracked.decided_at = tracked.decided_at, inf
         made = task.stage is Stage.COMPLETE
         traits, shown = self.times.traits, task
         task = unfinished(task, usual=traits.songs_per_request)
         if task.settling:
             settle = traits.settle if task is shown else _LISTED_LATER * traits.min_interval
             task = settled(tracked, task, now, settle=settle)
-        else:  # it goes on, whatever it looked like before
+        elif not task.stage.is_before(before):  # it goes on, whatever it looked like before
             tracked.settling = None
         if not task.status_known and not task.stage.is_final:
             patience = _PATIENCE * traits.typical_duration
@@ -123,7 +123,9 @@ class LookResults:
         if not tracked.resumed:
             # Songs that were there already did not take the time that others were waited for.
             learn(tracked, Stage.COMPLETE if made else task.stage, looked_before)
-        if task.stage.is_before(before):
+        if task.stage.is_before(before):  # the service answers from an older copy of its books
+            tracked.decided_at = decided_at
+            self._end_settled([tracked], now)
             return
         never_seen = tracked.resumed and looked_before == tracked.accepted_at
         since_look = None if never_seen else now - looked_before
@@ -163,9 +165,22 @@ class LookResults:
         if isinstance(error, HttpClientClosed):  # no later look will tell more
             for tracked in self.waiting(batch):
                 self._expire(tracked, unanswered=error)
+        self._end_settled(batch, now)
         self._expire_late(batch, error, now)
         self._give_up_unanswered(batch, now)
         return PROBE_CAP
+
+    def _end_settled(self, batch: list[TrackedTask], now: float) -> None:
+        """End waits for a further song whose time is up, though this look has told nothing.
+
+        The songs that were listed are whole, and must not wait for looks to succeed again.
+        """
+        for tracked in batch:
+            task = tracked.task
+            stages = {song.stage for song in task.songs if song.error is None}
+            is_due = task.settling and now >= tracked.decided_at
+            if not tracked.over and is_due and stages == {Stage.COMPLETE}:
+                self._expire(tracked, unanswered=None)
 
     def _expire_late(self, batch: list[TrackedTask], error: Exception, now: float) -> None:
         """End the waits whose time is up: this was their last look, and it has told nothing.
@@ -208,6 +223,7 @@ class LookResults:
             if tracked.unknown_since is not None and now - tracked.unknown_since > _GRACE:
                 self.registry.finish(tracked, not_known(tracked, error))
             tracked.ask_alone = True
+        self._end_settled(batch, now)
         self._expire_late(batch, error, now)
         return inf
 
@@ -236,6 +252,7 @@ class LookResults:
         self.registry.tell("retried", error=error, wait=wait)
         if self.reach.refusals >= _REFUSALS and not stays:
             self.reach.failed(error, now, batch[0].asked_at)
+        self._end_settled(batch, now)
         for tracked in batch:
             tracked.ask_alone = True
             if tracked.refused_since is None:

@@ -15,6 +15,8 @@ from .tracked import TrackedTask
 _TYPICAL_PER_LOOK, _TYPICAL_PER_LOOK_FOLLOWED = 75, 200
 """The price of a look is the typical time divided by this. Whoever follows a song watches
 it, and wants to hear of it sooner."""
+_SETTLING = 4.0
+"""Intervals between two looks at a task that only has to settle, at most."""
 _CALLED_GAP = 1.0
 """Seconds between two looks at one song, at least, however many callbacks come."""
 
@@ -99,7 +101,8 @@ class Timetable:
             together=min(others + 1, self.traits.max_ids_per_look),
         )
         if tracked.settling is not None:  # the longer nothing changes, the less a look is worth
-            wait = max(wait, age + tracked.accepted_at - tracked.settling.since)
+            unchanged = age + tracked.accepted_at - tracked.settling.since
+            wait = max(wait, min(unchanged, _SETTLING * self.traits.min_interval))
         if tracked.callback_stage is not None:  # callbacks come: the next will say when to look
             wait = max(wait, tracked.schedule.late() - age)
         # A little jitter: what was submitted together shall not be looked at together for ever.
