@@ -2,6 +2,7 @@
 
 import shlex
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -159,3 +160,16 @@ def test_two_spellings_of_one_service(one: str, other: str, *, same: bool) -> No
     """All of this machine are one: a sandbox has another port each time."""
     assert is_same_service(one, other) is same
     assert is_same_service(other, one) is same
+
+
+@pytest.mark.parametrize("command", ["audit", "forget", "rekey"])
+def test_what_submits_nothing_notes_no_address(
+    command: str, made: Path, bench: Bench, call_cli: CallCli
+) -> None:
+    """A wrong one would refuse the right one in the next run."""
+    assert noted(made / "journal.db") is not None
+    with sqlite3.connect(made / "journal.db") as db:
+        db.execute("delete from notes where name = ?", (ADDRESS,))
+    db.close()
+    call_cli(command, made, *COMMANDS[command], *bench.at)
+    assert noted(made / "journal.db") is None

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import anyio
 import pytest
 
+from udio_async import JournalEntry, JournalState, SqliteJournal
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import Child, Ended
@@ -39,6 +41,13 @@ def run(sandbox: Sandbox, call_cli: CallCli, tmp_path: Path) -> Callable[..., En
         return call_cli("batch", file, "--out", tmp_path / "songs", *at, *options)
 
     return run
+
+
+def listed(journal: SqliteJournal) -> list[JournalEntry]:
+    async def read() -> list[JournalEntry]:
+        return [entry async for entry in journal.entries(frozenset(JournalState))]
+
+    return anyio.run(read)
 
 
 def charged(sandbox: Sandbox) -> Counter[str]:
@@ -223,3 +232,28 @@ def test_what_was_kept_under_another_key_is_submitted_once(
     assert run("1:rain, b:rain, 2:refused once", "--rest").code == 0
     assert call_cli("resume", songs, *at).code == 0
     assert charged(sandbox) == {"rain": 2, "refused once": 1}
+
+
+def test_a_refused_row_is_submitted_though_a_finished_one_with_its_words_is_gone(
+    run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The journal knows it under its own key: so no other one was its name before."""
+    assert run("a:refused once, b:refused once").code == 1
+    journal = SqliteJournal(tmp_path / "songs" / "journal.db")
+    states = {entry.key: entry.state for entry in listed(journal)}
+    left = next(key for key, state in states.items() if state is JournalState.REFUSED)
+    ended = run(f"{left}:refused once")
+    assert ended.code == 0, ended.err
+    assert charged(sandbox) == {"refused once": 2}
+
+
+def test_a_row_takes_the_place_of_one_earlier_request_only(
+    run: Callable[..., Ended], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """What was refused is not taken back for a row that stands for a finished request."""
+    run("a:refused once, b:refused once")
+    assert run("c:refused once", "--rest").code == 0
+    journal = SqliteJournal(tmp_path / "songs" / "journal.db")
+    states = Counter(entry.state for entry in listed(journal))
+    assert states == {JournalState.REFUSED: 1, JournalState.DELIVERED: 1}
+    assert charged(sandbox) == {"refused once": 1}

@@ -248,3 +248,13 @@ async def test_a_reader_meets_a_client_that_opens_at_this_moment(path: Path) -> 
             async with SqliteJournal(path).open(ACCOUNT):
                 await anyio.lowlevel.checkpoint()
         done.set()
+
+
+async def test_who_may_write_the_journal_may_take_a_lease_that_was_left(path: Path) -> None:
+    """After a crash the file stays: it must not lock out the others of a group, or the owner."""
+    async with SqliteJournal(path).open(ACCOUNT):
+        path.chmod(0o660)
+    async with SqliteJournal(path).open(ACCOUNT):
+        lock = path.with_name("songs.db-lock").stat()
+    assert lock.st_mode & 0o777 == 0o660
+    assert (lock.st_uid, lock.st_gid) == (path.stat().st_uid, path.stat().st_gid)

@@ -30,19 +30,24 @@ class AddressedJournal(SqliteJournal):
     Args:
         path: the file.
         base_url: where everything would be sent.
+        notes: note the address if the journal has none. Only runs that submit do: a wrong address
+            that another command was given would refuse the right one later.
         moved: the service of this journal is at this address from now on.
     """
 
-    def __init__(self, path: Path, base_url: str, *, moved: bool = False) -> None:
+    def __init__(
+        self, path: Path, base_url: str, *, notes: bool = False, moved: bool = False
+    ) -> None:
         super().__init__(path)
         self._base_url = base_url
+        self._notes = notes
         self._moved = moved
 
     @asynccontextmanager
     async def open(
         self, account: str, *, confirm: Callable[[], Awaitable[bool]] | None = None
     ) -> AsyncGenerator[None]:
-        """Open it, and note the address if it has none yet.
+        """Open it, if it is of this address.
 
         Raises:
             AnotherAddress: it was made with another one.
@@ -54,7 +59,8 @@ class AddressedJournal(SqliteJournal):
             return confirm is not None and await confirm()
 
         async with super().open(account, confirm=confirm_here):
-            if await self._check() is None or self._moved:
+            known = await self._check()
+            if self._moved or (self._notes and known is None):
                 await self.note(ADDRESS, self._base_url)
             yield
 

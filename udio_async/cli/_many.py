@@ -72,7 +72,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         service=service,
         terms=terms,
         found=found,
-        forgotten=known.renamed(entries),
+        forgotten=known.renamed(entries, found.jobs),
         keep=keep,
     )
     return execute(
@@ -108,5 +108,6 @@ async def _make(
             await client.keep(entry.request for entry in entries)
         for key in forgotten:  # or `resume` would submit it once more, under its old key
             await client.forget(key)
+            run.display.note(f"{key!r} is taken back: a row asks for the same by another key")
         await take_found(run, client, journal, found)
         await make_all(run, client, entries, terms)

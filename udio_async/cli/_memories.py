@@ -8,7 +8,7 @@ the user is asked before anything is spent.
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -61,14 +61,16 @@ class Known:
         state = self.states.get(job)
         return state is None or state.may_be_sent or (resubmits and state is State.IN_DOUBT)
 
-    def renamed(self, entries: Sequence[Entry]) -> list[str]:
+    def renamed(self, entries: Sequence[Entry], elsewhere: Collection[str]) -> list[str]:
         """Return the jobs that `resume` would submit although a row asks for them by another key.
 
         Args:
             entries: all requests of the file.
+            elsewhere: the keys of rows that are not submitted: they stand for other requests.
         """
         renamed = Renamed(entries, self.unsent, {})
-        found = [renamed.take(entry) for entry in entries if entry.job not in self.states]
+        asked = (one for one in entries if one.job not in self.states and one.job not in elsewhere)
+        found = [renamed.take(entry) for entry in asked]
         return [earlier.job for earlier in found if earlier is not None]
 
 
@@ -158,7 +160,10 @@ def find_in_directory(
     for entry in waiting:
         made = told.take(entry)
         words = _other_words(made, entry)
-        earlier = None if made and words is None else renamed.take(entry)
+        # A key that was forgotten may be that of a row which has another one since.
+        state = known.states.get(entry.job, State.FORGOTTEN)
+        is_known = state is not State.FORGOTTEN or (bool(made) and words is None)
+        earlier = None if is_known else renamed.take(entry)
         if earlier is None and words is not None:
             earlier = Earlier(entry.job, words=words)
         one = Had(entry, tuple(made) if earlier is None else earlier.records, earlier)

@@ -67,9 +67,9 @@ class Service:
         except click.UsageError:
             return None
 
-    def journal(self, path: Path) -> AddressedJournal:
-        """Return the journal at this path, for this service only."""
-        return AddressedJournal(path, self.provider().account().base_url)
+    def journal(self, path: Path, *, notes: bool = False) -> AddressedJournal:
+        """Return the journal at this path, for this service only; `notes` as there."""
+        return AddressedJournal(path, self.provider().account().base_url, notes=notes)
 
     def _adapted(self, traits: Traits) -> Traits:
         """Return traits with the speed and the price that the options give."""

@@ -60,7 +60,8 @@ async def open_for(
     run: Run, service: Service, terms: Terms, *, observer: Callable[[Event], object] | None = None
 ) -> AsyncGenerator[tuple[Client, Journal]]:
     """Open a client for the run, and see afterwards what it has left behind."""
-    journal = MemoryJournal() if terms.journal is None else service.journal(terms.journal)
+    path = terms.journal
+    journal = MemoryJournal() if path is None else service.journal(path, notes=True)
     async with open_client(
         service,
         journal,

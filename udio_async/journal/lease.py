@@ -15,6 +15,7 @@ from .sqlite_disk import beside
 if sys.platform != "win32":  # there, SQLite's own lock belongs to its handle, and lasts
     import fcntl
 
+_TRIES = 20
 _leases: set["Lease"] = set()
 """Those of this process."""
 
@@ -34,6 +35,8 @@ class Lease:
     def __init__(self, file: Path) -> None:
         self._path = beside(file, "-lock")
         self._handle = None if sys.platform == "win32" else _locked(self._path)
+        if self._handle is not None:
+            _share(self._handle, file)
         _leases.add(self)
 
     def end(self) -> None:
@@ -58,7 +61,7 @@ class Lease:
 
 def _locked(path: Path) -> int:
     """Return a descriptor that holds the lock."""
-    while True:
+    for _ in range(_TRIES):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(handle)
@@ -68,6 +71,19 @@ def _locked(path: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)  # its last owner has just removed it, so the next one would make another
+    raise BlockingIOError(f"{path} was replaced {_TRIES} times")
+
+
+def _share(handle: int, file: Path) -> None:
+    """Give it the owner and the mode of the journal, as SQLite does with its log.
+
+    After a crash it is left behind, and whoever may write the journal has to open it.
+    """
+    with suppress(OSError):  # it is not there yet, or another user's
+        like = file.stat()
+        os.fchmod(handle, like.st_mode & 0o666)
+        if os.geteuid() == 0:
+            os.fchown(handle, like.st_uid, like.st_gid)
 
 
 def _lock(handle: int) -> None:
