@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -138,26 +138,32 @@ sys.meta_path.insert(0, Finder())
 """
 
 
+def ended_by(code: str, folder: Path, command: Sequence[str] = COMMAND) -> tuple[int, bytes, bytes]:
+    """Return how the command ends, and what it says, if Python runs this code as it starts."""
+    (folder / "sitecustomize.py").write_text(code)
+    child = subprocess.run(
+        [*command, "demo", "--out", str(folder / "demo")],
+        capture_output=True,
+        env=environment(PYTHONPATH=f"{folder}:{Path(__file__).parents[2]}"),
+        timeout=30,
+        check=False,
+    )
+    return child.returncode, child.stdout, child.stderr
+
+
 @pytest.mark.parametrize("name", ["httpx", "click", "udio_async.cli._execute"])
 @pytest.mark.parametrize("script", [False, True], ids=["module", "script"])
 def test_an_interrupt_while_the_command_starts_is_one_line(
     name: str, script: bool, tmp_path: Path
 ) -> None:
     """Nobody has to read a traceback out of an import; exit 130."""
-    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(name=name))
+    code = INTERRUPTING.format(name=name)
     command: tuple[str, ...] = COMMAND
     if script:
         path = tmp_path / "udio-async"
         path.write_text("import sys\nfrom udio_async.cli import main\nsys.exit(main())\n")
         command = (sys.executable, str(path))
-    child = subprocess.run(
-        [*command, "demo", "--out", str(tmp_path / "demo")],
-        capture_output=True,
-        env=environment(PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}"),
-        timeout=30,
-        check=False,
-    )
-    assert (child.returncode, child.stdout, child.stderr) == (130, b"", b"interrupted\n")
+    assert ended_by(code, tmp_path, command) == (130, b"", b"interrupted\n")
 
 
 INTERRUPTING_A_CLASS = """
@@ -176,15 +182,7 @@ sys.meta_path.insert(0, Finder())
 
 def test_an_interrupt_while_a_class_is_made_is_one_line(tmp_path: Path) -> None:
     """Python 3.11 puts a RuntimeError around it there; classes of rich are such."""
-    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING_A_CLASS)
-    child = subprocess.run(
-        [*COMMAND, "demo", "--out", str(tmp_path / "demo")],
-        capture_output=True,
-        env=environment(PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}"),
-        timeout=30,
-        check=False,
-    )
-    assert (child.returncode, child.stdout, child.stderr) == (130, b"", b"interrupted\n")
+    assert ended_by(INTERRUPTING_A_CLASS, tmp_path) == (130, b"", b"interrupted\n")
 
 
 def test_a_program_of_another_name_keeps_its_interrupts(tmp_path: Path) -> None:

@@ -201,12 +201,7 @@ async def test_a_reader_does_not_wait_for_an_owner_that_does_not_come(path: Path
     async with SqliteJournal(path).open(ACCOUNT):
         pass
     with subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            OPEN.replace('"open"', '"open", flush=True); sys.stdin.read('),
-            path,
-        ],
+        [sys.executable, "-c", HOLD, str(path)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

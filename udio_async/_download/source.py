@@ -86,21 +86,24 @@ def _renamed(
     """
     known, there = ({one.id for one in songs} for songs in (before, shown))
     new = [one for one in shown if one.id not in known]
-    fitting = [one for one in new if _may_be(song, one)]
     others = [one for one in before if one.id not in there and one.id != song.id]
     if len(new) == 1 and not others and len(shown) == len(before) > 1:
         return new[0]  # all other songs are there, whatever is said of this one now
-    if len(fitting) == 1:
-        [one] = fitting
-        stated = _stated(song, one)
-        told = stated > 0 or one.index == song.index
-        enough = told if max(len(before), len(shown)) >= usual else stated == 2
-        if enough and not any(_may_be(other, one) for other in others):
-            return one
+    fitting = [one for one in new if _may_be(song, one)]
+    if len(fitting) == 1 and not any(_may_be(other, fitting[0]) for other in others):
+        stated = _stated(song, fitting[0])
+        told = stated > 0 or fitting[0].index == song.index
+        if told if max(len(before), len(shown)) >= usual else stated == 2:
+            return fitting[0]
+    found = _at_its_place(song, before, shown) if len(shown) >= usual else None
+    return found if found in fitting else None
+
+
+def _at_its_place(song: Song, before: Sequence[Song], shown: Sequence[Song]) -> Song | None:
+    """Return the song that is shown at the place of this one, if no place has another song now."""
     places = {one.index: one for one in shown}
     same = all(_may_be(one, places.get(one.index, one)) for one in before)
-    found = places.get(song.index)
-    return found if found in fitting and same and len(shown) >= usual else None
+    return places.get(song.index) if same else None
 
 
 def _stated(song: Song, shown: Song) -> int:

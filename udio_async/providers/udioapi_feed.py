@@ -23,7 +23,7 @@ from .udioapi_failures import FAILURES
 from .unfold import (
     as_songs,
     layers,
-    names_task,
+    names_this_task,
     open_envelope,
     snake_names,
     sole_song,
@@ -259,7 +259,7 @@ def read_task(
     """
     whole = with_data(payload)
     opened = open_envelope(whole)
-    is_named = names_task(task_id, whole, *layers(whole), opened)
+    is_named = names_this_task(task_id, whole, *layers(whole), opened)
     where = f"{provider} task {excerpt(task_id)}"
     listed = songs_of_task(opened.get("response_data"), task_id, is_named=is_named)
     shown = objects_in(listed, f"{where}, response_data")

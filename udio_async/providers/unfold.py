@@ -237,7 +237,7 @@ def _tasks_named(entry: object) -> list[str]:
     return [str(one) for name in _TASK_IDS if is_id(one := fields.get(name))]
 
 
-def names_task(task_id: str, *around: object) -> bool:
+def names_this_task(task_id: str, *around: object) -> bool:
     """Return whether an answer names the task that was asked about; it may name none.
 
     One object may name it twice: beside our id stands that of the service behind udioapi. An
