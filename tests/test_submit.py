@@ -31,6 +31,7 @@ from udio_async import (
     SubmitInDoubt,
     UdioError,
     Unreachable,
+    UnsupportedOption,
 )
 from udio_async._events import Observer
 from udio_async.journal import Entry, State
@@ -177,6 +178,24 @@ async def test_a_job_on_disk_is_sent_again_as_the_same(tmp_path: Path) -> None:
         job = await client.submit(SONG)
         assert [entry.task_id async for entry in client.jobs()] == [job.task_id]
     assert len(provider.sent) == 3
+
+
+async def test_what_the_provider_has_no_feature_for_is_refused_before_it_is_kept(
+    tmp_path: Path,
+) -> None:
+    """So a request that nothing was sent for leaves nothing behind."""
+
+    class Strict(TimedProvider):
+        def check(self, request: SongRequest) -> None:
+            raise UnsupportedOption("it makes no songs about rain")
+
+    provider = Strict(song)
+    journal = SqliteJournal(tmp_path / "songs.db", threaded=False)
+    async with Client(provider, journal=journal) as client:
+        with pytest.raises(UnsupportedOption):
+            await client.submit(SONG)
+        assert [entry async for entry in client.jobs()] == []
+    assert provider.sent == []
 
 
 async def test_what_is_on_the_wire_is_resumed_by_nobody_else() -> None:

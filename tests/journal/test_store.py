@@ -293,6 +293,19 @@ async def test_a_song_that_is_called_back_beside_a_change_is_not_forgotten(
     assert known.state is state
 
 
+async def test_a_late_callback_changes_nothing_of_songs_that_a_look_has_shown(
+    store: JobStore,
+) -> None:
+    """The provider named the task itself, so its look tells all; a callback may be of anything."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    store.end(entry, (SONG,), times=Times(took=30.0))
+    await store.note_undelivered("mine", "")  # which waits for the end
+    before = await store.known("mine")
+    stranger = attrs.evolve(SONG, id="stranger")
+    await store.hear("mine", 1, CallbackNews(stage=Stage.COMPLETE, songs=(stranger,)))
+    assert await store.known("mine") == before
+
+
 async def test_two_waits_that_end_one_job_break_nothing(
     journal: MemoryJournal, store: JobStore
 ) -> None:

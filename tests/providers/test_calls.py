@@ -44,3 +44,18 @@ async def test_a_key_is_blanked_out_however_it_is_written(echo: Reply) -> None:
     shown = f"{read.message} {read.payload} {reply.body!r} {reply.headers}"
     assert "012345678" not in shown
     assert "***" in shown
+
+
+@pytest.mark.parametrize(("length", "shown"), [(7, "k-01234"), (8, "***")])
+async def test_the_beginning_of_a_key_at_a_cut_is_blanked_out(length: int, shown: str) -> None:
+    """From eight characters on: less of it may be the beginning of any word."""
+    key = "k-0123456789"
+
+    class Echo:
+        async def send(self, call: Call) -> Reply:
+            body = f"token {key[:length]}".encode()
+            return Reply(status=500, headers={}, body=body, cut="it broke off")
+
+    account = Account(key=ApiKey(key), base_url="https://api.example")
+    reply = await ask(Echo(), Call(account=account, method="GET", path="/a"))
+    assert reply.body == f"token {shown}".encode()
