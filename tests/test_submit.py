@@ -312,6 +312,45 @@ async def test_a_caller_cancelled_before_its_turn_sends_nothing() -> None:
     assert provider.sent == [0.0, 10.0]
 
 
+async def test_a_caller_cancelled_at_once_leaves_its_key_free() -> None:
+    """Whether or not its task had begun: the next who asks for that job is not kept waiting."""
+    provider = TimedProvider(song)
+    asked = SongRequest(description="a song", key="mine")
+    async with Client(provider) as client:
+        for _ in range(20):  # trio begins tasks in any order
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await client.submit(asked)
+        with anyio.fail_after(60):
+            await client.submit(asked)
+    assert len(provider.sent) == 1
+
+
+async def test_a_client_whose_tasks_have_ended_refuses_each_who_asks() -> None:
+    """The second one for the same job is not kept waiting for the first."""
+    provider = TimedProvider(song)
+    asked = SongRequest(description="a song", key="mine")
+    async with Client(provider) as client:
+        client._session().submitter.tasks.cancel_scope.cancel()
+        for _ in range(2):
+            with anyio.fail_after(60), pytest.raises(ClientClosed):
+                await client.submit(asked)
+    assert provider.sent == []
+
+
+async def test_a_job_that_another_ends_names_no_task_of_its_own() -> None:
+    """Its error is that of the batch, about a request that was not sent."""
+    why = AuthenticationFailed("the key is unknown", task_id="another's", job_key="another")
+    provider = TimedProvider(song)
+    async with Client(provider) as client:
+        submitter = client._session().submitter
+        with pytest.raises(AuthenticationFailed, match="the key is unknown") as caught:
+            await submitter.submit(SONG, "mine", is_new=True, stopped_by=why)
+    error = caught.value
+    assert (error.task_id, error.job_key, error.charged) == (None, "mine", "no")
+    assert provider.sent == []
+
+
 async def test_a_caller_cancelled_while_held_back_sends_nothing() -> None:
     """The wait of a 429 is before its turn, and its place is free again."""
     limited = RateLimited("slow down", retry_after=100.0)

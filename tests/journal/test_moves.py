@@ -349,3 +349,23 @@ def test_attempts_know_each_other() -> None:
         assert jobs.are_attempts_of_one(one, two)
     assert not jobs.are_attempts_of_one(FULL, stranger)
     assert not jobs.are_attempts_of_one(attempt, stranger)
+
+
+@pytest.mark.parametrize(
+    ("entry", "charged"),
+    [
+        (at(State.PLANNED, task_id=None, told=False, songs=()), "no"),
+        (at(State.REFUSED, task_id=None, told=False, songs=()), "no"),
+        (at(State.SENDING, task_id=None, told=False, songs=()), "unknown"),
+        (at(State.IN_DOUBT, task_id=None, told=False, songs=()), "unknown"),
+        (at(State.ABANDONED, task_id=None, told=True, songs=()), "unknown"),
+        (at(State.ACCEPTED, told=False, songs=()), "yes"),
+        (at(State.ACCEPTED, told=True, songs=()), "unknown"),
+        (at(State.READY), "yes"),
+        (at(State.DELIVERED), "yes"),
+        (at(State.FAILED, told=False), "unknown"),
+    ],
+)
+def test_what_a_job_has_cost_is_said_only_where_it_is_certain(entry: Entry, charged: str) -> None:
+    """A task that its owner has named may be another's; what has failed may be paid back."""
+    assert jobs.charged(entry) == charged
