@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import gzip
+import hashlib
 import logging
 import pickle
 import random
@@ -126,6 +127,8 @@ def test_what_is_no_key_is_refused_unseen(value: str, flaw: str) -> None:
     assert "account page" in str(caught.value)
     frames = list(traceback.TracebackException.from_exception(caught.value).format())
     assert not value or value not in "".join(frames[1:])
+    held = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(caught.tb)]
+    assert [key.reveal() for key in held if isinstance(key, ApiKey)] == [""]
 
 
 def test_what_is_no_text_is_no_key() -> None:
@@ -148,6 +151,7 @@ def test_a_key_shows_itself_to_nobody() -> None:
     assert key == ApiKey(CANARY)
     assert key != CANARY
     assert len({key, ApiKey(CANARY), ApiKey("other")}) == 2
+    assert key.fingerprint() == hashlib.sha256(CANARY.encode()).hexdigest()
 
 
 def test_a_key_from_the_environment_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,8 +49,10 @@ def test_a_song_of_a_task_that_is_over_is_what_it_shows(
     before: Song, stage: Stage, error: Failure | None
 ) -> None:
     """With audio it is complete; what has an error of its own stays as it is."""
-    (after,) = as_it_is(attrs.evolve(TASK, songs=(before,))).songs
+    over = as_it_is(attrs.evolve(TASK, songs=(before,), settling=True))
+    (after,) = over.songs
     assert (after.stage, after.error) == (stage, error)
+    assert not over.settling  # nothing more is waited for
 
 
 @pytest.mark.parametrize("songs", [(), (song(),)])

@@ -340,7 +340,9 @@ async def test_a_client_whose_tasks_have_ended_refuses_each_who_asks() -> None:
 
 async def test_a_job_that_another_ends_names_no_task_of_its_own() -> None:
     """Its error is that of the batch, about a request that was not sent."""
-    why = AuthenticationFailed("the key is unknown", task_id="another's", job_key="another")
+    why = AuthenticationFailed(
+        "the key is unknown", task_id="another's", job_key="another", charged="yes"
+    )
     provider = TimedProvider(song)
     async with Client(provider) as client:
         submitter = client._session().submitter

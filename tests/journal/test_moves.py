@@ -369,3 +369,17 @@ def test_attempts_know_each_other() -> None:
 def test_what_a_job_has_cost_is_said_only_where_it_is_certain(entry: Entry, charged: str) -> None:
     """A task that its owner has named may be another's; what has failed may be paid back."""
     assert jobs.charged(entry) == charged
+
+
+def test_a_callback_takes_a_song_further_that_a_callback_brought() -> None:
+    """Also beside an id of the provider's, which may be one that no look knows."""
+    first = attrs.evolve(song("a", stage=Stage.FIRST_AUDIO), unverified=True)
+    entry = at(State.ACCEPTED, told=False, songs=(first,), saved=())
+    heard = jobs.heard(entry, CallbackNews(stage=Stage.COMPLETE, songs=(song("a"),)))
+    assert [each.stage for each in heard.songs] == [Stage.COMPLETE]
+
+
+def test_an_end_under_a_task_that_a_callback_has_corrected_is_not_this_jobs() -> None:
+    """The look was at the task that its owner had named."""
+    known = at(State.ACCEPTED, task_id="right", told=False, songs=())
+    assert jobs.with_callbacks(at(State.READY, task_id="wrong"), known) == known

@@ -224,6 +224,18 @@ async def test_a_doubt_that_cannot_be_kept_stops_what_would_be_sent(
         await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
 
 
+async def test_an_end_that_cannot_be_kept_stops_what_would_be_sent(
+    journal: Racing, store: JobStore
+) -> None:
+    """In the next run it would be waited for again; nothing is added to that."""
+    entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")
+    journal.put = _full  # type: ignore[method-assign]  # the disk is full
+    store.end(entry, (SONG,), times=Times(took=30.0))
+    await anyio.wait_all_tasks_blocked()
+    with pytest.raises(JournalError, match="nothing more is submitted: the disk is full"):
+        await store.intend(attrs.evolve(REQUEST, key="other"), "other", None)
+
+
 async def test_the_end_of_a_job_that_is_gone_breaks_nothing(store: JobStore) -> None:
     """A journal in memory forgets what was handed out; the next request is sent all the same."""
     entry = await store.accept(await store.intend(REQUEST, "mine", None), "t")

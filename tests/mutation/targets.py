@@ -92,6 +92,7 @@ TARGETS = {
             "tests/providers/test_calls.py",
             "tests/providers/test_replies.py",
             "tests/test_http.py",
+            "tests/test_user_client.py",
             "tests/test_download.py",
         ),
         share=0.1,

@@ -264,6 +264,14 @@ def test_a_body_that_says_that_all_went_well_is_no_refusal(status: int, body: ob
         accepted_id(reply(status, body), SHARED_RULES, provider="p")
 
 
+@pytest.mark.parametrize("code", [199, 300])
+def test_a_code_beside_those_of_success_is_a_refusal(code: int) -> None:
+    """Its data may be about what is wrong."""
+    body = {"code": code, "message": "no such model", "data": {"model": "x"}}
+    with pytest.raises(RequestRefused):
+        accepted_id(reply(400, body), SHARED_RULES, provider="p")
+
+
 def test_songs_under_a_good_status_are_no_refusal() -> None:
     """They have been made, or will be."""
     body = {"message": "0 credits left", "songs": [{"song_id": "s1"}, {"song_id": "s2"}]}
