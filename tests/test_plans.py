@@ -12,7 +12,15 @@ import pytest
 
 from tests.kit.clocks import virtual_backend
 from tests.kit.timed import TimedProvider
-from udio_async import CallbackAddress, Client, RateLimited, SongRequest, SqliteJournal
+from udio_async import (
+    CallbackAddress,
+    Client,
+    PollPolicy,
+    RateLimited,
+    SongRequest,
+    SqliteJournal,
+    WaitExpired,
+)
 from udio_async._http import Http
 
 SONGS = 200
@@ -94,6 +102,42 @@ async def test_what_was_found_out_is_known_to_the_next_run(tmp_path: Path) -> No
         refused.append(len(plan.sent) - len(plan.completes_at) - before)
     assert refused[0] > 0
     assert refused[1] == 0
+
+
+@pytest.mark.parametrize("earlier", ["run", "deadline"])
+async def test_songs_that_nobody_looks_at_have_their_places_too(
+    earlier: str, tmp_path: Path
+) -> None:
+    """Those of a run before, and those that were given up: the next ones wait for them."""
+    plan = Plan(lambda _: 10 * SECONDS, at_once=4, submit_time=0.2)
+    journal = SqliteJournal(tmp_path / "journal.db", threaded=False)
+    poll = PollPolicy(deadline=60.0) if earlier == "deadline" else PollPolicy()
+    async with Client(plan, journal=journal, poll=poll) as client:
+        jobs = [await client.submit(SongRequest(description=str(number))) for number in range(4)]
+        if earlier == "deadline":
+            for job in jobs:
+                with pytest.raises(WaitExpired):
+                    await job.songs()
+            await client.submit("another")
+    if earlier == "run":
+        async with Client(plan, journal=journal) as client:
+            await client.submit("another")
+    assert len(plan.completes_at) == 5
+    assert len(plan.sent) < 200
+
+
+async def test_what_one_request_found_out_of_a_refusal_the_next_ones_know() -> None:
+    """Nothing of ours is made, so patience ends: the first have eight tries, the others one."""
+    plan = Plan(lambda _: SECONDS, at_once=0)
+    async with Client(plan) as client:
+        async with client.generate_many(map(str, range(60))) as batch:
+            errors = [outcome.error async for outcome in batch]
+        assert {type(error) for error in errors} == {RateLimited}
+        assert len(plan.sent) < 60 + 8 * 4
+        plan.at_once = 4
+        await anyio.sleep(100)
+        async with client.generate_many(map(str, range(8))) as batch:
+            assert [outcome.error async for outcome in batch] == [None] * 8
 
 
 async def test_a_number_of_the_owner_is_kept() -> None:

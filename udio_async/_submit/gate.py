@@ -16,6 +16,8 @@ from .limit import ActiveLimit
 from .policy import SubmitPolicy
 
 _BACKOFF_CAP = 30.0
+_IN_VAIN = 60.0
+"""Seconds from the end of one request's patience in which another's would end the same way."""
 
 
 class SubmitGate:
@@ -33,6 +35,7 @@ class SubmitGate:
         self._taken = 0
         self._on_wire = 0
         self._running = 0
+        self._in_vain_until = -math.inf
         self._refusals = 0
         self._moved = anyio.Event()
         self._doubts: set[str] = set()
@@ -142,6 +145,7 @@ class SubmitGate:
             self._limit.probing = False
         if accepted:
             self._refusals = 0
+            self._in_vain_until = -math.inf
             self._limit.accepts(probe=probe)
         if not charged:
             self._taken -= 1
@@ -193,26 +197,49 @@ class SubmitGate:
         """Seconds that nothing may be sent from now on."""
         return max(0.0, self._not_before - anyio.current_time())
 
-    def hold_back(self, error: UdioError, *, attempt: int, probe: bool) -> bool:
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of this run is being made, as far as its looks tell."""
+        return not self._running
+
+    def hold_back(
+        self, error: UdioError, *, attempt: int, probe: bool, unseen: bool = False
+    ) -> bool:
         """Make every submit wait: the provider is one for all of them.
+
+        Args:
+            error: why the provider did not take it.
+            attempt: how often it was tried before.
+            probe: what `enter` returned.
+            unseen: whether songs of ours may be in the making that nobody looks at.
 
         Returns:
             Whether this try counts. "Too many at once" does not, while songs of ours are being
             made: the next request goes when one of them ends.
         """
-        wait = backoff(attempt, base=1.0, cap=_BACKOFF_CAP)
-        busy = isinstance(error, RateLimited) and self._running > 0
-        asked = error.retry_after if isinstance(error, RateLimited) else None
         now = anyio.current_time()
-        if asked is not None:
-            wait = max(wait, asked)
+        limited = isinstance(error, RateLimited)
+        busy = limited and (unseen or not self.is_idle)
+        asked = error.retry_after if isinstance(error, RateLimited) else None
         if busy:
             self._refusals += 1
+            if self.is_idle:  # nobody will tell when one of them ends
+                attempt = self._refusals - 1
             # Told when to come back, and refused again then: it is about how many after all.
-            if asked is None or self._refusals > 1:
+            elif asked is None or self._refusals > 1:
                 self._limit.refused(self._running, self._on_wire, now, probe=probe)
+        wait = max(backoff(attempt, base=1.0, cap=_BACKOFF_CAP), asked or 0.0)
         self._not_before = max(self._not_before, now + wait)
         return not busy
+
+    def give_up(self) -> None:
+        """Remember that a request was told to wait until its patience was at an end."""
+        self._in_vain_until = anyio.current_time() + _IN_VAIN
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether that was a moment ago, and nothing was accepted since."""
+        return anyio.current_time() < self._in_vain_until
 
     def close(self) -> None:
         """Let nothing through any more."""

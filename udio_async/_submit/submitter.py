@@ -4,6 +4,7 @@ It is repeated only where the error says so (`may_repeat`), which means that not
 Every other error is raised as it is, or as a doubt if it proves nothing.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -13,7 +14,16 @@ from anyio.abc import TaskGroup
 
 from .._concurrency import Unfinished, foreign_cancellation_as, owned
 from .._download import FolderCheck
-from .._errors import ClientClosed, InvalidRequest, SubmitInDoubt, UdioError, Unreachable, restated
+from .._errors import (
+    ClientClosed,
+    InvalidRequest,
+    JournalError,
+    RateLimited,
+    SubmitInDoubt,
+    UdioError,
+    Unreachable,
+    restated,
+)
 from .._events import Teller
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
@@ -26,6 +36,8 @@ from .gate import SubmitGate
 from .work import CLOSED, Work
 
 _TRIES = 8
+_LONGEST = 1800.0
+"""Seconds that a request may be in the making which nobody looks at."""
 _LAST_WORD = 2.0
 """Seconds for the journal to keep what is in doubt as the client is closed."""
 
@@ -173,7 +185,10 @@ class Submitter:
             if not isinstance(result, UdioError):
                 return result
             tries, repeated = tries + counts, True
-            if tries == _TRIES:
+            limited = isinstance(result, RateLimited)
+            if tries == _TRIES or (counts and limited and self.gate.is_in_vain):
+                if limited:
+                    self.gate.give_up()  # the next ones need not find out the same
                 raise result
             self.tell("retried", error=result, wait=self.gate.held_back)
 
@@ -244,7 +259,9 @@ class Submitter:
             if not (error.may_repeat and error.charged == "no"):
                 raise
             # Before the place is free: the next one shall see it.
-            return self.gate.hold_back(error, attempt=tries, probe=bool(probe)), error
+            unseen = await self._may_be_making()
+            counts = self.gate.hold_back(error, attempt=tries, probe=bool(probe), unseen=unseen)
+            return counts, error
         else:
             return True, tracked
         finally:
@@ -255,6 +272,18 @@ class Submitter:
                     accepted=tracked is not None,
                     charged=tracked is not None or (error is not None and error.charged != "no"),
                 )
+
+    async def _may_be_making(self) -> bool:
+        """Whether requests that nobody looks at may be in the making.
+
+        Those of an earlier run are, and those that were given up for taking too long.
+        """
+        if not self.gate.is_idle:
+            return False
+        with suppress(JournalError):  # then it is not known
+            accepted = [entry async for entry in self.store.entries([State.ACCEPTED], newest=1)]
+            return any(time.time() - entry.submitted_at < _LONGEST for entry in accepted)
+        return False
 
     async def _paid_step(self, work: Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
         """Keep the intent, send, and keep what came of it, in this order."""
