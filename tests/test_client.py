@@ -382,8 +382,14 @@ async def test_leaving_leaves_nothing_behind(how: str) -> None:
 
 async def test_leaving_closes_every_connection() -> None:
     """The server sees them go."""
-    reply = faults.ok(b'{"code":200,"workId":"task-1"}')
-    async with FaultServer(faults.answer(reply)) as server:
+    tasks = count()
+
+    async def accept_each(connection: faults.Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.send(faults.ok(b'{"code":200,"workId":"task-%d"}' % next(tasks)))
+
+    async with FaultServer(accept_each) as server:
         async with Client(UdioApiV2(api_key="key", base_url=server.url)) as client:
             for _ in range(3):
                 await client.submit("a song")

@@ -16,6 +16,7 @@ from tests.kit.timed import SONG, TimedProvider
 from udio_async import (
     AuthenticationFailed,
     BadAnswer,
+    CallbackAddress,
     Client,
     ClientClosed,
     Event,
@@ -34,6 +35,7 @@ from udio_async import (
     UnsupportedOption,
 )
 from udio_async._events import Observer
+from udio_async._http import Http
 from udio_async.journal import Entry, State
 
 UNSENT = Unreachable("no route", sent=False)
@@ -324,6 +326,25 @@ async def test_a_caller_cancelled_at_once_leaves_its_key_free() -> None:
         with anyio.fail_after(60):
             await client.submit(asked)
     assert len(provider.sent) == 1
+
+
+async def test_an_answer_that_names_another_jobs_task_is_a_doubt(tmp_path: Path) -> None:
+    """A refusal may name what is running: to take its songs for these would lose a song."""
+
+    class Repeating(TimedProvider):
+        async def submit(
+            self, http: Http, request: SongRequest, callback: CallbackAddress | None = None
+        ) -> str:
+            await super().submit(http, request, callback)
+            return "0"
+
+    for journal in (MemoryJournal(), SqliteJournal(tmp_path / "songs.db", threaded=False)):
+        async with Client(Repeating(song), journal=journal) as client:
+            first = await client.submit(SONG)
+            with pytest.raises(SubmitInDoubt, match="task 0, which is that of another job"):
+                await client.submit(SONG)
+            assert len(await first.songs()) == 1
+            assert len(await client.doubts()) == 1
 
 
 async def test_a_client_whose_tasks_have_ended_refuses_each_who_asks() -> None:

@@ -297,6 +297,8 @@ class Submitter:
                 work.task_id = await self.provider.submit(
                     self.poller.listening(http), work.request, address
                 )
+            if await self.store.is_others(entry, work.task_id):
+                raise _of_another(self.provider.name, work.task_id)
         except Exception as error:  # noqa: BLE001  # an adapter may let out anything
             return await self._settle(work, entry, error)
         except BaseException:  # the client is being closed for good
@@ -359,6 +361,16 @@ class Submitter:
             provider=self.provider.name,
             evidence=f"the adapter raised {error!r}",
         )
+
+
+def _of_another(provider: str, task_id: str) -> SubmitInDoubt:
+    """Return the doubt about an answer that names a task of another job."""
+    return SubmitInDoubt(
+        f"{provider} answered with task {task_id}, which is that of another job: nobody knows "
+        "whether this request was taken as well",
+        provider=provider,
+        evidence=f"the answer named task {task_id}, which is another job's",
+    )
 
 
 def _stopped(error: UdioError, provider: str) -> UdioError:

@@ -145,6 +145,13 @@ class JobStore:
             await self._journal.put(entry, expected=known.state)
             return entry
 
+    async def is_others(self, entry: Entry, task_id: str) -> bool:
+        """Return whether a task that an answer names belongs to another job, as far as is known."""
+        try:
+            return await self._attempts.is_others(entry, task_id)
+        except JournalError:  # `accept` will fail as well, and tell the id
+            return False
+
     async def accept(self, entry: Entry, task_id: str) -> Entry:
         """Keep the provider's id of a job that was accepted.
 
