@@ -297,8 +297,6 @@ class Submitter:
                 work.task_id = await self.provider.submit(
                     self.poller.listening(http), work.request, address
                 )
-            if await self.store.is_others(entry, work.task_id):
-                raise _of_another(self.provider.name, work.task_id)
         except Exception as error:  # noqa: BLE001  # an adapter may let out anything
             return await self._settle(work, entry, error)
         except BaseException:  # the client is being closed for good
@@ -306,6 +304,9 @@ class Submitter:
                 with anyio.move_on_after(_LAST_WORD, shield=True):
                     await self.store.doubt(entry, CLOSED)
             raise
+        if await self.store.is_others(entry, work.task_id):
+            doubt, work.task_id = _of_another(self.provider.name, work.task_id), None
+            return await self._settle(work, entry, doubt)
         entry = await self.store.accept(entry, work.task_id)
         return self._track(work, entry, work.task_id, has_callback=address is not None)
 
