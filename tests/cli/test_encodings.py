@@ -57,6 +57,22 @@ def test_a_mark_where_two_files_were_joined_is_no_text() -> None:
     assert (first.description, second.description) == ("rain", "sun")
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.txt"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "\ufeffdescription,mood\nrain,\n",
+        "\ufeff\ufeffdescription,mood\nrain,\n",
+        '"\ufeffdescription",mood\nrain,\n',
+        'description,mood\n"\ufeff\ufeffrain",\n',
+        "description,mood\nrain\u200b,\n",
+    ],
+)
+def test_no_mark_at_the_end_of_a_text_is_part_of_it(table: str, name: str) -> None:
+    """Each program that saves a file may put one more, before a quote or behind it."""
+    assert [request.description for request in asked(table, name)] == ["rain"]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -114,6 +114,8 @@ def test_nothing_is_sent_unless_all_is_good(
         "K\u00f6ln  \r\nla la\t\r\n",
         "  K\u00f6ln\rla la\n\n",
         "K\u00f6ln\u00a0\nla la",
+        "K\u00f6ln\r\r\nla la\r\r\r\n",
+        "\ufeff\ufeff K\u00f6ln\u200b\nla la\u2060 ",
     ],
 )
 def test_the_same_words_are_the_same_text(text: str) -> None:
@@ -122,7 +124,7 @@ def test_the_same_words_are_the_same_text(text: str) -> None:
     assert asked(json.dumps({"lyrics": text}), "in.jsonl") == [SongRequest(lyrics="Köln\nla la")]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
 def test_any_end_of_line_ends_a_line(end: str) -> None:
     """In every format that has lines, and where a line is skipped too."""
     for name, lines in {
@@ -146,11 +148,19 @@ def test_ends_of_lines_may_be_mixed() -> None:
     ]
 
 
-def test_an_end_of_line_may_fall_between_two_pieces() -> None:
+@pytest.mark.parametrize("end", ["\r\n", "\r\r\r\n"])
+def test_an_end_of_line_may_fall_between_two_pieces(end: str) -> None:
     """A file is read in pieces; half a line end is no line."""
     for length in range(60, 80):
         lines = ["x" * length] * 2_000
-        assert len(read("\r\n".join(lines), "in.txt").entries) == 2_000
+        assert read(end.join(lines), "in.txt").entries[-1].line == 2_000
+
+
+def test_lines_of_lyrics_may_end_twice() -> None:
+    """Python on Windows writes CR CR LF where a file is opened without `newline=""`."""
+    table = 'lyrics,style\r\n"one\r\ntwo\r\n\r\nthree",pop\r\n'
+    assert asked(table.replace("\r\n", "\r\r\n")) == asked(table)
+    assert asked(table)[0].lyrics == "one\ntwo\n\nthree"
 
 
 def test_comments_are_skipped_and_counted() -> None:
@@ -394,12 +404,14 @@ HABITS = {
     "CRLF": IDEAS.replace("\n", "\r\n").encode(),
     "CR": IDEAS.replace("\n", "\r").encode(),
     "a mark": IDEAS.replace("\n", "\r\n").encode("utf-8-sig"),
+    "three marks": f"\ufeff\ufeff{IDEAS}".encode("utf-8-sig"),
+    "CRCRLF": IDEAS.replace("\n", "\r\r\n").encode(),
     "blanks": IDEAS.replace("\n", " \t\n").rstrip("\n").encode() + b"\n\n\n",
     "letters in parts": unicodedata.normalize("NFD", IDEAS).encode(),
 }
 
 
-def test_ideas_saved_by_six_programs_are_paid_for_once(
+def test_ideas_saved_by_many_programs_are_paid_for_once(
     bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
 ) -> None:
     """Each run finds what the one before has made: one key, one charge for each idea."""

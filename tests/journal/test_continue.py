@@ -249,6 +249,52 @@ async def test_a_number_in_another_spelling_is_found_in_a_journal_from_before(
         assert len(sandbox.ledger) == 5
 
 
+async def test_a_mark_at_the_end_of_a_text_is_found_in_a_journal_from_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There it made another request: both were paid for, and neither is again."""
+    marked = ["\ufeffrain", "sun\u200b", "moon\u2060", "one\r\r\ntwo"]
+    async with sandbox_with() as sandbox:
+        with monkeypatch.context() as before:
+            before.setattr("udio_async.journal.keys.normalised", str.strip)
+            await run_at(sandbox.udioapi_v2(), path, [*marked, "rain"])
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("delete from meta where name = 'blanks'")
+        for requests in (["rain", "sun", "moon", "one\ntwo", "rain"], [*marked, "rain"]):
+            outcomes = await run_at(sandbox.udioapi_v2(), path, requests)
+            assert [outcome.ok for outcome in outcomes] == [True] * 5
+        assert len(sandbox.ledger) == 5
+
+
+async def test_blanks_around_a_key_make_no_other_job(path: Path) -> None:
+    """A program that saves a list may put one behind each key."""
+    async with sandbox_with() as sandbox:
+        for key in ("a", "a ", " a"):
+            request = SongRequest(description="rain", key=key)
+            [outcome] = await run_at(sandbox.udioapi_v2(), path, [request])
+            assert outcome.ok, outcome.error
+            async with Client(sandbox.udioapi_v2(), journal=path) as client:
+                await client.generate(request)
+        assert len(sandbox.ledger) == 1
+
+
+async def test_a_key_with_a_blank_is_found_in_a_journal_from_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sandbox_with() as sandbox:
+        with monkeypatch.context() as before:
+            before.setattr("udio_async.journal.keys.spelled", str)
+            await run_at(sandbox.udioapi_v2(), path, [SongRequest(description="rain", key="a ")])
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("delete from meta where name = 'spelled keys'")
+            database.execute("insert into meta values ('spelled', '')")  # for Unicode forms only
+        for key in ("a", "a "):
+            request = SongRequest(description="rain", key=key)
+            [outcome] = await run_at(sandbox.udioapi_v2(), path, [request])
+            assert outcome.ok, outcome.error
+        assert len(sandbox.ledger) == 1
+
+
 async def test_another_request_under_a_key_is_refused_with_the_difference(path: Path) -> None:
     async with sandbox_with() as sandbox:
         provider = sandbox.udioapi_v2()

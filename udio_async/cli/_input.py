@@ -251,7 +251,7 @@ def read_text(file: BinaryIO, name: str, encoding: str | None = None) -> str:
         raise BadInput(f"{name}:{error.number}: {error}") from error
     except ValueError as error:
         raise BadInput(f"{name} {error}") from error
-    return content.removeprefix(MARK)
+    return content.lstrip(MARK)
 
 
 def _read_options(values: object, provider: Provider) -> ProviderOptions:

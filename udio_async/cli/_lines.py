@@ -10,6 +10,7 @@ from io import BytesIO
 from itertools import chain
 from typing import BinaryIO
 
+from ..journal import MOST_RETURNS, with_line_feeds
 from ._encoding import Encoding, explain_bytes
 from ._failures import BadInput
 
@@ -98,7 +99,7 @@ def iter_text(pieces: Iterator[bytes], encoding: Encoding) -> Iterator[str]:
             flaw = error
             text = held + error.object[: error.start].decode(encoding.codec, "replace")
         text, held = _without_half_an_end(text, last=not piece or flaw is not None)
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = with_line_feeds(text)
         yield text
         line += text.count("\n")
         foreign = foreign or not text.isascii()
@@ -110,28 +111,29 @@ def iter_text(pieces: Iterator[bytes], encoding: Encoding) -> Iterator[str]:
 
 
 def _without_half_an_end(text: str, *, last: bool) -> tuple[str, str]:
-    """Keep a carriage return at the end for the next piece.
+    """Keep carriage returns at the end for the next piece.
 
-    The next piece may begin with its line feed.
+    The next piece may begin with their line feed.
     """
-    return (text[:-1], "\r") if text.endswith("\r") and not last else (text, "")
+    whole = text if last else text[:-MOST_RETURNS] + text[-MOST_RETURNS:].rstrip("\r")
+    return whole, text[len(whole) :]
 
 
 def iter_lines(texts: Iterator[str]) -> Iterator[tuple[int, str]]:
     """Return the lines with their numbers.
 
-    One that is too long comes cut off, and is refused later. A byte order mark at the beginning of
-    a line is not text.
+    One that is too long comes cut off, and is refused later. Byte order marks at the beginning of a
+    line are not text.
     """
     number, rest = 1, ""
     for text in texts:
         *lines, rest = (rest + text).split("\n")
         for line in lines:
-            yield number, line.removeprefix(MARK)
+            yield number, line.lstrip(MARK)
             number += 1
         rest = rest[: LINE_BYTES + 1]
     if rest:
-        yield number, rest.removeprefix(MARK)
+        yield number, rest.lstrip(MARK)
 
 
 def refuse_long(text: str) -> None:

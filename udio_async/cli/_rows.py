@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import attrs
 
+from ..journal import normalised
 from ._json import as_object, iter_values, parse
 from ._lines import refuse_long
 from ._plain import as_seen, refuse_control, refuse_line_end
@@ -39,7 +40,8 @@ def read_ideas(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
             refuse_long(line)
             refuse_control("description", line)
             refuse_line_end(line)
-            yield number, {"description": line.removeprefix("\\") if line[:2] == "\\#" else line}
+            idea = normalised(line)
+            yield number, {"description": idea[1:] if idea.startswith("\\#") else idea}
         except ValueError as error:
             yield number, error
 

@@ -193,7 +193,7 @@ def _read_cell(name: str, cell: str) -> object:
 
 def _squashed(head: str) -> str:
     """Return a name without case, blanks and hyphens, which people vary."""
-    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", head).casefold())
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", normalised(head)).casefold())
 
 
 def _near(head: str) -> str | None:

@@ -9,6 +9,7 @@ from .base import Journal
 from .entry import Entry, State, Times
 from .errors import TranslatedJournal
 from .keys import (
+    MOST_RETURNS,
     BatchKeys,
     FreshKeys,
     canonical,
@@ -17,12 +18,14 @@ from .keys import (
     normalised,
     request_digest,
     spelled,
+    with_line_feeds,
 )
 from .memory import MemoryJournal
 from .notes import read_note, texts_in
 from .sqlite import SqliteJournal
 
 __all__ = [
+    "MOST_RETURNS",
     "BatchKeys",
     "Entry",
     "FreshKeys",
@@ -40,4 +43,5 @@ __all__ = [
     "request_digest",
     "spelled",
     "texts_in",
+    "with_line_feeds",
 ]

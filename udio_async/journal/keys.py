@@ -24,6 +24,12 @@ _DEEPEST = 100
 """Levels of lists and objects within each other that a request may have: Python itself reads and
 writes a few hundred, fewer where the program is deep in calls."""
 _OF_BATCH = re.compile(r"[0-9a-f]{24}-\d+", re.ASCII)
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060\ufeff"
+"""All that Unicode calls a space, and three marks that look like nothing."""
+MOST_RETURNS = 9
+"""A program on Windows that ends lines twice makes CR CR LF of CR LF, and one CR more each time. A
+longer run is of lines that end in CR alone."""
+_LINE_END = re.compile(rf"\r{{1,{MOST_RETURNS}}}\n|\r")
 
 
 class BatchKeys:
@@ -173,8 +179,8 @@ def _spelled(value: Any) -> Any:  # noqa: ANN401  # JSON is anything
 
 
 def spelled(key: str) -> str:
-    """Return a key in Unicode form NFC: another program may save the same key in another form."""
-    return key if key.isascii() else unicodedata.normalize("NFC", key)
+    """Return a key as texts are written: another program may save the same key in another form."""
+    return normalised(key) or key
 
 
 def normalised(text: str) -> str:
@@ -184,5 +190,10 @@ def normalised(text: str) -> str:
     """
     if text.isascii() and "\r" not in text and "\n" not in text:
         return text.strip()
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip()
+    text = with_line_feeds(unicodedata.normalize("NFC", text))
+    return "\n".join(line.rstrip(_BLANKS) for line in text.split("\n")).strip(_BLANKS)
+
+
+def with_line_feeds(text: str) -> str:
+    """Return a text with LF at the end of each line, whatever was there."""
+    return _LINE_END.sub("\n", text)

@@ -36,6 +36,12 @@ create index jobs_by_task on jobs (task_id) where task_id is not null;
 create unique index jobs_by_alias on jobs (alias) where alias is not null;
 """
 """`alias`: the key that a batch would give the job today, where the rule has changed since."""
+_CHANGED_BY = {
+    "numbers": """entry like '%.0%' and (entry like '%"options"%' or entry like '%"extra"%')""",
+    "blanks": r"""entry like '%\r\r\n%' or entry like '%\ufeff%' or entry like '%\u200b%'
+        or entry like '%\u2060%'""",
+}
+"""Rules for keys that came later: the note that one is kept, and which rows it may have changed."""
 
 
 def prepare_tables(db: sqlite3.Connection, shown: Path, *, is_checked: bool) -> None:
@@ -55,7 +61,8 @@ def prepare_tables(db: sqlite3.Connection, shown: Path, *, is_checked: bool) -> 
     elif version == 1:
         _update(db)
     _add_spellings(db)
-    _add_numbers(db)
+    for rule, rows in _CHANGED_BY.items():
+        _add_aliases(db, rule, rows)
 
 
 def _create(db: sqlite3.Connection) -> None:
@@ -84,9 +91,9 @@ def _update(db: sqlite3.Connection) -> None:
 
 
 def _add_spellings(db: sqlite3.Connection) -> None:
-    """Give each job that was called by another Unicode form of its key an alias, once."""
-    if db.execute("insert or ignore into meta values ('spelled', '')").rowcount:
-        rows = db.execute("select number, key from jobs where key glob '*[^ -~]*'")
+    """Give each job that was called by another spelling of its key an alias, once."""
+    if _is_new(db, "spelled keys"):
+        rows = db.execute("select number, key from jobs where key glob '*[^!-~]*'")
         for number, key in rows.fetchall():
             if isinstance(key, str) and spelled(key) != key:
                 db.execute(
@@ -95,13 +102,18 @@ def _add_spellings(db: sqlite3.Connection) -> None:
                 )
 
 
-def _add_numbers(db: sqlite3.Connection) -> None:
-    """Give each job of a batch whose key was made of a number like 1.0 an alias, once."""
-    if not db.execute("insert or ignore into meta values ('numbers', '')").rowcount:
+def _is_new(db: sqlite3.Connection, rule: str) -> bool:
+    """Note that the journal keeps a rule for keys; return whether it did not do so before."""
+    return db.execute("insert or ignore into meta values (?, '')", (rule,)).rowcount > 0
+
+
+def _add_aliases(db: sqlite3.Connection, rule: str, changed: str) -> None:
+    """Give each job of a batch whose key was made by an earlier rule an alias, once."""
+    if not _is_new(db, rule):
         return
     rows = db.execute(
-        "select number, key, coalesce(alias, key), entry from jobs where entry like '%.0%' "
-        """and (entry like '%"options"%' or entry like '%"extra"%') order by number"""
+        "select number, key, coalesce(alias, key), entry from jobs "  # noqa: S608  # one of ours
+        f"where {changed} order by number"
     )
     taken: Counter[str] = Counter()
     for number, key, name, text in rows.fetchall():
