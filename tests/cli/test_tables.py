@@ -202,7 +202,7 @@ def test_a_column_of_ones_own_may_have_any_other_name(name: str) -> None:
     [
         ("a,x,b", "has 3 cells, the first line has 2: 'b' stands in the extra one"),
         ("a,x,,,b,", "has 5 cells, the first line has 2: 'b' stands"),
-        ("description,mood", "is the first line once more; remove it"),
+        ("description,mood", "holds the names of columns once more; remove it if the rows below"),
         ("#NAME?,x", "description is '#NAME?', an error of the spreadsheet; mend the cell"),
         ("#DIV/0!,x", "an error of the spreadsheet"),
         ("#WERT!,x", "an error of the spreadsheet"),
@@ -320,6 +320,63 @@ def test_a_key_names_one_row() -> None:
     told = problems("description,key\na,k\nb, k \nc,-x\n")
     assert told[0] == "in.csv:3: key 'k' is that of line 2 already"
     assert "begins like an option" in told[1]
+
+
+# Tables whose columns were moved, or that were put together ------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "again"),
+    [
+        ("description,model", "Description,MODEL"),
+        ("description,model", "model,description"),
+        ("description,model", "title,Lyrics"),
+        ("description,mood", "mood,description"),
+        ("description,mood", "Description,notes"),
+        ("lyrics,Negative Tags", "lyrics,negative_tags"),
+        ("description", "Description"),
+    ],
+)
+def test_the_first_line_of_a_second_table_is_no_song(names: str, again: str) -> None:
+    """`cat` puts it between the rows, and its columns may have another order."""
+    (problem,) = problems(f"{names}\nrain,\n{again}\nsun,\n")
+    assert problem.startswith("in.csv:3: holds the names of columns once more")
+
+
+def test_a_song_may_have_the_name_of_a_column() -> None:
+    """Where the rest of its row is no name."""
+    (request,) = asked("lyrics,style,title,mood\nla la,pop,Lyrics,description\n")
+    assert request.title == "Lyrics"
+
+
+def test_a_backslash_before_a_hash_is_no_text_in_any_column() -> None:
+    """Else it would be, once a spreadsheet has moved the column."""
+    first, second = asked("title,lyrics,style\n\\#1,\\# la,\\#pop\nA,la \\#,pop\n")
+    assert (first.title, first.lyrics, first.style) == ("#1", "# la", "#pop")
+    assert second.lyrics == "la \\#"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ",description\n0,rain\n1,# sun\n",
+        "title,description\n,rain\n,# sun\n",
+        "mood,title,description\nsad,,rain\n\u200b,# sun,\n",
+    ],
+)
+def test_a_comment_is_one_behind_empty_cells_and_numbers(table: str) -> None:
+    """pandas writes a number before each row, and a column may be put in front."""
+    reading = read(table)
+    assert [entry.request.description for entry in reading.entries] == ["rain"]
+    assert reading.preview.comments == 1
+
+
+def test_words_that_may_be_a_comment_are_refused() -> None:
+    """Something else was put before them, and a song of a comment would be paid for."""
+    for table in ("id,description\n1,# sun\n", "title,lyrics\nSun,#1\n"):
+        (problem,) = problems(table)
+        assert "begins with '#'; write \\# for a song, or begin the row with # for" in problem
+    assert asked("title,lyrics,style\nSun,la,#pop\n")[0].style == "#pop"
 
 
 # Any table -------------------------------------------------------------------------------------

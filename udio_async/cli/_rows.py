@@ -31,19 +31,20 @@ class Findings:
 
 
 def read_ideas(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
-    """Read one idea per line; a line that begins with "#" is a comment.
-
-    An idea that begins with "#" is written with a backslash before it.
-    """
+    """Read one idea per line; a line that begins with "#" is a comment."""
     for number, line in _without_comments(lines, findings):
         try:
             refuse_long(line)
             refuse_control("description", line)
             refuse_line_end(line)
-            idea = normalised(line)
-            yield number, {"description": idea[1:] if idea.startswith("\\#") else idea}
+            yield number, {"description": without_escape(normalised(line))}
         except ValueError as error:
             yield number, error
+
+
+def without_escape(text: str) -> str:
+    """Return the text that is meant: one that begins with "#" has a backslash before it."""
+    return text[1:] if text.startswith("\\#") else text
 
 
 def read_json_lines(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:

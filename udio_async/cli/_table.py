@@ -12,7 +12,7 @@ from .. import SongRequest
 from ..journal import normalised
 from ._json import parse_object
 from ._plain import as_seen, refuse_control
-from ._rows import Findings, Rows, Values
+from ._rows import Findings, Rows, Values, without_escape
 from ._text import shortened
 
 TableRows = Iterable[tuple[int, list[str] | ValueError]]
@@ -20,6 +20,8 @@ TableRows = Iterable[tuple[int, list[str] | ValueError]]
 _NEAR = 0.8
 """How alike a misspelt name has to be: "titel" is, "subtitle" and "mood" are not."""
 _SHOWN = 40
+_WORDS = {"description", "lyrics"}
+"""Every request has one of them."""
 _ERROR = re.compile(r"#(?:[^\W\d_a-z]+(?:/\d)?[!?]|N/A|NV)")
 """What a spreadsheet writes where it could not compute, in any language."""
 
@@ -45,9 +47,9 @@ def read_table(rows: TableRows, findings: Findings) -> Rows:
             yield number, cells
             if columns is None:
                 return
-        elif not any(cell.strip() for cell in cells):
+        elif not (beginning := _beginning(cells, columns)):
             continue
-        elif is_comment(cells[0]) and not (columns is None and is_numbered(cells)):
+        elif is_comment(beginning) and not (columns is None and is_numbered(cells)):
             findings.comments += 1
         elif columns is None:
             columns = Columns.from_cells(cells)
@@ -61,6 +63,12 @@ def read_table(rows: TableRows, findings: Findings) -> Rows:
                 yield number, columns.read(cells)
             except ValueError as error:
                 yield number, error
+
+
+def _beginning(cells: Sequence[str], columns: "Columns | None") -> str:
+    """Return the cell with which a row begins, or nothing: empty cells may stand before it."""
+    row = cells if columns is None else columns.without_number(cells)
+    return next(filter(as_seen, row), "")
 
 
 def is_comment(cell: str) -> bool:
@@ -93,11 +101,14 @@ class Columns:
     """The names as they are in the file."""
     names: tuple[str | None, ...]
     """What they mean to us."""
+    known: frozenset[str]
+    """All of these and all of ours, without what people vary."""
 
     @classmethod
     def from_cells(cls, cells: Iterable[str]) -> Self:
         heads = tuple(normalised(cell) for cell in cells)
-        return cls(heads, tuple(_OURS.get(_squashed(head)) for head in heads))
+        squashed = [_squashed(head) for head in heads]
+        return cls(heads, tuple(map(_OURS.get, squashed)), frozenset((*squashed, *_OURS)))
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -120,7 +131,7 @@ class Columns:
             if len(same) > 1:
                 flaw = f"columns {' and '.join(map(str, same))} both mean {name}; keep one of them"
                 yield flaw
-        if flaw is None and not {"description", "lyrics"} & {*self.names}:
+        if flaw is None and not {*self.names} & _WORDS:
             heads = shortened(", ".join(map(repr, filter(None, self.heads))))
             yield (
                 f"has no column 'description' and none 'lyrics' in its first line, but {heads}; "
@@ -133,27 +144,40 @@ class Columns:
         Raises:
             ValueError: they do not fit the columns, or one cannot be read.
         """
+        row = self.without_number(row)
         cells = [normalised(cell) for cell in row]
-        if cells[0].startswith("\\#"):
-            cells[0] = cells[0][1:]
         self._refuse_unnamed(cells)
-        if tuple(cells[: len(self.heads)]) == self.heads:
-            raise ValueError("is the first line once more; remove it")
         given = {
             name: place
             for place, name in enumerate(self.names[: len(cells)])
             if name is not None and cells[place]
         }
+        self._refuse_names(cells, [cells[place] for place in given.values()])
         for place in given.values():
             if isinstance(odd := row[place], Odd):
                 raise ValueError(odd.why)  # noqa: TRY004 - see Raises
         return {name: _read_cell(name, cells[place]) for name, place in given.items()}
 
+    def without_number(self, row: Sequence[str]) -> Sequence[str]:
+        """Return a row without its number: pandas puts one into a first column without a name."""
+        return ["", *row[1:]] if not self.heads[0] and row[0].strip().isdecimal() else row
+
+    def _refuse_names(self, cells: Sequence[str], ours: Sequence[str]) -> None:
+        """Refuse the first line of another table, with the same columns or others.
+
+        A song may be called "Lyrics", but then more is told of it, in other words.
+        """
+        if all(_squashed(cell) in self.known for cell in ours) and any(
+            _OURS.get(_squashed(cell)) in _WORDS for cell in cells
+        ):
+            raise ValueError(
+                "holds the names of columns once more; remove it if the rows below it have the "
+                "columns of the first line, else give them as a file of their own"
+            )
+
     def _refuse_unnamed(self, cells: Sequence[str]) -> None:
         for place, cell in enumerate(cells):
             if not cell or (place < len(self.heads) and self.heads[place]):
-                continue
-            if place == 0 and cell.isdecimal():  # so pandas numbers the rows
                 continue
             held = repr(shortened(cell, _SHOWN))
             if place < len(self.heads):
@@ -177,6 +201,10 @@ def _read_cell(name: str, cell: str) -> object:
     refuse_control(name, cell)
     if _ERROR.fullmatch(cell):
         raise ValueError(f"{name} is {cell!r}, an error of the spreadsheet; mend the cell")
+    if name in _WORDS and cell.startswith("#"):
+        raise ValueError(
+            f"{name} begins with '#'; write \\# for a song, or begin the row with # for a comment"
+        )
     if name == "instrumental":
         if cell.lower() not in _TRUTH:
             raise ValueError(f"instrumental is {shortened(cell, _SHOWN)!r}; give true or false")
@@ -188,7 +216,7 @@ def _read_cell(name: str, cell: str) -> object:
             return parse_object(cell)
         except ValueError as error:
             raise ValueError(f"{name} {error}") from error
-    return cell
+    return without_escape(cell)
 
 
 def _squashed(head: str) -> str:
