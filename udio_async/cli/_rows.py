@@ -1,5 +1,6 @@
 """Rows from a file of any format: the values of each request."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -14,6 +15,9 @@ Format = Literal["jsonl", "json", "csv", "tsv", "text", "xlsx"]
 Values = Mapping[str, Any]
 Rows = Iterator[tuple[int, Values | ValueError]]
 """Numbers of lines, or of elements, each with the values of a request or why there are none."""
+_COMMENT = re.compile("#")
+_COMMENT_IN_TEXT = re.compile(r'#|"#(?:[^"]|"")*"\Z')
+"""Excel puts a line with a comma into quotes, and writes each quote within it twice."""
 
 
 @attrs.define
@@ -32,7 +36,7 @@ class Findings:
 
 def read_ideas(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
     """Read one idea per line; a line that begins with "#" is a comment."""
-    for number, line in _without_comments(lines, findings):
+    for number, line in _without_comments(lines, findings, _COMMENT_IN_TEXT):
         try:
             refuse_long(line)
             refuse_control("description", line)
@@ -49,7 +53,7 @@ def without_escape(text: str) -> str:
 
 def read_json_lines(lines: Iterator[tuple[int, str]], findings: Findings) -> Rows:
     """Read an object per line, or an idea in quotes."""
-    for number, line in _without_comments(lines, findings):
+    for number, line in _without_comments(lines, findings, _COMMENT):
         try:
             refuse_long(line)
             yield number, _as_values(parse(line))
@@ -69,12 +73,12 @@ def read_json(texts: Iterator[str]) -> Rows:
 
 
 def _without_comments(
-    lines: Iterator[tuple[int, str]], findings: Findings
+    lines: Iterator[tuple[int, str]], findings: Findings, comment: re.Pattern[str]
 ) -> Iterator[tuple[int, str]]:
     """Return the lines that hold something, and count comments."""
     for number, line in lines:
         seen = as_seen(line)
-        if seen.startswith("#"):
+        if comment.match(seen):
             findings.comments += 1
         elif seen:
             yield number, line.strip()
