@@ -1,5 +1,6 @@
-"""A row whose key was changed, by a spreadsheet or by hand, is not paid for again unasked."""
+"""A row whose key or spelling a program has changed is not paid for again unasked."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -257,3 +258,109 @@ def test_a_row_takes_the_place_of_one_earlier_request_only(
     states = Counter(entry.state for entry in listed(journal))
     assert states == {JournalState.REFUSED: 1, JournalState.DELIVERED: 1}
     assert charged(sandbox) == {"refused once": 1}
+
+
+# In another spelling ---------------------------------------------------------------------------
+
+TITLES = "title,lyrics,style\n{},la la,pop\nB,la la,pop\n"
+CHANGED = {
+    "Excel, as text": (
+        'rain, slow\nsun and "fun"\n',
+        '"rain, slow"\r\n"sun and ""fun"""\r\n',
+        "ideas.txt",
+    ),
+    "JSON lines, as text": ('sun and "fun"\n', json.dumps('sun and "fun"'), "ideas.txt"),
+    "pandas": (TITLES.format("1999"), TITLES.format("1999.0"), "ideas.csv"),
+    "Excel, zeros": (TITLES.format("007"), TITLES.format("7"), "ideas.csv"),
+    "Excel, true": (TITLES.format("true"), TITLES.format("TRUE"), "ideas.csv"),
+    "a no-break space": ("rain !\n", "rain\u00a0!\n", "ideas.txt"),
+    "one that was put in": ("rain!\n", "rain\u202f!\n", "ideas.txt"),
+    "print": ('don\'t say "no"...\n', "don\u2019t say \u201cno\u201d\u2026\n", "ideas.txt"),
+    "Google, as tabs": (
+        'title,lyrics,style\nA,"one\ntwo",pop\n',
+        "title,lyrics,style\nA,one two,pop\n",
+        "ideas.csv",
+    ),
+    "a backslash that was text": ("a\\# b\n", "a# b\n", "ideas.txt"),
+    "and another key": (
+        "key,title,lyrics,style\n001,007,la la,pop\n",
+        "key,title,lyrics,style\n1,7,la la,pop\n",
+        "ideas.csv",
+    ),
+}
+
+
+@pytest.fixture
+def save(sandbox: Sandbox, call_cli: CallCli, tmp_path: Path) -> Callable[..., Ended]:
+    """Save a file, and run it into the one directory."""
+
+    def save(content: str, name: str, *options: object) -> Ended:
+        file = tmp_path / name
+        file.write_text(content, newline="")
+        at = ("--base-url", sandbox.base_url, "--speed", "400")
+        return call_cli("batch", file, "--out", tmp_path / "songs", *at, *options)
+
+    return save
+
+
+@pytest.mark.parametrize("way", CHANGED)
+def test_another_spelling_is_asked_about(
+    way: str, save: Callable[..., Ended], sandbox: Sandbox
+) -> None:
+    """It may be meant, so it is no other request by itself; nothing is sent before an answer."""
+    before, after, name = CHANGED[way]
+    assert save(before, name).code == 0
+    paid = charged(sandbox)
+    refused = save(after, name)
+    assert (refused.code, refused.out) == (2, "")
+    assert "requests have other words than before; nothing was sent" in refused.err
+    assert "differs only in blanks, quotes or the spelling of a number" in refused.err
+    assert "put the old words back if they are meant" in refused.err
+    left_out = save(after, name, "--rest")
+    assert left_out.code == 0, left_out.err
+    assert left_out.lines, "its songs are told"
+    assert save(after, name).code == 0, "what was answered is not asked again"
+    assert charged(sandbox) == paid
+    assert save(before, name).code == 0, "the old words are still known"
+    assert charged(sandbox) == paid
+
+
+def test_another_spelling_that_is_meant_is_paid_for(
+    save: Callable[..., Ended], sandbox: Sandbox
+) -> None:
+    save("rain\n", "ideas.txt")
+    assert save('"rain"\n', "ideas.txt", "--again").code == 0
+    assert charged(sandbox) == {"rain": 1, '"rain"': 1}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        'rain\nsun\n"rain"\n',  # beside the old one, which is still there
+        '"rain"\nrain\nsun\n',
+        "Rain\nsun\n",  # in place of the old one
+        "rain.\nsun\n",
+        "sun\nfog\n",
+        "rain\nsun\n007\n7\nTRUE\n",
+    ],
+)
+def test_words_that_are_others_are_not_asked_about(
+    after: str, save: Callable[..., Ended], sandbox: Sandbox
+) -> None:
+    """A file that grows, and in which rows are written anew, is an ordinary one."""
+    assert save("rain\nsun\n", "ideas.txt").code == 0
+    ended = save(after, "ideas.txt")
+    assert ended.code == 0, ended.err
+    assert set(charged(sandbox)) == {"rain", "sun", *after.split()}
+
+
+def test_a_row_takes_no_request_that_another_row_asks_for(
+    save: Callable[..., Ended], sandbox: Sandbox
+) -> None:
+    """The one has it in another spelling, the other under another key: it is the other's."""
+    save("key,description\n001,rain\n", "ideas.csv")
+    after = 'key,description\n5,"""rain"""\n1,rain\n'
+    refused = save(after, "ideas.csv")
+    assert "1 request may have been paid for: line 3 (rain) had the key '001'" in refused.err
+    assert save(after, "ideas.csv", "--rest").code == 0
+    assert charged(sandbox) == {"rain": 1, '"rain"': 1}

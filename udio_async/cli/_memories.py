@@ -24,7 +24,7 @@ from ._manifest import MANIFEST, Manifest, place_of
 from ._output import SongLine
 from ._page import is_page_of_ours
 from ._record import Record
-from ._renamed import Earlier, Jobs, Renamed
+from ._renamed import Digest, Earlier, Jobs, Renamed
 from ._text import counted, shortened
 
 Lost = Literal["ask", "rest", "again"]
@@ -51,9 +51,9 @@ class Known:
     """The ids of the tasks of all jobs."""
     settled: frozenset[str] = frozenset()
     """Jobs of an earlier journal that its owner was asked about before."""
-    same: Mapping[str, Jobs] = attrs.field(factory=dict)
+    same: Mapping[Digest, Jobs] = attrs.field(factory=dict)
     """The jobs that were or may have been paid for, by what they ask for."""
-    unsent: Mapping[str, Jobs] = attrs.field(factory=dict)
+    unsent: Mapping[Digest, Jobs] = attrs.field(factory=dict)
     """The jobs that `resume` would submit, by what they ask for."""
 
     def may_submit(self, job: str, *, resubmits: bool) -> bool:
@@ -297,10 +297,11 @@ def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, 
     if lost != "ask" or not (asked or renamed):
         return
     if renamed:
+        others = " and ".join(sorted({one.earlier.other for one in renamed if one.earlier}))
         raise BadInput(
-            f"by the journal and {MANIFEST} in {out}, requests have other keys than before; "
+            f"by the journal and {MANIFEST} in {out}, requests have other {others} than before; "
             "nothing was sent",
-            tuple(_renamed(renamed, waiting + len(had) + len(gone))),
+            tuple(_renamed(renamed, others, waiting + len(had) + len(gone))),
         )
     raise BadInput(
         f"{out} has songs that the journal does not know, so it may have been lost; nothing was "
@@ -309,13 +310,13 @@ def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, 
     )
 
 
-def _renamed(renamed: Sequence[Had], again: int) -> Iterator[str]:
-    """Return which keys are others now, and what can be done, line by line."""
+def _renamed(renamed: Sequence[Had], others: str, again: int) -> Iterator[str]:
+    """Return which keys or words are others now, and what can be done, line by line."""
     names = (f"{name_of(one.entry)} {one.earlier}" for one in renamed)
     yield (
         f"{counted(len(renamed), 'request')} may have been paid for: {_listed(names, len(renamed))}"
     )
-    yield "put the old keys back if they are meant: then nothing is paid for twice"
+    yield f"put the old {others} back if they are meant: then nothing is paid for twice"
     yield "add --rest to leave them out of what is submitted; their songs are told or fetched"
     yield f"add --again to submit {counted(again, 'request')}, and pay again for what was made"
 

@@ -11,12 +11,13 @@ import click
 
 from .. import Provider
 from .._submit import affordable
-from ..journal import State, is_fresh, is_of_batch, read_note, request_digest, texts_in
+from ..journal import State, is_fresh, is_of_batch, read_note, texts_in
 from ..providers.kit import is_local_url
 from ._clients import open_client
 from ._input import Entry
 from ._memories import SETTLED, Found, Known
 from ._question import ask
+from ._renamed import Digest
 from ._service import Service
 from ._text import amount, counted
 
@@ -97,14 +98,14 @@ async def _read(service: Service, path: Path) -> Known:
     states: dict[str, State] = {}
     tasks: set[str] = set()
     same: Counter[str] = Counter()
-    paid: dict[str, dict[str, str | None]] = defaultdict(dict)
-    unsent: dict[str, dict[str, str | None]] = defaultdict(dict)
+    paid: dict[Digest, dict[str, str | None]] = defaultdict(dict)
+    unsent: dict[Digest, dict[str, str | None]] = defaultdict(dict)
     async with open_client(service, journal) as client:
         async for job in client.jobs():
             states[job.key] = job.state
             if job.task_id is not None:
                 tasks.add(job.task_id)
-            name, digest = job.key, request_digest(job.request)
+            name, digest = job.key, Digest(job.request)
             if is_of_batch(job.key):
                 same[digest] += 1
                 if not job.key.startswith(digest):  # named by the rule of an earlier version
