@@ -4,6 +4,7 @@
 import codecs
 import csv
 import io
+import json
 from contextlib import suppress
 
 import pytest
@@ -301,11 +302,29 @@ def test_a_column_of_numbers_may_be_called_so(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "value"),
-    [("TRUE", True), ("Yes", True), ("1", True), ("WAHR", True), ("FAUX", False), ("", False)],
+    [
+        ("TRUE", True),
+        ("Yes", True),
+        ("1", True),
+        ("1.0", True),  # pandas, where another cell of the column is empty
+        ("0.0", False),
+        ("WAHR", True),
+        ("FAUX", False),
+        ("", False),
+    ],
 )
 def test_yes_and_no_are_those_of_spreadsheets(word: str, value: bool) -> None:
     """They write them in their own language."""
     assert asked(f"description,instrumental\nrain,{word}\n")[0].instrumental is value
+
+
+def test_a_table_that_was_turned_into_json_is_the_same() -> None:
+    """`csv.DictReader` makes a text of each cell, also of yes and no, of objects and of nothing."""
+    names = "description,model,instrumental,vocal_gender,extra,key"
+    table = f'{names}\nrain,,TRUE,,,1\nsun,chirp-v4,, Female,"{{""n"": 2}}",2\n'
+    rows = [*csv.DictReader(io.StringIO(table))]
+    assert asked(json.dumps(rows), "in.json") == asked(table)
+    assert asked("\n".join(map(json.dumps, rows)), "in.jsonl") == asked(table)
 
 
 def test_cells_of_objects_are_json() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import attrs
 
 from ..journal import normalised
+from ._cells import as_value
 from ._json import as_object, iter_values, parse
 from ._lines import refuse_long
 from ._plain import as_seen, refuse_control, refuse_line_end
@@ -93,7 +94,11 @@ def _as_values(value: object) -> Values:
     if isinstance(value, ValueError):
         raise value
     values = {"description": value} if isinstance(value, str) else as_object(value)
-    for name, text in values.items():
-        if isinstance(text, str):
-            refuse_control(name, text, escaped=True)
-    return values
+    return {name: _as_value(name, inner) for name, inner in values.items()}
+
+
+def _as_value(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    refuse_control(name, value, escaped=True)
+    return as_value(name, value)

@@ -10,7 +10,7 @@ import attrs
 
 from .. import SongRequest
 from ..journal import normalised
-from ._json import parse_object
+from ._cells import as_value
 from ._plain import as_seen, refuse_control
 from ._rows import Findings, Rows, Values, without_escape
 from ._text import shortened
@@ -205,18 +205,7 @@ def _read_cell(name: str, cell: str) -> object:
         raise ValueError(
             f"{name} begins with '#'; write \\# for a song, or begin the row with # for a comment"
         )
-    if name == "instrumental":
-        if cell.lower() not in _TRUTH:
-            raise ValueError(f"instrumental is {shortened(cell, _SHOWN)!r}; give true or false")
-        return _TRUTH[cell.lower()]
-    if name == "vocal_gender":
-        return cell.lower()
-    if name in ("options", "extra"):
-        try:
-            return parse_object(cell)
-        except ValueError as error:
-            raise ValueError(f"{name} {error}") from error
-    return without_escape(cell)
+    return as_value(name, without_escape(cell))
 
 
 def _squashed(head: str) -> str:
@@ -234,7 +223,3 @@ def _near(head: str) -> str | None:
 
 
 _OURS = {_squashed(field.name): field.name for field in attrs.fields(SongRequest)}
-# Spreadsheets write them in the language that they speak.
-_YES = "true yes y 1 wahr ja vrai oui verdadero sí si vero sì verdadeiro sim waar"
-_NO = "false no n 0 falsch nein faux non falso não onwaar nee"
-_TRUTH = {word: words is _YES for words in (_YES, _NO) for word in words.split()}
