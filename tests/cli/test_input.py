@@ -128,6 +128,12 @@ def test_the_same_words_are_the_same_text(text: str) -> None:
     assert asked(json.dumps({"lyrics": text}), "in.jsonl") == [SongRequest(lyrics="Köln\nla la")]
 
 
+def test_all_that_unicode_calls_a_space_is_a_blank() -> None:
+    """At the ends of a text, and of each of its lines."""
+    spaces = {char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace()} - {*"\r\n"}
+    assert {normalised(f"{space}ä{space}\nb{space}") for space in spaces} == {"ä\nb"}
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
 def test_any_end_of_line_ends_a_line(end: str) -> None:
     """In every format that has lines, and where a line is skipped too."""

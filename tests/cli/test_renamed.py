@@ -333,6 +333,17 @@ def test_another_spelling_that_is_meant_is_paid_for(
     assert charged(sandbox) == {"rain": 1, '"rain"': 1}
 
 
+def test_what_was_kept_in_another_spelling_is_submitted_once(
+    save: Callable[..., Ended], sandbox: Sandbox, call_cli: CallCli, tmp_path: Path
+) -> None:
+    """Nothing was taken for it, so nothing is asked; but `resume` does not submit it once more."""
+    assert save("refused once\n", "ideas.txt").code == 1
+    assert save('"refused once"\n', "ideas.txt").code == 0
+    at = ("--base-url", sandbox.base_url, "--speed", "400")
+    assert call_cli("resume", tmp_path / "songs", *at).code == 0
+    assert charged(sandbox) == {'"refused once"': 1}
+
+
 @pytest.mark.parametrize(
     "after",
     [

@@ -366,6 +366,8 @@ def test_a_song_may_have_the_name_of_a_column() -> None:
     """Where the rest of its row is no name."""
     (request,) = asked("lyrics,style,title,mood\nla la,pop,Lyrics,description\n")
     assert request.title == "Lyrics"
+    (problem,) = problems("kind,description\nlyrics,\n")
+    assert "neither description nor lyrics" in problem
 
 
 def test_a_backslash_before_a_hash_is_no_text_in_any_column() -> None:

@@ -167,9 +167,9 @@ class Columns:
 
         A song may be called "Lyrics", but then more is told of it, in other words.
         """
-        if all(_squashed(cell) in self.known for cell in ours) and any(
-            _OURS.get(_squashed(cell)) in _WORDS for cell in cells
-        ):
+        if not ours or not all(_squashed(cell) in self.known for cell in ours):
+            return
+        if any(_OURS.get(_squashed(cell)) in _WORDS for cell in cells):
             raise ValueError(
                 "holds the names of columns once more; remove it if the rows below it have the "
                 "columns of the first line, else give them as a file of their own"
