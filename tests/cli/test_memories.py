@@ -138,7 +138,7 @@ def test_songs_that_are_gone_with_the_journal(
     refused = run("rain, sun")
     assert refused.code == 2
     assert "2 requests may have been paid for, whose songs are not all here" in refused.err
-    assert "add --rest to fetch the songs of 2 requests again, which costs nothing" in refused.err
+    assert "add --rest to fetch the songs of 2 requests, which costs nothing" in refused.err
     assert "--rest to submit" not in refused.err, "there is no rest"
     fetched = run("rain, sun, fog", "--rest")
     assert "3 requests (2 fetched again): 1 to submit" in fetched.err

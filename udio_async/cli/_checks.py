@@ -1,49 +1,77 @@
-"""What is looked at before `generate` buys a song: the folder may have it, or take none."""
+"""What is looked at before songs are bought: the folder may have them, or take none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import Client
 from ..files import try_folder
 from ..journal import Journal
+from ._disagreement import refuse_disagreement
 from ._gone import take_found
 from ._input import Entry
+from ._known import Known, read_journals
 from ._manifest import Manifest
-from ._memories import Found, find_in_directory, refuse_disagreement
-from ._plan import read_journal
+from ._memories import Found, find_in_directory
 from ._run import Run
 from ._service import Service
 from ._terms import Terms
 
 
-def look_in(out: Path, entry: Entry, service: Service, terms: Terms, *, backend: str) -> Found:
-    """Return what the folder knows of a request that the journal does not know.
+def look_in(
+    manifest: Manifest,
+    entries: Sequence[Entry],
+    service: Service,
+    terms: Terms,
+    *,
+    backend: str,
+    is_file: bool = False,
+) -> tuple[Known, Found]:
+    """Return what journals and the folder know of these requests.
+
+    Args:
+        manifest: that of the folder.
+        entries: the requests, with their keys.
+        service: who would make the songs; nothing is known to a sandbox of the run itself.
+        terms: with the journal, and the answer if the command has one.
+        backend: the event loop on which journals are read.
+        is_file: whether these are all requests of a file.
 
     Raises:
-        BadInput: it may have been paid for, and the command does not say what to do then.
+        BadInput: some may have been paid for, and the command does not say what to do then.
     """
-    if terms.lost == "again" or service.is_sandbox:
-        return Found()
-    known = read_journal(service, terms.journal, backend=backend)
+    if service.is_sandbox:
+        return Known(), Found(waiting=tuple(entries))
+    known = read_journals(service, terms.journal, manifest.directory, backend=backend)
     found = find_in_directory(
-        [entry], known, Manifest(out), provider=service.provider().name, resubmits=terms.resubmits
+        entries,
+        known,
+        manifest,
+        provider=service.provider().name,
+        resubmits=terms.resubmits,
+        lost=terms.lost,
+        is_file=is_file,
     )
-    refuse_disagreement(found, known, waiting=len(found.left_of([entry])), out=out, lost=terms.lost)
+    refuse_disagreement(found, known, manifest.directory)
+    return known, found
+
+
+def look_for_one(out: Path, entry: Entry, service: Service, terms: Terms, *, backend: str) -> Found:
+    """Return what journals and the folder know of one request, as `look_in` does."""
+    _, found = look_in(Manifest(out), [entry], service, terms, backend=backend)
     return found
 
 
 async def left_to_make(
-    run: Run, client: Client, journal: Journal, entry: Entry, found: Found
+    run: Run, client: Client, journal: Journal, entries: list[Entry], found: Found
 ) -> list[Entry]:
-    """Return the request, unless the folder has its songs: then they are told or fetched.
+    """Tell or fetch the songs that the folder knows, and return the other requests.
 
-    No earlier run tells this one of a full disk, so it is tried before a song is bought.
+    The disk is tried before songs are bought: the library tries only a folder that has refused one.
 
     Raises:
         DiskUnavailable: the folder takes no song.
     """
     await take_found(run, client, journal, found)
-    left = found.left_of([entry])
-    earlier = await journal.get(entry.job)
-    if left and run.out is not None and (earlier is None or earlier.state.may_be_sent):
+    if found.waiting and run.out is not None:
         await try_folder(run.out)
-    return left
+    return found.left_of(entries)

@@ -95,7 +95,7 @@ def _show_table(lines: list[SongLine]) -> None:
 
 _NEXT = """
 Next, still without a key:
-  {program} generate "A song about rain" --provider sandbox --out songs
+  {program} generate "A song about rain" --provider sandbox --out rehearsal
 With a key, for real songs:
   export UDIOAPI_API_KEY=...
   {program} generate "A song about rain" --out songs"""

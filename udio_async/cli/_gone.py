@@ -14,8 +14,9 @@ from .._concurrency import open_tasks
 from .._records import failure_error
 from ..journal import Journal, read_note, texts_in
 from ._delivery import deliver
-from ._manifest import MANIFEST
-from ._memories import SETTLED, Found, Had, name_of
+from ._disagreement import name_of
+from ._known import SETTLED, SETTLED_SONGS, fingerprint_in
+from ._memories import Found, Had
 from ._remedies import explain
 from ._run import Run
 from ._text import counted
@@ -34,9 +35,11 @@ async def take_found(run: Run, client: Client, journal: Journal, found: Found) -
 
 async def _settle(journal: Journal, found: Found) -> None:
     """Remember what the user was asked about: it is not asked again."""
-    if found.jobs:
-        known = await read_note(journal, SETTLED, texts_in) or ()
-        await journal.note(SETTLED, json.dumps(sorted({*known, *found.jobs})))
+    songs = map(fingerprint_in, found.strange) if found.is_answered else ()
+    for note, new in ((SETTLED, found.jobs), (SETTLED_SONGS, frozenset(songs))):
+        if new:
+            known = await read_note(journal, note, texts_in) or ()
+            await journal.note(note, json.dumps(sorted(new.union(known))))
 
 
 async def _tell_had(run: Run, had: Sequence[Had]) -> None:
@@ -60,8 +63,8 @@ async def _fetch_gone(run: Run, client: Client, gone: Sequence[Had]) -> None:
             tasks.start_soon(_fetch, run, client, one, slots)
     if progress.left_alone:
         run.display.say(
-            f"{counted(progress.left_alone, 'request')} left alone: by {MANIFEST} they were or "
-            "may have been paid for; look for them in your account, or add --again to pay again"
+            f"{counted(progress.left_alone, 'request')} left alone: they were or may have been "
+            "paid for; look for them in your account, or add --again to pay again"
         )
 
 

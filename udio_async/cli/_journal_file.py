@@ -9,11 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 from ._failures import BadInput
+from ._names import JOURNAL
 
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION = (68, 72)
 """Where the header of a database names the program that it belongs to."""
 _OURS = b"udio"
+
+
+class NotAJournal(BadInput):
+    """What has the journal's name is a file of something else."""
 
 
 def check_journal(path: Path) -> None:
@@ -22,7 +27,8 @@ def check_journal(path: Path) -> None:
     A file that is not there will be made.
 
     Raises:
-        BadInput: another --journal has to be given.
+        NotAJournal: it is of something else; another --journal has to be given.
+        BadInput: it is no plain file, or cannot be read.
     """
     if path.is_symlink() and not path.exists():
         raise _refusal(path, "is a symbolic link that leads nowhere")
@@ -37,11 +43,28 @@ def check_journal(path: Path) -> None:
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from error
     if head and not head.startswith(_MAGIC):
-        raise _refusal(path, "is not a journal of udio-async")
+        raise _refusal(path, "is not a journal of udio-async", NotAJournal)
     program = head[slice(*_APPLICATION)]
     # A journal whose beginning is still in its log names nobody, and holds nothing either.
     if head and program != _OURS and (any(program) or _has_tables(path)):
-        raise _refusal(path, "is a database of another program")
+        raise _refusal(path, "is a database of another program", NotAJournal)
+
+
+def journal_beside(journal: Path | None, out: Path) -> Path | None:
+    """Return the folder's journal, if it is there and is not the journal of the run.
+
+    Raises:
+        BadInput: it cannot be read, so nobody knows what it has paid for.
+    """
+    path = out / JOURNAL
+    own = journal if journal is not None and journal.exists() else None
+    if not path.is_file() or (own is not None and own.samefile(path)):
+        return None
+    try:
+        check_journal(path)
+    except NotAJournal:  # perhaps that is why the run has its journal elsewhere
+        return None
+    return path
 
 
 def _has_tables(path: Path) -> bool:
@@ -57,6 +80,6 @@ def _has_tables(path: Path) -> bool:
         return False
 
 
-def _refusal(path: Path, what: str) -> BadInput:
+def _refusal(path: Path, what: str, kind: type[BadInput] = BadInput) -> BadInput:
     """Return the error for a file that is not a journal."""
-    return BadInput(f"{path} {what}; give another path with --journal, or move it away")
+    return kind(f"{path} {what}; give another path with --journal, or move it away")

@@ -8,14 +8,14 @@ from typing import BinaryIO
 import attrs
 
 from ..journal import BatchKeys
+from ._checks import left_to_make, look_in
 from ._execute import View, execute
 from ._failures import say
-from ._gone import take_found
 from ._hints import Hints
 from ._input import Entry, read_entries
 from ._manifest import open_directory
-from ._memories import Found, find_in_directory, refuse_disagreement
-from ._plan import confirm, make_plan, read_journal
+from ._memories import Found
+from ._plan import confirm, make_plan
 from ._rows import Format
 from ._run import Run
 from ._service import Service
@@ -41,17 +41,7 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
     entries = _named(reading.entries)
     manifest = open_directory(out, quiet=view.quiet, sandbox=service.is_sandbox)
     terms.prepare()
-    known = read_journal(service, terms.journal, backend=view.backend)
-    found = Found()
-    if terms.lost != "again" and not service.is_sandbox:
-        found = find_in_directory(
-            entries,
-            known,
-            manifest,
-            provider=provider.name,
-            resubmits=terms.resubmits,
-            is_file=True,
-        )
+    known, found = look_in(manifest, entries, service, terms, backend=view.backend, is_file=True)
     plan = make_plan(
         entries,
         known,
@@ -61,14 +51,13 @@ def make_many(  # noqa: PLR0917 - the first five are those of the other two
         max_submits=terms.max_submits,
         max_credits=terms.max_credits,
     )
-    refuse_disagreement(found, known, waiting=plan.waiting, out=out, lost=terms.lost)
     yes = terms.yes or service.is_sandbox
     if not view.quiet:
         say(str(reading.preview))
     confirm(plan, provider, yes=yes, quiet=view.quiet)
     work = partial(
         _make,
-        entries=found.left_of(entries),
+        entries=entries,
         service=service,
         terms=terms,
         found=found,
@@ -105,9 +94,9 @@ async def _make(
 ) -> None:
     async with open_for(run, service, terms) as (client, journal):
         if journal.durable and keep:
-            await client.keep(entry.request for entry in entries)
+            await client.keep(entry.request for entry in found.left_of(entries))
         for key in forgotten:  # or `resume` would submit it once more, under its old key
             await client.forget(key)
             run.display.note(f"{key!r} is taken back: a row asks for the same by another key")
-        await take_found(run, client, journal, found)
-        await make_all(run, client, entries, terms)
+        left = await left_to_make(run, client, journal, entries, found)
+        await make_all(run, client, left, terms)

@@ -1,87 +1,44 @@
-"""Requests that the folder knows and the journal does not.
+"""Requests that the folder knows and the journal of the run does not.
 
-A journal is lost, emptied, restored from an older copy, or copied without its log; the songs are
-still there, and `songs.jsonl` tells whose they are. To submit them all would pay for them again. So
-the user is asked before anything is spent.
+A journal is lost, emptied, restored from an older copy, or copied without its log, or another one
+is given. The songs are still there; `songs.jsonl`, or the folder's own journal, tells whose they
+are. To submit them all would pay for them again. So the user is asked before anything is spent.
 """
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import attrs
 
 from .. import Stage
-from ..files import SUFFIXES
 from ..journal import State, is_of_batch
-from ._failures import BadInput
-from ._gallery import GALLERY
 from ._input import Entry
-from ._manifest import MANIFEST, Manifest, place_of
+from ._known import Known, fingerprint_in
+from ._manifest import Manifest, place_of
 from ._output import SongLine
-from ._page import is_page_of_ours
 from ._record import Record
-from ._renamed import Digest, Earlier, Jobs, Renamed
-from ._text import counted, shortened
+from ._renamed import Earlier, Jobs, Renamed
 
 Lost = Literal["ask", "rest", "again"]
 """What becomes of requests that only the directory knows: see `--rest` and `--again`."""
 
-SETTLED = "paid for in an earlier journal"
-"""The journal's note of the jobs that are not asked about again."""
-_OF_ONE = 2
-"""Songs that one request makes, as a rule."""
-_SHOWN = 3
-_WORDS = 40
-_SONG = re.compile(rf".+-[0-9a-f]{{12}}({'|'.join(map(re.escape, SUFFIXES))})", re.DOTALL)
-_COVER = re.compile(r".+-[0-9a-f]{12}\.(jpe?g|png|webp|gif)", re.DOTALL)
 _NOT_MADE = frozenset({"GenerationFailed", "ModerationFailed", "UpstreamFailed"})
 """Errors of songs for which there will never be a file."""
 
 
 @attrs.frozen
-class Known:
-    """What the journal knows before a run."""
-
-    states: Mapping[str, State] = attrs.field(factory=dict)
-    tasks: frozenset[str] = frozenset()
-    """The ids of the tasks of all jobs."""
-    settled: frozenset[str] = frozenset()
-    """Jobs of an earlier journal that its owner was asked about before."""
-    same: Mapping[Digest, Jobs] = attrs.field(factory=dict)
-    """The jobs that were or may have been paid for, by what they ask for."""
-    unsent: Mapping[Digest, Jobs] = attrs.field(factory=dict)
-    """The jobs that `resume` would submit, by what they ask for."""
-
-    def may_submit(self, job: str, *, resubmits: bool) -> bool:
-        """Return whether the next run would submit this job."""
-        state = self.states.get(job)
-        return state is None or state.may_be_sent or (resubmits and state is State.IN_DOUBT)
-
-    def renamed(self, entries: Sequence[Entry], elsewhere: Collection[str]) -> list[str]:
-        """Return the jobs that `resume` would submit although a row asks for them by another key.
-
-        Args:
-            entries: all requests of the file.
-            elsewhere: the keys of rows that are not submitted: they stand for other requests.
-        """
-        renamed = Renamed(entries, self.unsent, {})
-        asked = (one for one in entries if one.job not in self.states and one.job not in elsewhere)
-        found = [renamed.take(entry) for entry in asked]
-        return [earlier.job for earlier in found if earlier is not None]
-
-
-@attrs.frozen
 class Had:
-    """A request, and what the folder tells of its songs."""
+    """A request, and what is known of its songs."""
 
     entry: Entry
     records: tuple[Record, ...]
     earlier: Earlier | None = None
     """What it was called in an earlier run, if that was something else."""
+    beside: Jobs = attrs.field(factory=dict)
+    """Its job in the folder's journal, where the run has another one or none."""
 
     @property
     def task_ids(self) -> tuple[str, ...]:
@@ -89,6 +46,7 @@ class Had:
         ids = [record.task_id for record in self.records]
         if self.earlier is not None:
             ids.append(self.earlier.task_id)
+        ids += self.beside.values()
         return tuple(dict.fromkeys(task_id for task_id in ids if task_id is not None))
 
     def lines(self, directory: Path) -> Iterator[SongLine]:
@@ -100,14 +58,18 @@ class Had:
 
 @attrs.frozen(kw_only=True)
 class Found:
-    """The requests of a batch that the folder knows."""
+    """What the folder knows, and the journal of the run does not."""
 
     had: tuple[Had, ...] = ()
-    """Their songs are all here."""
+    """Requests whose songs are all here."""
     gone: tuple[Had, ...] = ()
-    """They were paid for, or may have been, and their songs are not all here."""
+    """Requests that were paid for, or may have been, and whose songs are not all here."""
     strange: tuple[str, ...] = ()
-    """Songs that nothing tells of, where they are likely those of this batch."""
+    """Songs of which nothing tells: they may be those of the requests that wait."""
+    waiting: tuple[Entry, ...] = ()
+    """Requests that would be submitted."""
+    is_answered: bool = False
+    """Whether the command says what becomes of them: then it is not asked again."""
 
     @property
     def jobs(self) -> frozenset[str]:
@@ -133,45 +95,63 @@ def find_in_directory(
     *,
     provider: str,
     resubmits: bool,
+    lost: Lost = "ask",
     is_file: bool = False,
 ) -> Found:
     """Find requests that would be submitted although the folder has them.
 
     Args:
         entries: the requests of the batch.
-        known: what the journal knows.
+        known: what the journals know.
         manifest: the folder's.
         provider: only its songs count, and none of a rehearsal.
         resubmits: whether requests in doubt would be submitted again.
+        lost: the answer, if it was given with the command. With "again" only strange songs are
+            looked for.
         is_file: whether these are all requests of a file. Then one that an earlier run knows under
             a key that the file does not have any more may be one of them.
     """
     waiting = [entry for entry in entries if known.may_submit(entry.job, resubmits=resubmits)]
-    strange = () if known.states else _strange_songs(manifest, waiting)
+    found = Found(
+        strange=_strange_songs(manifest, known),
+        waiting=tuple(waiting),
+        is_answered=lost != "ask",
+    )
+    if lost == "again":
+        return found
     records = [
         record
         for record in manifest.records()
         if record.provider == provider and not record.sandbox
     ]
     told = _Told(records, known)
-    renamed = Renamed(entries, known.same, told.by_job) if is_file else Renamed((), {}, {})
+    renamed = Renamed(entries, known.paid(), told.by_job) if is_file else Renamed((), {}, {})
     had: list[Had] = []
     gone: list[Had] = []
+    rest: list[Entry] = []
     for entry in waiting:
-        made = told.take(entry)
-        words = _other_words(made, entry)
-        # A key that was forgotten may be that of a row which has another one since.
-        state = known.states.get(entry.job, State.FORGOTTEN)
-        is_known = state is not State.FORGOTTEN or (bool(made) and words is None)
-        earlier = None if is_known else renamed.take(entry)
-        if earlier is None and words is not None:
-            earlier = Earlier(entry.job, words=words)
-        one = Had(entry, tuple(made) if earlier is None else earlier.records, earlier)
-        if _are_here(one.records, manifest.directory) and not _is_open(earlier, known):
+        one = _had(entry, known, told, renamed)
+        if _are_here(one.records, manifest.directory) and not _is_open(one.earlier, known):
             had.append(one)
-        elif one.records or earlier or entry.job in known.settled:
+        elif one.records or one.earlier or one.beside or entry.job in known.settled:
             gone.append(one)
-    return Found(had=tuple(had), gone=tuple(gone), strange=strange)
+        else:
+            rest.append(entry)
+    return attrs.evolve(found, had=tuple(had), gone=tuple(gone), waiting=tuple(rest))
+
+
+def _had(entry: Entry, known: Known, told: "_Told", renamed: Renamed) -> Had:
+    """Return what is known of a request that the journal of the run would submit."""
+    made = told.take(entry)
+    words = _other_words(made, entry)
+    beside = known.beside_of(entry)
+    # A key that was forgotten may be that of a row which has another one since.
+    state = known.states.get(entry.job, State.FORGOTTEN)
+    is_known = state is not State.FORGOTTEN or beside or (made and words is None)
+    earlier = None if is_known else renamed.take(entry)
+    if earlier is None and words is not None:
+        earlier = Earlier(entry.job, words=words)
+    return Had(entry, tuple(made) if earlier is None else earlier.records, earlier, beside)
 
 
 class _Told:
@@ -226,25 +206,13 @@ def _are_here(records: Sequence[Record], directory: Path) -> bool:
     )
 
 
-def _strange_songs(manifest: Manifest, waiting: Sequence[Entry]) -> tuple[str, ...]:
-    """Return songs here that nothing tells of, if they may be those of the requests.
-
-    A request that its owner has named may have been one of `generate`, which writes no list. For
-    others a song that `generate` has saved is not a reason to ask: it has to look like a batch's.
-    """
-    told = {record.path for record in manifest.records()}
+def _strange_songs(manifest: Manifest, known: Known) -> tuple[str, ...]:
+    """Return the songs here of which neither the list nor a journal tells."""
+    paths = (record.path for record in manifest.records() if record.path is not None)
+    told = {"", *known.songs, *map(fingerprint_in, paths)}
     with os.scandir(manifest.directory) as entries:
         names = sorted(entry.name for entry in entries if entry.is_file())
-    songs = tuple(name for name in names if _SONG.fullmatch(name) and name not in told)
-    if any(entry.request.key is not None for entry in waiting):
-        return songs
-    page = manifest.directory / GALLERY
-    of_batch = not told and (
-        any(_COVER.fullmatch(name) for name in names)
-        or len(songs) >= max(len(waiting), _OF_ONE + 1)
-        or (page.exists() and is_page_of_ours(page))
-    )
-    return songs if songs and of_batch else ()
+    return tuple(name for name in names if fingerprint_in(name) not in told)
 
 
 def _as_line(record: Record, entry: Entry, directory: Path) -> SongLine:
@@ -271,103 +239,3 @@ _OF_A_SONG = (
     *("provider", "index", "title", "duration", "lyrics", "tags", "model"),
     *("sha256", "size", "asked"),
 )
-
-
-def refuse_disagreement(found: Found, known: Known, *, waiting: int, out: Path, lost: Lost) -> None:
-    """Stop before money is spent on what may be paid for already.
-
-    Args:
-        found: what the folder knows.
-        known: what the journal knows.
-        waiting: requests that would be submitted, without those that the folder knows.
-        out: the folder, for the message.
-        lost: the user's answer, if it was given with the command.
-
-    Raises:
-        BadInput: with what was found, and how to go on.
-    """
-    had = [one.entry for one in found.had if one.entry.job not in known.settled]
-    gone = [one for one in found.gone if one.entry.job not in known.settled]
-    asked = gone or (waiting and (had or found.strange))
-    renamed = [
-        one
-        for one in (*found.had, *found.gone)
-        if one.earlier is not None and one.entry.job not in known.settled
-    ]
-    if lost != "ask" or not (asked or renamed):
-        return
-    if renamed:
-        others = " and ".join(sorted({one.earlier.other for one in renamed if one.earlier}))
-        raise BadInput(
-            f"by the journal and {MANIFEST} in {out}, requests have other {others} than before; "
-            "nothing was sent",
-            tuple(_renamed(renamed, others, waiting + len(had) + len(gone))),
-        )
-    raise BadInput(
-        f"{out} has songs that the journal does not know, so it may have been lost; nothing was "
-        "sent",
-        tuple(_findings(had, gone, found.strange, waiting)),
-    )
-
-
-def _renamed(renamed: Sequence[Had], others: str, again: int) -> Iterator[str]:
-    """Return which keys or words are others now, and what can be done, line by line."""
-    names = (f"{name_of(one.entry)} {one.earlier}" for one in renamed)
-    yield (
-        f"{counted(len(renamed), 'request')} may have been paid for: {_listed(names, len(renamed))}"
-    )
-    yield f"put the old {others} back if they are meant: then nothing is paid for twice"
-    yield "add --rest to leave them out of what is submitted; their songs are told or fetched"
-    yield f"add --again to submit {counted(again, 'request')}, and pay again for what was made"
-
-
-def _findings(
-    had: Sequence[Entry], gone: Sequence[Had], strange: Sequence[str], rest: int
-) -> Iterator[str]:
-    """Return what was found and what can be done, line by line."""
-    if had:
-        yield (
-            f"by {MANIFEST} the songs of {counted(len(had), 'request')} are here: "
-            f"{_listed(map(name_of, had), len(had))}"
-        )
-    if gone:
-        yield (
-            f"by {MANIFEST} {counted(len(gone), 'request')} may have been paid for, whose songs "
-            f"are not all here: {_listed((name_of(one.entry) for one in gone), len(gone))}"
-        )
-    if strange:
-        yield (
-            f"neither the journal nor {MANIFEST} tells of {counted(len(strange), 'song')} here: "
-            f"{_listed(map(_file, strange), len(strange))}"
-        )
-    yield (
-        "if you have the journal of that run, bring it back, with the -wal file beside it if there "
-        "is one: then nothing is paid for twice"
-    )
-    fetched = sum(bool(one.task_ids) for one in gone)
-    if fetched:
-        yield (
-            f"add --rest to fetch the songs of {counted(fetched, 'request')} again, which costs "
-            "nothing"
-        )
-    if rest:
-        yield f"add --rest to submit only {counted(rest, 'request')}, of which nothing here tells"
-    again = rest + len(had) + len(gone)
-    yield f"add --again to submit {counted(again, 'request')}, and pay again for what was made"
-
-
-def _listed(names: Iterable[str], number: int) -> str:
-    """Return the first few names, and how many more there are."""
-    shown = [name for name, _ in zip(names, range(_SHOWN), strict=False)]
-    more = [f"and {number - _SHOWN:,} more"] if number > _SHOWN else []
-    return ", ".join([*shown, *more])
-
-
-def name_of(entry: Entry) -> str:
-    """Return a request's line and words, for a message."""
-    place = f"line {entry.line} " if entry.line is not None else ""
-    return f"{place}({shortened(entry.asked or '', _WORDS)})"
-
-
-def _file(name: str) -> str:
-    return shortened(name, _WORDS * 2)

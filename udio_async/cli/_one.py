@@ -9,7 +9,7 @@ import attrs
 
 from .. import Event, UdioError
 from ..journal import FreshKeys
-from ._checks import left_to_make, look_in
+from ._checks import left_to_make, look_for_one
 from ._execute import View, execute
 from ._failures import BadInput, reason_of
 from ._hints import Hints
@@ -42,14 +42,14 @@ def make_one(
         entry = Entry(read_request(values, service.provider()))
     except (UdioError, ValueError) as error:
         raise BadInput(reason_of(error)) from error
-    found = Found()
     terms.prepare(out)
+    is_named = entry.request.key is not None
     if terms.journal is not None:
         key = FreshKeys().name(entry.request)
-        is_named = entry.request.key is not None
         entry = Entry(attrs.evolve(entry.request, key=key), job=key)
-        if is_named and out is not None:
-            found = look_in(out, entry, service, terms, backend=view.backend)
+    found = Found(waiting=(entry,))
+    if is_named and out is not None:
+        found = look_for_one(out, entry, service, terms, backend=view.backend)
     work = partial(_make_one, entry=entry, found=found, service=service, terms=terms)
     return execute(work, requests=1, view=view, out=out, hints=hints, file_wait=terms.file_wait)
 
@@ -63,7 +63,7 @@ async def _make_one(
         if run.hints is not None:
             async for line in iter_earlier(client, run.hints, but=entry.job):
                 run.display.note(line)
-        left = await left_to_make(run, client, journal, entry, found)
+        left = await left_to_make(run, client, journal, [entry], found)
         await make_all(run, client, left, terms)
 
 

@@ -1,24 +1,19 @@
 """The plan of a batch, made before anything is spent."""
 
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 
 import attrs
 import click
 
 from .. import Provider
 from .._submit import affordable
-from ..journal import State, is_fresh, is_of_batch, read_note, texts_in
+from ..journal import State
 from ..providers.kit import is_local_url
-from ._clients import open_client
 from ._input import Entry
-from ._memories import SETTLED, Found, Known
-from ._question import ask
-from ._renamed import Digest
-from ._service import Service
+from ._known import Known
+from ._memories import Found
 from ._text import amount, counted
 
 _DONE = frozenset({State.READY, State.DELIVERED, State.FAILED, State.ABANDONED})
@@ -78,43 +73,6 @@ class Plan:
         later = f"; the limit leaves {left:,} to a later run" if left else ""
         asked = f"{counted(self.requests, 'request')}{before}"
         return f"{asked}: {self.to_submit:,} to submit{cost}{later}"
-
-
-def read_journal(service: Service, journal: Path | None, *, backend: str) -> Known:
-    """Return what the journal knows of all jobs.
-
-    A journal that is not there yet knows nothing.
-
-    Raises:
-        BadInput: the journal is in use, damaged or not ours.
-    """
-    if journal is None or not journal.is_file():
-        return Known()
-    return ask(partial(_read, service, journal), backend=backend)
-
-
-async def _read(service: Service, path: Path) -> Known:
-    journal = service.journal(path)
-    states: dict[str, State] = {}
-    tasks: set[str] = set()
-    same: Counter[str] = Counter()
-    paid: dict[Digest, dict[str, str | None]] = defaultdict(dict)
-    unsent: dict[Digest, dict[str, str | None]] = defaultdict(dict)
-    async with open_client(service, journal) as client:
-        async for job in client.jobs():
-            states[job.key] = job.state
-            if job.task_id is not None:
-                tasks.add(job.task_id)
-            name, digest = job.key, Digest(job.request)
-            if is_of_batch(job.key):
-                same[digest] += 1
-                if not job.key.startswith(digest):  # named by the rule of an earlier version
-                    name = f"{digest}-{same[digest]}"
-                    states[name] = job.state
-            if not (job.state is State.FORGOTTEN or is_fresh(name) or job.attempt_of):
-                (unsent if job.state.may_be_sent else paid)[digest][name] = job.task_id
-        settled = await read_note(journal, SETTLED, texts_in) or ()
-    return Known(states, frozenset(tasks), frozenset(settled), paid, unsent)
 
 
 def make_plan(

@@ -97,7 +97,7 @@ class Renamed:
             records: the lines of songs.jsonl, by their job.
         """
         # A key that stands beside other words now is as good as gone: rows were numbered anew.
-        rows = {(entry.job, _digest(entry)) for entry in entries}
+        rows = {(entry.job, digest_of(entry)) for entry in entries}
         asked = {digest for _, digest in rows}
         named = {(entry.job, entry.asked) for entry in entries}
         known = {job for same in jobs.values() for job in same}
@@ -117,7 +117,7 @@ class Renamed:
 
     def take(self, entry: Entry) -> Earlier | None:
         """Return the earlier request that this one may be, or None."""
-        digest = _digest(entry)
+        digest = digest_of(entry)
         for known in (digest, *self._like.get(digest.loose, ())):
             if same := self._jobs.get(known):
                 job, task_id = same.pop(0)
@@ -131,5 +131,6 @@ class Renamed:
         return None
 
 
-def _digest(entry: Entry) -> Digest:
+def digest_of(entry: Entry) -> Digest:
+    """Return the fingerprint of what a request asks for."""
     return Digest(canonical(entry.request))

@@ -3,8 +3,12 @@
 from functools import partial
 from pathlib import Path
 
+from ..files import try_folder
+from ._disagreement import songs_in
 from ._execute import View, execute
 from ._hints import Hints
+from ._journal_file import journal_beside
+from ._known import known_by, with_beside
 from ._manifest import MANIFEST, Manifest, open_directory
 from ._memories import find_in_directory
 from ._run import Run
@@ -27,6 +31,7 @@ def resume_all(
         manifest=manifest,
         only_paid=only_paid,
         is_shared=terms.journal is not None and terms.journal.parent.resolve() != out.resolve(),
+        beside=journal_beside(terms.journal, out),
     )
     return execute(
         work,
@@ -48,24 +53,36 @@ async def _resume(
     manifest: Manifest,
     only_paid: bool,
     is_shared: bool,
+    beside: Path | None,
 ) -> None:
-    async with open_for(run, service, terms) as (client, _):
-        entries, known = await read_unfinished(
-            client, manifest, only_paid=only_paid, is_shared=is_shared
-        )
+    async with open_for(run, service, terms) as (client, journal):
+        entries = await read_unfinished(client, manifest, only_paid=only_paid, is_shared=is_shared)
+        provider = client.provider.name
+        known = await known_by(client, journal)
         found = find_in_directory(
             entries,
-            known,
+            await with_beside(known, beside, provider),
             manifest,
-            provider=client.provider.name,
+            provider=provider,
             resubmits=terms.resubmits,
         )
         run.progress.left_alone = len(found.gone)
         if found.jobs:
             run.display.error(
-                f"{counted(len(found.jobs), 'request')} left alone: by {MANIFEST} they were or may "
-                "have been paid for, and the journal is older; their batch asks what to do"
+                f"{counted(len(found.jobs), 'request')} left alone: by {MANIFEST} or another "
+                "journal they were or may have been paid for; their batch asks what to do"
             )
-        entries = found.left_of(entries)
-        run.progress.total = len(entries)
-        await make_all(run, client, entries, terms)
+        left = found.left_of(entries)
+        if found.strange and found.waiting:
+            waiting = {entry.job for entry in found.waiting}
+            left = [entry for entry in left if entry.job not in waiting]
+            run.progress.left_alone += len(found.waiting)
+            run.display.error(
+                f"{counted(len(found.waiting), 'request')} left alone: neither the journal nor "
+                f"{MANIFEST} tells of {songs_in(found)}; if they are not theirs, move them to "
+                "another folder, and run this again"
+            )
+        elif found.waiting:
+            await try_folder(manifest.directory)
+        run.progress.total = len(left)
+        await make_all(run, client, left, terms)

@@ -13,7 +13,6 @@ from ._found import is_here
 from ._hints import Hints
 from ._input import Entry
 from ._manifest import Manifest
-from ._memories import Known
 from ._text import counted
 
 _UNFINISHED = frozenset(State) - {State.SENDING, State.FAILED, State.ABANDONED, State.FORGOTTEN}
@@ -24,22 +23,19 @@ refusal."""
 
 async def read_unfinished(
     client: Client, manifest: Manifest, *, only_paid: bool, is_shared: bool
-) -> tuple[list[Entry], Known]:
-    """Return the requests that are not finished, and their states.
+) -> list[Entry]:
+    """Return the requests that are not finished.
 
     A request is finished when all its songs are in the folder and in the manifest; one of
     `generate`, which writes no manifest, when they are in the folder, or were in one of those that
     share the journal (`is_shared`). With `only_paid`, those that would cost something are left out.
     """
     wanted = [state for state in _UNFINISHED if state.is_paid or not only_paid]
-    entries: list[Entry] = []
-    states: dict[str, State] = {}
-    async for job in client.jobs(wanted):
-        if not _is_over(job, manifest, is_shared=is_shared):
-            request = readable_request_of(job, provider=client.provider)
-            entries.append(Entry(request, job=job.key))
-            states[job.key] = job.state
-    return entries, Known(states)
+    return [
+        Entry(readable_request_of(job, provider=client.provider), job=job.key)
+        async for job in client.jobs(wanted)
+        if not _is_over(job, manifest, is_shared=is_shared)
+    ]
 
 
 def _is_over(job: Job, manifest: Manifest, *, is_shared: bool) -> bool:
