@@ -18,7 +18,7 @@ from udio_async.journal import State
 from udio_async.sandbox import Fault, Sandbox
 
 from .conftest import SPEED, Bench, Child, Ended, run_cli
-from .test_journal import run_shown
+from .test_journal import run_shown, shown_after
 
 
 def test_every_option_reaches_the_provider(bench: Bench, tmp_path: Path) -> None:
@@ -233,6 +233,49 @@ def test_what_was_refused_is_not_taken_up(
         assert call_cli("generate", "Rain", "--out", tmp_path, *at).code == 0
         resumed = call_cli("resume", tmp_path, *at)
         assert (resumed.code, resumed.out, len(sandbox.ledger)) == (0, "", 1)
+
+
+@pytest.mark.parametrize("ending", ["kill", "interrupt"])
+def test_the_command_for_a_paid_song_buys_no_other(
+    ending: str,
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    start_cli: Callable[..., Child],
+    tmp_path: Path,
+) -> None:
+    """A request with a key that was refused before: its owner was told no."""
+    faults = [Fault("refused", match="Sun", times=1)]
+    with run_sandbox(speed=20, faults=faults) as sandbox:
+        at = ("--out", tmp_path, "--base-url", sandbox.base_url, "--speed", 20)
+        assert run_cli("generate", "Sun", "--key", "b", *at).code == 1
+        child = start_cli("generate", "Rain", *at)
+        wait_for(State.ACCEPTED, tmp_path / "journal.db")
+        if ending == "interrupt":
+            child.interrupt()
+            shown = shown_after(child.end().err, "to continue:")
+        else:
+            child.process.kill()
+            child.end()
+            told = run_cli("generate", "Fog", *at).err
+            shown = told.partition("to take it up: ")[2].partition("\n")[0]
+        resumed = run_shown(shown)
+        assert resumed.code == 0, resumed.err
+        assert {line["asked"] for line in resumed.lines} == {"Rain"}
+        assert "Sun" not in {charge.prompt for charge in sandbox.ledger}
+
+
+@pytest.mark.parametrize("key", [(), ("--key", "b")], ids=["without a key", "with a key"])
+def test_what_was_refused_is_asked_for_by_the_same_command(
+    key: tuple[str, ...],
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """Nothing is paid for that another command could take up."""
+    with run_sandbox(credits=0) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", SPEED)
+        refused = call_cli("generate", "Rain", "--out", tmp_path, *key, *at)
+    shown = shown_after(refused.err, "buy credits, then run the same command:")
+    assert f" generate Rain --out {tmp_path} " in shown
 
 
 @pytest.mark.parametrize("deleted", [1, 2])

@@ -375,7 +375,27 @@ def test_a_full_disk_behind_stdout_names_what_takes_the_song_up(
     ended = on_a_full_disk("generate", "Rain", "--quiet", "--journal", journal, *bench.at)
     assert ended.code == 1
     assert "1 accepted request not delivered; kept in the journal" in ended.err
-    assert f" resume {tmp_path} --journal {journal}" in ended.err
+    assert f" resume {tmp_path} --only-paid --journal {journal}" in ended.err
+
+
+def test_what_only_fetches_goes_on_so(
+    bench: Bench,
+    start_cli: Callable[..., Child],
+    write_requests: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """The command that an interrupted `resume --only-paid` shows submits nothing either."""
+    songs = tmp_path / "songs"
+    child = start_cli("batch", write_requests(*QUICK_AND_STUCK), "--out", songs, *bench.at)
+    child.next_line()
+    child.interrupt()
+    assert child.end().code == 130
+    for song in songs.glob("*.mp3"):
+        song.unlink()
+    child = start_cli("resume", songs, "--only-paid", *bench.at)
+    child.next_line()
+    child.interrupt()
+    assert f" resume {songs} --only-paid " in child.end().err
 
 
 def test_a_full_disk_behind_stdout_is_no_trouble_for_files(bench: Bench, tmp_path: Path) -> None:

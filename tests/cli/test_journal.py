@@ -623,7 +623,8 @@ def test_only_what_is_in_doubt_can_be_resolved(
 def test_a_wait_that_expired_names_the_command() -> None:
     """The song is still being made, so the hint is how to wait again; without a journal, none."""
     error = WaitExpired("task 7 is still queued", task_id="7")
-    hints = _hints.Hints(again="udio-async resume songs", directory=Path("songs"), options=())
+    again = "udio-async resume songs"
+    hints = _hints.Hints(again=again, same=again, directory=Path("songs"), options=())
     assert _remedies.explain(error, hints).endswith("to wait for it again: udio-async resume songs")
     assert _remedies.explain(error, None) == "task 7 is still queued"
 

@@ -77,7 +77,8 @@ def end_doubt(
         click.echo("Given up: it is neither looked for nor submitted again.")
         return
     what = "It will be submitted again" if answer.resubmit else f"It is {seen}"
-    click.echo(f"{what}. To continue, run the batch again, or:\n  {hints.resume}")
+    resume = hints.resume if answer.resubmit else hints.resume_paid
+    click.echo(f"{what}. To continue, run the batch again, or:\n  {resume}")
 
 
 def _tell_manifest(directory: Path, key: str) -> None:

@@ -19,6 +19,7 @@ _SAME_JOURNAL = frozenset({"journal", "name", "base_url", "legacy", "speed", "no
 _SAME_TERMS = frozenset(
     {"max_active", "max_submits", "max_credits", "price", "on_doubt", "file_wait"}
 )
+_ONLY_PAID = "--only-paid"
 
 
 def program() -> str:
@@ -39,6 +40,8 @@ class Hints:
 
     again: str
     """Continues the run."""
+    same: str
+    """Starts it anew: for `generate` that is a new song, so it is shown where nothing was taken."""
     directory: Path
     options: tuple[str, ...]
     """What leads to the same journal."""
@@ -57,6 +60,11 @@ class Hints:
     def resume(self) -> str:
         """The command that continues whatever is unfinished."""
         return self._about("resume")
+
+    @property
+    def resume_paid(self) -> str:
+        """The command that continues what is paid for, and submits nothing."""
+        return _line("resume", _as_argument(self.directory), _ONLY_PAID, *self.options)
 
     @property
     def rekey(self) -> str:
@@ -82,22 +90,36 @@ def hints_for_batch(out: Path, *, only_once: bool) -> Hints:
     With `only_once` its requests cannot be read again: then `resume` continues it.
     """
     context = click.get_current_context()
-    again = f"{program()} {shlex.join(context.obj)}"
+    again = _typed(context)
     if only_once:  # its requests will not come a second time
         options = _given(context, _SAME_JOURNAL | _SAME_TERMS)
         again = _line("resume", _as_argument(out), *options)
-    return Hints(again=again, directory=out, options=_given(context, _SAME_JOURNAL))
+    return Hints(again=again, same=again, directory=out, options=_given(context, _SAME_JOURNAL))
+
+
+def _hints_for_paid(directory: Path) -> Hints:
+    """Return hints of which `again` continues what is paid for, and buys no other request."""
+    context = click.get_current_context()
+    terms = _given(context, _SAME_JOURNAL | _SAME_TERMS)
+    return Hints(
+        again=_line("resume", _as_argument(directory), _ONLY_PAID, *terms),
+        same=_typed(context),
+        directory=directory,
+        options=_given(context, _SAME_JOURNAL),
+    )
 
 
 def hints_for_journal(directory: Path) -> Hints:
     """Return the hints of a command about the journal in a directory."""
     context = click.get_current_context()
-    again = _line("resume", _as_argument(directory), *_given(context, _SAME_JOURNAL | _SAME_TERMS))
-    return Hints(again=again, directory=directory, options=_given(context, _SAME_JOURNAL))
+    terms = _given(context, _SAME_JOURNAL | _SAME_TERMS | {"only_paid"})
+    again = _line("resume", _as_argument(directory), *terms)
+    options = _given(context, _SAME_JOURNAL)
+    return Hints(again=again, same=again, directory=directory, options=options)
 
 
 def current_hints() -> Hints | None:
-    """Return the hints of the running command.
+    """Return the hints of the running command; to continue is to take up what is paid for.
 
     None if it is not about a journal.
     """
@@ -108,12 +130,13 @@ def current_hints() -> Hints | None:
     directory = given.get("directory") or given["out"]
     if directory is None and given["journal"] is not None:  # songs that nobody saves
         directory = given["journal"].parent
-    return None if directory is None else hints_for_journal(directory)
+    return None if directory is None else _hints_for_paid(directory)
 
 
 def placeholders() -> Hints:
     """Return hints with DIR in them, for any journal."""
-    return Hints(again=_line("resume", "DIR"), directory=Path("DIR"), options=())
+    again = _line("resume", "DIR")
+    return Hints(again=again, same=again, directory=Path("DIR"), options=())
 
 
 def is_open_doubt(error: UdioError) -> TypeGuard[SubmitInDoubt]:
@@ -126,6 +149,11 @@ def is_open_doubt(error: UdioError) -> TypeGuard[SubmitInDoubt]:
 
 def _line(*words: str) -> str:
     return f"{program()} {shlex.join(words)}"
+
+
+def _typed(context: click.Context) -> str:
+    """Return the running command as it was given."""
+    return f"{program()} {shlex.join(context.obj)}"
 
 
 def _as_argument(path: Path) -> str:

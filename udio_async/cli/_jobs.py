@@ -100,7 +100,7 @@ def _why_not(entry: Entry, hints: Hints) -> str:
     """Return why a job cannot be taken back, and what can be done."""
     reason = _REASONS[entry.state].format(
         task=entry.task_id,
-        resume=hints.resume,
+        resume=hints.resume_paid,
         abandon=hints.resolve(entry.key, "--abandon"),
     )
     return f"{shlex.quote(entry.key)}: {reason}"

@@ -85,7 +85,7 @@ def _what_next(progress: Progress, hints: Hints) -> str | None:
     """Return what goes on with the run, or None if nothing is left of it."""
     left = progress.unfinished() or progress.left_out or progress.earlier
     if left or progress.unrecorded:
-        return f"to continue:\n  {hints.again}"
+        return f"to continue:\n  {_again(progress, hints)}"
     if progress.over_limit and not progress.has_bought:  # the same limit may allow nothing again
         return "to continue: the same command with a higher --max-credits or --max-submits"
     if progress.over_limit:
@@ -94,8 +94,15 @@ def _what_next(progress: Progress, hints: Hints) -> str | None:
         return None
     first = next((what for kind, what in _FIRST.items() if kind in progress.reasons), None)
     if first is not None:
-        return f"{first}, then run the same command:\n  {hints.again}"
-    return f"to try again what failed, and nothing else:\n  {hints.again}"
+        return f"{first}, then run the same command:\n  {_again(progress, hints)}"
+    return f"to try again what failed, and nothing else:\n  {_again(progress, hints)}"
+
+
+def _again(progress: Progress, hints: Hints) -> str:
+    """Return the command that goes on: the same one if it is certain that nothing was taken."""
+    taken = progress.has_bought or progress.unfinished() or progress.earlier or progress.doubts
+    unknown = progress.left_out and not progress.is_certain
+    return hints.again if taken or unknown or progress.unrecorded else hints.same
 
 
 _FIRST = {

@@ -60,7 +60,11 @@ def _is_saved(song: Song, manifest: Manifest, *, told: bool) -> bool:
 async def iter_earlier(client: Client, hints: Hints, *, but: str) -> AsyncIterator[str]:
     """Say which earlier requests are paid for and not here, or may be, and what takes them up."""
     for states, what, command in (
-        ([State.ACCEPTED, State.READY], "paid for and not finished; to take {} up", hints.resume),
+        (
+            [State.ACCEPTED, State.READY],
+            "paid for and not finished; to take {} up",
+            hints.resume_paid,
+        ),
         ([State.IN_DOUBT], "in doubt; to see {}", hints.doubts),
     ):
         found = [job async for job in client.jobs(states) if job.key != but]
