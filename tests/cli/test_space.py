@@ -1,7 +1,9 @@
 """A batch asks for no more songs than its disk has room for, as far as it has seen their size."""
 
+import errno
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +12,59 @@ import anyio.to_thread
 import pytest
 
 from udio_async.cli._space import Space
+from udio_async.sandbox import Fault, Sandbox
+
+from .conftest import SPEED, Bench, Ended
 
 MB = 1 << 20
+
+
+@pytest.fixture
+def fill(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the disk take no song any more."""
+
+    def write(_directory: Path, _size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    return lambda: monkeypatch.setattr("udio_async._download.folder_check._write", write)
+
+
+def test_a_batch_for_a_full_disk_buys_nothing(
+    fill: Callable[[], None], bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Whatever its first row is; what was bought before is told, however full the disk is."""
+    file, songs = tmp_path / "ideas.txt", tmp_path / "songs"
+    batch = ("batch", file, "--out", songs, *bench.at)
+    file.write_text("rain\n")
+    assert call_cli(*batch).code == 0
+    fill()
+    assert call_cli(*batch).code == 0
+    for ideas in ("sun\nrain\n", "fog\nsun\nrain\n"):
+        file.write_text(ideas)
+        refused = call_cli(*batch)
+        assert (refused.code, refused.out) == (1, "")
+        assert f"as {songs} takes no files: No space left on device; make room" in refused.err
+    assert len(bench.charged) == 1
+
+
+def test_resume_for_a_full_disk_buys_nothing(
+    fill: Callable[[], None],
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
+) -> None:
+    """What was refused before can wait until its song can be saved."""
+    file, songs = tmp_path / "ideas.txt", tmp_path / "songs"
+    file.write_text("rain\n")
+    with run_sandbox(faults=[Fault("refused", times=1)]) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", SPEED)
+        assert call_cli("batch", file, "--out", songs, *at).code == 1
+        fill()
+        refused = call_cli("resume", songs, *at)
+        assert refused.code == 1
+        assert f"as {songs} takes no files" in refused.err
+        assert not sandbox.ledger
+        assert call_cli("resume", songs, "--only-paid", *at).code == 0
 
 
 @pytest.fixture
