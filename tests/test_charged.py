@@ -26,6 +26,7 @@ from udio_async import (
     JournalError,
     JournalState,
     MemoryJournal,
+    PermissionDenied,
     RateLimited,
     RequestRefused,
     Song,
@@ -289,3 +290,35 @@ async def test_an_error_about_songs_says_that_they_are_paid_for() -> None:
             await client._session().store.key_of(SONGS[0])
         assert (lost.value.charged, lost.value.task_id) == ("yes", "t")
         journal.fails_at = ""
+
+
+class Unread(MemoryJournal):
+    """Keeps all, and cannot say of what job a task is."""
+
+    async def of_task(self, task_id: str) -> JournalEntry | None:
+        raise JournalError("the disk is gone")
+
+
+@pytest.mark.parametrize("kind", [MemoryJournal, Unread])
+@pytest.mark.parametrize("refusal", [RequestRefused, PermissionDenied, Unreachable])
+async def test_an_error_of_a_look_says_what_the_job_of_that_task_has_cost(
+    refusal: type[UdioError], kind: type[MemoryJournal]
+) -> None:
+    """A look is free, and no look proves that a task cost nothing: only the journal may know."""
+    gone: list[UdioError] = []
+    provider = TimedProvider(lambda _: 1.0, broken=lambda _: gone[0] if gone else None)
+
+    async def look(task_id: str) -> UdioError:
+        gone[:] = [refusal("not now")]
+        with pytest.raises(refusal) as caught:
+            await client.look(task_id)
+        gone.clear()
+        return caught.value
+
+    async with Client(provider, journal=kind()) as client:
+        job = await client.submit("a song")
+        known, unknown = await look(job.task_id), await look("of another program")
+    assert (known.job_key, known.charged) == (
+        (job.key, "yes") if kind is MemoryJournal else (None, "unknown")
+    )
+    assert (unknown.job_key, unknown.charged) == (None, "unknown")

@@ -122,8 +122,7 @@ class Client:
         Raises:
             RuntimeError: it was opened on another event loop.
         """
-        lifetime = self._lifetime
-        if lifetime is not None:
+        if (lifetime := self._lifetime) is not None:
             try:
                 await lifetime.aclose()
             finally:
@@ -292,7 +291,8 @@ class Client:
 
         Raises:
             RequestRefused: the provider does not know it.
-            AccountError, ProviderUnavailable: it could not be looked at.
+            AccountError, ProviderUnavailable: it could not be looked at. What any of these errors
+                says of money (`charged`) is about the job of the task, as the journal knows it.
         """
         return await self._session().look(task_id)
 

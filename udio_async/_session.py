@@ -234,7 +234,12 @@ class Session:
     async def look(self, task_id: str) -> Task:
         """Look once at a task of the account, whoever asked for it."""
         check_name("task_id", task_id)
-        return await self.poller.look_once(task_id.strip())
+        task_id = task_id.strip()
+        try:
+            return await self.poller.look_once(task_id)
+        except UdioError as error:
+            await self.store.tell_of_task(task_id, error)
+            raise
 
     # Files
 

@@ -9,6 +9,7 @@ After a job's end could not be kept in the journal, this client submits nothing 
 import logging
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import suppress
 
 import anyio
 import attrs
@@ -309,6 +310,14 @@ class JobStore:
         return key in self._endings
 
     # Its owner
+
+    async def tell_of_task(self, task_id: str, error: UdioError) -> None:
+        """Have an error about a task say which job it is of, and what that may have cost."""
+        entry: Entry | None = None
+        with suppress(UdioError):  # then nobody knows
+            entry = await self._journal.of_task(task_id)
+        error.charged = "unknown" if entry is None else jobs.charged(entry)
+        error.job_key = None if entry is None else entry.key
 
     async def key_of(self, song: Song) -> str | None:
         """Return the key of the job that a song belongs to, or None."""
