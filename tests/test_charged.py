@@ -37,6 +37,7 @@ from udio_async import (
     Unreachable,
 )
 from udio_async._errors import Charged
+from udio_async.journal import memory
 
 WANTED = SongRequest(description="a song", key="mine")
 
@@ -322,3 +323,30 @@ async def test_an_error_of_a_look_says_what_the_job_of_that_task_has_cost(
         (job.key, "yes") if kind is MemoryJournal else (None, "unknown")
     )
     assert (unknown.job_key, unknown.charged) == (None, "unknown")
+
+
+async def test_an_error_about_a_job_that_is_forgotten_does_not_say_that_it_was_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A journal in memory keeps nothing of what was handed out; a key that is nobody's is free."""
+    monkeypatch.setattr(memory, "MAX_ENDED", 0)
+    async with Client(TimedProvider(lambda _: 1.0)) as client:
+        jobs = [await client.submit(request) for request in ("a song", WANTED)]
+        for job in jobs:
+            await job.songs()
+        await anyio.sleep(1)
+        made_up = [jobs[0].key.rpartition("-")[0] + f"-{number}" for number in ("99", "9" * 5000)]
+        free = ((key, "no") for key in ("nobody's", *made_up))
+        for key, charged in (*((job.key, "unknown") for job in jobs), *free):
+            for call in (
+                partial(client.forget, key),
+                partial(client.resolve, key, abandon=True),
+                partial(client.resolve, key, task_id="t"),
+            ):
+                with pytest.raises(InvalidRequest) as caught:
+                    await call()
+                assert (caught.value.job_key, caught.value.charged) == (key, charged)
+            if charged == "unknown":
+                with pytest.raises(InvalidRequest, match="is over") as again:
+                    await client.generate(SongRequest(description="a song", key=key))
+                assert (again.value.job_key, again.value.charged) == (key, charged)

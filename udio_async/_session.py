@@ -105,7 +105,7 @@ class Session:
     ) -> Job | None:
         """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
-        name = key or self.store.fresh_key(request)
+        name = key or self.store.fresh.name(request)
         tracked = await self.submitter.submit(
             request, name, is_new=is_new, stopped_by=stopped_by, only=only
         )

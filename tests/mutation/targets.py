@@ -42,6 +42,7 @@ TARGETS = {
             "journal.jobs",
             "journal.endings",
             "journal.entry",
+            "journal.fresh",
             "journal.store",
         ),
         tests=(

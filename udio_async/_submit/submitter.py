@@ -203,12 +203,9 @@ class Submitter:
         if known is not None and known.key != work.key:  # named by an older rule
             work.key = known.key
             self._running.setdefault(work.key, work)
-        gone = known is None and not work.is_new and self.store.gave(work.key)
+        gone = known is None and not work.is_new and self.store.fresh.was_taken(work.key)
         if gone and work.only is None:
-            raise InvalidRequest(
-                f"job {work.key} is over, and was handed out; without a journal on disk its songs "
-                "are not kept"
-            )
+            raise self.store.fresh.missing(work.key)
         return known
 
     def _may_submit(self, known: Entry) -> bool:

@@ -385,13 +385,6 @@ def charged(entry: Entry) -> Charged:
     return "unknown" if entry.told or not entry.state.may_be_sent else "no"
 
 
-def unknown(key: str) -> InvalidRequest:
-    """Return the error about a key that names no job."""
-    return InvalidRequest(
-        f"there is no job {key!r} in this journal; client.jobs() lists them", job_key=key
-    )
-
-
 def remembered_error(entry: Entry) -> UdioError | None:
     """Return the error that a job ended with, or None.
 

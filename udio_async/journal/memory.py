@@ -123,6 +123,7 @@ class MemoryJournal:
                 f"job {key!r} is over, and a MemoryJournal keeps only the last {MAX_ENDED}; give "
                 "the client a file as its journal, or use another key",
                 job_key=key,
+                charged="unknown",
             )
         return self._entries.get(key)
 

@@ -24,7 +24,8 @@ from .base import Journal
 from .endings import Endings
 from .entry import Entry, State, Times
 from .errors import about, about_song
-from .keys import BatchKeys, FreshKeys, canonical, difference, is_same
+from .fresh import FreshJobs
+from .keys import BatchKeys, canonical, difference, is_same
 
 logger = logging.getLogger("udio_async")
 
@@ -52,7 +53,7 @@ class JobStore:
     def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
         self._journal = journal
         self._attempts = Attempts(journal)
-        self._fresh_keys = FreshKeys()
+        self.fresh = FreshJobs()
         self._provider = provider
         self._broken: JournalError | None = None
         # Held while a job is read, changed and written back: a callback may come at any moment.
@@ -65,14 +66,6 @@ class JobStore:
         return self._journal.durable
 
     # Keys
-
-    def fresh_key(self, request: SongRequest) -> str:
-        """Return the request's own key, or one that no other job has."""
-        return self._fresh_keys.name(request)
-
-    def gave(self, key: str) -> bool:
-        """Whether a key was made by `fresh_key`, in this run."""
-        return self._fresh_keys.gave(key)
 
     def batch_keys(self) -> BatchKeys | None:
         """Return what gives keys to a batch; None if no later run could find its jobs by them."""
@@ -162,6 +155,7 @@ class JobStore:
         """
         logger.info("%s accepted job %s as task %s", self._provider, entry.key, task_id)
         accepted = jobs.accepted(entry, task_id)
+        self.fresh.note_taken(entry.key)
         try:
             await self._journal.put(accepted, expected=entry.state)
         except JournalError as error:
@@ -190,6 +184,8 @@ class JobStore:
                 await self._journal.put(settled, expected=entry.state)
             except JournalError as failure:
                 self._break(failure, entry)
+            if not settled.state.may_be_sent:
+                self.fresh.note_taken(entry.key)
             return settled
 
     async def doubt(self, entry: Entry, evidence: str) -> None:
@@ -346,8 +342,8 @@ class JobStore:
                 entry = await self._journal.get(key)
         except InvalidRequest:  # it is over, and nothing of it is kept any more
             return
-        if entry is None and not self.gave(key):  # a journal in memory forgets jobs at their end
-            raise jobs.unknown(key)
+        if entry is None and not self.fresh.was_taken(key):  # what is over may be forgotten
+            raise self.fresh.missing(key)
         await self.deliver(key)
 
     async def note_undelivered(self, key: str, why: str) -> None:
@@ -376,7 +372,7 @@ class JobStore:
         with about(key):
             entry = await self._journal.get(key)
         if entry is None:
-            raise jobs.unknown(key)
+            raise self.fresh.missing(key)
         self._check_kept(entry)
         return entry
 
