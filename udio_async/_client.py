@@ -202,7 +202,7 @@ class Client:
         With a journal that outlives the client, the same batch run again continues: what is done is
         not submitted again, what was accepted is looked at, what was refused is tried, and what is
         in doubt ends with `SubmitInDoubt`. Songs that could not be saved the last time come when
-        no others are in the making.
+        no others are in the making. Without one, only what has a `key` or was kept is continued.
 
         Raises:
             InvalidRequest: these are not many requests, one in a list is not a request, or
@@ -310,8 +310,8 @@ class Client:
     async def keep(self, requests: Iterable[SongRequest | str]) -> None:
         """Keep requests in the journal without submitting them.
 
-        `resume` submits them. They have the keys that `generate_many` of the same requests would
-        give them, so to keep them twice changes nothing.
+        `resume` submits them. They have the keys that `generate_many` of the same requests gives
+        them, so each is made once, and to keep one twice changes nothing.
 
         Raises:
             InvalidRequest: these are not many requests, or one of them is not a request.

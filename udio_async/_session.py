@@ -126,7 +126,6 @@ class Session:
                 store=self.store,
                 gate=self.gate,
                 poller=self.poller,
-                keys=self.store.batch_keys(),
                 only=only,
             ),
             max_active=self.max_active if max_active is None else max_active,
@@ -281,16 +280,15 @@ class _BatchJobs:
     store: JobStore
     gate: SubmitGate
     poller: Poller
-    keys: BatchKeys | None
-    """None where no later run could find the jobs: then only the owner gives names."""
     only: frozenset[State] | None
     """Jobs in other states are left alone; None for a batch of new requests."""
+    keys: BatchKeys = attrs.field(factory=BatchKeys, init=False)
 
     def name(self, request: SongRequest) -> str | None:
         """Return the key of the next job, if it has one before it is sent."""
         if self.only is not None:
             return request.key  # as it was kept
-        if self.keys is None:
+        if not self.store.durable:  # only its owner gives names
             return request.key and spelled(request.key)
         return self.keys.name(request)
 
@@ -312,8 +310,21 @@ class _BatchJobs:
     async def submit(self, asked: Asked, stopped_by: UdioError | None) -> Job | None:
         """Have a request accepted, unless its job is in none of the states that are wanted."""
         return await self.session.submit(
-            asked.request, asked.key, stopped_by=stopped_by, only=self.only
+            asked.request,
+            asked.key or await self._kept(asked.request),
+            stopped_by=stopped_by,
+            only=self.only,
         )
+
+    async def _kept(self, request: SongRequest) -> str | None:
+        """Return the key under which a journal in memory was told to keep a request, or None.
+
+        Only what was kept is counted: a batch has no end, and all else is new in each.
+        """
+        if not await self.store.knows(BatchKeys().name(request)):
+            return None
+        key = self.keys.name(request)
+        return key if await self.store.knows(key) else None
 
     def received(self, tracked: TrackedTask) -> None:
         """Take in that somebody has the songs of a task."""

@@ -67,9 +67,12 @@ class JobStore:
 
     # Keys
 
-    def batch_keys(self) -> BatchKeys | None:
-        """Return what gives keys to a batch; None if no later run could find its jobs by them."""
-        return BatchKeys() if self._journal.durable else None
+    async def knows(self, key: str) -> bool:
+        """Return whether the journal knows a job of this key, or knew it once."""
+        try:
+            return await self._journal.get(key) is not None
+        except UdioError:  # its submit raises it
+            return True
 
     # Submitting
 
