@@ -20,7 +20,7 @@ from udio_async.journal import Entry, State
 
 def work(**what: Any) -> Work:  # noqa: ANN401  # they are passed on
     usual = {"request": SongRequest(description="a song"), "key": "mine", "is_new": True}
-    return Work(**{**usual, "stopped_by": None, "only": None, **what})
+    return Work(**{**usual, "stopped_by": None, "only": None, "asked_at": 0, **what})
 
 
 DOUBT = Entry(key="mine", provider="p", request={}, state=State.IN_DOUBT, evidence="cut off")

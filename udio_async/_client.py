@@ -218,8 +218,8 @@ class Client:
 
         They come oldest first. Without `states` these are: jobs that are being made, that are ready
         and not delivered yet, or in doubt (they end with `SubmitInDoubt`), and those of `keep`.
-        Requests that were refused or could not be sent are submitted only if you name their states
-        (the command `udio-async resume` also submits these). To take up only what is paid for:
+        Requests that were refused or could not be sent, kept ones too, are submitted only if you
+        name their states (`udio-async resume` submits these, too). To take up only what is paid:
 
             client.resume([JournalState.ACCEPTED, JournalState.READY])
 
@@ -299,7 +299,8 @@ class Client:
     async def forget(self, key: str) -> None:
         """Take back a request for which nothing was taken.
 
-        Nobody submits it by itself any more. Asked for again, it is made all the same.
+        Nobody submits it by itself any more; a batch that had yet to send it ends it with an error.
+        Asked for or kept again, it is made all the same.
 
         Raises:
             InvalidRequest: there is no such job, or it was or may have been taken.
@@ -318,7 +319,7 @@ class Client:
             JournalError: one cannot be kept; those before it are.
         """
         check_requests(requests, verb="keep", kinds=Iterable)
-        await self._session().store.keep(map(as_request, requests))
+        await self._session().store.kept.keep(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Tell the journal that you have these songs: their job is done.
@@ -372,8 +373,7 @@ class Client:
         """
         check_public_url(public_url, provider=self.provider, allow_private=allow_private)
         self._public_url = public_url
-        handler = self._callback_handler()
-        if handler is not None:
+        if (handler := self._callback_handler()) is not None:
             handler.take_at(public_url)
         return Callbacks(self._callback_handler)
 

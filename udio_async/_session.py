@@ -102,12 +102,13 @@ class Session:
         *,
         stopped_by: UdioError | None = None,
         only: frozenset[State] | None = None,
+        asked_at: int | None = None,
     ) -> Job | None:
         """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
         name = key or self.store.fresh.name(request)
         tracked = await self.submitter.submit(
-            request, name, is_new=is_new, stopped_by=stopped_by, only=only
+            request, name, is_new=is_new, stopped_by=stopped_by, only=only, asked_at=asked_at
         )
         return None if tracked is None else Job(request, tracked, self.hand_over)
 
@@ -118,7 +119,12 @@ class Session:
         max_active: int | None,
         only: frozenset[State] | None = None,
     ) -> Batch:
-        """Return a batch of these requests."""
+        """Return a batch of these requests.
+
+        They are asked for now. Only an async input may be a queue: what it yields, somebody asks
+        for at that moment.
+        """
+        is_queue = only is None and isinstance(requests, AsyncIterable)
         return Batch(
             requests,
             _BatchJobs(
@@ -127,6 +133,7 @@ class Session:
                 gate=self.gate,
                 poller=self.poller,
                 only=only,
+                asked_at=None if is_queue else self.store.kept.now,
             ),
             max_active=self.max_active if max_active is None else max_active,
             submitters=self.submitters,
@@ -211,7 +218,7 @@ class Session:
             raise InvalidRequest(
                 f"job {key!r} is being submitted; cancel that", job_key=key, charged="unknown"
             )
-        await self.store.forget(key)
+        await self.store.kept.forget(await self.store.known(key))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""
@@ -282,6 +289,8 @@ class _BatchJobs:
     poller: Poller
     only: frozenset[State] | None
     """Jobs in other states are left alone; None for a batch of new requests."""
+    asked_at: int | None
+    """When they were asked for, by `Kept.now`; None for the moment of their submit."""
     keys: BatchKeys = attrs.field(factory=BatchKeys, init=False)
 
     def name(self, request: SongRequest) -> str | None:
@@ -314,6 +323,7 @@ class _BatchJobs:
             asked.key or await self._kept(asked.request),
             stopped_by=stopped_by,
             only=self.only,
+            asked_at=self.asked_at,
         )
 
     async def _kept(self, request: SongRequest) -> str | None:

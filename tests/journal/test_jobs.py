@@ -23,6 +23,7 @@ from udio_async import (
     Song,
     Stage,
     SubmitInDoubt,
+    TooManyDoubts,
     Unreachable,
     UpstreamFailed,
 )
@@ -58,7 +59,11 @@ STEPS: dict[str, tuple[set[JournalState], Step]] = {
         {S.PLANNED, S.REFUSED, S.NOT_SENT, S.FORGOTTEN, S.IN_DOUBT},
         lambda e: jobs.sending_again(e, now=1.0),
     ),
-    "its submit is taken back": ({S.REFUSED, S.NOT_SENT}, jobs.planned_again),
+    "its submit is taken back, or it is kept again": (
+        {S.REFUSED, S.NOT_SENT, S.FORGOTTEN},
+        jobs.planned_again,
+    ),
+    "not sent, as its owner is told": ({S.PLANNED}, lambda e: jobs.unsent(e, TooManyDoubts("no"))),
     "the id comes": ({S.SENDING}, lambda e: jobs.accepted(e, "t")),
     "refused": ({S.SENDING}, lambda e: jobs.settled(e, RateLimited("no"))),
     "never left": ({S.SENDING}, lambda e: jobs.settled(e, Unreachable("no", sent=False))),

@@ -95,6 +95,18 @@ def test_another_attempt_begins_clean() -> None:
     )
 
 
+def test_what_is_planned_again_begins_clean() -> None:
+    """It keeps what was asked for, and counts on from the attempts before."""
+    assert jobs.planned_again(at(State.FORGOTTEN)) == Entry(
+        key="mine",
+        provider="p",
+        request=FULL.request,
+        state=State.PLANNED,
+        attempt=FULL.attempt,
+        submitted_at=FULL.submitted_at,
+    )
+
+
 def test_the_attempt_before_is_given_up_and_keeps_what_was_seen() -> None:
     """Of one before that only its number is left."""
     before = jobs.earlier_attempt(at(State.IN_DOUBT))

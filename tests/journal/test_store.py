@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from udio_async import (
+    ClientClosed,
     Failure,
     InvalidRequest,
     JournalError,
@@ -356,8 +357,6 @@ async def test_what_is_kept_again_has_forgotten_its_refusal(store: JobStore) -> 
     sending = await store.intend(REQUEST, "mine", None)
     await store.settle(sending, Unreachable("no route", sent=False))
     assert (await store.known("mine")).error == "Unreachable"
-    await store.keep_again("mine")
+    await store.kept.submit_ended(await store.known("mine"), ClientClosed("closed"))
     entry = await store.known("mine")
     assert (entry.state, entry.error, entry.evidence) == (State.PLANNED, "", "")
-    told = Entry(key="mine", provider="p", request={}, state=State.NOT_SENT, told=True)
-    assert not jobs.planned_again(told).told

@@ -43,6 +43,7 @@ TARGETS = {
             "journal.endings",
             "journal.entry",
             "journal.fresh",
+            "journal.kept",
             "journal.store",
         ),
         tests=(
@@ -52,7 +53,9 @@ TARGETS = {
             "tests/journal/test_jobs.py",
             "tests/journal/test_continue.py",
             "tests/test_callbacks.py",
+            "tests/test_charged.py",
             "tests/test_delivered.py",
+            "tests/test_kept.py",
             "tests/mutation/schedules.py",
         ),
         share=0.35,

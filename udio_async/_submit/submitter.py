@@ -15,7 +15,6 @@ from anyio.abc import TaskGroup
 from .._concurrency import Unfinished, foreign_cancellation_as, owned
 from .._download import FolderCheck
 from .._errors import (
-    ClientClosed,
     InvalidRequest,
     JournalError,
     RateLimited,
@@ -29,7 +28,7 @@ from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
 from .._records import CallbackAddress, PartialRequest, SongRequest, Stage
 from ..journal import Entry, State
-from ..journal.jobs import remembered_error
+from ..journal.jobs import charged, remembered_error
 from ..journal.store import ChangedMeanwhile, JobStore
 from ..providers.base import Provider, names_own_callback
 from .gate import SubmitGate
@@ -74,6 +73,7 @@ class Submitter:
         is_new: bool = False,
         stopped_by: UdioError | None = None,
         only: frozenset[State] | None = None,
+        asked_at: int | None = None,
     ) -> TrackedTask | None:
         """Have the request accepted, unless the journal says that it was.
 
@@ -83,6 +83,7 @@ class Submitter:
             is_new: whether nobody can have asked for this job before.
             stopped_by: nothing is sent; a job that would have to be sent ends with such an error.
             only: a job that is in none of these states any more is left alone.
+            asked_at: when it was asked for, by `Kept.now`; None for now.
 
         Returns:
             Its task, which is looked at from now on; None for a job that is left alone.
@@ -93,12 +94,19 @@ class Submitter:
             GenerationFailed: it was accepted in an earlier run, and failed.
             JournalError: the intent, or the id in the error, could not be kept.
         """
+        if asked_at is None:
+            asked_at = self.store.kept.now
         while (first := self._running.get(key)) is not None:
             await first.done.wait()  # the same job is being submitted: see what becomes of it
         if is_new:
             self.gate.check_open()
         work = self._running[key] = Work(
-            request=request, key=key, is_new=is_new, stopped_by=stopped_by, only=only
+            request=request,
+            key=key,
+            is_new=is_new,
+            stopped_by=stopped_by,
+            only=only,
+            asked_at=asked_at,
         )
         try:
             return await owned(self.tasks, self._run, work)
@@ -142,9 +150,9 @@ class Submitter:
             return await self._submit(work)
         except UdioError as error:
             error.job_key = error.job_key or work.key
-            if work.was_kept and isinstance(error, ClientClosed):
-                with suppress(UdioError):  # it is only not resumed then
-                    await self.store.keep_again(work.key)
+            if work.was_kept:
+                with suppress(UdioError):  # nothing was taken, and the caller gets the first error
+                    await self.store.kept.submit_ended(await self.store.known(work.key), error)
             raise work.as_it_stands(error) from error.__cause__
         finally:
             self._end(work, name, work.key)
@@ -170,13 +178,15 @@ class Submitter:
                 return None
             if known is not None and not self._may_submit(known):
                 return self._remembered(known, work.request)
+            if known is not None and self.store.kept.is_taken_back(known, since=work.asked_at):
+                raise _taken_back(known)
             in_doubt = known is not None and known.state is State.IN_DOUBT
             work.doubt = known if in_doubt else None
+            if isinstance(work.request, PartialRequest):  # it stays kept for whoever can read it
+                raise restated(work.request.why, str(work.request.why))
             work.was_kept |= known is not None and known.state is State.PLANNED
             if work.stopped_by is not None:
                 raise _stopped(work.stopped_by, self.provider.name)
-            if isinstance(work.request, PartialRequest):
-                raise restated(work.request.why, str(work.request.why))
             self.provider.check(work.request)
             try:
                 counts, result = await self._attempt(work, known, tries)
@@ -368,6 +378,16 @@ def _of_another(provider: str, task_id: str) -> SubmitInDoubt:
         "whether this request was taken as well",
         provider=provider,
         evidence=f"the answer named task {task_id}, which is another job's",
+    )
+
+
+def _taken_back(entry: Entry) -> InvalidRequest:
+    """Return the error of a job that its owner has taken back while it waited for its turn."""
+    return InvalidRequest(
+        f"job {entry.key!r} was taken back before its turn came, and was not sent; ask for it "
+        "again to have it made",
+        job_key=entry.key,
+        charged=charged(entry),
     )
 
 

@@ -21,6 +21,8 @@ class Work:
     is_new: bool
     stopped_by: UdioError | None
     only: frozenset[State] | None
+    asked_at: int
+    """When it was asked for, by `Kept.now`."""
     done: anyio.Event = attrs.field(factory=anyio.Event)
     departure: Departure = attrs.field(factory=Departure)
     begun: bool = False

@@ -70,7 +70,7 @@ _SHOWN = (State.READY, State.IN_DOUBT)
 USUAL_MOVES: Mapping[State, frozenset[State]] = {
     state: frozenset(moves) - {state}
     for state, moves in {
-        State.PLANNED: (State.SENDING, State.FORGOTTEN, *_HEARD),
+        State.PLANNED: (State.SENDING, State.NOT_SENT, State.FORGOTTEN, *_HEARD),
         State.SENDING: (State.REFUSED, State.NOT_SENT, *_HEARD),
         State.ACCEPTED: (State.READY, State.FAILED),
         State.REFUSED: (State.SENDING, State.PLANNED, State.FORGOTTEN, *_HEARD),
@@ -80,7 +80,7 @@ USUAL_MOVES: Mapping[State, frozenset[State]] = {
         State.DELIVERED: (),
         State.FAILED: (),
         State.ABANDONED: (State.ACCEPTED, State.READY, State.FAILED),
-        State.FORGOTTEN: (State.SENDING, *_HEARD),
+        State.FORGOTTEN: (State.SENDING, State.PLANNED, *_HEARD),
     }.items()
 }
 """From each state to those that may follow. A change of an entry within its state is no move."""

@@ -23,6 +23,17 @@ from .entry import MOVES, Entry, State
 
 _UNTIMED: Mapping[str, Any] = {"took": None, "reached": (), "failed": None}
 """The times of an attempt that has only begun: none is known."""
+_UNSENT: Mapping[str, Any] = {
+    "task_id": None,
+    "told": False,
+    "songs": (),
+    "saved": (),
+    "undelivered": "",
+    "evidence": "",
+    "error": "",
+    **_UNTIMED,
+}
+"""What is known of an attempt that was not sent yet: nothing."""
 
 Change = Callable[[Entry], Entry]
 
@@ -42,10 +53,16 @@ def planned(key: str, provider: str, request: Mapping[str, Any]) -> Entry:
 
 
 def planned_again(entry: Entry) -> Entry:
-    """Plan a job once more: its submit was taken back."""
-    if entry.state not in (State.REFUSED, State.NOT_SENT):
-        return entry
-    return _moved(entry, State.PLANNED, told=False, evidence="", error="")
+    """Plan a job once more: its submit was taken back, or its owner keeps it again.
+
+    All that is known of the attempt before is cleared: `earlier_attempt` keeps it as a job.
+    """
+    return _moved(entry, State.PLANNED, **_UNSENT)
+
+
+def unsent(entry: Entry, error: UdioError) -> Entry:
+    """Keep what its owner was told of a job that was kept for later, and did not leave."""
+    return _moved(entry, State.NOT_SENT, evidence=str(error), error=type(error).__name__)
 
 
 def first_sending(key: str, provider: str, request: Mapping[str, Any], *, now: float) -> Entry:
@@ -58,20 +75,7 @@ def sending_again(entry: Entry, *, now: float) -> Entry:
 
     All that is known of the attempt before is cleared: `earlier_attempt` keeps it as a job.
     """
-    return _moved(
-        entry,
-        State.SENDING,
-        attempt=entry.attempt + 1,
-        task_id=None,
-        told=False,
-        songs=(),
-        saved=(),
-        undelivered="",
-        evidence="",
-        error="",
-        submitted_at=now,
-        **_UNTIMED,
-    )
+    return _moved(entry, State.SENDING, attempt=entry.attempt + 1, submitted_at=now, **_UNSENT)
 
 
 def attempt_key(key: str, attempt: int) -> str:

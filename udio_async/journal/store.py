@@ -8,7 +8,7 @@ After a job's end could not be kept in the journal, this client submits nothing 
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 
 import anyio
@@ -25,7 +25,8 @@ from .endings import Endings
 from .entry import Entry, State, Times
 from .errors import about, about_song
 from .fresh import FreshJobs
-from .keys import BatchKeys, canonical, difference, is_same
+from .kept import Kept
+from .keys import canonical, difference, is_same
 
 logger = logging.getLogger("udio_async")
 
@@ -59,6 +60,7 @@ class JobStore:
         # Held while a job is read, changed and written back: a callback may come at any moment.
         self._changing = anyio.Lock()
         self._endings = Endings(journal, tasks, self._changing, self._break)
+        self.kept = Kept(journal, self._attempts, self._changing, provider=provider)
 
     @property
     def durable(self) -> bool:
@@ -400,27 +402,6 @@ class JobStore:
                     await self._attempts.check_free(resolved.task_id, entry)
                 await self._journal.put(resolved, expected=entry.state)
             return resolved
-
-    async def forget(self, key: str) -> None:
-        """Keep that its owner takes a request back; its errors are those of `Client.forget`."""
-        entry = await self.known(key)
-        with about(key, entry):
-            await self._journal.put(jobs.forgotten(entry), expected=entry.state)
-
-    async def keep(self, requests: Iterable[SongRequest]) -> None:
-        """Keep requests for later, under the keys that a batch of them would give them.
-
-        A request that the journal knows already stays as it is.
-        """
-        keys = BatchKeys()
-        for request in requests:
-            key = keys.name(request)
-            await self._journal.add(jobs.planned(key, self._provider, canonical(request)))
-
-    async def keep_again(self, key: str) -> None:
-        """Keep a request for later that was kept before: its submit was taken back."""
-        entry = await self.known(key)
-        await self._journal.put(jobs.planned_again(entry), expected=entry.state)
 
     def entries(
         self, states: Collection[State], *, newest: int | None = None
