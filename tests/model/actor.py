@@ -40,8 +40,8 @@ class Actor:
             (4, self.make_many),
             (3, self.resume),
             (4, self.end_doubts),
-            (1, self.forget_one),
-            (1, self.keep_some),
+            (2, self.forget_one),
+            (2, self.keep_some),
             (1, self.list_jobs),
         ]
         weights, choices = zip(*verbs, strict=True)
@@ -97,7 +97,9 @@ class Actor:
         again = [
             wish
             for wish in self.owner.wishes.values()
-            if (wish.key is not None or (batch and wish.batch and self.owner.durable))
+            if (
+                wish.key is not None or (batch and wish.batch and (self.owner.durable or wish.kept))
+            )
         ]
         if again and self.random.random() < 0.4:
             return self.random.choice(again)
@@ -134,7 +136,12 @@ class Actor:
         return await job.songs()
 
     async def make_many(self) -> None:
-        wishes = list({w.prompt: w for w in (self._pick(batch=True) for _ in range(4))}.values())
+        await self._make_batch(self._pick_some())
+
+    def _pick_some(self) -> Sequence[Wish]:
+        return list({w.prompt: w for w in (self._pick(batch=True) for _ in range(4))}.values())
+
+    async def _make_batch(self, wishes: Sequence[Wish]) -> None:
         self.owner.world.note(f"batch of {[wish.prompt for wish in wishes]}")
         async with self._asking(*wishes):
             await self._run_batch(wishes, leaves_after=self.random.choice([0, 1, 99, 99]))
@@ -238,19 +245,24 @@ class Actor:
 
     async def forget_one(self) -> None:
         jobs = [job async for job in self.client.jobs()]
+        unsent = [job for job in jobs if job.state.may_be_sent]
         if jobs:
-            job = self.random.choice(jobs)
+            job = self.random.choice(unsent or jobs)
             self.owner.world.note(f"forget {job.request['description']}")
             with suppress(InvalidRequest):
                 await self.client.forget(job.key)
+                wish = self.owner.wishes[str(job.request["description"])]
+                wish.taken_back.append(anyio.current_time())
 
     async def keep_some(self) -> None:
-        wish = self._pick(batch=True)
-        if wish.key is None and not wish.batch:
-            return
-        self.owner.world.note(f"keep {wish.prompt}")
-        with suppress(InvalidRequest):
-            await self.client.keep([wish.request])
+        """Keep requests for later; sometimes a batch of them follows at once."""
+        wishes = [wish for wish in self._pick_some() if wish.key is not None or wish.batch]
+        self.owner.world.note(f"keep {[wish.prompt for wish in wishes]}")
+        await self.client.keep([wish.request for wish in wishes])
+        for wish in wishes:
+            wish.kept = True
+        if wishes and self.random.random() < 0.5:
+            await self._make_batch(wishes)
 
     async def list_jobs(self) -> None:
         async for job in self.client.jobs():

@@ -23,6 +23,10 @@ class Wish:
     """How often it may be charged."""
     ends: list[str] = attrs.field(factory=list)
     """How each call for it ended: what its error says of money, "songs", or "unknown"."""
+    kept: bool = False
+    """Whether it was kept for later: then any batch of the client asks for the same job."""
+    taken_back: list[float] = attrs.field(factory=list)
+    """When its owner took it back."""
     calls: int = 0
     denied: bool = False
     """Its owner has said, without looking, that it was not taken: he is believed."""
@@ -118,7 +122,9 @@ class Owner:
             if orders and wish.ends and set(wish.ends) == {"no"} and not wish.denied:
                 self.wrongly(f"{wish.prompt} is charged, and every call said no")
             for left in self.world.left.get(wish.prompt, []):
-                if not any(a <= left <= b for a, b in [*wish.spans, *self.anywhere]):
+                since = max((at for at in wish.taken_back if at < left), default=0.0)
+                asked = [span for span in [*wish.spans, *self.anywhere] if span[0] >= since]
+                if not any(a <= left <= b for a, b in asked):
                     self.wrongly(f"{wish.prompt} left at {left:.2f}, when nobody asked for it")
         for order in self.world.orders.values():
             lost = [name for name in order.made if not self.has(order.task_id, name)]

@@ -29,6 +29,7 @@ from udio_async._session import Session
 from udio_async._submit import Submitter
 from udio_async.journal import Entry, State, jobs, sqlite_file
 from udio_async.journal.attempts import Attempts
+from udio_async.journal.kept import Kept
 from udio_async.journal.keys import FreshKeys, canonical
 from udio_async.journal.store import JobStore
 
@@ -162,6 +163,20 @@ def an_answer_cannot_be_corrected() -> AbstractContextManager[object]:
     return patch.object(jobs, "resolved", once)
 
 
+def a_batch_in_memory_makes_anew_what_is_kept() -> AbstractContextManager[object]:
+    """Where no later run can find a job, a batch gives all texts names of their own."""
+
+    async def knows(_: JobStore, _key: str) -> bool:
+        return False
+
+    return patch.object(JobStore, "knows", knows)
+
+
+def a_batch_buys_what_was_taken_back() -> AbstractContextManager[object]:
+    """A request that waits in a batch is sent, whatever its owner has said since."""
+    return patch.object(Kept, "is_taken_back", lambda *_, **_since: False)
+
+
 def what_was_paid_can_be_forgotten() -> AbstractContextManager[object]:
     """`forget` takes any job away."""
     return patch.object(jobs, "forgotten", lambda entry: attrs.evolve(entry, state=State.FORGOTTEN))
@@ -241,6 +256,8 @@ PLANTS: Mapping[str, Plant] = {
         earlier_attempts_are_overwritten,
         the_intent_is_not_kept,
         an_answer_cannot_be_corrected,
+        a_batch_in_memory_makes_anew_what_is_kept,
+        a_batch_buys_what_was_taken_back,
         what_was_paid_can_be_forgotten,
         a_failed_download_counts_as_had,
         a_restart_takes_what_was_sent_for_unsent,

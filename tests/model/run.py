@@ -12,7 +12,7 @@ large batch, and its requests have one outcome each. Then must hold, by the ledg
 1. Nothing was paid twice that its owner did not ask for twice.
 2. Everything that was paid for and made is in its owner's hands.
 3. What an error says of money is what the ledger says.
-4. Nothing left after its caller had taken it back, or the client was closed.
+4. Nothing left after its caller or owner had taken it back, or the client was closed.
 """
 
 import argparse
