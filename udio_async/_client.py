@@ -319,7 +319,7 @@ class Client:
             JournalError: one cannot be kept; those before it are.
         """
         check_requests(requests, verb="keep", kinds=Iterable)
-        await self._session().store.kept.keep(map(as_request, requests))
+        await self._session().kept.keep(map(as_request, requests))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Tell the journal that you have these songs: their job is done.

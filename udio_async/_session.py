@@ -29,7 +29,7 @@ from ._polling import Poller, TrackedTask
 from ._records import Outcome, Song, SongRequest, Task, check_name, songs_in
 from ._submit import SubmitGate, Submitter
 from .callbacks import CallbackHandler
-from .journal import BatchKeys, Entry, State, Times, spelled
+from .journal import BatchKeys, Entry, Kept, State, Times, spelled
 from .journal.store import JobStore
 from .providers import Provider, readable_request_of, request_of
 
@@ -54,6 +54,7 @@ class Session:
     submitters: int
     tasks: TaskGroup
     store: JobStore
+    kept: Kept
     gate: SubmitGate
     account: AccountNotes
     poller: Poller
@@ -106,7 +107,7 @@ class Session:
     ) -> Job | None:
         """Have a request accepted: a new one, or the one of this key."""
         is_new = key is None and request.key is None
-        name = key or self.store.fresh.name(request)
+        name = key or self.store.fresh_key(request)
         tracked = await self.submitter.submit(
             request, name, is_new=is_new, stopped_by=stopped_by, only=only, asked_at=asked_at
         )
@@ -133,7 +134,7 @@ class Session:
                 gate=self.gate,
                 poller=self.poller,
                 only=only,
-                asked_at=None if is_queue else self.store.kept.now,
+                asked_at=None if is_queue else self.kept.now,
             ),
             max_active=self.max_active if max_active is None else max_active,
             submitters=self.submitters,
@@ -218,7 +219,7 @@ class Session:
             raise InvalidRequest(
                 f"job {key!r} is being submitted; cancel that", job_key=key, charged="unknown"
             )
-        await self.store.kept.forget(await self.store.known(key))
+        await self.kept.forget(await self.store.known(key))
 
     async def acknowledge(self, songs: Song | Iterable[Song] | Outcome | str) -> None:
         """Keep that the owner of jobs has these songs, or all of the job of this key."""

@@ -27,7 +27,7 @@ from .._events import Teller
 from .._http import HttpSender, PaidHttp
 from .._polling import Poller, TrackedTask
 from .._records import CallbackAddress, PartialRequest, SongRequest, Stage
-from ..journal import Entry, State
+from ..journal import Entry, Kept, State
 from ..journal.jobs import charged, remembered_error
 from ..journal.store import ChangedMeanwhile, JobStore
 from ..providers.base import Provider, names_own_callback
@@ -54,6 +54,7 @@ class Submitter:
     tasks: TaskGroup
     poller: Poller
     store: JobStore
+    kept: Kept
     gate: SubmitGate
     disk: FolderCheck
     evidence: Callable[[], Awaitable[str | None]]
@@ -95,7 +96,7 @@ class Submitter:
             JournalError: the intent, or the id in the error, could not be kept.
         """
         if asked_at is None:
-            asked_at = self.store.kept.now
+            asked_at = self.kept.now
         while (first := self._running.get(key)) is not None:
             await first.done.wait()  # the same job is being submitted: see what becomes of it
         if is_new:
@@ -152,7 +153,7 @@ class Submitter:
             error.job_key = error.job_key or work.key
             if work.was_kept:
                 with suppress(UdioError):  # nothing was taken, and the caller gets the first error
-                    await self.store.kept.submit_ended(await self.store.known(work.key), error)
+                    await self.kept.submit_ended(await self.store.known(work.key), error)
             raise work.as_it_stands(error) from error.__cause__
         finally:
             self._end(work, name, work.key)
@@ -178,7 +179,7 @@ class Submitter:
                 return None
             if known is not None and not self._may_submit(known):
                 return self._remembered(known, work.request)
-            if known is not None and self.store.kept.is_taken_back(known, since=work.asked_at):
+            if known is not None and self.kept.is_taken_back(known, since=work.asked_at):
                 raise _taken_back(known)
             in_doubt = known is not None and known.state is State.IN_DOUBT
             work.doubt = known if in_doubt else None
@@ -213,9 +214,8 @@ class Submitter:
         if known is not None and known.key != work.key:  # named by an older rule
             work.key = known.key
             self._running.setdefault(work.key, work)
-        gone = known is None and not work.is_new and self.store.fresh.was_taken(work.key)
-        if gone and work.only is None:
-            raise self.store.fresh.missing(work.key)
+        if known is None and not work.is_new and work.only is None:
+            self.store.check_new(work.key)
         return known
 
     def _may_submit(self, known: Entry) -> bool:

@@ -1,13 +1,14 @@
 """The record of every job: pays for nothing twice, loses nothing paid.
 
 `base` says what a journal promises, `memory` and `sqlite` are the two that exist. `jobs` has the
-states and every move between them, `keys` names the jobs, and `store` is the client's own use of
-its journal. A journal belongs to one account and has one owner at a time.
+states and every move between them, `keys` names the jobs, `kept` puts some aside, and `store` is a
+client's own use of its journal. A journal belongs to one account and has one owner at a time.
 """
 
 from .base import Journal
 from .entry import Entry, State, Times
 from .errors import TranslatedJournal
+from .kept import Kept
 from .keys import (
     MOST_RETURNS,
     BatchKeys,
@@ -30,6 +31,7 @@ __all__ = [
     "Entry",
     "FreshKeys",
     "Journal",
+    "Kept",
     "MemoryJournal",
     "SqliteJournal",
     "State",

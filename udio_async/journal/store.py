@@ -54,7 +54,7 @@ class JobStore:
     def __init__(self, journal: Journal, tasks: TaskGroup, *, provider: str) -> None:
         self._journal = journal
         self._attempts = Attempts(journal)
-        self.fresh = FreshJobs()
+        self._fresh = FreshJobs()
         self._provider = provider
         self._broken: JournalError | None = None
         # Held while a job is read, changed and written back: a callback may come at any moment.
@@ -67,7 +67,20 @@ class JobStore:
         """Whether what is kept outlives the process."""
         return self._journal.durable
 
-    # Keys
+    # Submitting
+
+    def fresh_key(self, request: SongRequest) -> str:
+        """Return the request's own key, or one that no other job has."""
+        return self._fresh.name(request)
+
+    def check_new(self, key: str) -> None:
+        """Refuse a key of which nothing is kept, if its job was taken.
+
+        Raises:
+            InvalidRequest: it was; a journal in memory has forgotten it at its end.
+        """
+        if self._fresh.was_taken(key):
+            raise self._fresh.missing(key)
 
     async def knows(self, key: str) -> bool:
         """Return whether the journal knows a job of this key, or knew it once."""
@@ -75,8 +88,6 @@ class JobStore:
             return await self._journal.get(key) is not None
         except UdioError:  # its submit raises it
             return True
-
-    # Submitting
 
     async def recall(self, request: SongRequest, key: str) -> Entry | None:
         """Return what is known of this job, or None.
@@ -160,7 +171,7 @@ class JobStore:
         """
         logger.info("%s accepted job %s as task %s", self._provider, entry.key, task_id)
         accepted = jobs.accepted(entry, task_id)
-        self.fresh.note_taken(entry.key)
+        self._fresh.note_taken(entry.key)
         try:
             await self._journal.put(accepted, expected=entry.state)
         except JournalError as error:
@@ -190,7 +201,7 @@ class JobStore:
             except JournalError as failure:
                 self._break(failure, entry)
             if not settled.state.may_be_sent:
-                self.fresh.note_taken(entry.key)
+                self._fresh.note_taken(entry.key)
             return settled
 
     async def doubt(self, entry: Entry, evidence: str) -> None:
@@ -347,8 +358,8 @@ class JobStore:
                 entry = await self._journal.get(key)
         except InvalidRequest:  # it is over, and nothing of it is kept any more
             return
-        if entry is None and not self.fresh.was_taken(key):  # what is over may be forgotten
-            raise self.fresh.missing(key)
+        if entry is None and not self._fresh.was_taken(key):  # what is over may be forgotten
+            raise self._fresh.missing(key)
         await self.deliver(key)
 
     async def note_undelivered(self, key: str, why: str) -> None:
@@ -377,7 +388,7 @@ class JobStore:
         with about(key):
             entry = await self._journal.get(key)
         if entry is None:
-            raise self.fresh.missing(key)
+            raise self._fresh.missing(key)
         self._check_kept(entry)
         return entry
 
