@@ -196,12 +196,21 @@ class Submitter:
             if not isinstance(result, UdioError):
                 return result
             tries, repeated = tries + counts, True
-            limited = isinstance(result, RateLimited)
-            if tries == _TRIES or (counts and limited and self.gate.is_in_vain):
-                if limited:
-                    self.gate.give_up()  # the next ones need not find out the same
+            if counts and self._is_last(result, tries):
                 raise result
             self.tell("retried", error=result, wait=self.gate.held_back)
+
+    def _is_last(self, error: UdioError, tries: int) -> bool:
+        """Whether a request is not tried again after this error.
+
+        If one was told to wait until its patience ended, the next ones need not find out the same.
+        """
+        if not isinstance(error, RateLimited):
+            return tries == _TRIES
+        if tries < _TRIES and not self.gate.is_in_vain:
+            return False
+        self.gate.give_up()
+        return True
 
     async def _recall(self, work: Work) -> Entry | None:
         """Return what is known of a job.

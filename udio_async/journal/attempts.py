@@ -88,3 +88,12 @@ class Attempts:
                 job_key=entry.key,
                 charged=jobs.charged(entry),
             )
+
+
+def listens(entry: Entry) -> bool:
+    """Return whether a callback may still change a job.
+
+    It may not where the provider itself named the task: then looks do.
+    """
+    without_task = entry.task_id is None and entry.state.has_songs
+    return jobs.keeps_callbacks(entry) or without_task or not entry.state.is_paid

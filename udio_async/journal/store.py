@@ -19,7 +19,7 @@ from .._concurrency import closed_after
 from .._errors import GenerationFailed, InvalidRequest, JournalError, RequestError, UdioError
 from .._records import CallbackNews, Song, SongRequest
 from . import jobs
-from .attempts import Attempts
+from .attempts import Attempts, listens
 from .base import Journal
 from .endings import Endings
 from .entry import Entry, State, Times
@@ -157,10 +157,9 @@ class JobStore:
 
     async def is_others(self, entry: Entry, task_id: str) -> bool:
         """Return whether a task that an answer names belongs to another job, as far as is known."""
-        try:
+        with suppress(JournalError):  # else `accept` fails as well, and tells the id
             return await self._attempts.is_others(entry, task_id)
-        except JournalError:  # `accept` will fail as well, and tell the id
-            return False
+        return False
 
     async def accept(self, entry: Entry, task_id: str) -> Entry:
         """Keep the provider's id of a job that was accepted.
@@ -262,7 +261,7 @@ class JobStore:
         """
         async with self._changing:
             entry = await self._attempts.of(key, attempt)
-            while entry is not None and _listens(entry):
+            while entry is not None and listens(entry):
                 task_id = news.task_id
                 if task_id is not None and await self._attempts.is_others(entry, task_id):
                     break  # then the songs of this callback are not this job's either
@@ -419,9 +418,3 @@ class JobStore:
     ) -> AsyncIterator[Entry]:
         """Iterate over the jobs in these states, oldest first; only over the `newest` few."""
         return self._journal.entries(states, newest=newest)
-
-
-def _listens(entry: Entry) -> bool:
-    """Whether a callback may still change a job: where the provider named its task, looks do."""
-    without_task = entry.task_id is None and entry.state.has_songs
-    return jobs.keeps_callbacks(entry) or without_task or not entry.state.is_paid
