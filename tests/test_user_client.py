@@ -260,6 +260,45 @@ async def test_what_may_have_sent_it_makes_a_doubt(
     assert (outcome.sent, outcome.charged) == (True, "unknown")
 
 
+# Answers of others ---------------------------------------------------------------------------
+
+
+def asks_elsewhere(reply: Service) -> Callable[[object], Awaitable[None]]:
+    """Return a hook that asks another host, and refuses a bad answer of it."""
+
+    async def hook(_: object) -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as other:
+            (await other.post("https://metrics.example/count")).raise_for_status()
+
+    return hook
+
+
+@pytest.mark.parametrize("status", [307, 400, 401, 402, 404, 429, 503])
+async def test_another_hosts_answer_in_a_response_hook_is_no_answer_of_the_provider(
+    status: int,
+) -> None:
+    """The song may be taken, whatever the other host says; it is not submitted again."""
+    recorder = Recorder()
+    hook = asks_elsewhere(lambda _: httpx.Response(status, json={"message": "busy"}))
+    async with own_client(recorder, event_hooks={"response": [hook]}) as client:
+        with pytest.raises(SubmitInDoubt):
+            await client.submit("rain")
+    assert len(recorder.seen) == 1
+
+
+@pytest.mark.parametrize("status", [307, 401, 429, 500])
+async def test_another_hosts_answer_in_a_request_hook_keeps_the_request_from_leaving(
+    status: int,
+) -> None:
+    """Nothing was sent, and the other host's words are not the provider's."""
+    recorder, hook = Recorder(), asks_elsewhere(lambda _: httpx.Response(status))
+    transport = httpx.MockTransport(recorder)
+    async with httpx.AsyncClient(transport=transport, event_hooks={"request": [hook]}) as own:
+        outcome = await outcome_of(own)
+    assert isinstance(outcome, Unreachable)
+    assert (outcome.charged, recorder.seen) == ("no", [])
+
+
 # What fails elsewhere, or repeats ------------------------------------------------------------
 
 CALL = Call(

@@ -54,7 +54,10 @@ class UserClient:
             response = await self._client.send(
                 request, stream=True, auth=auth, follow_redirects=False
             )
-        except httpx.HTTPStatusError as error:  # a hook called `raise_for_status`: it has an answer
+        except httpx.HTTPStatusError as error:
+            # A hook called `raise_for_status`, perhaps on the answer to a request of its own.
+            if not is_same(error.request, request):
+                raise
             response = error.response
         if response.is_closed or response.is_stream_consumed:
             return _replayed(response)
