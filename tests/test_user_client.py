@@ -299,6 +299,54 @@ async def test_another_hosts_answer_in_a_request_hook_keeps_the_request_from_lea
     assert (outcome.charged, recorder.seen) == ("no", [])
 
 
+class GivesUp(httpx.Auth):
+    """Sends nothing more when it gets no token, as an ended generator does."""
+
+    requires_response_body = True
+
+    def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+        token = yield httpx.Request("POST", "https://login.example/token")
+        if "access_token" in token.json():
+            yield request
+
+
+@pytest.mark.parametrize("status", [200, 401, 429, 500])
+async def test_an_auth_class_that_gives_up_has_sent_nothing(status: int) -> None:
+    """The answer to its own request is not the provider's, whatever is in it."""
+    recorder = Recorder(httpx.Response(status, json=ACCEPTED))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(recorder), auth=GivesUp()) as own:
+        outcome = await outcome_of(own)
+    assert isinstance(outcome, Unreachable)
+    assert outcome.charged == "no"
+    assert "the auth class of the http_client ended" in str(outcome)
+    assert [request.url.host for request in recorder.seen] == ["login.example"]
+
+
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize("reads", [True, False])
+async def test_what_an_auth_class_asks_for_after_the_answer_does_not_replace_it(
+    status: int, reads: bool
+) -> None:
+    """It fetches a new token, and may not send the paid request again."""
+
+    class Renewing(httpx.Auth):
+        requires_response_body = reads
+
+        def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+            yield request
+            yield httpx.Request("POST", "https://login.example/token")
+            yield request
+
+    recorder = Recorder(
+        httpx.Response(402, json={"message": "top up"}), httpx.Response(status, json=ACCEPTED)
+    )
+    async with httpx.AsyncClient(transport=httpx.MockTransport(recorder), auth=Renewing()) as own:
+        outcome = await outcome_of(own)
+    assert isinstance(outcome, Reply)
+    assert (outcome.status, outcome.body) == (402, b'{"message":"top up"}')
+    assert [request.url.host for request in recorder.seen] == [HOST, "login.example"]
+
+
 # What fails elsewhere, or repeats ------------------------------------------------------------
 
 CALL = Call(

@@ -150,11 +150,15 @@ class Trail:
         """Whether somebody has read the body, to send it or to look at it."""
         return isinstance(self._request.stream, Body) and self._request.stream.was_read
 
+    @property
+    def was_touched(self) -> bool:
+        """Whether somebody may have the body, to send it or to look at it."""
+        body = self._request.stream
+        return not isinstance(body, Body) or body.was_read or body.was_seen
+
     def _is_of_a_hook(self, error: Exception) -> bool:
         """Whether it is not an error of a network, and nobody has read the body to send it."""
-        body = self._request.stream
-        untouched = isinstance(body, Body) and not body.was_read and not body.was_seen
-        return untouched and not isinstance(error, _OF_A_NETWORK)
+        return not self.was_touched and not isinstance(error, _OF_A_NETWORK)
 
     def _is_about(self, error: Exception) -> bool:
         """Whether the error is about the connection for this request.

@@ -49,7 +49,7 @@ class UserClient:
             limits |= {"read": None, "write": None}
         request.extensions["timeout"] = limits
 
-    async def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
+    async def _send(self, request: httpx.Request, auth: "_WithKey | None") -> httpx.Response:
         try:
             response = await self._client.send(
                 request, stream=True, auth=auth, follow_redirects=False
@@ -59,6 +59,10 @@ class UserClient:
             if not is_same(error.request, request):
                 raise
             response = error.response
+        answer = auth.answer if auth is not None else None
+        if answer is not None and not _is_answer_to(response, request):
+            await response.aclose()  # the auth class has asked for more, after our answer
+            response = answer
         if response.is_closed or response.is_stream_consumed:
             return _replayed(response)
         return response
@@ -76,6 +80,8 @@ class _WithKey(httpx.Auth):
         self._once = request.extensions["paid"]
         self._trail = request.extensions["trace"]
         self._left = False
+        self.answer: httpx.Response | None = None
+        """The provider's own, which need not be the last."""
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -94,11 +100,30 @@ class _WithKey(httpx.Auth):
                     outgoing.headers["Authorization"] = key
                     self._trail.hand_over()
                     self._left = True
-                outgoing = await steps.asend((yield outgoing))
+                response = yield outgoing
+                if is_same(outgoing, request):
+                    self.answer = response
+                outgoing = await steps.asend(response)
         except StopAsyncIteration:
-            return
+            self._check_handed_on()
         finally:
             await steps.aclose()
+
+    def _check_handed_on(self) -> None:
+        """Refuse to end without our request: the answer to another one would be taken for its own.
+
+        An auth class that has read the body may have put it into that other one.
+        """
+        if not self._left and not self._trail.was_touched:
+            raise RuntimeError("the auth class of the http_client ended without sending it")
+
+
+def _is_answer_to(response: httpx.Response, request: httpx.Request) -> bool:
+    """Whether it may be the answer to this request; one that names no request may be."""
+    try:
+        return is_same(response.request, request)
+    except RuntimeError:
+        return True
 
 
 def _replayed(response: httpx.Response) -> httpx.Response:
