@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio.lowlevel import checkpoint
 
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import FaultServer
@@ -25,6 +26,7 @@ from udio_async import (
     Unreachable,
     WaitExpired,
 )
+from udio_async._concurrency import closed_after
 from udio_async._http import Account, ApiKey, Call, HttpSender, Reply
 
 Service = Callable[[httpx.Request], httpx.Response]
@@ -87,6 +89,12 @@ async def test_an_own_clients_auth_signs_and_the_key_stays() -> None:
     assert "x-signature" not in recorder.seen[0].headers
 
 
+class SendsACopy(httpx.Auth):
+    def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
+        content, headers = request.content, request.headers
+        yield httpx.Request(request.method, request.url, content=content, headers=headers)
+
+
 @pytest.mark.parametrize("scheme", ["digest", "asks again", "sends a copy"])
 async def test_an_auth_that_asks_twice_pays_once(scheme: str) -> None:
     """A digest would send the same request again after a 401: a paid one goes out once."""
@@ -96,11 +104,10 @@ async def test_an_auth_that_asks_twice_pays_once(scheme: str) -> None:
             yield request
             yield request
 
-    class Copying(httpx.Auth):
+    class Copying(SendsACopy):
         def auth_flow(self, request: httpx.Request) -> Any:  # noqa: ANN401 - a generator
             yield request
-            content, headers = request.content, request.headers
-            yield httpx.Request(request.method, request.url, content=content, headers=headers)
+            yield from super().auth_flow(request)
 
     digest = httpx.DigestAuth("user", "word")
     auth = {"digest": digest, "asks again": Insisting(), "sends a copy": Copying()}[scheme]
@@ -154,6 +161,114 @@ async def test_hooks_may_read_the_answer_and_make_no_doubt_of_it(
         assert (await client.submit("rain")).task_id == "task-1"
         with pytest.raises(InsufficientCredits):
             await client.submit("sun")
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body that is read once, as that of a connection."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces = list(pieces)
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        while self._pieces:
+            await checkpoint()
+            piece = self._pieces.pop(0)
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def aclose(self) -> None:
+        self._pieces.clear()
+
+
+def refused(*pieces: bytes | Exception) -> httpx.AsyncBaseTransport:
+    """Return a transport that refuses a submit, with this body."""
+    return httpx.MockTransport(lambda _: httpx.Response(429, stream=Pieces(*pieces)))
+
+
+async def close_it(response: httpx.Response) -> None:
+    await response.aclose()
+
+
+async def read_half(response: httpx.Response) -> None:
+    async with closed_after(response.aiter_raw()) as chunks:
+        async for _ in chunks:
+            break
+    response.raise_for_status()
+
+
+QUEUED = (b'{"message": "Your request ', b'is queued"}')
+BODIES: Mapping[str, tuple[bytes | Exception, ...]] = {
+    "whole": QUEUED,
+    "empty": (),
+    "cut off": (QUEUED[0], httpx.ReadError("reset")),
+    "too long": (b"x" * 700_000,) * 3,
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("hook", [raise_if_bad, close_it, read_half])
+async def test_an_answer_is_the_same_whatever_a_hook_does_with_it(
+    hook: Callable[[httpx.Response], Awaitable[None]], body: str
+) -> None:
+    """httpx closes an answer when a hook raises: its words are read before."""
+    outcomes = []
+    for hooks in ([], [hook]):
+        transport = refused(*BODIES[body])
+        async with httpx.AsyncClient(transport=transport, event_hooks={"response": hooks}) as own:
+            outcomes.append(await outcome_of(own))
+    assert isinstance(outcomes[0], Reply)
+    assert outcomes[0] == outcomes[1]
+
+
+async def test_words_that_a_hook_did_not_read_keep_a_song_from_being_paid_twice() -> None:
+    """The number alone says "wait"; the words say that it is taken."""
+    asked = []
+
+    def queue(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(429, stream=Pieces(*QUEUED))
+
+    for auth in (None, SendsACopy()):
+        async with own_client(queue, event_hooks={"response": [raise_if_bad]}, auth=auth) as client:
+            with pytest.raises(SubmitInDoubt):
+                await client.submit("rain")
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("stopped_by", ["a hook", "a transport"])
+async def test_an_answer_that_nobody_can_read_any_more_counts_as_cut(stopped_by: str) -> None:
+    """It is not taken for a whole answer without words."""
+
+    async def read_in_no_time(response: httpx.Response) -> None:
+        with anyio.move_on_after(0):
+            await response.aread()
+
+    class Closing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            response = await refused(*QUEUED).handle_async_request(request)
+            if stopped_by == "a transport":
+                await response.aclose()
+            return response
+
+    hooks = {"response": [read_in_no_time] if stopped_by == "a hook" else []}
+    async with httpx.AsyncClient(transport=Closing(), event_hooks=hooks) as own:
+        outcome = await outcome_of(own)
+    assert isinstance(outcome, Reply)
+    assert outcome.cut
+
+
+async def test_an_own_clients_hooks_stay_in_their_order() -> None:
+    """Ours comes first, is added once, and only where there are others."""
+    async with httpx.AsyncClient(transport=httpx.MockTransport(Recorder())) as own:
+        await outcome_of(own)
+        assert own.event_hooks == {"request": [], "response": []}
+        own.event_hooks["response"].append(raise_if_bad)
+        await outcome_of(own)
+        assert own.event_hooks["response"][1:] == [raise_if_bad]
+        own.event_hooks["response"].insert(0, read_whole)
+        await outcome_of(own)
+        assert own.event_hooks["response"][1:] == [read_whole, raise_if_bad]
 
 
 async def test_an_own_clients_timeouts_count_but_for_the_answer_of_a_paid_request() -> None:

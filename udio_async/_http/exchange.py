@@ -1,7 +1,7 @@
 """One request and its answer: within a deadline, with our own errors."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 
 import anyio
@@ -11,7 +11,7 @@ from .._concurrency import foreign_cancellation_as
 from .._errors import BadAnswer, ClientClosed, Unreachable
 from .departure import Departure
 from .diagnosis import unsent
-from .incoming import Incoming
+from .incoming import Incoming, abandon
 from .messages import LinkRefused
 from .trail import Trail
 
@@ -143,16 +143,5 @@ async def _pour(response: httpx.Response, answer: Incoming) -> None:
                 await answer.end()
     finally:
         if not whole:
-            await _abandon(chunks)
+            await abandon(chunks)
         await response.aclose()
-
-
-async def _abandon(chunks: AsyncIterator[bytes]) -> None:
-    """Stop reading, unwinding nested generators from the innermost `await`.
-
-    If only the outermost is closed, the garbage collector closes the others, and trio complains.
-    """
-    with anyio.CancelScope(shield=True) as scope:
-        scope.cancel()
-        async for _ in chunks:
-            pass

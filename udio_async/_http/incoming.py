@@ -1,9 +1,10 @@
 """An answer as it comes in: its head, and its decoded body."""
 
 import json
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import ClassVar
 
+import anyio
 import attrs
 import httpx
 from anyio.lowlevel import checkpoint
@@ -161,3 +162,14 @@ class Download(Incoming):
             self.error = error
             return False
         return True
+
+
+async def abandon(chunks: AsyncIterator[bytes]) -> None:
+    """Stop reading, unwinding nested generators from the innermost `await`.
+
+    If only the outermost is closed, the garbage collector closes the others, and trio complains.
+    """
+    with anyio.CancelScope(shield=True) as scope:
+        scope.cancel()
+        async for _ in chunks:
+            pass

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
+from .kept import Kept, Lost, kept_answers
 from .messages import SentAgain, is_same
 
 _STOCK_AGENT = "python-httpx/"
@@ -23,7 +24,8 @@ class UserClient:
     async def ask(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the provider's API."""
         self._dress(request)
-        return await self._send(request, _WithKey(self._client.auth or httpx.Auth(), request))
+        with kept_answers(self._client, request):
+            return await self._send(request, _WithKey(self._client.auth or httpx.Auth(), request))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
         """Send a request to a link, without any credentials."""
@@ -63,7 +65,8 @@ class UserClient:
         if answer is not None and not _is_answer_to(response, request):
             await response.aclose()  # the auth class has asked for more, after our answer
             response = answer
-        if response.is_closed or response.is_stream_consumed:
+        was_used = response.is_closed or response.is_stream_consumed
+        if was_used and not isinstance(response.stream, Kept):
             return _replayed(response)
         return response
 
@@ -127,14 +130,14 @@ def _is_answer_to(response: httpx.Response, request: httpx.Request) -> bool:
 
 
 def _replayed(response: httpx.Response) -> httpx.Response:
-    """Return an answer that a hook has read or closed, so that we can read it."""
+    """Return an answer that was read or closed on its way to us, so that we can read it."""
     try:
-        content = response.content
+        stream: httpx.AsyncByteStream = httpx.ByteStream(response.content)
     except httpx.ResponseNotRead:
-        content = b""
+        stream = Lost()
     headers = [
         (name, value)
         for name, value in response.headers.multi_items()
         if name not in ("content-encoding", "content-length", "transfer-encoding")
     ]
-    return httpx.Response(response.status_code, headers=headers, stream=httpx.ByteStream(content))
+    return httpx.Response(response.status_code, headers=headers, stream=stream)
