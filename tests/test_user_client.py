@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import httpx
 import pytest
 from anyio.lowlevel import checkpoint
@@ -17,7 +18,9 @@ from tests.kit import fault_server as faults
 from tests.kit.fault_server import FaultServer
 from tests.test_networks import ACCEPTED, HOST, make_client
 from udio_async import (
+    BadAnswer,
     Client,
+    ClientClosed,
     InsufficientCredits,
     PollPolicy,
     SongRequest,
@@ -473,13 +476,15 @@ CALL = Call(
 )
 
 
-async def outcome_of(client: httpx.AsyncClient) -> Reply | Unreachable:
+async def outcome_of(
+    client: httpx.AsyncClient, call: Call = CALL
+) -> Reply | Unreachable | BadAnswer:
     """Send a paid request through a client of the user's."""
-    outcomes: list[Reply | Unreachable] = []
+    outcomes: list[Reply | Unreachable | BadAnswer] = []
     async with anyio.create_task_group() as tasks, HttpSender(tasks, client=client) as http:
         try:
-            outcomes.append(await http.send(CALL))
-        except Unreachable as error:
+            outcomes.append(await http.send(call))
+        except (Unreachable, BadAnswer) as error:
             outcomes.append(error)
     return outcomes[0]
 
@@ -489,14 +494,24 @@ def elsewhere() -> Exception:
     return httpx.ConnectError("away", request=httpx.Request("GET", "https://metrics.example"))
 
 
-@pytest.mark.parametrize("make", [elsewhere, lambda: httpx.PoolTimeout("busy")])
+TOKEN = httpx.Request("POST", "https://login.example/token")
+AWAY: Mapping[str, Exception] = {
+    "unreachable": elsewhere(),
+    "busy": httpx.PoolTimeout("busy"),
+    "no address": httpx.InvalidURL("Invalid port: 'x'"),
+    "no header": httpx.LocalProtocolError("Illegal header value", request=TOKEN),
+    "closed": ClientClosed("the other client is closed before the request left"),
+}
+
+
+@pytest.mark.parametrize("what", AWAY)
 async def test_a_hook_that_cannot_reach_another_host_says_nothing_of_the_request(
-    make: Callable[[], Exception],
+    what: str,
 ) -> None:
     """It runs after the answer."""
 
     async def told(_: httpx.Response) -> None:
-        raise make()
+        raise AWAY[what]
 
     hooks = {"response": [told]}
     transport = httpx.MockTransport(Recorder())
@@ -504,6 +519,64 @@ async def test_a_hook_that_cannot_reach_another_host_says_nothing_of_the_request
         outcome = await outcome_of(own)
     assert isinstance(outcome, Unreachable)
     assert outcome.sent
+
+
+async def take_stream(request: httpx.Request) -> None:
+    assert isinstance(request.stream, httpx.AsyncByteStream)
+    assert [chunk async for chunk in request.stream]
+
+
+async def take_content(request: httpx.Request) -> None:
+    assert request.content
+
+
+async def take_copy(request: httpx.Request) -> None:
+    copy.copy(request)
+
+
+TOKENLESS: Mapping[str, Exception] = {
+    "unreachable": elsewhere(),
+    "too slow": httpx.ReadTimeout("slow", request=TOKEN),
+    "reset": httpx.ReadError("reset", request=TOKEN),
+    "not HTTP": httpx.RemoteProtocolError("odd", request=TOKEN),
+    "no header": httpx.LocalProtocolError("Illegal header value", request=TOKEN),
+    "no address": httpx.InvalidURL("Invalid port: 'x'"),
+}
+
+
+@pytest.mark.parametrize("what", TOKENLESS)
+async def test_a_request_hook_that_fails_at_another_host_has_sent_nothing(what: str) -> None:
+    """Its error names another request, and nobody has looked at the body of ours."""
+
+    async def fetch(_: httpx.Request) -> None:
+        raise TOKENLESS[what]
+
+    async def look_and_fetch(request: httpx.Request) -> None:
+        await take_content(request)
+        raise TOKENLESS[what]
+
+    for hook, charged in ((fetch, "no"), (look_and_fetch, "unknown")):
+        transport = httpx.MockTransport(Recorder())
+        async with httpx.AsyncClient(transport=transport, event_hooks={"request": [hook]}) as own:
+            outcome = await outcome_of(own)
+        assert isinstance(outcome, Unreachable | BadAnswer)
+        assert outcome.charged == charged
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_request_hook_that_awaits_a_cancelled_task_has_sent_nothing() -> None:
+    """A token is fetched once for all, and whoever had begun that was cancelled."""
+
+    async def share(_: httpx.Request) -> None:
+        fetching = asyncio.create_task(asyncio.sleep(60))
+        fetching.cancel()
+        await fetching
+
+    transport = httpx.MockTransport(Recorder())
+    async with httpx.AsyncClient(transport=transport, event_hooks={"request": [share]}) as own:
+        outcome = await outcome_of(own)
+    assert isinstance(outcome, Unreachable)
+    assert outcome.charged == "no"
 
 
 @pytest.mark.parametrize("first", ["token", "song"])
@@ -718,6 +791,106 @@ async def test_what_sends_a_paid_request_once_is_left_alone(what: str) -> None:
         async with make_client(server.url, http_client=own) as client:
             assert (await client.submit("rain")).task_id == "task-1"
         assert len([request for request in server.requests if request.body]) == 1
+
+
+# Waits before it leaves ----------------------------------------------------------------------
+
+
+async def waits(_: httpx.Request) -> None:
+    await anyio.sleep_forever()
+
+
+async def looks_and_waits(request: httpx.Request) -> None:
+    await take_content(request)
+    await anyio.sleep_forever()
+
+
+async def reads_and_waits(request: httpx.Request) -> None:
+    await take_stream(request)
+    await anyio.sleep_forever()
+
+
+class Within(httpx.AsyncBaseTransport):
+    """Does to a request what a hook does."""
+
+    def __init__(self, hook: Callable[[httpx.Request], Awaitable[None]]) -> None:
+        self._hook = hook
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._hook(request)
+        return httpx.Response(200, json=ACCEPTED)
+
+
+@pytest.mark.parametrize("where", ["a hook", "a transport"])
+@pytest.mark.parametrize(
+    ("hook", "charged"),
+    [(waits, "no"), (looks_and_waits, "unknown"), (reads_and_waits, "unknown")],
+)
+async def test_a_request_that_waits_too_long_is_unsent_if_nobody_has_its_body(
+    hook: Callable[[httpx.Request], Awaitable[None]], charged: str, where: str
+) -> None:
+    """It waited for a rate limit, or for a place in the pool, until our time was over."""
+    hooks = {"request": [hook] if where == "a hook" else []}
+    async with httpx.AsyncClient(transport=Within(hook), event_hooks=hooks) as own:
+        outcome = await outcome_of(own, attrs.evolve(CALL, timeout=0))
+    assert isinstance(outcome, Unreachable)
+    assert outcome.charged == charged
+
+
+@pytest.mark.parametrize(
+    "take", [take_stream, take_content, take_copy, lambda request: request.aread()]
+)
+async def test_a_request_that_was_given_up_does_not_leave_later(
+    take: Callable[[httpx.Request], Awaitable[object]],
+) -> None:
+    """A transport may go on in a task of its own, which hears nothing of our deadline."""
+    kept: list[httpx.Request] = []
+
+    async def keep(request: httpx.Request) -> None:
+        kept.append(request)
+        await anyio.sleep_forever()
+
+    async with httpx.AsyncClient(transport=Within(keep)) as own:
+        outcome = await outcome_of(own, attrs.evolve(CALL, timeout=0))
+    assert isinstance(outcome, Unreachable)
+    assert outcome.charged == "no"
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="was given up"):
+            await take(kept[0])
+
+
+@pytest.mark.parametrize("where", ["a hook", "a transport"])
+async def test_a_request_that_is_taken_back_while_it_waits_does_not_leave(
+    where: str, tmp_path: Path
+) -> None:
+    """It can be submitted again, and is paid once."""
+    recorder, mine = Recorder(), SongRequest(description="rain", key="mine")
+    waiting, may_go = anyio.Event(), anyio.Event()
+
+    async def limit(request: httpx.Request) -> None:
+        if request.method == "POST":
+            waiting.set()
+            await may_go.wait()
+
+    class Limited(httpx.MockTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if where == "a transport":
+                await limit(request)
+            return await super().handle_async_request(request)
+
+    own = httpx.AsyncClient(
+        transport=Limited(recorder), event_hooks={"request": [limit] if where == "a hook" else []}
+    )
+    async with own, make_client(http_client=own, journal=tmp_path / "songs.db") as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.submit, mine)
+            await waiting.wait()
+            tasks.cancel_scope.cancel()
+        may_go.set()
+        await anyio.wait_all_tasks_blocked()
+        assert "POST" not in [request.method for request in recorder.seen]
+        assert (await client.submit(mine)).task_id == "task-1"
+    assert [request.method for request in recorder.seen].count("POST") == 1
 
 
 # Callers that leave --------------------------------------------------------------------------

@@ -18,6 +18,8 @@ class Departure:
 
     def __init__(self) -> None:
         self.withdrawn = False
+        self.refusal: ClientClosed | None = None
+        """The error that was raised because it was taken back."""
         self._why = ""
         self._handed = False
         self._left = False
@@ -53,7 +55,8 @@ class Departure:
             ClientClosed: it was.
         """
         if self.withdrawn:
-            raise ClientClosed(f"{self._why} before the request left; nothing was sent")
+            self.refusal = ClientClosed(f"{self._why} before the request left; nothing was sent")
+            raise self.refusal
 
     def hand_over(self) -> None:
         """Mark that foreign code has the request, and may send it without telling us.

@@ -8,7 +8,7 @@ import anyio
 import httpx
 
 from .._concurrency import foreign_cancellation_as
-from .._errors import BadAnswer, ClientClosed, Unreachable
+from .._errors import BadAnswer, Unreachable
 from .departure import Departure
 from .diagnosis import unsent
 from .incoming import Incoming, abandon
@@ -17,6 +17,10 @@ from .trail import Trail
 
 Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 logger = logging.getLogger("udio_async")
+
+
+class _Late(Exception):
+    """Our own deadline has passed. It is no `TimeoutError`: that may be one of a network."""
 
 
 def _reason(error: Exception) -> str:
@@ -91,15 +95,15 @@ async def exchange(
                 response = await _ask(opener, request, trail)
             trail.answered()
             await _pour(response, answer)
-        except ClientClosed:
-            raise
-        except Exception as error:  # noqa: BLE001  # transports raise more than they document
+        except Exception as error:  # transports raise more than they document
+            if departure is not None and error is departure.refusal:
+                raise
             failure, why = _translated(error, trail, request), _reason(error)
         finally:
             if answer.status is None:
                 await trail.hang_up()
     if scope.cancelled_caught:
-        late = TimeoutError(f"no whole answer within {seconds:g} s")
+        late = _Late(f"no whole answer within {seconds:g} s")
         failure, why = _translated(late, trail, request), _reason(late)
     if failure:
         logger.debug("no whole answer: %s", failure)

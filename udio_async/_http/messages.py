@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib import metadata
 from typing import Any, Protocol
 from urllib.parse import urlencode, urljoin
@@ -165,10 +165,23 @@ class Body(httpx.AsyncByteStream):
         self.was_read = False
         self.was_seen = False
         """Whether somebody has read the body, but not from this stream, perhaps to send it."""
+        self.before_touch: Callable[[], None] | None = None
+        """Called before anybody has the body; it may raise."""
+
+    @property
+    def was_touched(self) -> bool:
+        """Whether somebody may have the body."""
+        return self.was_read or self.was_seen
+
+    def touch(self) -> None:
+        """Ask whether the body may still be read. Whoever has it already may have sent it."""
+        if self.before_touch is not None and not self.was_touched:
+            self.before_touch()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if self._once and self.was_read:
             raise SentAgain
+        self.touch()
         self.was_read = True
         self._left = [self._content]
         return self
@@ -201,6 +214,7 @@ class _Watched(httpx.Request):
 
     def _note(self) -> None:
         if isinstance(self.stream, Body):
+            self.stream.touch()
             self.stream.was_seen = True
 
 

@@ -6,21 +6,17 @@ from typing import Any
 import anyio
 import httpx
 
-from .._errors import UdioError
 from .._urls import is_private_host
 from .departure import Departure
 from .messages import Body, LinkRefused, SentAgain, is_same
 from .transport import CLOSE_TIMEOUT
 
-_OF_A_NETWORK = (httpx.TransportError, OSError, EOFError, UdioError)
-"""Errors that may come after a request was sent; a foreign transport may raise any of them."""
 _BEFORE_SENDING = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
 )
 
 
@@ -38,6 +34,8 @@ class Trail:
     """Whether it is certainly unsent, though a client of the user's has it."""
     _unwritten = False
     """Whether it could not be written as HTTP when it was about to leave."""
+    _is_over = False
+    """Whether its exchange has ended."""
     _stream: Any = None
 
     def __init__(
@@ -54,6 +52,8 @@ class Trail:
         self._foreign = foreign
         if foreign:
             self.hand_over()
+            if isinstance(request.stream, Body):
+                request.stream.before_touch = self._check_wanted
 
     def hold(self) -> None:
         """Mark that an auth class has it, which may send another request first."""
@@ -64,9 +64,18 @@ class Trail:
 
     def hand_over(self) -> None:
         """Mark that foreign code may send it without telling us."""
-        self._held = False
+        self._held = self.connecting = False
         if self._departure is not None:
             self._departure.hand_over()
+
+    def _check_wanted(self) -> None:
+        """Refuse the body to whoever asks for it too late, before anybody has it."""
+        if self._is_over:
+            raise RuntimeError(
+                "the request was given up, and nothing was sent; it may not leave now"
+            )
+        if self._departure is not None and not self.sent:
+            self._departure.check()
 
     def answered(self) -> None:
         """Mark that an answer is there."""
@@ -122,10 +131,12 @@ class Trail:
         return self.sent and not self.connecting
 
     async def hang_up(self) -> None:
-        """Close the connection that was opened: a cancelled TLS handshake leaves its socket open.
+        """Let nothing leave any more, and close the connection that was opened.
 
-        If a client of the user's has sent the request, other requests may use it, as with HTTP/2.
+        A cancelled TLS handshake leaves its socket open. If a client of the user's has sent the
+        request, other requests may use the connection, as with HTTP/2.
         """
+        self._is_over = True
         if self._stream is not None and not (self._foreign and self.sent):
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await self._stream.aclose()
@@ -134,11 +145,17 @@ class Trail:
         """Return whether no byte of the request can have left before this error."""
         if self._foreign and self._was_read:
             return False
-        if isinstance(error, httpx.LocalProtocolError):
-            # It could not be written as HTTP. With HTTP/2 it may be about what the server sent.
-            return not self.sent or self._unwritten
-        known = not self._foreign or self._held or self.connecting or self._is_about(error)
-        return not self.sent and (known or self._is_of_a_hook(error))
+        if self.sent:
+            return self._unwritten and isinstance(error, httpx.LocalProtocolError)
+        if not self._foreign or self._held or self.connecting:
+            return True
+        named = _request_of(error)
+        is_ours = named is not None and is_same(named, self._request)
+        if is_ours and isinstance(error, _BEFORE_SENDING):
+            return True
+        # httpx puts our request into whatever a transport raises: another one is that of a hook.
+        is_of_a_hook = named is not None and not is_ours
+        return not self.was_touched and (is_of_a_hook or not _is_of_a_network(error))
 
     @property
     def is_unsent(self) -> bool:
@@ -153,23 +170,19 @@ class Trail:
     @property
     def was_touched(self) -> bool:
         """Whether somebody may have the body, to send it or to look at it."""
-        body = self._request.stream
-        return not isinstance(body, Body) or body.was_read or body.was_seen
+        return not isinstance(self._request.stream, Body) or self._request.stream.was_touched
 
-    def _is_of_a_hook(self, error: Exception) -> bool:
-        """Whether it is not an error of a network, and nobody has read the body to send it."""
-        return not self.was_touched and not isinstance(error, _OF_A_NETWORK)
 
-    def _is_about(self, error: Exception) -> bool:
-        """Whether the error is about the connection for this request.
+def _is_of_a_network(error: Exception) -> bool:
+    """Whether it may come after a request was sent, whoever has sent it."""
+    kinds = (httpx.TransportError, OSError, EOFError)
+    return isinstance(error, kinds) and not isinstance(error, httpx.LocalProtocolError)
 
-        A hook or an auth class may have sent another request, even after the answer.
-        """
-        if not isinstance(error, _BEFORE_SENDING):
-            return False
-        if isinstance(error, httpx.InvalidURL):
-            return True
-        try:
-            return is_same(error.request, self._request)
-        except RuntimeError:  # it names no request: it was made without sending any
-            return False
+
+def _request_of(error: Exception) -> httpx.Request | None:
+    """Return the request that an error of httpx names, if it names one."""
+    try:
+        request = getattr(error, "request", None)
+    except RuntimeError:  # it was made without sending any
+        return None
+    return request if isinstance(request, httpx.Request) else None
