@@ -65,8 +65,7 @@ class UserClient:
         if answer is not None and not _is_answer_to(response, request):
             await response.aclose()  # the auth class has asked for more, after our answer
             response = answer
-        was_used = response.is_closed or response.is_stream_consumed
-        if was_used and not isinstance(response.stream, Kept):
+        if response.is_closed or response.is_stream_consumed:
             return _replayed(response)
         return response
 
@@ -134,6 +133,8 @@ def _replayed(response: httpx.Response) -> httpx.Response:
     try:
         stream: httpx.AsyncByteStream = httpx.ByteStream(response.content)
     except httpx.ResponseNotRead:
+        if isinstance(response.stream, Kept):
+            return response
         stream = Lost()
     headers = [
         (name, value)
