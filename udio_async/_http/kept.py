@@ -10,17 +10,16 @@ from .incoming import MAX_BODY, abandon
 from .messages import is_same
 
 _asked: ContextVar[httpx.Request | None] = ContextVar("_asked", default=None)
-"""Our request that this task is sending. Whoever copies a request drops its extensions."""
+"""Our request that this task is sending. An extension would be missing in a copy of it."""
 
 
 @contextmanager
 def kept_answers(client: httpx.AsyncClient, request: httpx.Request) -> Generator[None]:
     """Keep the answer to this request from being lost in a response hook.
 
-    httpx closes an answer when a hook raises, so it is closed before we could read it. A hook of
-    ours that comes first is the only place before. It stays in the client, and does nothing there
-    for other requests. (A copy of the client would not do: a subclass may close its connections
-    when the copy goes.)
+    httpx closes an answer when a hook raises, before we can read it. So a hook of ours comes before
+    the user's. It stays in the client, and does nothing for other requests. (A copy of the client
+    would not do: a subclass may close its connections when the copy goes.)
     """
     hooks = client.event_hooks["response"]
     if hooks and hooks[0] is not _keep:  # a new list: the old one may be in use
