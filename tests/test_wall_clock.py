@@ -105,7 +105,7 @@ READ_THE_WALL = {
     "journal/store.py": "when a job was submitted, for people and for later runs",
     "_session.py": "whether a job of an earlier run may be days old",
     "_download/source.py": "how old a song of an earlier run is",
-    "providers/verdicts.py": "`Retry-After` may be a date",
+    "providers/replies.py": "`Retry-After` may be a date",
     "_download/transfer.py": "the same",
 }
 

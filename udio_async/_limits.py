@@ -21,10 +21,12 @@ MAX_RETRY_AFTER = 600.0
 _NUMBER = re.compile(r"(?P<amount>\d+(\.\d*)?|\.\d+)\s*(?P<unit>ms|s)?", re.ASCII | re.IGNORECASE)
 
 
-def parse_retry_after(value: str | None, *, now: float) -> float | None:
+def parse_retry_after(
+    value: str | None, *, now: float, longest: float = MAX_RETRY_AFTER
+) -> float | None:
     """Return the seconds that a `Retry-After` header asks for.
 
-    That is 0 to 600. Understood are seconds ("7", "1.5", "2s"), milliseconds with their unit
+    That is 0 to `longest`. Understood are seconds ("7", "1.5", "2s"), milliseconds with their unit
     ("1500ms") and HTTP dates against `now` (Unix time). None for a missing header, and for anything
     that asks for no sensible wait: negative, past, not a number, not a date.
     """
@@ -32,9 +34,9 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
     number = _NUMBER.fullmatch(text)
     if number:
         scale = 0.001 if (number["unit"] or "").lower() == "ms" else 1.0
-        return min(float(number["amount"]) * scale, MAX_RETRY_AFTER)
+        return min(float(number["amount"]) * scale, longest)
     wait = _seconds_until(text, now)
-    return None if wait is None or wait < 0 else min(wait, MAX_RETRY_AFTER)
+    return None if wait is None or wait < 0 else min(wait, longest)
 
 
 def _seconds_until(date: str, now: float) -> float | None:

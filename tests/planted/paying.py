@@ -17,7 +17,7 @@ from udio_async._submit import SubmitGate, Submitter, submitter
 from udio_async.journal import Entry, State
 from udio_async.journal.attempts import Attempts
 from udio_async.journal.sqlite_file import SqliteFile
-from udio_async.providers import verdicts
+from udio_async.providers import verdicts, waits
 from udio_async.providers.rules import BROKEN, Rule
 
 Bug = AbstractContextManager[object]
@@ -173,7 +173,7 @@ def an_id_in_an_error_is_overlooked() -> Bug:
 @caught_by("tests/providers/test_verdicts.py::test_the_wait_that_was_asked_for_is_told")
 def retry_after_is_ignored() -> Bug:
     """The provider says when to come back, and nobody listens."""
-    return replaced(verdicts, "_asked_wait", lambda *_: None)
+    return replaced(waits, "asked", lambda *_, **__: None)
 
 
 @caught_by("tests/test_submit.py::test_a_wait_asked_for_is_kept_by_every_submit")

@@ -4,6 +4,7 @@ What a reply means is decided elsewhere: in `rules.py` and `verdicts.py`. Whatev
 nothing here raises.
 """
 
+import time
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ import attrs
 from .._errors import BadAnswer
 from .._http import Reply
 from .._urls import without_query
+from . import waits
 from .wire import describe, excerpt, loads
 
 SEARCHED = 64 * 1024
@@ -68,6 +70,12 @@ class ReadReply:
         body = self.reply.body
         said = _said_in(self.payload) if self.is_json else body[:SEARCHED].decode(errors="replace")
         return " ".join(said[:SEARCHED].lower().split())
+
+    @cached_property
+    def wait(self) -> float | None:
+        """The seconds to wait that the provider asks for, wherever it says so; None if nowhere."""
+        said = self.text if self.is_json else ""
+        return waits.asked(self.reply.headers, self.payload, said, now=time.time())
 
     @property
     def message(self) -> str:

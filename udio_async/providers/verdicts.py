@@ -5,7 +5,6 @@ reply gets exactly one verdict: an id, or the error of the first row of `rules.p
 look is free: a look that fails says nothing about the songs.
 """
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +20,7 @@ from .._errors import (
     Unreachable,
 )
 from .._http import Call, Http, Reply
-from .._limits import parse_retry_after
+from .._limits import MAX_RETRY_AFTER
 from .calls import about, ask
 from .ids import ID_PATHS, find_id, find_id_at, find_id_in_text, names_task, song_ids
 from .replies import ReadReply, code_in
@@ -160,20 +159,10 @@ def make_error(rule: Rule, message: str, *, read: ReadReply) -> UdioError:
         return rule.error(message, sent=False)
     error = rule.error(message)
     if isinstance(error, RateLimited):
-        error.retry_after = _asked_wait(read.reply)
+        error.retry_after = None if read.wait is None else min(read.wait, MAX_RETRY_AFTER)
     if isinstance(error, SubmitInDoubt):
         error.evidence = _evidence(read)
     return error
-
-
-def _asked_wait(reply: Reply) -> float | None:
-    """Return the seconds to wait that the provider asked for, or None.
-
-    Some gateways say it in milliseconds, in a header of their own.
-    """
-    in_ms = reply.headers.get("retry-after-ms")
-    asked = f"{in_ms}ms" if in_ms else reply.headers.get("retry-after")
-    return parse_retry_after(asked, now=time.time())
 
 
 def _evidence(read: ReadReply) -> str:
