@@ -130,8 +130,8 @@ CASES: Mapping[str, Case] = {
     "a number": Case(whole(b"7"), SubmitInDoubt, BadAnswer),
     "a text": Case(whole(b'"lone \\ud800"'), SubmitInDoubt, BadAnswer),
     # statuses
-    "301": Case(status(301, b"", "Location: /x"), RequestRefused, BadAnswer),
-    "302": Case(status(302, b"", "Location: /x"), RequestRefused, BadAnswer),
+    "301": Case(status(301, b"", "Location: /x"), SubmitInDoubt, BadAnswer),
+    "302": Case(status(302, b"", "Location: /x"), SubmitInDoubt, BadAnswer),
     "303": Case(status(303, b"", "Location: /x"), SubmitInDoubt, BadAnswer),
     "307": Case(status(307, b"", "Location: /x"), RequestRefused, BadAnswer),
     "308": Case(status(308, b"", "Location: /x"), RequestRefused, BadAnswer),

@@ -132,8 +132,8 @@ ROWS: list[tuple[Reply, str]] = [
     (reply(503, b"<html><title>Just a moment...</title></html>"), REFUSED),
     *((reply(status), REFUSED) for status in (425, 429)),
     *((reply(status, HTML), REFUSED) for status in (425, 429)),
-    *((reply(status, b""), REFUSED) for status in (301, 302, 304, 307, 308)),
-    (reply(303, b""), IN_DOUBT),
+    *((reply(status, b""), REFUSED) for status in (304, 307, 308)),
+    *((reply(status, b""), IN_DOUBT) for status in (301, 302, 303)),
     *((reply(status, HTML), NOT_SENT) for status in (521, 523, 525, 526)),
     *((reply(status), IN_DOUBT) for status in (408, 409)),
     *((reply(status), IN_DOUBT) for status in (500, 502, 503, 504, 520, 522, 524, 599)),
@@ -381,13 +381,40 @@ def test_a_search_for_songs_ends() -> None:
 
 def test_a_redirect_names_its_target() -> None:
     """It is not followed, and the address may be the one that was meant."""
-    moved = reply(302, b"", location="https://api.example.org/v2?token=secret")
+    moved = reply(307, b"", location="https://api.example.org/v2?token=secret")
     with pytest.raises(RequestRefused) as caught:
         accepted_id(moved, SHARED_RULES, provider="p")
-    assert "answered 302: it leads to https://api.example.org/v2. " in str(caught.value)
+    assert "answered 307: it leads to https://api.example.org/v2. " in str(caught.value)
     assert "secret" not in str(caught.value)
     with pytest.raises(BadAnswer, match=r"it leads to https://api\.example\.org/v2$"):
         read_look(moved, provider="p")
+
+
+@pytest.mark.parametrize(
+    ("location", "verdict"),
+    [
+        ("https://api.example/v1/song", REFUSED),
+        ("https://api.example/v1/song/", REFUSED),
+        ("http://www.other.example/v1/song", REFUSED),
+        ("/v1/song", REFUSED),
+        ("/v1/tasks/77", IN_DOUBT),
+        ("/v1/song?task=77", IN_DOUBT),
+        ("https://api.example/", IN_DOUBT),
+        ("http://[", IN_DOUBT),
+        ("", IN_DOUBT),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302])
+async def test_a_way_to_another_path_is_no_refusal(
+    status: int, location: str, verdict: str
+) -> None:
+    """Frameworks answer a POST that they took with 302: only the same path elsewhere says no."""
+    account = Account(base_url="https://api.example/v1", key=ApiKey("key"))
+    call = Call(account=account, method="POST", path="/song")
+    http = RecordedHttp([reply(status, b"", location=location)])
+    with pytest.raises(UdioError) as caught:
+        await send_submit(http, call, SHARED_RULES, provider="p")
+    assert verdict_of(type(caught.value)) == verdict
 
 
 def test_the_wait_that_was_asked_for_is_told() -> None:

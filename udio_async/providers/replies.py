@@ -12,7 +12,7 @@ import attrs
 
 from .._errors import BadAnswer
 from .._http import Reply
-from .._urls import without_query
+from .._urls import split_url, without_query
 from . import waits
 from .wire import describe, excerpt, loads
 
@@ -36,9 +36,11 @@ class ReadReply:
     """The HTTP status, or the body's own `code` where HTTP says 2xx and the body does not."""
     has_odd_code: bool
     """Whether the body's `code` is a number that is not an HTTP status."""
+    sent_to: str = ""
+    """The path that the request was sent to, if it is known."""
 
     @classmethod
-    def from_reply(cls, reply: Reply) -> "ReadReply":
+    def from_reply(cls, reply: Reply, *, sent_to: str = "") -> "ReadReply":
         """Read a reply. Nothing is raised, whatever it holds.
 
         udioapi also answers HTTP 200 with an error in the body: `{"code": 401}`. If the body is
@@ -59,6 +61,7 @@ class ReadReply:
             is_json=is_json,
             status=status,
             has_odd_code=code is not None and not 100 <= code < 600,
+            sent_to=sent_to,
         )
 
     @cached_property
@@ -76,6 +79,17 @@ class ReadReply:
         """The seconds to wait that the provider asks for, wherever it says so; None if nowhere."""
         said = self.text if self.is_json else ""
         return waits.asked(self.reply.headers, self.payload, said, now=time.time())
+
+    @property
+    def leads_elsewhere(self) -> bool:
+        """Whether a redirect leads to another path than the request's, or says not where to.
+
+        The same path of another host, or with another scheme, is the same place that has moved.
+        """
+        target = split_url(self.reply.headers.get("location", ""))
+        if target is None or target.query or not self.sent_to:
+            return True
+        return target.path.rstrip("/") != self.sent_to.rstrip("/")
 
     @property
     def message(self) -> str:

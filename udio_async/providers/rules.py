@@ -54,6 +54,8 @@ class Rule:
     """True: the body has to be JSON. False: it must not be. None: either."""
     retry_after: bool = False
     """Whether the answer has to carry a `Retry-After` header."""
+    elsewhere: bool = False
+    """Whether the answer has to lead to another path than the request's."""
 
     def matches(self, reply: ReadReply) -> bool:
         """Return whether all conditions of this row hold for the reply."""
@@ -61,6 +63,7 @@ class Rule:
             (not self.statuses or reply.status in self.statuses)
             and (self.json is None or self.json == reply.is_json)
             and (not self.retry_after or "retry-after" in reply.reply.headers)
+            and (not self.elsewhere or reply.leads_elsewhere)
             and (not self.words or re.search(self.words, reply.text) is not None)
         )
 
@@ -182,6 +185,13 @@ NOT_THERE = attrs.evolve(
     advice="Check base_url, then the request; nothing was taken.",
 )
 SEE_OTHER = attrs.evolve(LOST, seen="303", statuses=frozenset({303}))
+# A framework answers a POST that it took with a way to what it made.
+FOUND = attrs.evolve(
+    LOST,
+    seen="301 or 302 to another path than the request's, or to none",
+    statuses=frozenset({301, 302}),
+    elsewhere=True,
+)
 REDIRECT = Rule(
     seen="any other 3xx",
     error=RequestRefused,
@@ -220,6 +230,7 @@ SHARED_RULES = (
     DECLINED,
     NOT_THERE,
     SEE_OTHER,
+    FOUND,
     REDIRECT,
     NOT_REACHED,
     UNCLEAR,

@@ -7,6 +7,7 @@ look is free: a look that fails says nothing about the songs.
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -47,14 +48,16 @@ class Ruling:
     task_id: str | None = None
 
 
-def judge(reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None) -> Ruling:
+def judge(
+    reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None, sent_to: str = ""
+) -> Ruling:
     """Return the verdict on the reply to a submit; nothing is raised.
 
     An id at any known place (or at `id_at`) means accepted, whatever the status: the documents show
     a 500 that carries one. It is searched for even in a body that was cut. An id at another place
     makes a doubt. Otherwise the first matching row decides; without one the request is in doubt.
     """
-    read = ReadReply.from_reply(reply)
+    read = ReadReply.from_reply(reply, sent_to=sent_to)
     task_id = None if id_at is None else find_id_at(read.payload, id_at)
     task_id = task_id or find_id(read.payload)
     if task_id is None and not read.is_json:
@@ -83,7 +86,12 @@ def _says_taken(read: ReadReply) -> bool:
 
 
 def accepted_id(
-    reply: Reply, rules: Iterable[Rule], *, provider: str, id_at: str | None = None
+    reply: Reply,
+    rules: Iterable[Rule],
+    *,
+    provider: str,
+    id_at: str | None = None,
+    sent_to: str = "",
 ) -> str:
     """Return the id of an accepted submit, or raise what its answer means.
 
@@ -92,12 +100,13 @@ def accepted_id(
         rules: the provider's rows, the first that matches decides.
         provider: its name, for messages.
         id_at: a further place of the id, as in `send_submit`.
+        sent_to: the path that it was sent to, for redirects.
 
     Raises:
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
         SubmitInDoubt: it may have been taken; `evidence` quotes the answer.
     """
-    ruling = judge(reply, rules, id_at=id_at)
+    ruling = judge(reply, rules, id_at=id_at, sent_to=sent_to)
     if ruling.task_id is not None:
         return ruling.task_id
     read, rule = ruling.reply, ruling.rule
@@ -140,7 +149,8 @@ async def send_submit(
                 f"{provider} may have taken the song: {error}. {LOST.advice}",
                 evidence=f"no answer: {excerpt(str(error))}",
             ) from error
-        return accepted_id(reply, rules, provider=provider, id_at=id_at)
+        path = urlsplit(call.account.base_url).path.rstrip("/") + call.path
+        return accepted_id(reply, rules, provider=provider, id_at=id_at, sent_to=path)
 
 
 def _check_place(id_at: object) -> None:
