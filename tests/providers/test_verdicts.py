@@ -144,6 +144,8 @@ ROWS: list[tuple[Reply, str]] = [
     (reply(500, b"<html>insufficient credits</html>"), IN_DOUBT),
     *((reply(status, {"msg": "Too many concurrent jobs"}), REFUSED) for status in (402, 423)),
     (reply(409, {"msg": "Too many concurrent jobs"}), IN_DOUBT),
+    (reply(200, {"msg": "Too many concurrent jobs", "success": False}), REFUSED),
+    (reply(400, {"msg": "Too many concurrent jobs: yours is queued"}), IN_DOUBT),
     (reply(400, {"msg": "Too many requests"}), REFUSED),
     (reply(400, {"msg": "Please top up"}), REFUSED),
     (reply(429, {"msg": "Your request is queued"}), IN_DOUBT),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from udio_async._errors import InsufficientCredits, UdioError
+from udio_async._errors import InsufficientCredits, SubmitInDoubt, UdioError
 from udio_async._http import Reply
 from udio_async.providers import PROVIDERS
 from udio_async.providers.verdicts import accepted_id, read_look
@@ -35,17 +35,39 @@ Your credit balance is too low to access the API
 The cost exceeds your balance
 Your balance is not enough, API usage has been used up. Please consider purchasing more credits
 Payment required
-Please top up your account
-Please recharge
-Please buy credits
-Add more funds to continue
 You exceeded your current quota (insufficient_quota)
 Your subscription has expired
 No active subscription
 Trial expired
+You exceeded your current quota, please check your plan and billing details.
+This request requires 10 credits, but you only have 2
+Monthly credit limit reached
+INSUFFICIENT_CREDITS
+InsufficientBalance
 余额不足
 账户积分不足
+餘額不足
+积分不够
+您的余额已用完
+账户已欠费
+剩余次数不足
 """.strip().splitlines()
+
+OFFERS = (
+    "Please top up your account",
+    "Please recharge",
+    "Please buy credits",
+    "Add more funds to continue",
+)
+
+TAKEN = """
+Song submitted; your credits are used up
+Accepted. You have 0 credits left
+Generation started, then the worker was lost; no credits left
+Timed out. 10 credits were charged; you have 0 credits left
+Success. You have no credits left
+提交成功，余额不足，请充值
+""".strip().splitlines()  # noqa: RUF001  # Chinese has commas of its own
 
 NOT_ABOUT_MONEY = """
 Rate limit exceeded
@@ -78,7 +100,29 @@ SHAPES: Mapping[str, Callable[[str], object]] = {
     "error object": lambda said: {"error": {"code": "used_up", "message": said}},
     "detail": lambda said: {"detail": [{"loc": ["body"], "msg": said}]},
     "data": lambda said: {"code": 500, "data": {"message": said}},
+    "code": lambda said: {"code": said.upper().replace(" ", "_"), "message": "Request failed"},
+    "type": lambda said: {"error": {"type": said.replace(" ", "-"), "code": 7}},
+    "status": lambda said: {"error": {"status": said.upper().replace(" ", "_")}},
+    "beside another message": lambda said: {"message": "Bad Request", "error": said},
+    "detail object": lambda said: {"message": "Bad Request", "detail": {"error": said}},
+    "inner error": lambda said: {"error": {"error": {"message": said}}},
+    "result": lambda said: {"result": {"error": said}},
+    "list": lambda said: [said],
+    "errors by field": lambda said: {"errors": {"account": [said]}},
+    "problem": lambda said: {"type": "about:blank", "title": said, "status": 400},
+    "camelCase": lambda said: {"errorMessage": said},
+    "description": lambda said: {"error": "failed", "error_description": said},
+    "details": lambda said: {"error": {"code": 400, "details": [{"reason": said}]}},
 }
+
+ECHOED: tuple[object, ...] = (
+    {"message": "no", "title": "Out of credits"},
+    {"message": "no", "request": {"message": "Out of credits"}},
+    {"message": "no", "data": {"prompt": "Out of credits", "title": "Out of credits"}},
+    {"message": "no", "data": "Out of credits"},
+    {"detail": [{"msg": "no", "input": "Out of credits"}]},
+    {"a": {"b": {"message": "Out of credits"}}},
+)
 
 
 def reply(status: int, payload: object) -> Reply:
@@ -103,10 +147,40 @@ def test_an_empty_account_is_known_by_its_words(name: str, said: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_wherever_the_words_stand(shape: str) -> None:
-    answer = reply(500, SHAPES[shape]("You are out of\n credits"))
+    answer = reply(500, SHAPES[shape]("You are out of credits"))
     assert isinstance(error_of("apiframe", answer), InsufficientCredits)
     with pytest.raises(InsufficientCredits):
         read_look(answer, provider="apiframe")
+
+
+@pytest.mark.parametrize("answer", ECHOED, ids=str)
+def test_what_a_request_said_is_not_taken_for_it(answer: object) -> None:
+    """A title, a prompt or an input that is sent back are the words of whoever asked."""
+    for status in (400, 500):
+        assert not isinstance(error_of("apiframe", reply(status, answer)), InsufficientCredits)
+
+
+@pytest.mark.parametrize("said", OFFERS)
+def test_an_offer_is_one_unless_the_status_says_that_all_went_well(said: str) -> None:
+    """Whoever has just spent the last credits is asked to buy some."""
+    for status in (400, 403, 429, 500):
+        assert isinstance(error_of("apiframe", reply(status, {"msg": said})), InsufficientCredits)
+    for status in (200, 202):
+        assert isinstance(error_of("apiframe", reply(status, {"msg": said})), SubmitInDoubt)
+
+
+@pytest.mark.parametrize("said", TAKEN)
+def test_words_of_money_beside_words_that_it_was_taken_are_a_doubt(said: str) -> None:
+    """The last song that the credits paid for."""
+    for status in (200, 202, 429, 500, 504):
+        assert isinstance(error_of("apiframe", reply(status, {"msg": said})), SubmitInDoubt)
+
+
+@pytest.mark.parametrize("status", [201, 202])
+def test_a_status_that_says_taken_is_no_refusal(status: int) -> None:
+    """Whatever the words: it means that something was created or accepted."""
+    for said in EMPTY:
+        assert isinstance(error_of("apiframe", reply(status, {"message": said})), SubmitInDoubt)
 
 
 @pytest.mark.parametrize("said", NOT_ABOUT_MONEY)

@@ -14,10 +14,16 @@ from .._errors import BadAnswer
 from .._http import Reply
 from .._urls import split_url, without_query
 from . import waits
+from .phrases import NOT_TAKEN, TAKEN
+from .sayings import LONGEST, said_in
 from .wire import describe, excerpt, loads
+from .words import RUNNING, WAITING, plain
 
 SEARCHED = 64 * 1024
-"""Characters of a message, or bytes of a body without JSON, in which words are looked for."""
+"""Bytes of a body without JSON in which words are looked for."""
+
+_STATES = (WAITING | RUNNING) - {"active", "first", "new", "retry", "text"}
+"""States of a task, without words that stand for something else in an error."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,11 +74,33 @@ class ReadReply:
     def text(self) -> str:
         """The text in which the rules look for words, in lower case and on one line.
 
-        Of JSON it is only the provider's own message: lyrics that are echoed prove nothing.
+        Of JSON it is all that the provider itself says, wherever it stands: lyrics that are echoed
+        prove nothing.
         """
         body = self.reply.body
-        said = _said_in(self.payload) if self.is_json else body[:SEARCHED].decode(errors="replace")
-        return " ".join(said[:SEARCHED].lower().split())
+        said = said_in(self.payload) if self.is_json else body[:SEARCHED].decode(errors="replace")
+        return " ".join(said.lower().split())
+
+    @cached_property
+    def may_be_taken(self) -> bool:
+        """Whether the text hints that the request was taken, or waits at the provider.
+
+        A web page does not: it is a gateway's, and holds any words.
+        """
+        text = self.text[:LONGEST].removeprefix("\ufeff")
+        if not self.is_json and text.startswith("<"):
+            return False
+        states = (plain(one.strip(".!\u2026 ")) for one in text.split(". "))
+        return not _STATES.isdisjoint(states) or bool(TAKEN.search(NOT_TAKEN.sub("", text)))
+
+    @property
+    def says_no(self) -> bool:
+        """Whether the body says that it went wrong although HTTP says 2xx, and has no data."""
+        payload = self.payload
+        if not isinstance(payload, dict) or not 200 <= self.reply.status < 300:
+            return False
+        failed = payload.get("success") is False or self.status != self.reply.status
+        return failed and not payload.get("data")
 
     @cached_property
     def wait(self) -> float | None:
@@ -117,19 +145,19 @@ def code_in(payload: object) -> int | None:
 def message_in(payload: object) -> str:
     """Return the provider's words in one line, or "" where there are none.
 
-    They are found in any of the shapes in use: udioapi has `message`, on one page `msg`; apiframe
-    has `errors[].msg`, and elsewhere `message`, `error` as text or `error.message`.
+    It is the first message, in any of the shapes in use: udioapi has `message`, on one page `msg`;
+    apiframe has `errors[].msg`, and elsewhere `message`, `error` as text or `error.message`.
     """
-    return excerpt(_said_in(payload))
+    return excerpt(_message(payload))
 
 
-def _said_in(payload: object) -> str:
+def _message(payload: object) -> str:
     """Return the first words found, in the body or in its `data`."""
     if not isinstance(payload, dict):
         return ""
     names = ("errors", "message", "msg", "error", "detail", "reason", "error_message")
     found = (_words(payload.get(name)) for name in names)
-    return next(filter(None, found), "") or _said_in(payload.get("data"))
+    return next(filter(None, found), "") or _message(payload.get("data"))
 
 
 def _words(value: object) -> str:

@@ -48,12 +48,18 @@ class Rule:
     statuses: frozenset[int] = frozenset()
     """HTTP statuses, or the body's own `code` where HTTP says 200; empty means any."""
     words: str = ""
-    """A regular expression that is searched in the provider's message, which is in lower case;
-    empty means any message."""
+    """A regular expression that is searched in what the provider says, in lower case, its codes
+    also as words ("too many tasks"); empty means anything."""
     json: bool | None = None
     """True: the body has to be JSON. False: it must not be. None: either."""
     retry_after: bool = False
     """Whether the answer has to carry a `Retry-After` header."""
+    taken: bool | None = None
+    """True: something in the answer has to hint that the request was taken, or waits there. False:
+    nothing may. None: either."""
+    says_no: bool = False
+    """Whether the body has to say that it went wrong, where HTTP says 2xx: by `success: false` or a
+    `code`, without any data."""
     elsewhere: bool = False
     """Whether the answer has to lead to another path than the request's."""
 
@@ -63,11 +69,14 @@ class Rule:
             (not self.statuses or reply.status in self.statuses)
             and (self.json is None or self.json == reply.is_json)
             and (not self.retry_after or "retry-after" in reply.reply.headers)
+            and (not self.says_no or reply.says_no)
             and (not self.elsewhere or reply.leads_elsewhere)
             and (not self.words or re.search(self.words, reply.text) is not None)
+            and (self.taken is None or self.taken == reply.may_be_taken)
         )
 
 
+_ANY_4XX = frozenset(range(400, 500))
 _LOOK_FIRST = "It may be running and paid for: look at the account before paying again."
 # What is decided before any row below is asked ------------------------------------------------
 
@@ -90,46 +99,68 @@ HAS_ID = Rule(
 ID_ELSEWHERE = attrs.evolve(
     LOST,
     seen="any status and any body, with an id at another place or one that is cut, or a word that "
-    "all went well: `success: true`, a `code` of 2xx over data, songs",
+    "all went well: `success: true`, a `code` of 2xx over data or under another HTTP status, the "
+    "state of a task that waits, runs or is done, a place in a queue, songs",
 )
 BEFORE_RULES = (NOT_SENT, LOST, DIED, HAS_ID, ID_ELSEWHERE)
 
 # Rows for an answer without an id, the first that matches decides -----------------------------
 
 NO_CREDIT = Rule(
-    seen="words for want of money in JSON, under any status: insufficient credits, balance too "
-    "low, used up, payment required, subscription expired, ...",
+    seen="words for want of money in JSON, under any status but 201 to 299: insufficient credits, "
+    "balance too low, used up, payment required, subscription expired, ...",
     error=InsufficientCredits,
     advice="Top up the account.",
+    statuses=frozenset(range(600)) - frozenset(range(201, 300)),
     words=phrases.NO_MONEY,
     json=True,
+)
+HELD = attrs.evolve(
+    LOST,
+    seen="2xx, 409, 425, 429 or 5xx with words that it was taken, waits there or is a copy, but "
+    "no web page: accepted, queued, position 5, your song will be generated, duplicate, charged, "
+    "... Not `was not accepted`, `the queue is full`, `too many queued requests`",
+    statuses=frozenset({*range(200, 300), 409, 425, 429, *range(500, 600)}),
+    taken=True,
 )
 TOO_MANY = Rule(
     seen="words for too many songs at once in JSON, under any 4xx but 401, 408 and 409: too many "
     "concurrent tasks, the maximum of active jobs, wait for one to finish, ...",
     error=RateLimited,
     advice="Wait until one of them is made, then ask again.",
-    statuses=frozenset(range(400, 500)) - {401, 408, 409},
+    statuses=_ANY_4XX - {401, 408, 409},
     words=phrases.TOO_MANY,
     json=True,
+    taken=False,
 )
-TOO_MANY_ASKED = attrs.evolve(
+TOO_MANY_SAID = attrs.evolve(
     TOO_MANY,
-    seen="400 or 429 with no more than `too many requests`, tasks, jobs or generations in JSON",
-    statuses=frozenset({400, 429}),
-    words=phrases.TOO_MANY_ASKED,
+    seen="the same under HTTP 2xx, if the body has `success: false`, or a `code` that is no 2xx, "
+    "and no data",
+    statuses=frozenset(),
+    says_no=True,
 )
-HELD = attrs.evolve(
+TOO_MANY_HELD = attrs.evolve(
     LOST,
-    seen="409, 425, 429 or 503 with words that it waits there, in JSON: put on the waiting "
-    "list, your request is queued, ...",
-    statuses=frozenset({409, 425, 429, 503}),
-    words=phrases.HELD,
+    seen="the same under any 4xx, beside words that it was taken or waits there",
+    statuses=TOO_MANY.statuses,
+    words=TOO_MANY.words,
     json=True,
+    taken=True,
+)
+TOO_FAST = attrs.evolve(
+    TOO_MANY,
+    seen="400, 403 or 429 with no more than `too many requests`, tasks, jobs or generations, `rate "
+    "limit`, `slow down`, ... in JSON",
+    statuses=frozenset({400, 403, 429}),
+    words=phrases.TOO_FAST,
+    advice="Wait, then ask again.",
 )
 OFFERED = attrs.evolve(
     NO_CREDIT,
-    seen="an offer to pay in JSON, under any status: top up, recharge, buy more credits, ...",
+    seen="an offer to pay in JSON, under any status but 2xx: top up, recharge, buy more credits, "
+    "...",
+    statuses=frozenset(range(600)) - frozenset(range(200, 300)),
     words=phrases.OFFER,
 )
 CDN_CHALLENGE = Rule(
@@ -215,10 +246,12 @@ IN_DOUBT = attrs.evolve(
 )
 
 SHARED_RULES = (
+    HELD,
     NO_CREDIT,
     TOO_MANY,
-    TOO_MANY_ASKED,
-    HELD,
+    TOO_MANY_SAID,
+    TOO_MANY_HELD,
+    TOO_FAST,
     OFFERED,
     CDN_CHALLENGE,
     CDN_BLOCK,
@@ -244,7 +277,7 @@ SHARED_RULES = (
 ACCOUNT_RULES = (
     NO_CREDIT,
     TOO_MANY,
-    TOO_MANY_ASKED,
+    TOO_FAST,
     OFFERED,
     attrs.evolve(CDN_CHALLENGE, error=BadAnswer),
     attrs.evolve(CDN_BLOCK, error=BadAnswer),

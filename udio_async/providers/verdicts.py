@@ -24,8 +24,9 @@ from .._http import Call, Http, Reply
 from .._limits import MAX_RETRY_AFTER
 from .calls import about, ask
 from .ids import ID_PATHS, find_id, find_id_at, find_id_in_text, names_task, song_ids, without_ids
-from .replies import ReadReply, code_in
+from .replies import ReadReply
 from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
+from .taken import says_taken
 from .wire import excerpt
 
 # `SHARED_RULES` is of `rules.py`, and listed here because adapters outside of this library may
@@ -72,24 +73,10 @@ def judge(
         task_id = find_id_in_text(reply.body, paths)
     if task_id is not None:
         return Ruling(reply=read, rule=HAS_ID, task_id=task_id)
-    if names_task(read) or _says_taken(read):
+    if names_task(read) or says_taken(read):
         return Ruling(reply=read, rule=ID_ELSEWHERE)
     rule = next((rule for rule in rules if rule.matches(read)), IN_DOUBT)
     return Ruling(reply=read, rule=rule)
-
-
-def _says_taken(read: ReadReply) -> bool:
-    """Return whether a body says that all went well, whatever its status and its words say.
-
-    It says so with `success: true`, with a `code` of 2xx and some data, or with songs under a 2xx.
-    """
-    payload = read.payload
-    if not read.is_json or not isinstance(payload, dict):
-        return False
-    code = code_in(payload)
-    well = code is not None and 200 <= code < 300 and bool(payload.get("data"))
-    songs = 200 <= read.status < 300 and bool(song_ids(payload))
-    return payload.get("success") is True or well or songs
 
 
 def accepted_id(
