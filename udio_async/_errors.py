@@ -137,7 +137,10 @@ class InsufficientCredits(AccountError):
 
 
 class PermissionDenied(AccountError):
-    """The key is good but may not do this."""
+    """The key is good but may not do this.
+
+    Or not now: a limit of the day or the month is reached, which no wait of minutes lifts.
+    """
 
 
 class SpendLimitReached(AccountError):

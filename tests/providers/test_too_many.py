@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+import attrs
 import pytest
 
 from tests.providers.test_want_of_money import error_of, reply
 from udio_async._errors import (
+    AccountError,
     InsufficientCredits,
     PermissionDenied,
     RateLimited,
@@ -160,6 +162,51 @@ def test_too_fast_is_a_wait_where_the_status_may_mean_one(said: str) -> None:
     usual = {400: RateLimited, 403: RateLimited, 429: RateLimited, 402: InsufficientCredits}
     for status, error in usual.items():
         assert type(error_of("apiframe", reply(status, {"message": said}))) is error
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_wait_that_is_asked_for_is_kept_under_a_number_for_refused(status: int) -> None:
+    """Services throttle under 400 and 403 as well. What closes an account is another thing."""
+    for said, error in (("no", RateLimited), ("Account suspended", PermissionDenied)):
+        answer = attrs.evolve(reply(status, {"message": said}), headers={"retry-after": "5"})
+        assert type(error_of("apiframe", answer)) is error
+
+
+OF_A_PERIOD = """
+You have reached your daily generation limit
+Your monthly quota has been used up
+Too many tasks today
+Too many concurrent generations today
+Rate limit reached: 200 requests per day
+Maximum of 500 songs this month
+今日次数已达上限
+本月额度已用完
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("said", OF_A_PERIOD)
+def test_a_limit_of_a_day_or_a_month_stops_a_batch(said: str) -> None:
+    """No wait of minutes lifts it: every other song would meet it."""
+    for status in (400, 429):
+        error = error_of("apiframe", reply(status, {"message": said}))
+        assert isinstance(error, AccountError)
+        assert error.charged == "no"
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_a_wait_that_is_longer_than_any_of_ours_stops_a_batch(status: int) -> None:
+    """To ask again eight times, ten minutes apart, would bring nothing."""
+    for wait, error in (("600", RateLimited), ("601", PermissionDenied)):
+        answer = attrs.evolve(reply(status, {"message": "no"}), headers={"retry-after": wait})
+        assert type(error_of("apiframe", answer)) is error
+    told = {"message": "Please try again in 24 hours"}
+    assert type(error_of("apiframe", reply(status, told))) is PermissionDenied
+
+
+def test_a_wait_in_a_text_of_the_request_is_none() -> None:
+    """Lyrics that are quoted wait for days."""
+    quoted = {"message": 'Lyrics refused: "I wait 3 days for you"'}
+    assert type(error_of("apiframe", reply(400, quoted))) is RequestRefused
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ _FOR_LONGER = (
     r"suspend|\bbann|expired|\bended\b|\bnot allowed|used up|\bmonth|\bdaily\b|\btoday\b|"
     r"\b(?:per|a|this) (?:day|week|year)\b|(?:maximum|limit|quota) (?:is |of )?0\b"
 )
+NOT_QUOTED = rf"^(?!.*(?:{_OWN_TEXTS})).*"
 NEVER_BESIDE = rf"^(?!.*(?:{_OWN_TEXTS}|{_FOR_LONGER})).*"
 
 # "Too many concurrent generations", "maximum of 4 active jobs", "wait for one to finish": a word
@@ -148,4 +149,33 @@ TOO_MANY = (
 TOO_FAST = (
     rf"{NEVER_BESIDE}(?:\btoo many (?:tasks|jobs|generations|requests)\b|\brate[- ]?limit|"
     r"\bthrottl|\bslow down|\btoo (?:fast|frequent|quick)|频繁)"
+)
+
+# "Daily limit reached", "500 songs per month": no wait of minutes lifts it.
+_PERIOD = r"(?:\bdaily|\bweekly|\bmonthly|\btoday|\b(?:per|a|this|the|each) (?:day|week|month))\b"
+_CAP = r"(?:\blimit|\bquota|\ballowance|\bmaximum|\btoo many|\bused up|\bexceed)"
+OF_A_PERIOD = (
+    rf"{NOT_QUOTED}(?:{_PERIOD}[^.!?]{{0,60}}{_CAP}|{_CAP}[^.!?]{{0,60}}{_PERIOD}|"
+    r"[今每本当][日天周月][^。]{0,16}(?:上限|限额|限制|已达|用完|额度|次数))"
+)
+
+# The key and the account ----------------------------------------------------------------------
+
+_KEY = r"(?:api[- ]?keys?|access keys?|(?:access |api |auth )?tokens?|credentials|authorization)"
+_UNFIT = (
+    r"(?:invalid|not valid|incorrect|wrong|expired|revoked|deactivated|disabled|deleted|unknown|"
+    r"missing|required|not (?:found|provided))"
+)
+BAD_KEY = (
+    rf"{NOT_QUOTED}(?:"
+    rf"\b{_KEY} (?:(?:is|was|has|have|been|provided|given) )*{_UNFIT}\b|"
+    rf"\b(?:invalid|incorrect|wrong|expired|revoked|unknown|missing|no) (?:\w+ )?{_KEY}\b|"
+    r"\bunauthori[sz]ed\b|\bunauthenticated\b|"
+    r"(?:密钥|令牌)[^\uff0c。]{0,6}(?:无效|错误|过期|失效|不存在)|"
+    r"(?:无效|错误|过期)的?(?:api)? ?(?:密钥|令牌))"
+)
+ACCOUNT_CLOSED = (
+    r"\b(?:account|user|key) (?:(?:is|was|has|have|been|temporarily|permanently) )*"
+    r"(?:suspended|banned|blocked|disabled|deactivated|closed|locked|frozen)\b|"
+    r"(?:账号|账户)[^\uff0c。]{0,6}(?:封禁|冻结|停用|禁用)"
 )

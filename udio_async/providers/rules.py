@@ -24,6 +24,7 @@ from .._errors import (
     UdioError,
     Unreachable,
 )
+from .._limits import MAX_RETRY_AFTER
 from . import phrases
 from .replies import ReadReply
 
@@ -60,6 +61,8 @@ class Rule:
     says_no: bool = False
     """Whether the body has to say that it went wrong, where HTTP says 2xx: by `success: false` or a
     `code`, without any data."""
+    long_wait: bool = False
+    """Whether the answer has to ask for a longer wait than the client ever waits."""
     elsewhere: bool = False
     """Whether the answer has to lead to another path than the request's."""
 
@@ -70,6 +73,7 @@ class Rule:
             and (self.json is None or self.json == reply.is_json)
             and (not self.retry_after or "retry-after" in reply.reply.headers)
             and (not self.says_no or reply.says_no)
+            and (not self.long_wait or (reply.wait or 0.0) > MAX_RETRY_AFTER)
             and (not self.elsewhere or reply.leads_elsewhere)
             and (not self.words or re.search(self.words, reply.text) is not None)
             and (self.taken is None or self.taken == reply.may_be_taken)
@@ -122,6 +126,25 @@ HELD = attrs.evolve(
     "... Not `was not accepted`, `the queue is full`, `too many queued requests`",
     statuses=frozenset({*range(200, 300), 409, 425, 429, *range(500, 600)}),
     taken=True,
+)
+OF_A_PERIOD = Rule(
+    seen="words for a limit of a day, a week or a month in JSON, under any 4xx but 401, 402, 403, "
+    "408 and 409: daily limit, quota of this month, ...",
+    error=PermissionDenied,
+    advice="A limit of the account is reached that no wait of minutes lifts: continue when it is "
+    "renewed, or take a larger plan.",
+    statuses=_ANY_4XX - {401, 402, 403, 408, 409},
+    words=phrases.OF_A_PERIOD,
+    json=True,
+    taken=False,
+)
+LONG_WAIT = attrs.evolve(
+    OF_A_PERIOD,
+    seen="400, 403 or 429 that asks for a wait of more than ten minutes",
+    statuses=frozenset({400, 403, 429}),
+    words=phrases.NOT_QUOTED,
+    json=None,
+    long_wait=True,
 )
 TOO_MANY = Rule(
     seen="words for too many songs at once in JSON, under any 4xx but 401, 408 and 409: too many "
@@ -182,6 +205,23 @@ BAD_KEY = Rule(
     statuses=frozenset({401}),
 )
 UNPAID = attrs.evolve(NO_CREDIT, seen="402", statuses=frozenset({402}), words="", json=None)
+KEY_REFUSED = attrs.evolve(
+    BAD_KEY,
+    seen="words for a key that does not fit in JSON, under any 4xx but 402, 403, 408, 409 and 429: "
+    "invalid API key, token expired, unauthorized, ...",
+    statuses=_ANY_4XX - {402, 403, 408, 409, 429},
+    words=phrases.BAD_KEY,
+    json=True,
+)
+ACCOUNT_CLOSED = Rule(
+    seen="words for an account that is closed in JSON, under any 4xx but 402, 408 and 409: account "
+    "suspended, key disabled, ...",
+    error=PermissionDenied,
+    advice="Ask the provider what is wrong with the account.",
+    statuses=_ANY_4XX - {402, 408, 409},
+    words=phrases.ACCOUNT_CLOSED,
+    json=True,
+)
 FORBIDDEN = Rule(
     seen="403 with JSON",
     error=PermissionDenied,
@@ -201,6 +241,13 @@ TOLD_TO_WAIT = attrs.evolve(
     statuses=frozenset({503}),
     json=True,
     retry_after=True,
+)
+TOLD_TO_WAIT_HERE = attrs.evolve(
+    TOLD_TO_WAIT,
+    seen="400 or 403 with JSON and a `Retry-After` header",
+    statuses=frozenset({400, 403}),
+    words=phrases.NEVER_BESIDE,
+    taken=False,
 )
 DECLINED = Rule(
     seen="400, 413, 415, 422 with JSON",
@@ -248,6 +295,10 @@ IN_DOUBT = attrs.evolve(
 SHARED_RULES = (
     HELD,
     NO_CREDIT,
+    ACCOUNT_CLOSED,
+    KEY_REFUSED,
+    OF_A_PERIOD,
+    LONG_WAIT,
     TOO_MANY,
     TOO_MANY_SAID,
     TOO_MANY_HELD,
@@ -257,6 +308,7 @@ SHARED_RULES = (
     CDN_BLOCK,
     BAD_KEY,
     UNPAID,
+    TOLD_TO_WAIT_HERE,
     FORBIDDEN,
     THROTTLED,
     TOLD_TO_WAIT,
@@ -276,6 +328,8 @@ SHARED_RULES = (
 
 ACCOUNT_RULES = (
     NO_CREDIT,
+    ACCOUNT_CLOSED,
+    KEY_REFUSED,
     TOO_MANY,
     TOO_FAST,
     OFFERED,
