@@ -26,6 +26,10 @@ Enqueued at position 5
 Job queued: too many active jobs
 You are number 5 in the queue
 You are next in line
+You have 1 queued request
+You will get your song by mail
+No slot is free, queued
+Too many tasks, task queued
 Limit of concurrent jobs reached. We have received your request and will process it later
 Your song will be generated when a slot is free
 We'll start your song when a slot is free
@@ -65,6 +69,8 @@ Too many requests from the same IP
 Too many requests are being processed
 Your limit will reset in 10 seconds
 You will be able to ask again in 10 seconds
+You will have to wait
+Too many requests are already queued
 You are being rate limited
 The server is processing too many requests
 Your request has been rate limited
@@ -150,6 +156,16 @@ def test_words_may_stand_anywhere(body: object) -> None:
 def test_other_fields_show_nothing(body: object) -> None:
     """Servers write all their fields, whatever they answer."""
     assert isinstance(error_of("apiframe", waiting(429, body)), RateLimited)
+
+
+def test_lines_may_run_together() -> None:
+    """A message in two lines may have no other mark between its sentences."""
+    for said in (
+        "Too many tasks\nQueued",
+        "Too many tasks\ntask queued",
+        "Too many requests\nyour\nrequest is queued",
+    ):
+        assert isinstance(error_of("apiframe", waiting(429, {"message": said})), SubmitInDoubt)
 
 
 def test_plain_text_may_say_it_and_a_web_page_may_not() -> None:

@@ -153,6 +153,11 @@ def test_wherever_the_words_stand(shape: str) -> None:
         read_look(answer, provider="apiframe")
 
 
+def test_a_line_may_end_within_the_words() -> None:
+    answer = reply(500, {"message": "You are out of\n credits"})
+    assert isinstance(error_of("apiframe", answer), InsufficientCredits)
+
+
 @pytest.mark.parametrize("answer", ECHOED, ids=str)
 def test_what_a_request_said_is_not_taken_for_it(answer: object) -> None:
     """A title, a prompt or an input that is sent back are the words of whoever asked."""

@@ -47,16 +47,17 @@ _DONE = (
     r"(?:accepted|added|put|placed|moved|(?:en)?queued|submitted|received|created|started|"
     r"scheduled|processed|saved|made|generated|charged|deducted)"
 )
-_IS = r"(?: (?:be|been|being|is|are|was|were|has|have|yet))*"
+_IS = r"(?: (?:be|been|being|is|are|was|were|has|have|yet|already|currently))*"
 # "Was not queued", "no credits were charged", "the queue is full", "too many queued requests": such
 # words are crossed out before `TAKEN` is searched, so that they hide no other word of it.
 NOT_TAKEN = re.compile(
-    rf"(?:(?:\bwill )?\b(?:not|never|cannot|nothing|(?:no|0|zero) \w+)|n['\u2019]t){_IS} {_DONE}"
+    rf"(?:(?:\bwill )?\b(?:not|never|cannot|nothing|(?:no|0|zero) (?:{_MADE}|credits?))|"
+    rf"n['\u2019]t){_IS} {_DONE}"
     rf"(?: (?:in|into|on|onto|to) {_QUEUE})?|"
     r"\bqueue (?:is |was )?(?:currently |now )?full\b|"
-    r"\b(?:too many|number of|(?:limit|maximum) of(?: \d+)?|have \d+) (?:"
+    r"\b(?:too many|number of|(?:limit|maximum) of(?: \d+)?) (?:"
     rf"(?:queued|pending|waiting|scheduled|submitted) {_MADE}|"
-    rf"{_MADE} (?:\w+ ){{0,2}}?(?:queued|pending|waiting|received|submitted|created|started|"
+    rf"{_MADE}{_IS} (?:queued|pending|waiting|received|submitted|created|started|"
     rf"in {_QUEUE}))|"
     "未(?:提交|受理|接受|加入)|(?:提交|加入)失败|队列(?:已满|过长)|"
     "(?:排队|等待|正在..)(?:中)?的?(?:任务|请求|人数)(?:数量?)?(?:过多|太多|已达|超|已满)"
@@ -82,8 +83,8 @@ _IS_MADE = (
 )
 # "Your song will be made", and not what a limit or a server does: "your limit will reset".
 _WILL_BE_MADE = (
-    r"(?:(?<!you )(?<!limit )(?<!quota )\bwill|['\u2019]ll) (?!not|fail|reset|"
-    r"be (?:able|allowed|available|back|blocked|lifted|rejected|refused|reset|restored)\b)"
+    r"(?:(?<!limit )(?<!quota )\bwill|['\u2019]ll) (?!not|fail|reset|have to|need|be (?:"
+    r"able|allowed|available|back|(?:un)?blocked|lifted|rejected|refused|reset|restored)\b)"
 )
 _IS_A_COPY = (
     r"\balready (?:be|process|exist)|duplicate|identical|idempoten|"

@@ -4,6 +4,7 @@ What a reply means is decided elsewhere: in `rules.py` and `verdicts.py`. Whatev
 nothing here raises.
 """
 
+import re
 import time
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,8 @@ from .words import RUNNING, WAITING, plain
 SEARCHED = 64 * 1024
 """Bytes of a body without JSON in which words are looked for."""
 
+_NEW_SENTENCE = re.compile(r"\n(?=[A-Z])")
+"""A line that begins like a sentence, where the one before may have no mark at its end."""
 _STATES = (WAITING | RUNNING) - {"active", "first", "new", "retry", "text"}
 """States of a task, without words that stand for something else in an error."""
 
@@ -79,7 +82,7 @@ class ReadReply:
         """
         body = self.reply.body
         said = said_in(self.payload) if self.is_json else body[:SEARCHED].decode(errors="replace")
-        return " ".join(said.lower().split())
+        return " ".join(_NEW_SENTENCE.sub(". ", said).lower().split())
 
     @cached_property
     def may_be_taken(self) -> bool:
