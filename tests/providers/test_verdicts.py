@@ -424,17 +424,6 @@ async def test_a_way_to_another_path_is_no_refusal(
     assert verdict_of(type(caught.value)) == verdict
 
 
-def test_the_id_of_another_request_is_not_read() -> None:
-    """A refusal may name the task that is running; an id beside it counts as ever."""
-    full = {"message": "Too many concurrent tasks", "data": {"task_id": "t1"}, "workId": 7}
-    with pytest.raises(RateLimited):
-        accepted_id(reply(429, full), SHARED_RULES, provider="p", not_ours=frozenset(["t1", "7"]))
-    assert accepted_id(reply(429, full), SHARED_RULES, provider="p") == "7"
-    both = {"task_id": "t1", "jobs": [{"task_id": "t2"}]}
-    with pytest.raises(SubmitInDoubt):
-        accepted_id(reply(429, both), SHARED_RULES, provider="p", not_ours=frozenset(["t1"]))
-
-
 def test_the_wait_that_was_asked_for_is_told() -> None:
     """RateLimited carries Retry-After in seconds, or None; milliseconds come before it."""
     ms = {"retry_after_ms": "1500", "retry_after": "2"}

@@ -6,7 +6,7 @@ levels.
 
 import json
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from .replies import SEARCHED, ReadReply
@@ -46,15 +46,6 @@ def find_ids(payload: object, paths: Sequence[str] = ID_PATHS) -> Iterator[str]:
             value = value.get(name) if isinstance(value, dict) else None
         if is_id(value):
             yield str(value).strip()
-
-
-def without_ids(payload: object, ids: Container[str]) -> object:
-    """Return a JSON value in which these ids are nulls, wherever they stand."""
-    if isinstance(payload, dict):
-        return {name: without_ids(value, ids) for name, value in payload.items()}
-    if isinstance(payload, list):
-        return [without_ids(value, ids) for value in payload]
-    return None if is_id(payload) and str(payload).strip() in ids else payload
 
 
 def find_id_at(payload: object, path: str) -> str | None:

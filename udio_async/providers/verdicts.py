@@ -23,7 +23,7 @@ from .._errors import (
 from .._http import Call, Http, Reply
 from .._limits import MAX_RETRY_AFTER
 from .calls import about, ask
-from .ids import ID_PATHS, find_id, find_id_at, find_id_in_text, names_task, song_ids, without_ids
+from .ids import ID_PATHS, find_id, find_id_at, find_id_in_text, names_task, song_ids
 from .replies import ReadReply
 from .rules import HAS_ID, ID_ELSEWHERE, IN_DOUBT, LOOK_RULES, LOST, SHARED_RULES, Rule
 from .taken import says_taken
@@ -50,12 +50,7 @@ class Ruling:
 
 
 def judge(
-    reply: Reply,
-    rules: Iterable[Rule],
-    *,
-    id_at: str | None = None,
-    sent_to: str = "",
-    not_ours: frozenset[str] = frozenset(),
+    reply: Reply, rules: Iterable[Rule], *, id_at: str | None = None, sent_to: str = ""
 ) -> Ruling:
     """Return the verdict on the reply to a submit; nothing is raised.
 
@@ -64,8 +59,6 @@ def judge(
     makes a doubt. Otherwise the first matching row decides; without one the request is in doubt.
     """
     read = ReadReply.from_reply(reply, sent_to=sent_to)
-    if not_ours:
-        read = attrs.evolve(read, payload=without_ids(read.payload, not_ours))
     task_id = None if id_at is None else find_id_at(read.payload, id_at)
     task_id = task_id or find_id(read.payload)
     if task_id is None and not read.is_json:
@@ -86,7 +79,6 @@ def accepted_id(
     provider: str,
     id_at: str | None = None,
     sent_to: str = "",
-    not_ours: frozenset[str] = frozenset(),
 ) -> str:
     """Return the id of an accepted submit, or raise what its answer means.
 
@@ -96,14 +88,12 @@ def accepted_id(
         provider: its name, for messages.
         id_at: a further place of the id, as in `send_submit`.
         sent_to: the path that it was sent to, for redirects.
-        not_ours: ids of tasks that are known to be other requests': the answer is read as if it did
-            not name them. A refusal may name the task that is running.
 
     Raises:
         RequestError, AccountError, ProviderUnavailable: nothing was taken.
         SubmitInDoubt: it may have been taken; `evidence` quotes the answer.
     """
-    ruling = judge(reply, rules, id_at=id_at, sent_to=sent_to, not_ours=not_ours)
+    ruling = judge(reply, rules, id_at=id_at, sent_to=sent_to)
     if ruling.task_id is not None:
         return ruling.task_id
     read, rule = ruling.reply, ruling.rule
