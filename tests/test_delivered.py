@@ -494,7 +494,7 @@ async def keep_as_before(path: Path, *keys: str) -> None:
         for key in keys:
             await journal.add(jobs.planned(key, provider.name, {"description": "rain"}))
     with closing(sqlite3.connect(path)) as file, file:
-        file.execute("delete from meta where name = 'spelled'")
+        file.execute("delete from meta where name = 'spelled keys'")
 
 
 @pytest.mark.parametrize(("first", "then"), [(NFC, NFD), (NFD, NFC)], ids=["NFD", "NFC"])

@@ -296,7 +296,8 @@ async def test_a_hook_that_breaks_makes_a_doubt() -> None:
 
 async def test_a_client_that_is_closed_meanwhile_ends_the_waits() -> None:
     """It cannot be opened again; the songs are paid for, and go on being made."""
-    own = httpx.AsyncClient(transport=httpx.MockTransport(Recorder()))
+    answers = [httpx.Response(200, json={"code": 200, "workId": f"w-{n}"}) for n in range(3)]
+    own = httpx.AsyncClient(transport=httpx.MockTransport(Recorder(*answers)))
     poll = PollPolicy(interval=0.05, min_interval=0.01)
     async with make_client(http_client=own, poll=poll) as client:
         jobs = [await client.submit("rain") for _ in range(3)]

@@ -33,6 +33,8 @@ UNSEEN = {
     "{} is {}; give PollPolicy(...)": "",
     "the http_client that was given is closed": "",
     "the http_client wanted to send a paid request again": "",
+    "a hook of the http_client was stopped while it read": "",
+    "the http_client has closed it unread": "",
     "the client is {}; use it inside": "",
     "the client is not open": "",
     "{}() was called without `await`": "",
