@@ -35,6 +35,7 @@ UNSEEN = {
     "the http_client wanted to send a paid request again": "",
     "a hook of the http_client was stopped while it read": "",
     "the http_client has closed it unread": "",
+    "the auth class of the http_client ended without": "",
     "the client is {}; use it inside": "",
     "the client is not open": "",
     "{}() was called without `await`": "",
