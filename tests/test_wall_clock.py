@@ -103,6 +103,7 @@ async def test_of_a_song_from_the_future_nobody_waits_longer(wall: Wall, jump: f
 
 READ_THE_WALL = {
     "journal/store.py": "when a job was submitted, for people and for later runs",
+    "_submit/submitter.py": "whether a job of an earlier run may still be in the making",
     "_session.py": "whether a job of an earlier run may be days old",
     "_download/source.py": "how old a song of an earlier run is",
     "providers/replies.py": "`Retry-After` may be a date",

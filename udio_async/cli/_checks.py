@@ -16,6 +16,9 @@ from ._run import Run
 from ._service import Service
 from ._terms import Terms
 
+_SMALL = 128 << 10
+"""Bytes of a few seconds of sound."""
+
 
 def look_in(
     manifest: Manifest,
@@ -73,5 +76,20 @@ async def left_to_make(
     """
     await take_found(run, client, journal, found)
     if found.waiting and run.out is not None:
-        await try_folder(run.out)
+        await try_space(run.out, run.manifest)
     return found.left_of(entries)
+
+
+async def try_space(directory: Path, manifest: Manifest | None) -> None:
+    """Refuse to buy songs for a folder that would not take them.
+
+    It has to take as much as the largest song in the manifest. Before there is one, a few seconds
+    of sound are enough: a disk that takes half of a batch shall get that half.
+
+    Raises:
+        DiskUnavailable: it takes no song.
+    """
+    size = 0
+    if manifest is not None:
+        size = max((record.size or 0 for record in manifest.records()), default=0) or _SMALL
+    await try_folder(directory, size)

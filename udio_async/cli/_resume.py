@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from ..files import try_folder
+from ._checks import try_space
 from ._disagreement import songs_in
 from ._execute import View, execute
 from ._hints import Hints
@@ -83,6 +83,6 @@ async def _resume(
                 "another folder, and run this again"
             )
         elif found.waiting:
-            await try_folder(manifest.directory)
+            await try_space(manifest.directory, manifest)
         run.progress.total = len(left)
         await make_all(run, client, left, terms)
