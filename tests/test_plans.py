@@ -126,20 +126,6 @@ async def test_songs_that_nobody_looks_at_have_their_places_too(
     assert len(plan.sent) < 200
 
 
-async def test_what_one_request_found_out_of_a_refusal_the_next_ones_know() -> None:
-    """Nothing of ours is made, so patience ends: the first have eight tries, the others one."""
-    plan = Plan(lambda _: SECONDS, at_once=0)
-    async with Client(plan) as client:
-        async with client.generate_many(map(str, range(60))) as batch:
-            errors = [outcome.error async for outcome in batch]
-        assert {type(error) for error in errors} == {RateLimited}
-        assert len(plan.sent) < 60 + 8 * 4
-        plan.at_once = 4
-        await anyio.sleep(100)
-        async with client.generate_many(map(str, range(8))) as batch:
-            assert [outcome.error async for outcome in batch] == [None] * 8
-
-
 async def test_a_number_of_the_owner_is_kept() -> None:
     """Exactly, whatever the provider would take."""
     plan = Plan(lambda _: SECONDS, at_once=SONGS, submit_time=0.2)

@@ -22,8 +22,9 @@ def kept_answers(client: httpx.AsyncClient, request: httpx.Request) -> Generator
     would not do: a subclass may close its connections when the copy goes.)
     """
     hooks = client.event_hooks["response"]
-    if hooks and hooks[0] is not _keep:  # a new list: the old one may be in use
-        client.event_hooks["response"] = [_keep, *(hook for hook in hooks if hook is not _keep)]
+    if hooks and hooks[0] is not _keep:
+        # The same list: its owner may add to it later.
+        hooks[:] = [_keep, *(hook for hook in hooks if hook is not _keep)]
     token = _asked.set(request)
     try:
         yield

@@ -151,6 +151,11 @@ class Poller:
         """Return the tracked task of a job."""
         return self._registry.find(key)
 
+    def is_of_another(self, key: str, task_id: str) -> bool:
+        """Whether this task is looked at for another job than that of `key`."""
+        known = self._registry.of_task(task_id)
+        return known is not None and known.key != key
+
     def drop(self, key: str, error: UdioError) -> None:
         """Stop looking at the task of a job: its owner says it is another one."""
         tracked = self._registry.find(key)

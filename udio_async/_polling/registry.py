@@ -18,17 +18,25 @@ class Registry:
         self.tell = tell
         self._ended = ended
         self._by_key: dict[str, TrackedTask] = {}
+        self._by_task: dict[str, TrackedTask] = {}
 
     def find(self, key: str) -> TrackedTask | None:
         """Return the tracked task of a job, or None."""
         return self._by_key.get(key)
 
+    def of_task(self, task_id: str) -> TrackedTask | None:
+        """Return the tracked task of this id, or None."""
+        return self._by_task.get(task_id)
+
     def add(self, tracked: TrackedTask) -> None:
-        """Make it possible to find a task by its job, if it has one."""
+        """Make it possible to find a task by its id, and by its job if it has one."""
+        self._by_task[tracked.task_id] = tracked
         if tracked.key is not None:
             self._by_key[tracked.key] = tracked
 
     def _end(self, tracked: TrackedTask, error: UdioError | None) -> None:
+        if self._by_task.get(tracked.task_id) is tracked:
+            del self._by_task[tracked.task_id]
         if tracked.key is not None:
             if self._by_key.get(tracked.key) is tracked:
                 del self._by_key[tracked.key]

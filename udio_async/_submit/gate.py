@@ -16,8 +16,6 @@ from .limit import ActiveLimit
 from .policy import SubmitPolicy
 
 _BACKOFF_CAP = 30.0
-_IN_VAIN = 60.0
-"""Seconds from the end of one request's patience in which another's would end the same way."""
 
 
 class SubmitGate:
@@ -35,7 +33,6 @@ class SubmitGate:
         self._taken = 0
         self._on_wire = 0
         self._running = 0
-        self._in_vain_until = -math.inf
         self._refusals = 0
         self._moved = anyio.Event()
         self._doubts: set[str] = set()
@@ -145,7 +142,6 @@ class SubmitGate:
             self._limit.probing = False
         if accepted:
             self._refusals = 0
-            self._in_vain_until = -math.inf
             self._limit.accepts(probe=probe)
         if not charged:
             self._taken -= 1
@@ -231,15 +227,6 @@ class SubmitGate:
         wait = max(backoff(attempt, base=1.0, cap=_BACKOFF_CAP), asked or 0.0)
         self._not_before = max(self._not_before, now + wait)
         return not busy
-
-    def give_up(self) -> None:
-        """Remember that a request was told to wait until its patience was at an end."""
-        self._in_vain_until = anyio.current_time() + _IN_VAIN
-
-    @property
-    def is_in_vain(self) -> bool:
-        """Whether that was a moment ago, and nothing was accepted since."""
-        return anyio.current_time() < self._in_vain_until
 
     def close(self) -> None:
         """Let nothing through any more."""

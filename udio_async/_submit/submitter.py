@@ -17,7 +17,6 @@ from .._download import FolderCheck
 from .._errors import (
     InvalidRequest,
     JournalError,
-    RateLimited,
     SubmitInDoubt,
     UdioError,
     Unreachable,
@@ -35,8 +34,8 @@ from .gate import SubmitGate
 from .work import CLOSED, Work
 
 _TRIES = 8
-_LONGEST = 1800.0
-"""Seconds that a request may be in the making which nobody looks at."""
+_LONG = 3
+"""So many times as long as usual a song may take that nobody looks at."""
 _LAST_WORD = 2.0
 """Seconds for the journal to keep what is in doubt as the client is closed."""
 
@@ -196,21 +195,9 @@ class Submitter:
             if not isinstance(result, UdioError):
                 return result
             tries, repeated = tries + counts, True
-            if counts and self._is_last(result, tries):
+            if tries == _TRIES:
                 raise result
             self.tell("retried", error=result, wait=self.gate.held_back)
-
-    def _is_last(self, error: UdioError, tries: int) -> bool:
-        """Whether a request is not tried again after this error.
-
-        If one was told to wait until its patience ended, the next ones need not find out the same.
-        """
-        if not isinstance(error, RateLimited):
-            return tries == _TRIES
-        if tries < _TRIES and not self.gate.is_in_vain:
-            return False
-        self.gate.give_up()
-        return True
 
     async def _recall(self, work: Work) -> Entry | None:
         """Return what is known of a job.
@@ -296,9 +283,10 @@ class Submitter:
         """
         if not self.gate.is_idle:
             return False
+        longest, now = _LONG * self.provider.traits.typical_duration, time.time()
         with suppress(JournalError):  # then it is not known
             accepted = [entry async for entry in self.store.entries([State.ACCEPTED], newest=1)]
-            return any(time.time() - entry.submitted_at < _LONGEST for entry in accepted)
+            return any(0 <= now - entry.submitted_at < longest for entry in accepted)
         return False
 
     async def _paid_step(self, work: Work, known: Entry | None, http: PaidHttp) -> TrackedTask:
@@ -320,7 +308,7 @@ class Submitter:
                 with anyio.move_on_after(_LAST_WORD, shield=True):
                     await self.store.doubt(entry, CLOSED)
             raise
-        if await self.store.is_others(entry, work.task_id):
+        if self.poller.is_of_another(entry.key, work.task_id):
             doubt, work.task_id = _of_another(self.provider.name, work.task_id), None
             return await self._settle(work, entry, doubt)
         entry = await self.store.accept(entry, work.task_id)

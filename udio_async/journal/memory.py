@@ -37,8 +37,6 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._keys: dict[str, str] = {}
-        """The key of the job that a task belongs to, by the task's id."""
         self._over: dict[str, None] = {}
         """The keys of named jobs that are over, oldest first."""
         self._spent: set[str] = set()
@@ -60,7 +58,7 @@ class MemoryJournal:
         if self._is_open:
             raise JournalError("this MemoryJournal is another client's; give each client its own")
         self._is_open = True
-        for kept in (self._entries, self._keys, self._over, self._spent, self._notes):
+        for kept in (self._entries, self._over, self._spent, self._notes):
             kept.clear()
         try:
             yield
@@ -71,7 +69,7 @@ class MemoryJournal:
         """Keep a new entry, unless its key is known."""
         known = await self.get(entry.key)
         if known is None:
-            self._keep(entry)
+            self._entries[entry.key] = entry
         return known
 
     async def put(self, entry: Entry, *, expected: State) -> None:
@@ -87,30 +85,19 @@ class MemoryJournal:
                 job_key=entry.key,
                 task_id=entry.task_id,
             )
-        self._keep(entry)
+        self._entries[entry.key] = entry
         self._over.pop(entry.key, None)
         if not _is_over(entry.state):
             return
         if is_fresh(entry.key) and not entry.told:
-            self._drop(entry.key)
+            del self._entries[entry.key]
             return
         self._over[entry.key] = None
         if len(self._over) > MAX_ENDED:
             oldest = next(iter(self._over))
             del self._over[oldest]
-            if not self._drop(oldest).state.may_be_sent:
+            if not self._entries.pop(oldest).state.may_be_sent:
                 self._spent.add(oldest)
-
-    def _keep(self, entry: Entry) -> None:
-        self._entries[entry.key] = entry
-        if entry.task_id is not None:
-            self._keys[entry.task_id] = entry.key
-
-    def _drop(self, key: str) -> Entry:
-        entry = self._entries.pop(key)
-        if entry.task_id is not None and self._keys.get(entry.task_id) == key:
-            del self._keys[entry.task_id]
-        return entry
 
     async def get(self, key: str) -> Entry | None:
         """Return an entry that is kept, or None.
@@ -133,8 +120,10 @@ class MemoryJournal:
 
     async def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that this task belongs to, or None."""
-        entry = self._entries.get(self._keys.get(task_id, ""))
-        return entry if entry and entry.task_id == task_id and entry.state.is_paid else None
+        for entry in self._entries.values():
+            if entry.task_id == task_id and entry.state.is_paid:
+                return entry
+        return None
 
     async def entries(
         self, states: Collection[State], *, newest: int | None = None

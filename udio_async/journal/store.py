@@ -155,12 +155,6 @@ class JobStore:
             await self._journal.put(entry, expected=known.state)
             return entry
 
-    async def is_others(self, entry: Entry, task_id: str) -> bool:
-        """Return whether a task that an answer names belongs to another job, as far as is known."""
-        with suppress(JournalError):  # else `accept` fails as well, and tells the id
-            return await self._attempts.is_others(entry, task_id)
-        return False
-
     async def accept(self, entry: Entry, task_id: str) -> Entry:
         """Keep the provider's id of a job that was accepted.
 
