@@ -383,21 +383,30 @@ def test_a_backslash_before_a_hash_is_no_text_in_any_column() -> None:
         ",description\n0,rain\n1,# sun\n",
         "title,description\n,rain\n,# sun\n",
         "mood,title,description\nsad,,rain\n\u200b,# sun,\n",
+        "id,description\n1,rain\n2,# sun\n",
     ],
 )
-def test_a_comment_is_one_behind_empty_cells_and_numbers(table: str) -> None:
-    """pandas writes a number before each row, and a column may be put in front."""
-    reading = read(table)
-    assert [entry.request.description for entry in reading.entries] == ["rain"]
-    assert reading.preview.comments == 1
+def test_what_may_be_a_comment_behind_other_cells_is_refused(table: str) -> None:
+    """A program has put a number or a column before it; a song of a comment would be paid for."""
+    (problem,) = problems(table)
+    assert "begins with # sun; write \\# for a song, or put the # into the first cell" in problem
 
 
-def test_words_that_may_be_a_comment_are_refused() -> None:
-    """Something else was put before them, and a song of a comment would be paid for."""
-    for table in ("id,description\n1,# sun\n", "title,lyrics\nSun,#1\n"):
-        (problem,) = problems(table)
-        assert "begins with '#'; write \\# for a song, or begin the row with # for" in problem
-    assert asked("title,lyrics,style\nSun,la,#pop\n")[0].style == "#pop"
+@pytest.mark.parametrize(
+    ("table", "field", "text"),
+    [
+        ("key,description\n,#1 hit song\n", "description", "#1 hit song"),
+        ("key,description\nk1,# one\n", "description", "# one"),
+        ("key,style,lyrics\n,#pop,words\n", "style", "#pop"),
+        (",description\n1,#1 hit\n", "description", "#1 hit"),
+        ('title,lyrics\nRain,"# Verse 1\nla"\n', "lyrics", "# Verse 1\nla"),
+        ('title,lyrics\n,"# Verse 1\nla"\n', "lyrics", "# Verse 1\nla"),
+    ],
+)
+def test_what_only_begins_like_a_comment_is_a_song(table: str, field: str, text: str) -> None:
+    """A tag, a number, a heading in lyrics, and a row that has begun before."""
+    (request,) = asked(table)
+    assert getattr(request, field) == text
 
 
 # Any table -------------------------------------------------------------------------------------

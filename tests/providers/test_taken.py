@@ -44,7 +44,6 @@ The result is not ready: task submitted, retry later
 Processing
 In queue.
 Generating...
-Task is running
 Success
 已加入队列
 任务过多，已排队

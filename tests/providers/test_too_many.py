@@ -164,14 +164,6 @@ def test_too_fast_is_a_wait_where_the_status_may_mean_one(said: str) -> None:
         assert type(error_of("apiframe", reply(status, {"message": said}))) is error
 
 
-@pytest.mark.parametrize("status", [400, 403])
-def test_a_wait_that_is_asked_for_is_kept_under_a_number_for_refused(status: int) -> None:
-    """Services throttle under 400 and 403 as well. What closes an account is another thing."""
-    for said, error in (("no", RateLimited), ("Account suspended", PermissionDenied)):
-        answer = attrs.evolve(reply(status, {"message": said}), headers={"retry-after": "5"})
-        assert type(error_of("apiframe", answer)) is error
-
-
 OF_A_PERIOD = """
 You have reached your daily generation limit
 Your monthly quota has been used up
@@ -193,14 +185,74 @@ def test_a_limit_of_a_day_or_a_month_stops_a_batch(said: str) -> None:
         assert error.charged == "no"
 
 
-@pytest.mark.parametrize("status", [400, 403, 429])
-def test_a_wait_that_is_longer_than_any_of_ours_stops_a_batch(status: int) -> None:
+def test_a_wait_that_is_longer_than_any_of_ours_stops_a_batch() -> None:
     """To ask again eight times, ten minutes apart, would bring nothing."""
     for wait, error in (("600", RateLimited), ("601", PermissionDenied)):
-        answer = attrs.evolve(reply(status, {"message": "no"}), headers={"retry-after": wait})
+        answer = attrs.evolve(reply(429, {"message": "no"}), headers={"retry-after": wait})
         assert type(error_of("apiframe", answer)) is error
     told = {"message": "Please try again in 24 hours"}
-    assert type(error_of("apiframe", reply(status, told))) is PermissionDenied
+    assert type(error_of("apiframe", reply(429, told))) is PermissionDenied
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Rate limit exceeded. Limits: 10 per minute, 500 per day",
+        "Rate limit: 20 requests per 10 seconds, 5000 per day.",
+        "Rate limit reached for requests per day. Please try again in 7m12s",
+    ],
+)
+def test_a_limit_of_a_day_that_is_only_mentioned_is_a_wait(said: str) -> None:
+    """What is reached is the limit of a shorter time."""
+    assert type(error_of("apiframe", reply(429, {"message": said}))) is RateLimited
+
+
+BUSY = """
+您有任务正在处理中
+同时生成中的任务不能超过3个
+当前排队任务较多
+请勿重复点击
+Your previous task is still processing. Please wait until it completes.
+Another request is being processed. Please wait.
+Max concurrent jobs reached. New jobs can be submitted once existing jobs complete.
+You have exceeded the rate limit. A new window will start in 60 seconds
+Rate limit exceeded while processing your request
+Error creating the task: rate limit exceeded
+20 requests received in 10 seconds; limit is 20 requests per 10 seconds
+Requests will be accepted again in 60 seconds. Rate limit exceeded.
+Please slow down or your key will be suspended
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("said", BUSY)
+def test_words_about_another_request_or_a_limit_are_no_sign_that_this_one_was_taken(
+    said: str,
+) -> None:
+    """A doubt for each of them would end a batch after four."""
+    assert type(error_of("apiframe", reply(429, {"code": 429, "message": said}))) is RateLimited
+
+
+def test_a_count_of_what_waits_is_no_place_in_a_queue() -> None:
+    """The request itself is not among them."""
+    for told in ({"running": 4, "limit": 4, "queued": 0}, {"running": 4, "queued": 2}):
+        answer = reply(429, {"message": "Too many concurrent tasks", "data": told})
+        assert type(error_of("apiframe", answer)) is RateLimited
+
+
+ABOUT_ONE = """
+Unauthorized use of copyrighted content
+Unauthorized artist name
+User blocked words found
+This day exceeds the limit of 80 characters
+Musical key disabled for this model
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("said", ABOUT_ONE)
+def test_a_flaw_of_one_request_ends_no_batch(said: str) -> None:
+    """Its words sound like those about a key or an account."""
+    for status in (400, 422):
+        assert type(error_of("apiframe", reply(status, {"message": said}))) is RequestRefused
 
 
 def test_a_wait_in_a_text_of_the_request_is_none() -> None:

@@ -148,7 +148,7 @@ ROWS: list[tuple[Reply, str]] = [
     (reply(400, {"msg": "Too many concurrent jobs: yours is queued"}), IN_DOUBT),
     (reply(429, {"msg": "Daily limit reached"}), REFUSED),
     (reply(429, retry_after="601"), REFUSED),
-    (reply(403, retry_after="5"), REFUSED),
+    (reply(201, {"success": False, "error": "Insufficient credits"}), REFUSED),
     (reply(400, {"msg": "API key expired"}), REFUSED),
     (reply(400, {"msg": "Account suspended"}), REFUSED),
     (reply(400, {"msg": "Too many requests"}), REFUSED),

@@ -13,6 +13,7 @@ from udio_async.providers.verdicts import accepted_id
 from udio_async.providers.waits import asked
 
 NOW = 1_790_000_000.0
+USED_UP = {"x-ratelimit-remaining": "0"}
 BUSY = {"message": "Too many requests"}
 
 TOLD: Mapping[str, tuple[Mapping[str, str], Any, float | None]] = {
@@ -28,8 +29,12 @@ TOLD: Mapping[str, tuple[Mapping[str, str], Any, float | None]] = {
     "a field that is none": ({}, {"retry_after": None, "retryAfter": "soon"}, None),
     "too deep": ({}, {"error": {"error": {"error": {"retry_after": 5}}}}, None),
     "the end of a limit": ({"x-ratelimit-reset": "30", "x-ratelimit-remaining": "0"}, BUSY, 30.0),
-    "its moment": ({"x-ratelimit-reset": str(NOW + 30)}, BUSY, 30.0),
-    "its moment in milliseconds": ({"x-ratelimit-reset": str((NOW + 30) * 1000)}, BUSY, 30.0),
+    "its moment": (USED_UP | {"x-ratelimit-reset": str(NOW + 30)}, BUSY, 30.0),
+    "its moment in milliseconds": (
+        USED_UP | {"x-ratelimit-reset": str((NOW + 30) * 1000)},
+        BUSY,
+        30.0,
+    ),
     "another name": ({"ratelimit-reset": "30", "ratelimit-remaining": "0"}, BUSY, 30.0),
     "a limit that is not used up": (
         {"x-ratelimit-reset": "30", "x-ratelimit-remaining": "3"},
@@ -37,7 +42,9 @@ TOLD: Mapping[str, tuple[Mapping[str, str], Any, float | None]] = {
         None,
     ),
     "a moment that is past": ({"x-ratelimit-reset": str(NOW - 30)}, BUSY, None),
-    "an end that is far away": ({"x-ratelimit-reset": "40000"}, BUSY, 600.0),
+    "an end that is far away": (USED_UP | {"x-ratelimit-reset": "40000"}, BUSY, 600.0),
+    "an end of nobody knows what": ({"x-ratelimit-reset": "30"}, BUSY, None),
+    "thousands": ({}, {"retryAfter": 30000}, 30.0),
     "seconds in words": ({}, {"message": "Try again in 120 seconds."}, 120.0),
     "letters": ({}, {"message": "Please retry after 1.5s"}, 1.5),
     "minutes": ({}, {"message": "wait at least 2 minutes"}, 120.0),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import suppress
 from typing import ClassVar
 
 import anyio
@@ -171,5 +172,6 @@ async def abandon(chunks: AsyncIterator[bytes]) -> None:
     """
     with anyio.CancelScope(shield=True) as scope:
         scope.cancel()
-        async for _ in chunks:
-            pass
+        with suppress(Exception):  # the reason why nobody reads on is known already
+            async for _ in chunks:
+                pass

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import Client
+from .. import Client, DiskUnavailable
 from ..files import try_folder
 from ..journal import Journal
 from ._disagreement import refuse_disagreement
@@ -69,27 +69,37 @@ async def left_to_make(
 ) -> list[Entry]:
     """Tell or fetch the songs that the folder knows, and return the other requests.
 
-    The disk is tried before songs are bought: the library tries only a folder that has refused one.
-
     Raises:
-        DiskUnavailable: the folder takes no song.
+        DiskUnavailable: as `with_room`.
     """
     await take_found(run, client, journal, found)
-    if found.waiting and run.out is not None:
-        await try_space(run.out, run.manifest)
-    return found.left_of(entries)
+    return await with_room(run, found.left_of(entries), found)
 
 
-async def try_space(directory: Path, manifest: Manifest | None) -> None:
-    """Refuse to buy songs for a folder that would not take them.
+async def with_room(run: Run, left: list[Entry], found: Found) -> list[Entry]:
+    """Leave out what would be bought, if the folder takes no song; what is paid for goes on.
 
-    It has to take as much as the largest song in the manifest. Before there is one, a few seconds
-    of sound are enough: a disk that takes half of a batch shall get that half.
+    The library tries only a folder that has refused a song. This one has to take as much as the
+    largest song in the manifest. Before there is one, a few seconds of sound are enough: a disk
+    that takes half of a batch shall get that half.
 
     Raises:
-        DiskUnavailable: it takes no song.
+        DiskUnavailable: it takes none, and nothing is left.
     """
+    if run.out is None or not found.waiting:
+        return left
     size = 0
-    if manifest is not None:
-        size = max((record.size or 0 for record in manifest.records()), default=0) or _SMALL
-    await try_folder(directory, size)
+    if run.manifest is not None:
+        size = max((record.size or 0 for record in run.manifest.records()), default=0) or _SMALL
+    try:
+        await try_folder(run.out, size)
+    except DiskUnavailable as error:
+        bought = {entry.job for entry in found.waiting}
+        paid = [entry for entry in left if entry.job not in bought]
+        if not paid:
+            raise
+        run.display.error(str(error))
+        run.progress.total -= len(left) - len(paid)
+        run.progress.failed += len(left) - len(paid)
+        return paid
+    return left

@@ -66,7 +66,9 @@ def _findings(had: Sequence[Had], gone: Sequence[Had], found: Found, again: int)
         (MANIFEST, [one for one in gone if not one.beside]),
     ):
         if some:
-            what = "may have been paid for, whose songs are not all here"
+            what = "may have been paid for"
+            if source == MANIFEST:
+                what += ", whose songs are not all here"
             yield f"by {source} {_requests(some, what)}"
     if found.strange:
         yield f"neither the journal nor {MANIFEST} tells of {songs_in(found)}"

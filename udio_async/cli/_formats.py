@@ -7,7 +7,6 @@ from pathlib import PurePath
 from ._csv import is_comment_line, is_header
 from ._json import is_cut
 from ._rows import Format
-from ._text import shortened
 
 _BY_ENDING: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -147,12 +146,7 @@ def _of_content(line: str, kind: Format | None, ending: str) -> Format:
         raise ValueError(
             "has a name that does not say what it holds; give --format jsonl, csv or text"
         )
-    if ending == "" and _holds(line, str):  # ideas.txt that was called `ideas`, or what jq writes
-        raise ValueError(
-            f"may be ideas in quotes or JSON lines: its first line is {shortened(line)}; "
-            "give --format text or --format jsonl"
-        )
-    return "text"
+    return "jsonl" if ending == "" and _holds(line, str) else "text"
 
 
 def _first_line(text: str) -> str:

@@ -25,6 +25,8 @@ SETTLED = "paid for in an earlier journal"
 SETTLED_SONGS = "songs of which nothing tells"
 """The journal's note of the songs that are not asked about again, by their fingerprints."""
 _SONG = re.compile(rf".+-([0-9a-f]{{12}})({'|'.join(map(re.escape, SUFFIXES))})", re.DOTALL)
+_MOMENT = re.compile(r"(?:19|20)\d{10}")
+"""The date and time of a recording, as machines name them; hardly ever one of our fingerprints."""
 
 
 @attrs.frozen
@@ -78,7 +80,7 @@ class Known:
 def fingerprint_in(name: str) -> str:
     """Return the fingerprint in the name of a song's file, or "" if it is none of ours."""
     found = _SONG.fullmatch(name)
-    return "" if found is None else found[1]
+    return "" if found is None or _MOMENT.fullmatch(found[1]) else found[1]
 
 
 def read_journals(service: Service, journal: Path | None, out: Path, *, backend: str) -> Known:

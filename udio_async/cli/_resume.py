@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from ._checks import try_space
+from ._checks import with_room
 from ._disagreement import songs_in
 from ._execute import View, execute
 from ._hints import Hints
@@ -82,7 +82,7 @@ async def _resume(
                 f"{MANIFEST} tells of {songs_in(found)}; if they are not theirs, move them to "
                 "another folder, and run this again"
             )
-        elif found.waiting:
-            await try_space(manifest.directory, manifest)
         run.progress.total = len(left)
+        if not found.strange:
+            left = await with_room(run, left, found)
         await make_all(run, client, left, terms)

@@ -17,8 +17,9 @@ Values = Mapping[str, Any]
 Rows = Iterator[tuple[int, Values | ValueError]]
 """Numbers of lines, or of elements, each with the values of a request or why there are none."""
 _COMMENT = re.compile("#")
-_COMMENT_IN_TEXT = re.compile(r'#|"#(?:[^"]|"")*"\Z')
-"""Excel puts a line with a comma into quotes, and writes each quote within it twice."""
+_COMMENT_IN_TEXT = re.compile(r'#|"#\s(?:[^"]|"")*"\Z')
+"""Excel puts a line with a comma into quotes, and writes each quote within it twice. In quotes "#1"
+begins an idea."""
 
 
 @attrs.define

@@ -24,6 +24,8 @@ _WORDS = {"description", "lyrics"}
 """Every request has one of them."""
 _ERROR = re.compile(r"#(?:[^\W\d_a-z]+(?:/\d)?[!?]|N/A|NV)")
 """What a spreadsheet writes where it could not compute, in any language."""
+_MOVED = re.compile(r"\s*#\s[^\r\n]*")
+"""A cell that may be a comment which a program has moved behind others: "#1 hit" is none."""
 
 
 class Odd(str):
@@ -47,9 +49,9 @@ def read_table(rows: TableRows, findings: Findings) -> Rows:
             yield number, cells
             if columns is None:
                 return
-        elif not (beginning := _beginning(cells, columns)):
+        elif not any(map(as_seen, cells if columns is None else columns.without_number(cells))):
             continue
-        elif is_comment(beginning) and not (columns is None and is_numbered(cells)):
+        elif is_comment(cells[0]) and not (columns is None and is_numbered(cells)):
             findings.comments += 1
         elif columns is None:
             columns = Columns.from_cells(cells)
@@ -58,17 +60,14 @@ def read_table(rows: TableRows, findings: Findings) -> Rows:
             if flaws:
                 return
             findings.ignored = columns.ignored
+        elif _MOVED.fullmatch(beginning := columns.beginning(cells)):
+            remedy = "write \\# for a song, or put the # into the first cell for a comment"
+            yield number, ValueError(f"begins with {shortened(beginning)}; {remedy}")
         else:
             try:
                 yield number, columns.read(cells)
             except ValueError as error:
                 yield number, error
-
-
-def _beginning(cells: Sequence[str], columns: "Columns | None") -> str:
-    """Return the cell with which a row begins, or nothing: empty cells may stand before it."""
-    row = cells if columns is None else columns.without_number(cells)
-    return next(filter(as_seen, row), "")
 
 
 def is_comment(cell: str) -> bool:
@@ -158,6 +157,11 @@ class Columns:
                 raise ValueError(odd.why)  # noqa: TRY004 - see Raises
         return {name: _read_cell(name, cells[place]) for name, place in given.items()}
 
+    def beginning(self, cells: Sequence[str]) -> str:
+        """Return the first cell with something in it in a column of ours."""
+        row = zip(self.names, cells, strict=False)
+        return next((cell for name, cell in row if name and as_seen(cell)), "")
+
     def without_number(self, row: Sequence[str]) -> Sequence[str]:
         """Return a row without its number: pandas puts one into a first column without a name."""
         return ["", *row[1:]] if not self.heads[0] and row[0].strip().isdecimal() else row
@@ -201,10 +205,6 @@ def _read_cell(name: str, cell: str) -> object:
     refuse_control(name, cell)
     if _ERROR.fullmatch(cell):
         raise ValueError(f"{name} is {cell!r}, an error of the spreadsheet; mend the cell")
-    if name in _WORDS and cell.startswith("#"):
-        raise ValueError(
-            f"{name} begins with '#'; write \\# for a song, or begin the row with # for a comment"
-        )
     return as_value(name, without_escape(cell))
 
 

@@ -42,60 +42,63 @@ OFFER = (
 # What became of the request -------------------------------------------------------------------
 
 _MADE = r"(?:tasks?|jobs?|generations?|songs?|tracks?|requests?)\b"
-_QUEUE = r"(?:(?:the|a|our|your) )?(?:wait(?:ing)?[- ]?list|queue|backlog)"
+_QUEUE = r"(?:(?:the|a|our|your) )?(?:wait(?:ing)?[- ]?list|queue|backlog)\b"
 _DONE = (
-    r"(?:accepted|added|put|placed|moved|(?:en)?queued|submitted|received|created|started|"
-    r"scheduled|processed|saved|made|generated|charged|deducted)"
+    r"(?:accepted|acknowledged|added|created|(?:en)?queued|put|placed|moved|received|registered|"
+    r"saved|scheduled|started|submitted)"
 )
-_IS = r"(?: (?:be|been|being|is|are|was|were|has|have|yet|already|currently))*"
+_IS = r"(?:(?:be|been|being|is|are|was|were|has|have|yet|now|already|currently|successfully) )*"
 # "Was not queued", "no credits were charged", "the queue is full", "too many queued requests": such
 # words are crossed out before `TAKEN` is searched, so that they hide no other word of it.
 NOT_TAKEN = re.compile(
     rf"(?:(?:\bwill )?\b(?:not|never|cannot|nothing|(?:no|0|zero) (?:{_MADE}|credits?))|"
-    rf"n['\u2019]t){_IS} {_DONE}"
+    rf"n['\u2019]t) {_IS}(?:{_DONE}|processed|made|generated|charged|deducted)"
     rf"(?: (?:in|into|on|onto|to) {_QUEUE})?|"
     r"\bqueue (?:is |was )?(?:currently |now )?full\b|"
     r"\b(?:too many|number of|(?:limit|maximum) of(?: \d+)?) (?:"
     rf"(?:queued|pending|waiting|scheduled|submitted) {_MADE}|"
-    rf"{_MADE}{_IS} (?:queued|pending|waiting|received|submitted|created|started|"
-    rf"in {_QUEUE}))|"
+    rf"{_MADE} {_IS}(?:queued|pending|waiting|received|submitted|created|started|in {_QUEUE}))|"
     "未(?:提交|受理|接受|加入)|(?:提交|加入)失败|队列(?:已满|过长)|"
-    "(?:排队|等待|正在..)(?:中)?的?(?:任务|请求|人数)(?:数量?)?(?:过多|太多|已达|超|已满)"
+    "(?:排队|等待|正在..)(?:中)?的?(?:任务|请求|人数)(?:数量?)?(?:过多|太多|较多|已达|超|已满)"
+)
+# One request, and what was done with it: "the request was queued", "we have received your request",
+# "job queued", "Accepted.". Not "requests received in 10 seconds", not "a new window will start".
+_WAS_TAKEN = (
+    r"\b(?:yours|it|we|we have|we['\u2019]ve|request|task|job|song|generation|track) "
+    rf"{_IS}{_DONE}\b"
+    r"(?! (?:too many|again|in \d|per|every|at once|at a time|in parallel|simultan))|"
+    rf"(?:^|[.:;!,] ){_IS}(?:accepted|(?:en)?queued|"
+    r"submitted)\b(?! (?:too many|again|requests|tasks|jobs))|\balready (?:submitted|queued)\b|"
+    r"\b(?:was|been) queued\b|\b1 queued request\b|^success\b|"
+    r"\bcredits? (?:were|was|have been|has been) (?:charged|deducted)\b"
 )
 _WAITS = (
-    rf"queued|\b(?:in|into|on|onto|to) {_QUEUE}|wait(?:ing)?[- ]?list|backlog|scheduled|"
-    r"\bposition\b\D{0,12}\d|\bin line\b|\bon hold\b|\bruns? later|\bfor later\b|"
-    r"\bwaits\b|\bhas to wait|\bit must wait|\byours?\b[^.,;:!?]{0,20}\bwait"
-)
-_WAS_TAKEN = (
-    r"accepted|submitted|registered|acknowledged|\bsaved\b|\badded\b|\btaken your\b|"
-    r"(?:\bstart(?:ed|s)\b|\breceived\b|created)(?! too many)|"
-    r"\b(?:charged|deducted|notified)\b|\bsuccess(?:fully)?\b|\btimed?[- ]?out\b"
+    rf"\b(?:added|put|placed|moved|is|are|now|number \d+) (?:in|into|on|onto|to) {_QUEUE}|"
+    r"\bposition\b\D{0,12}\d|\bon hold\b|\bfor later\b|\bruns? later|\bnext in line\b|"
+    r"\byours? (?:waits|has to wait)\b|"
+    r"\b(?:your|this) (?:request|task|job|song|generation|track) (?:waits|has to wait)\b|"
+    r"\bit (?:must|has to) wait\b"
 )
 _IS_MADE = (
-    r"(?:\bis|\bnow|\byours? \w+ are) (?:(?:now|still|already|currently) )?"
-    r"(?:being (?!rate|throttl|limit|block|updat|upgrad|maint)|pending|waiting|delayed|"
-    r"process(?!\w* too many)|generating)|"
-    r"\b(?:making|generating|creating|rendering|processing) (?:the|your) (?!too many)|"
-    r"\b(?:the|your) (?:song|music|track|task|job|generation) "
-    r"(?:is|was|has been) (?!too |(?:in)?valid)|\bon its way\b|"
-    r"^(?:task|job|song|request|generation) (?:is )?(?:running|in progress)"
+    r"\b(?:your|this) (?:request|task|job|song|generation|track|music) (?:is|are) "
+    r"(?:(?:now|still|already|currently|being) )*"
+    r"(?:generat|process|creat|render|pending|waiting|delayed|running|made\b|in progress)|"
+    r"\balready (?:being|processing|generating|exists?)\b|\bon its way\b"
 )
-# "Your song will be made", and not what a limit or a server does: "your limit will reset".
 _WILL_BE_MADE = (
-    r"(?:(?<!limit )(?<!quota )\bwill|['\u2019]ll) (?!not|fail|reset|have to|need|be (?:"
-    r"able|allowed|available|back|(?:un)?blocked|lifted|rejected|refused|reset|restored)\b)"
+    r"\b(?:your|yours|this|the|it|request|task|job|song|generation|track) will (?:now |then )?be "
+    r"(?:made|run|started|processed|generated|created|queued|ready)\b|"
+    r"\bwe(?: will|['\u2019]ll) (?:make|run|start|process|generate|create|notify)\b|"
+    r"\bwe are (?:making|generating|creating|processing) (?:it|the|your)\b|"
+    r"\byou(?: will|['\u2019]ll) (?:be notified|get your)\b"
 )
-_IS_A_COPY = (
-    r"\balready (?:be|process|exist)|duplicate|identical|idempoten|"
-    r"\bsame (?!time|ip\b|address|client|user|key|account)|\bthis (?:task|job|song|generation)"
-)
+_IS_A_COPY = r"\bduplicate\b|\bidentical\b|\bidempoten|\bsame (?:prompt|request|content)\b"
 _TAKEN_IN_CHINESE = (
-    "已(?:经)?(?:提交|受理|接受|接收|收到|创建|排队|加入|进入|存在)|"
-    "(?:提交|创建|受理|操作|请求)成功|^成功|排队|前面还有|正在(?:排队|生成|处理|制作)|(?:等待|生成|处理)中|重复"
+    "已(?:经)?(?:成功)?(?:提交|受理|接受|接收|收到|创建|加入|进入|排队)|"
+    "(?:提交|创建|受理)成功|(?:您|你)的(?:任务|歌曲|请求)(?:正在|已)|排队中|前面还有"
 )
 TAKEN = re.compile(
-    f"{_WAITS}|{_WAS_TAKEN}|{_IS_MADE}|{_WILL_BE_MADE}|{_IS_A_COPY}|{_TAKEN_IN_CHINESE}"
+    f"{_WAS_TAKEN}|{_WAITS}|{_IS_MADE}|{_WILL_BE_MADE}|{_IS_A_COPY}|{_TAKEN_IN_CHINESE}"
 )
 
 # Limits ---------------------------------------------------------------------------------------
@@ -152,17 +155,23 @@ TOO_FAST = (
     r"\bthrottl|\bslow down|\btoo (?:fast|frequent|quick)|频繁)"
 )
 
-# "Daily limit reached", "500 songs per month": no wait of minutes lifts it.
-_PERIOD = r"(?:\bdaily|\bweekly|\bmonthly|\btoday|\b(?:per|a|this|the|each) (?:day|week|month))\b"
+# "Daily limit reached", "500 songs per month": no wait of minutes lifts it. Beside a limit of a
+# minute, or a time to come back, it is only mentioned.
+_PERIOD = (
+    r"(?:\bdaily|\bweekly|\bmonthly|\btoday|\b(?:per|a|each) (?:day|week|month)|"
+    r"\b(?:this|the) (?:week|month))\b"
+)
 _CAP = r"(?:\blimit|\bquota|\ballowance|\bmaximum|\btoo many|\bused up|\bexceed)"
+_SOON = r"\bper (?:\d+ )?(?:second|minute|hour)|\b(?:seconds?|minutes?)\b|\bagain in\b|秒|分钟"
 OF_A_PERIOD = (
-    rf"{NOT_QUOTED}(?:{_PERIOD}[^.!?]{{0,60}}{_CAP}|{_CAP}[^.!?]{{0,60}}{_PERIOD}|"
+    rf"^(?!.*(?:{_OWN_TEXTS}|{_SOON})).*(?:"
+    rf"{_PERIOD}[^.!?]{{0,60}}{_CAP}|{_CAP}[^.!?]{{0,60}}{_PERIOD}|"
     r"[今每本当][日天周月][^。]{0,16}(?:上限|限额|限制|已达|用完|额度|次数))"
 )
 
 # The key and the account ----------------------------------------------------------------------
 
-_KEY = r"(?:api[- ]?keys?|access keys?|(?:access |api |auth )?tokens?|credentials|authorization)"
+_KEY = r"(?:api[- ]?keys?|access keys?|(?:access|api|auth|bearer) tokens?|credentials)"
 _UNFIT = (
     r"(?:invalid|not valid|incorrect|wrong|expired|revoked|deactivated|disabled|deleted|unknown|"
     r"missing|required|not (?:found|provided))"
@@ -170,13 +179,13 @@ _UNFIT = (
 BAD_KEY = (
     rf"{NOT_QUOTED}(?:"
     rf"\b{_KEY} (?:(?:is|was|has|have|been|provided|given) )*{_UNFIT}\b|"
-    rf"\b(?:invalid|incorrect|wrong|expired|revoked|unknown|missing|no) (?:\w+ )?{_KEY}\b|"
-    r"\bunauthori[sz]ed\b|\bunauthenticated\b|"
+    rf"\b(?:invalid|incorrect|wrong|expired|revoked|unknown|missing|no) {_KEY}\b|"
+    r"\binvalid token\b|^unauthori[sz]ed(?=[.:!]|$)|"
     r"(?:密钥|令牌)[^\uff0c。]{0,6}(?:无效|错误|过期|失效|不存在)|"
     r"(?:无效|错误|过期)的?(?:api)? ?(?:密钥|令牌))"
 )
 ACCOUNT_CLOSED = (
-    r"\b(?:account|user|key) (?:(?:is|was|has|have|been|temporarily|permanently) )*"
+    r"\b(?:account|(?:api|this|your) key)(?: (?:is|was|has|have|been|temporarily|permanently))* "
     r"(?:suspended|banned|blocked|disabled|deactivated|closed|locked|frozen)\b|"
     r"(?:账号|账户)[^\uff0c。]{0,6}(?:封禁|冻结|停用|禁用)"
 )

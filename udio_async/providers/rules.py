@@ -119,6 +119,13 @@ NO_CREDIT = Rule(
     words=phrases.NO_MONEY,
     json=True,
 )
+NO_CREDIT_SAID = attrs.evolve(
+    NO_CREDIT,
+    seen="the same under 201 to 299, if the body has `success: false`, or a `code` that is no 2xx, "
+    "and no data",
+    statuses=frozenset(),
+    says_no=True,
+)
 HELD = attrs.evolve(
     LOST,
     seen="2xx, 409, 425, 429 or 5xx with words that it was taken, waits there or is a copy, but "
@@ -128,20 +135,20 @@ HELD = attrs.evolve(
     taken=True,
 )
 OF_A_PERIOD = Rule(
-    seen="words for a limit of a day, a week or a month in JSON, under any 4xx but 401, 402, 403, "
-    "408 and 409: daily limit, quota of this month, ...",
+    seen="400 or 429 with words for a limit of a day, a week or a month in JSON, and for no "
+    "shorter time: daily limit, quota of this month, ...",
     error=PermissionDenied,
     advice="A limit of the account is reached that no wait of minutes lifts: continue when it is "
     "renewed, or take a larger plan.",
-    statuses=_ANY_4XX - {401, 402, 403, 408, 409},
+    statuses=frozenset({400, 429}),
     words=phrases.OF_A_PERIOD,
     json=True,
     taken=False,
 )
 LONG_WAIT = attrs.evolve(
     OF_A_PERIOD,
-    seen="400, 403 or 429 that asks for a wait of more than ten minutes",
-    statuses=frozenset({400, 403, 429}),
+    seen="429 that asks for a wait of more than ten minutes",
+    statuses=frozenset({429}),
     words=phrases.NOT_QUOTED,
     json=None,
     long_wait=True,
@@ -242,13 +249,6 @@ TOLD_TO_WAIT = attrs.evolve(
     json=True,
     retry_after=True,
 )
-TOLD_TO_WAIT_HERE = attrs.evolve(
-    TOLD_TO_WAIT,
-    seen="400 or 403 with JSON and a `Retry-After` header",
-    statuses=frozenset({400, 403}),
-    words=phrases.NEVER_BESIDE,
-    taken=False,
-)
 DECLINED = Rule(
     seen="400, 413, 415, 422 with JSON",
     error=RequestRefused,
@@ -295,6 +295,7 @@ IN_DOUBT = attrs.evolve(
 SHARED_RULES = (
     HELD,
     NO_CREDIT,
+    NO_CREDIT_SAID,
     ACCOUNT_CLOSED,
     KEY_REFUSED,
     OF_A_PERIOD,
@@ -308,7 +309,6 @@ SHARED_RULES = (
     CDN_BLOCK,
     BAD_KEY,
     UNPAID,
-    TOLD_TO_WAIT_HERE,
     FORBIDDEN,
     THROTTLED,
     TOLD_TO_WAIT,
@@ -328,6 +328,7 @@ SHARED_RULES = (
 
 ACCOUNT_RULES = (
     NO_CREDIT,
+    NO_CREDIT_SAID,
     ACCOUNT_CLOSED,
     KEY_REFUSED,
     TOO_MANY,

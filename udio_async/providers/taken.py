@@ -11,7 +11,7 @@ _TAKEN = (WAITING | RUNNING | ENDED_WELL | {"ok"}) - {"active"}
 """States of what was taken. An account is "active" as well."""
 _OVER = ("data", "result", "response", "task", "job", "queue")
 """Objects in which the state of a task may stand."""
-_PLACES = frozenset(["position", "queueposition", "positioninqueue", "queued", "queueplace"])
+_PLACES = frozenset(["position", "queueposition", "positioninqueue", "queueplace"])
 """Places in a queue, without "_" and "-" and in lower case."""
 _WIDTH = 30
 
@@ -52,8 +52,8 @@ def _shows_state(task: Mapping[str, object]) -> bool:
         spelled = name.lower().replace("_", "").replace("-", "")
         if spelled in ("status", "state") and isinstance(value, str) and plain(value) in _TAKEN:
             return True
-        if spelled in _PLACES and (value is True or _is_place(value)):
-            return True
+        if (spelled == "queued" and value is True) or (spelled in _PLACES and _is_place(value)):
+            return True  # `"queued": 3` counts what waits there
     return False
 
 

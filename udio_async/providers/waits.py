@@ -59,8 +59,8 @@ def asked(headers: Mapping[str, str], payload: object, said: str, *, now: float)
     if in_words:
         return float(in_words[1]) * _UNITS[in_words[2]]
     for name in _RESETS:
-        left = headers.get(name.replace("reset", "remaining"), "0")
-        wait = _seconds(headers.get(name), now) if left.strip() in ("0", "") else None
+        is_used_up = headers.get(name.replace("reset", "remaining"), "").strip() == "0"
+        wait = _seconds(headers.get(name), now) if is_used_up else None
         if wait is not None:
             return min(wait, MAX_RETRY_AFTER)
     return None
@@ -82,7 +82,9 @@ def _fields(payload: object, depth: int = 1) -> list[str]:
         for name, value in islice(payload.items(), _WIDTH):
             unit = _FIELDS.get(name.lower().replace("_", "").replace("-", ""))
             if unit and isinstance(value, (str, int, float)):
-                found.append(f"{value}{unit}" if unit == "ms" else str(value))
+                # A bare number of thousands is of milliseconds, as JavaScript has them.
+                in_ms = unit == "ms" or value in range(1000, 1_000_000, 1000)
+                found.append(f"{value}ms" if in_ms else str(value))
         for name in _OVER if depth else ():
             found += _fields(payload.get(name), depth - 1)
     return found
