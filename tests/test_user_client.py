@@ -262,12 +262,14 @@ async def test_an_answer_that_nobody_can_read_any_more_counts_as_cut(stopped_by:
 
 
 async def test_an_own_clients_hooks_stay_in_their_order() -> None:
-    """Ours comes first, is added once, and only where there are others."""
+    """Ours comes first, is added once, and only where there are others; the list is the same."""
     async with httpx.AsyncClient(transport=httpx.MockTransport(Recorder())) as own:
         await outcome_of(own)
         assert own.event_hooks == {"request": [], "response": []}
-        own.event_hooks["response"].append(raise_if_bad)
+        mine = own.event_hooks["response"]
+        mine.append(raise_if_bad)
         await outcome_of(own)
+        assert own.event_hooks["response"] is mine
         assert own.event_hooks["response"][1:] == [raise_if_bad]
         own.event_hooks["response"].insert(0, read_whole)
         await outcome_of(own)
