@@ -68,20 +68,25 @@ def test_resume_for_a_full_disk_buys_nothing(
 
 
 def test_what_is_paid_for_is_fetched_although_nothing_more_is_bought(
-    fill: Callable[[], None], bench: Bench, call_cli: Callable[..., Ended], tmp_path: Path
+    fill: Callable[[], None],
+    run_sandbox: Callable[..., AbstractContextManager[Sandbox]],
+    call_cli: Callable[..., Ended],
+    tmp_path: Path,
 ) -> None:
     """A song may still fit where the largest one does not; its link does not wait."""
     file, songs = tmp_path / "ideas.txt", tmp_path / "songs"
     file.write_text("rain\nsun\n")
-    assert call_cli("batch", file, "--out", songs, "--max-submits", "1", *bench.at).code == 1
-    for song in songs.glob("*.mp3"):
-        song.unlink()
-    fill()
-    ended = call_cli("resume", songs, *bench.at)
-    assert ended.code == 1
-    assert f"as {songs} takes no files" in ended.err
-    assert len(list(songs.glob("*.mp3"))) == 2
-    assert len(bench.charged) == 1
+    with run_sandbox(faults=[Fault("refused", match="sun", times=1)]) as sandbox:
+        at = ("--base-url", sandbox.base_url, "--speed", SPEED)
+        assert call_cli("batch", file, "--out", songs, *at).code == 1
+        for song in songs.glob("*.mp3"):
+            song.unlink()
+        fill()
+        ended = call_cli("resume", songs, *at)
+        assert ended.code == 1
+        assert f"as {songs} takes no files" in ended.err
+        assert len(list(songs.glob("*.mp3"))) == 2
+        assert len(sandbox.ledger) == 1
 
 
 @pytest.fixture
