@@ -33,26 +33,52 @@ class CuttingRelay:
                     first = await client.receive()
                 except anyio.EndOfStream:  # it was opened, and not needed
                     return
-                await server.send(first)
-                tasks.start_soon(self._upstream, client, server)
-                await self._downstream(client, server, paid=first.startswith(SUBMITS))
+                answer = _Answer()
+                await self._pass_on(first, server, answer)
+                tasks.start_soon(self._upstream, client, server, answer)
+                await self._downstream(client, server, answer)
                 tasks.cancel_scope.cancel()
 
-    async def _upstream(self, client: SocketStream, server: SocketStream) -> None:
+    async def _pass_on(self, data: bytes, server: SocketStream, answer: "_Answer") -> None:
+        """Send what the client says; a submit may come on a connection that was used before."""
+        if data.startswith(SUBMITS):
+            answer.paid, answer.passed = True, 0
+        await server.send(data)
+
+    async def _upstream(
+        self, client: SocketStream, server: SocketStream, answer: "_Answer"
+    ) -> None:
         with suppress(*GONE):
             while True:
-                await server.send(await client.receive())
+                await self._pass_on(await client.receive(), server, answer)
 
-    async def _downstream(self, client: SocketStream, server: SocketStream, *, paid: bool) -> None:
-        room = self.cut_after if paid else None
-        passed = 0
+    async def _downstream(
+        self, client: SocketStream, server: SocketStream, answer: "_Answer"
+    ) -> None:
         with suppress(*GONE):
-            while room is None or passed < room:
+            while (room := self._room(answer)) is None or room > 0:
                 chunk = await server.receive()
-                await client.send(chunk if room is None else chunk[: room - passed])
-                passed += len(chunk)
-                if paid:
-                    self.longest = max(self.longest, passed)
+                room = self._room(answer)  # it may have asked for something else meanwhile
+                await client.send(chunk if room is None else chunk[:room])
+                answer.passed += len(chunk)
+                if answer.paid:
+                    self.longest = max(self.longest, answer.passed)
+
+    def _room(self, answer: "_Answer") -> int | None:
+        """How many bytes of an answer are still passed on; None for all."""
+        if not answer.paid or self.cut_after is None:
+            return None
+        return max(0, self.cut_after - answer.passed)
+
+
+@attrs.define
+class _Answer:
+    """What a connection is answered at present."""
+
+    paid: bool = False
+    """Whether it is the answer to a submit."""
+    passed: int = 0
+    """Bytes of it that were passed on."""
 
 
 @asynccontextmanager
