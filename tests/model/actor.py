@@ -261,6 +261,7 @@ class Actor:
         await self.client.keep([wish.request for wish in wishes])
         for wish in wishes:
             wish.kept = True
+            wish.kept_at.append(anyio.current_time())
         if wishes and self.random.random() < 0.5:
             await self._make_batch(wishes)
 

@@ -27,6 +27,8 @@ class Wish:
     """Whether it was kept for later: then any batch of the client asks for the same job."""
     taken_back: list[float] = attrs.field(factory=list)
     """When its owner took it back."""
+    kept_at: list[float] = attrs.field(factory=list)
+    """When it was kept for later: after that a `resume` that runs already may ask for it."""
     calls: int = 0
     denied: bool = False
     """Its owner has said, without looking, that it was not taken: he is believed."""
@@ -38,6 +40,10 @@ class Wish:
     @property
     def request(self) -> SongRequest:
         return SongRequest(description=self.prompt, key=self.key)
+
+    def is_back(self, at: float, until: float) -> bool:
+        """Whether it was taken back at that moment, and not kept again until then."""
+        return at < until and not any(at <= kept <= until for kept in self.kept_at)
 
 
 @attrs.define(eq=False)
@@ -122,7 +128,7 @@ class Owner:
             if orders and wish.ends and set(wish.ends) == {"no"} and not wish.denied:
                 self.wrongly(f"{wish.prompt} is charged, and every call said no")
             for left in self.world.left.get(wish.prompt, []):
-                since = max((at for at in wish.taken_back if at < left), default=0.0)
+                since = max((at for at in wish.taken_back if wish.is_back(at, left)), default=0.0)
                 asked = [span for span in [*wish.spans, *self.anywhere] if span[0] >= since]
                 if not any(a <= left <= b for a, b in asked):
                     self.wrongly(f"{wish.prompt} left at {left:.2f}, when nobody asked for it")
