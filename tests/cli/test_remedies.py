@@ -34,7 +34,7 @@ UNSEEN = {
     "the http_client that was given is closed": "",
     "the http_client wanted to send a paid request again": "",
     "a hook of the http_client was stopped while it read": "",
-    "the http_client has closed it unread": "",
+    "the http_client has closed the answer unread": "",
     "the auth class of the http_client ended without": "",
     "the client is {}; use it inside": "",
     "the client is not open": "",

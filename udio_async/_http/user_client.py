@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
-from .kept import Kept, Lost, kept_answers
 from .messages import SentAgain, is_same
+from .reread import Lost, Rereadable, rereadable_answer
 
 _STOCK_AGENT = "python-httpx/"
 
@@ -24,7 +24,7 @@ class UserClient:
     async def ask(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the provider's API."""
         self._dress(request)
-        with kept_answers(self._client, request):
+        with rereadable_answer(self._client, request):
             return await self._send(request, _WithKey(self._client.auth or httpx.Auth(), request))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
@@ -117,7 +117,9 @@ class _WithKey(httpx.Auth):
         An auth class that has read the body may have put it into that other one.
         """
         if not self._left and not self._trail.was_touched:
-            raise RuntimeError("the auth class of the http_client ended without sending it")
+            raise RuntimeError(
+                "the auth class of the http_client ended without the request; it has to yield it"
+            )
 
 
 def _is_answer_to(response: httpx.Response, request: httpx.Request) -> bool:
@@ -133,7 +135,7 @@ def _replayed(response: httpx.Response) -> httpx.Response:
     try:
         stream: httpx.AsyncByteStream = httpx.ByteStream(response.content)
     except httpx.ResponseNotRead:
-        if isinstance(response.stream, Kept):
+        if isinstance(response.stream, Rereadable):
             return response
         stream = Lost()
     headers = [

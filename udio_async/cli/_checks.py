@@ -94,8 +94,7 @@ async def with_room(run: Run, left: list[Entry], found: Found) -> list[Entry]:
     try:
         await try_folder(run.out, size)
     except DiskUnavailable as error:
-        bought = {entry.job for entry in found.waiting}
-        paid = [entry for entry in left if entry.job not in bought]
+        paid = found.paid_of(left)
         if not paid:
             raise
         run.display.error(str(error))

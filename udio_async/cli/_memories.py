@@ -76,6 +76,11 @@ class Found:
         """The keys of all that are not submitted because of the folder."""
         return frozenset(one.entry.job for one in (*self.had, *self.gone))
 
+    def paid_of(self, entries: list[Entry]) -> list[Entry]:
+        """Leave out requests that would be submitted."""
+        bought = {entry.job for entry in self.waiting}
+        return [entry for entry in entries if entry.job not in bought]
+
     def left_of(self, entries: list[Entry]) -> list[Entry]:
         """Leave out requests that the folder has; the others keep their keys."""
         elsewhere = self.jobs

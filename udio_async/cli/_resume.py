@@ -74,8 +74,7 @@ async def _resume(
             )
         left = found.left_of(entries)
         if found.strange and found.waiting:
-            waiting = {entry.job for entry in found.waiting}
-            left = [entry for entry in left if entry.job not in waiting]
+            left = found.paid_of(left)
             run.progress.left_alone += len(found.waiting)
             run.display.error(
                 f"{counted(len(found.waiting), 'request')} left alone: neither the journal nor "

@@ -72,7 +72,7 @@ class Attempts:
         owner = await self._journal.of_task(task_id)
         if owner is None or owner.key == entry.key:
             return False
-        logger.warning("an answer for job %s names the task of job %s", entry.key, owner.key)
+        logger.warning("a callback for job %s names the task of job %s", entry.key, owner.key)
         return True
 
     async def check_free(self, task_id: str, entry: Entry) -> None:

@@ -14,7 +14,7 @@ _asked: ContextVar[httpx.Request | None] = ContextVar("_asked", default=None)
 
 
 @contextmanager
-def kept_answers(client: httpx.AsyncClient, request: httpx.Request) -> Generator[None]:
+def rereadable_answer(client: httpx.AsyncClient, request: httpx.Request) -> Generator[None]:
     """Keep the answer to this request from being lost in a response hook.
 
     httpx closes an answer when a hook raises, before we can read it. So a hook of ours comes before
@@ -37,10 +37,10 @@ async def _keep(response: httpx.Response) -> None:
     if asked is None or response.is_stream_consumed or not is_same(response.request, asked):
         return
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    response.stream = Kept(response.stream)
+    response.stream = Rereadable(response.stream)
 
 
-class Kept(httpx.AsyncByteStream):
+class Rereadable(httpx.AsyncByteStream):
     """A body that can be read again from its start, even after it was closed."""
 
     def __init__(self, stream: httpx.AsyncByteStream) -> None:
@@ -94,4 +94,4 @@ class Lost(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        raise httpx.ReadError("the http_client has closed it unread")
+        raise httpx.ReadError("the http_client has closed the answer unread")
