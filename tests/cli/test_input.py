@@ -44,6 +44,10 @@ from .reading import V2, asked, problems, read, refused
         (b'{"songs": [{"title": "a"}]}', "holds an array in 'songs'; give that array alone, as a"),
         (b'{"description": "a", "options": 1}', "options is 1; give an object"),
         (b'{"description": "a", "extra": []}', "extra is []; give an object"),
+        (
+            b'{"description": "a", "extra": {"b": ' + b"[" * 100 + b"]" * 100 + b"}}",
+            "nested in more than 100 levels (in `extra`?); give a flatter one",
+        ),
         (b'{"description": "a", "options": {"x": 1}}', "options of udioapi-v2: unknown 'x'; known"),
         (b'{"description": "a", "options": {"style_weight": 7}}', "style_weight is 7"),
         (b'{"description": " "}', "neither description nor lyrics"),

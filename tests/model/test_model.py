@@ -9,7 +9,7 @@ from tests.model.planted import PLANTS
 from tests.model.run import find, run_all, workers
 
 SCHEDULES = 5_000
-BATCHES, SONGS = 200, 25
+BATCHES, SONGS = 2_000, 25
 ENOUGH = 1_000
 """Schedules within which each planted bug has to be found."""
 LIKELY = (1, 11, 21, 43, 91, 116, 165, 391, 396)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import attrs
 
 from .. import Provider, SongRequest, UdioError
-from ..journal import is_of_batch, normalised
+from ..journal import canonical, is_of_batch, normalised
 from ..providers.kit import ProviderOptions
 from ._csv import read_csv
 from ._encoding import UTF8, choose_encoding
@@ -232,6 +232,7 @@ def read_request(values: Mapping[str, Any], provider: Provider) -> SongRequest:
         raise ValueError(f"extra is {given['extra']!r}; give an object")  # noqa: TRY004 - see Raises
     request = SongRequest(**given)
     provider.check(request)
+    canonical(request)  # what a journal cannot keep is refused here, where its line is known
     return request
 
 
