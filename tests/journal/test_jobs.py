@@ -273,6 +273,23 @@ def test_what_callbacks_brought_is_an_end_once_nothing_more_is_to_come(other: St
     assert ended.state is (S.ACCEPTED if other is Stage.TEXT_READY else S.READY)
 
 
+@pytest.mark.parametrize("last", [(song("a"), song("b", Stage.FAILED)), (song("c"), song("d"))])
+def test_songs_that_callbacks_brought_under_a_wrong_id_end_as_callbacks_say(
+    last: tuple[Song, ...],
+) -> None:
+    """One may fail, or have another id in the end: the first callback is not the last word."""
+    doubt = jobs.settled(FIRST[1], SubmitInDoubt("?"))
+    texts = (song("a", Stage.TEXT_READY), song("b", Stage.TEXT_READY))
+    shown = jobs.heard(doubt, CallbackNews(stage=Stage.TEXT_READY, songs=texts))
+    named = jobs.resolved(shown, task_id="tpyo")
+    known = jobs.heard(named, CallbackNews(stage=Stage.COMPLETE, songs=last))
+    ended = jobs.with_callbacks(named, known)
+    assert ended.state is S.READY
+    assert [(each.id, each.stage) for each in ended.songs] == [
+        (each.id, each.stage) for each in last
+    ]
+
+
 def test_a_failed_task_of_another_job_is_no_error_of_songs_that_callbacks_brought() -> None:
     """Its owner has named the wrong task: whoever takes only what went well gets the songs."""
     named = jobs.resolved(jobs.settled(FIRST[1], SubmitInDoubt("?")), task_id="tpyo")

@@ -207,21 +207,19 @@ def misnamed(entry: Entry, attempt: Entry) -> Entry:
 def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
     """Add songs that a callback showed and the named task does not have: they are paid for, too.
 
-    A song that only callbacks have shown is replaced by a whole one with the same id. If the named
-    task has failed, the failure is taken back: the job has songs after all.
+    Only whole songs are added. One that is known from callbacks alone is also taken further: as
+    long as it might still come, the job would wait for it. If the named task has failed, the
+    failure is taken back: the job has songs after all.
     """
-    known = tuple(song.id for song in entry.songs if _is_whole(song) or not song.unverified)
-    others = tuple(
-        attrs.evolve(song, unverified=True, raw={})
-        for song in songs
-        if song.id not in known and _is_whole(song)
-    )
-    if not others:
-        return entry
+    before = [song for song in entry.songs if _is_whole(song) or not song.unverified]
+    known = tuple(song.id for song in before)
+    coming = tuple(song for song in entry.songs if song not in before)
+    further = _further(coming, [song for song in songs if song.id not in known])
+    others = further if coming else tuple(filter(_is_whole, further))
+    if not any(map(_is_whole, others)):
+        return entry if others == coming else attrs.evolve(entry, songs=(*before, *others))
     state = State.ACCEPTED if entry.state is State.ACCEPTED else State.READY
     had = known if entry.state is State.DELIVERED else entry.saved
-    new = [song.id for song in others]
-    before = (song for song in entry.songs if song.id not in new)
     return _moved(entry, state, songs=(*before, *others), saved=had, error="", evidence="")
 
 
