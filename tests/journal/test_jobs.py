@@ -273,6 +273,20 @@ def test_what_callbacks_brought_is_an_end_once_nothing_more_is_to_come(other: St
     assert ended.state is (S.ACCEPTED if other is Stage.TEXT_READY else S.READY)
 
 
+@pytest.mark.parametrize(("number", "told"), [(1, None), (1, "tpyo"), (2, None)])
+def test_a_song_that_a_callback_called_failed_may_still_come(told: str | None, number: int) -> None:
+    """One or all of them: a later callback shows it whole, and that counts."""
+    entry = jobs.settled(FIRST[1], SubmitInDoubt("?"))
+    failed = (song("a", Stage.FAILED), song("b", Stage.FAILED if number == 2 else Stage.TEXT_READY))
+    entry = jobs.heard(entry, CallbackNews(stage=Stage.FAILED, songs=failed))
+    if told is not None:
+        entry = jobs.resolved(entry, task_id=told)
+    entry = jobs.heard(entry, CallbackNews(stage=Stage.COMPLETE, songs=SONGS))
+    entry = jobs.with_callbacks(entry, entry)
+    assert entry.state is S.READY
+    assert all(each.audio_is_final for each in entry.songs)
+
+
 @pytest.mark.parametrize("last", [(song("a"), song("b", Stage.FAILED)), (song("c"), song("d"))])
 def test_songs_that_callbacks_brought_under_a_wrong_id_end_as_callbacks_say(
     last: tuple[Song, ...],

@@ -172,14 +172,18 @@ def keeps_callbacks(entry: Entry) -> bool:
 
 
 def _further(songs: Sequence[Song], shown: Sequence[Song]) -> tuple[Song, ...]:
-    """Return all songs that callbacks have shown, each at the furthest stage of any callback."""
+    """Return all songs that callbacks have shown, each at the furthest stage of any callback.
+
+    A whole song counts more than any stage, also after it was said to have failed.
+    """
     known = {song.id: song for song in songs}
     named = {song.id for song in shown}
     if named and not any(song.stage.is_final for song in songs) and not named & known.keys():
         known = {}  # a provider may give its songs other ids as it goes on
     for song in shown:
         before = known.get(song.id)
-        if before is None or before.stage.is_before(song.stage):
+        arrived = _is_whole(song) and (before is None or not _is_whole(before))
+        if before is None or arrived or before.stage.is_before(song.stage):
             known[song.id] = attrs.evolve(song, unverified=True, raw={})
     return tuple(sorted(known.values(), key=lambda song: song.index))
 
