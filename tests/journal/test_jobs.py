@@ -304,6 +304,17 @@ def test_songs_that_callbacks_brought_under_a_wrong_id_end_as_callbacks_say(
     ]
 
 
+def test_a_text_under_another_id_takes_no_song_away_and_is_not_waited_for() -> None:
+    """It may be that of a song which is known: only a whole one is sure to be more."""
+    doubt = jobs.settled(FIRST[1], SubmitInDoubt("?"))
+    text = CallbackNews(stage=Stage.TEXT_READY, songs=(song("a", Stage.TEXT_READY),))
+    named = jobs.resolved(jobs.heard(doubt, text), task_id="tpyo")
+    other = CallbackNews(stage=Stage.TEXT_READY, songs=(song("c", Stage.TEXT_READY),))
+    assert jobs.heard(named, other) == named
+    closed = jobs.heard(doubt, CallbackNews(stage=Stage.COMPLETE, songs=SONGS))
+    assert jobs.heard(closed, other) == closed
+
+
 def test_a_failed_task_of_another_job_is_no_error_of_songs_that_callbacks_brought() -> None:
     """Its owner has named the wrong task: whoever takes only what went well gets the songs."""
     named = jobs.resolved(jobs.settled(FIRST[1], SubmitInDoubt("?")), task_id="tpyo")

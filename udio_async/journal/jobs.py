@@ -217,11 +217,11 @@ def with_other_songs(entry: Entry, songs: Iterable[Song]) -> Entry:
     """
     before = [song for song in entry.songs if _is_whole(song) or not song.unverified]
     known = tuple(song.id for song in before)
-    coming = tuple(song for song in entry.songs if song not in before)
-    further = _further(coming, [song for song in songs if song.id not in known])
-    others = further if coming else tuple(filter(_is_whole, further))
+    coming = {song.id: song for song in entry.songs if song.id not in known}
+    further = _further(tuple(coming.values()), [song for song in songs if song.id not in known])
+    others = tuple(song for song in further if _is_whole(song) or song.id in coming)
     if not any(map(_is_whole, others)):
-        return entry if others == coming else attrs.evolve(entry, songs=(*before, *others))
+        return attrs.evolve(entry, songs=(*before, *others)) if others else entry
     state = State.ACCEPTED if entry.state is State.ACCEPTED else State.READY
     had = known if entry.state is State.DELIVERED else entry.saved
     return _moved(entry, state, songs=(*before, *others), saved=had, error="", evidence="")
