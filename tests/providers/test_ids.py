@@ -74,3 +74,17 @@ async def test_a_place_that_is_no_text_is_refused_before_anything_is_sent(id_at:
     with pytest.raises(InvalidRequest, match="name one place"):
         await submitted
     assert http.calls == []
+
+
+@pytest.mark.parametrize(
+    "around", ['{"code": 200, "data": {"task_id":%s', '{"message": "task_id:%s"}']
+)
+@pytest.mark.timeout(20)  # a search that tries each part of the blanks takes hours
+async def test_blanks_behind_the_name_of_an_id_are_passed_over(around: str) -> None:
+    """As a gateway sends them to keep a connection open; meanwhile no other song would go on."""
+    _, submitted = submit((around % (" " * 1_000_000)).encode(), None)
+    with pytest.raises(SubmitInDoubt):
+        await submitted
+    _, submitted = submit((around % (" " * 1_000 + "'a b'")).encode(), None, status=429)
+    with pytest.raises(SubmitInDoubt):
+        await submitted
