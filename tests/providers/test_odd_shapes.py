@@ -94,6 +94,7 @@ OF_UDIOAPI: Mapping[str, Shape] = {
     "data is a list": lambda answer: {"code": 200, "data": [flat(answer)]},
     "result": lambda answer: {"code": 200, "message": "ok", "result": flat(answer)},
     "response in data": lambda answer: {"data": {"response": flat(answer)}},
+    "no songs around": lambda answer: {"data": flat(answer), "response_data": {"total": 2}},
     "songs": renamed("response_data", "songs"),
     "results": renamed("response_data", "results"),
     **LINKS,

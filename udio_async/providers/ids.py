@@ -100,10 +100,11 @@ def _texts(body: bytes) -> list[str]:
 
 _ID_NAME = re.compile("(?:x-)?(?:task|work)[ _-]?ids?", re.IGNORECASE)
 _TASK_NAME = re.compile("(?:task|work)s?", re.IGNORECASE)
+# Blanks are never given back: of a long run of them each part would be tried, for hours.
 _ID_IN_TEXT = re.compile(
-    rf"""\b{_ID_NAME.pattern}["']?\s*[:=]\s*\[?\s*"""
-    r"""(?!["']?\s*(?:0|-1|null|none|nil|undefined)\s*(?:["'\s,}}\]]|$))"""
-    r"""(?:["']\s*[^"'\s]|[^"'\s,}}\]])""",
+    rf"""\b{_ID_NAME.pattern}["']?\s*+[:=]\s*+(?:\[\s*+)?"""
+    r"""(?!["']?\s*+(?:0|-1|null|none|nil|undefined)(?:["'\s,}}\]]|$))"""
+    r"""(?:["']\s*+[^"'\s]|[^"'\s,}}\]])""",
     re.IGNORECASE,
 )
 
@@ -117,7 +118,7 @@ def names_task(read: ReadReply) -> bool:
     if any(_ID_NAME.fullmatch(name) and _is_given(headers[name]) for name in headers):
         return True
     if not read.is_json:
-        return any(map(_names_id, _texts(read.reply.body)))
+        return any(map(_ID_IN_TEXT.search, _texts(read.reply.body)))
     left = [read.payload]
     while left:
         value = left.pop()
@@ -127,15 +128,9 @@ def names_task(read: ReadReply) -> bool:
             left += value.values()
         elif isinstance(value, list):
             left += value
-        elif isinstance(value, str) and _names_id(value[:SEARCHED]):
+        elif isinstance(value, str) and _ID_IN_TEXT.search(value[:SEARCHED]):
             return True  # a text may hold JSON itself
     return False
-
-
-def _names_id(text: str) -> bool:
-    """Return whether a text has an id behind the name of one."""
-    # Of long runs of blanks the pattern would try every part, for hours.
-    return _ID_IN_TEXT.search(" ".join(text.split())) is not None
 
 
 def _names_task(name: str, value: object) -> bool:

@@ -108,7 +108,7 @@ def _descend(payload: Any) -> tuple[list[Mapping[str, Any]], list[Any] | None]: 
             break
         around.append(inner)
         fields = snake_names(inner)
-        if _is_task(fields) or _first_nested(fields, ("response_data",)) is not None:
+        if _is_task(fields) or _lists_songs(fields):
             break
         inner = _first_nested(fields, _AROUND)
     return around, None
@@ -118,7 +118,7 @@ def _opened(envelope: Mapping[str, Any], inner: dict[str, Any] | None) -> dict[s
     """Return the task of an envelope; `inner` is the task of the one within it, if there is one."""
     fields = snake_names(envelope)
     own = {name: fields[name] for name in fields if name not in ("code", "message", *_AROUND)}
-    if _first_nested(fields, ("response_data",)) is not None:
+    if _lists_songs(fields):
         return own
     if inner is not None and inner.get("response_data"):
         return inner
@@ -133,6 +133,11 @@ def _opened(envelope: Mapping[str, Any], inner: dict[str, Any] | None) -> dict[s
 def _is_task(fields: Mapping[str, Any]) -> bool:
     """Return whether an object is a task of udioapi itself, not an envelope."""
     return "type" in fields and "response_data" in fields
+
+
+def _lists_songs(fields: Mapping[str, Any]) -> bool:
+    """Return whether an object has a list under the name for songs, in some form."""
+    return isinstance(as_songs(_first_nested(fields, ("response_data",))), list)
 
 
 def songs_in(fields: Mapping[str, Any], usual: str) -> Any:  # noqa: ANN401  # JSON is anything
