@@ -39,7 +39,9 @@ def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401  # a type
 
 
 def _is_of(value: object, kind: type) -> bool:
-    """Return whether it is of this very type; a record may be of one below it."""
+    """Return whether it is of this very type; a record may be of one below it, a float whole."""
+    if kind is float and type(value) is int:
+        return True
     return isinstance(value, kind) if attrs.has(kind) else type(value) is kind
 
 
