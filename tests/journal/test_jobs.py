@@ -274,7 +274,7 @@ def test_what_callbacks_brought_is_an_end_once_nothing_more_is_to_come(other: St
 
 
 @pytest.mark.parametrize(("number", "told"), [(1, None), (1, "tpyo"), (2, None)])
-def test_a_song_that_a_callback_called_failed_may_still_come(told: str | None, number: int) -> None:
+def test_a_song_that_a_callback_called_failed_may_still_come(number: int, told: str | None) -> None:
     """One or all of them: a later callback shows it whole, and that counts."""
     entry = jobs.settled(FIRST[1], SubmitInDoubt("?"))
     failed = (song("a", Stage.FAILED), song("b", Stage.FAILED if number == 2 else Stage.TEXT_READY))
