@@ -12,12 +12,14 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import attrs
 import pytest
 
 from tests.journal.damage import damage
@@ -27,7 +29,9 @@ from udio_async import (
     JournalError,
     JournalState,
     Sandbox,
+    Song,
     SqliteJournal,
+    Stage,
     UdioError,
 )
 from udio_async.journal import sqlite_disk, sqlite_file
@@ -193,6 +197,35 @@ async def test_a_damaged_file_raises_nothing_but_journal_errors(tmp_path: Path) 
     report = await damage(tmp_path, cases=300, seed=1)
     assert report.violations == []
     assert report.refused > 50, f"most damage is noticed: {report}"
+
+
+@pytest.mark.parametrize(
+    ("date", "read"),
+    [
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
+        ("2025-05-01T12:00:00", datetime(2025, 5, 1, 12, tzinfo=UTC)),
+    ],
+)
+async def test_a_date_that_is_in_no_other_zone_costs_no_song(
+    journal: SqliteJournal, path: Path, date: str, read: datetime | None
+) -> None:
+    made = datetime(2025, 1, 1, tzinfo=UTC)
+    song = Song(
+        id="one",
+        task_id="task",
+        provider="contract",
+        index=0,
+        stage=Stage.COMPLETE,
+        created_at=made,
+    )
+    entry = make_entry("a", JournalState.READY, task_id="task", songs=(song,))
+    async with journal.open(ACCOUNT):
+        await journal.add(entry)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("update jobs set entry = replace(entry, ?, ?)", (made.isoformat(), date))
+    [found] = await listed(journal, [JournalState.READY])
+    assert found == attrs.evolve(entry, songs=(attrs.evolve(song, created_at=read),))
 
 
 @pytest.mark.timeout(120)

@@ -1,6 +1,7 @@
 """Entries as the texts of rows, and the errors of values that cannot be written."""
 
 import sqlite3
+from datetime import UTC, datetime
 from math import isfinite
 
 from cattrs.preconf.json import make_converter
@@ -28,8 +29,20 @@ def _number(value: object, _: object) -> float:
     return float(value)
 
 
+def _instant(value: str, _: object) -> datetime | None:
+    """Take a date, or None for one that is in no other zone: a date must not cost a song."""
+    moment = datetime.fromisoformat(value)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return None
+    return moment
+
+
 _converter = make_converter()
 _converter.register_structure_hook(float, _number)
+_converter.register_structure_hook(datetime, _instant)
 
 
 def as_text(entry: Entry) -> str:
