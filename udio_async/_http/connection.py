@@ -1,4 +1,4 @@
-"""One connection of our own: HTTP/1.1 by h11, on a stream of anyio.
+"""One connection of our own: HTTP/1.1 on a stream of anyio.
 
 The connections of httpx take three times as long, because they are made for any number of requests
 at once, HTTP/2 and proxies. This one raises the errors of httpx and reports to the documented
@@ -8,18 +8,18 @@ at once, HTTP/2 and proxies. This one raises the errors of httpx and reports to 
 import logging
 import select
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import Any
 
 import anyio
-import h11
 import httpx
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from .http1 import Answers, written
 from .tls import ResumingConnection
 
 KEEP_ALIVE = 60.0
@@ -36,8 +36,6 @@ We know of no service that closes an idle connection within half a second. The t
 is not used, because a busy event loop reads an answer late.
 """
 PORTS = {"http": 80, "https": 443}
-_MAX_HEAD = 100 * 1024
-"""Bytes that the head of an answer may have, as many as in httpx."""
 _PIECE = 64 * 1024
 """Bytes that are read at once while the head of an answer is waited for."""
 _LARGE_PIECE = 256 * 1024
@@ -66,8 +64,8 @@ class Connection:
         """With a `context` it speaks TLS."""
         self._context = context
         self._stream: ByteStream | None = None
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
-        self._events = 0
+        self._answers = Answers()
+        self._pieces = 0
         self._asked_at = 0.0
         self._idle_since = 0.0
         self._is_kept = False
@@ -87,20 +85,18 @@ class Connection:
         if self._stream is None:
             await self._connect(request.url, trace, limits.get("connect"))
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        data = self._written(request, b"".join([chunk async for chunk in request.stream]))
+        data = written(request, b"".join([chunk async for chunk in request.stream]))
         await trace("http11.send_request_headers.started", {"request": request})
         logger.debug("sending %s %s", request.method, request.url.path)
         self._asked_at = monotonic()
         await self._send(data, limits.get("write"))
         seconds = limits.get("read")
-        await self._feed(seconds, _PIECE)
-        head = await self._head(seconds)
-        return httpx.Response(
-            head.status_code,
-            headers=head.headers.raw_items(),
-            stream=_Body(self, seconds),
-            extensions={"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason},
-        )
+        answers = self._answers
+        while answers.status is None:
+            answers.feed(await self._receive(seconds, _PIECE))
+        self._is_kept = self._is_kept or _says_kept(answers.headers)
+        stream = _Body(self, seconds)
+        return httpx.Response(answers.status, headers=answers.headers, stream=stream)
 
     # Opening
 
@@ -144,49 +140,17 @@ class Connection:
         except _BROKEN:
             pass  # a server that takes no more may have answered already: that is read next
 
-    def _written(self, request: httpx.Request, body: bytes) -> bytes:
-        """Return the bytes of the request: head and body are sent together."""
-        http = self._http
-        try:
-            head = h11.Request(
-                method=request.method, target=request.url.raw_path, headers=request.headers.raw
-            )
-            data = http.send(head) or b""
-            if body:
-                data += http.send(h11.Data(data=body)) or b""
-            return data + (http.send(h11.EndOfMessage()) or b"")
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
-
     # Receiving
 
-    async def _head(self, seconds: float | None) -> h11.Response | h11.InformationalResponse:
-        while True:
-            event = await self.event(seconds, _PIECE)
-            if isinstance(event, h11.Response):
-                self._is_kept = self._is_kept or _says_kept(event)
-                return event
-            if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
-                return event  # not an interim answer: after it the server no longer speaks HTTP
-
-    async def event(self, seconds: float | None, size: int = _LARGE_PIECE) -> Any:  # noqa: ANN401  # h11 has no common type
-        """Return what comes next: a head, some of a body, or its end."""
-        try:
-            while (event := self._http.next_event()) is h11.NEED_DATA:
-                await self._feed(seconds, size)
-            self._events += 1
-            if self._events % _AT_ONCE == 0:  # each may be a single byte
-                await checkpoint()
-        except h11.RemoteProtocolError as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
-        return event
-
-    async def _feed(self, seconds: float | None, size: int) -> None:
-        data = await self._receive(seconds, size)
-        if not data and self._http.their_state is h11.SEND_RESPONSE:
-            # The words of httpx: those of h11 name a state that says nothing to a reader.
-            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
-        self._http.receive_data(data)
+    async def read(self, seconds: float | None) -> bytes:
+        """Return the next bytes of the body; none at its end."""
+        answers = self._answers
+        while not (piece := answers.take()) and not answers.is_whole:
+            answers.feed(await self._receive(seconds, _LARGE_PIECE))
+        self._pieces += 1
+        if self._pieces % _AT_ONCE == 0:  # each may be a single byte
+            await checkpoint()
+        return piece
 
     async def _receive(self, seconds: float | None, size: int) -> bytes:
         assert self._stream is not None
@@ -204,12 +168,10 @@ class Connection:
 
     def make_reusable(self) -> bool:
         """Get ready for another request; return whether this connection can take one."""
-        http = self._http
-        if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+        answers = self._answers
+        if not answers.may_go_on or answers.has_more or self._has_unread():
             return False
-        if http.trailing_data[0] or self._has_unread():  # not an answer to a request of ours
-            return False
-        http.start_next_cycle()
+        answers.begin()
         self._remember()
         self._is_kept = self._is_kept or self._idle_since > 0  # it was used again
         self._idle_since = monotonic()
@@ -270,9 +232,8 @@ class _Body(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        event = await self._connection.event(self._seconds)
-        if isinstance(event, h11.Data):
-            return event.data
+        if piece := await self._connection.read(self._seconds):
+            return piece
         raise StopAsyncIteration
 
 
@@ -301,10 +262,10 @@ def _why(error: Exception) -> str:
     return str(cause or error)
 
 
-def _says_kept(head: h11.Response) -> bool:
+def _says_kept(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the server says that it keeps the connection, as Node, nginx and Cloudflare do."""
     return any(
-        name == b"connection" and value.lower() == b"keep-alive" for name, value in head.headers
+        name.lower() == b"connection" and value.lower() == b"keep-alive" for name, value in headers
     )
 
 
