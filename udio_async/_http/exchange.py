@@ -102,6 +102,8 @@ async def exchange(
         finally:
             if answer.status is None:
                 await trail.hang_up()
+    if not foreign:  # else the client may still have the request, and send it
+        del request.extensions["trace"]  # they would keep each other alive until the next gc
     if scope.cancelled_caught:
         late = _Late(f"no whole answer within {seconds:g} s")
         failure, why = _translated(late, trail, request), _reason(late)

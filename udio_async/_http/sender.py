@@ -201,10 +201,11 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         """
         async with self._download_gate:
             deadline = anyio.current_time() + timeout
-            asked, cookies = set[tuple[str, str]](), httpx.Cookies()
+            asked, cookies = set[tuple[str, str]](), None
             while len(asked) <= MAX_REDIRECTS:
                 request = link_request(url, headers or {}, local=local)
-                cookies.set_cookie_header(request)
+                if cookies is not None:
+                    cookies.set_cookie_header(request)
                 step = url, request.headers.get("cookie", "")
                 if step in asked:
                     raise LinkRefused(f"it redirects in a circle, to {without_query(url)} again")
@@ -213,6 +214,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
                 await self._follow(request, answer, deadline=deadline, local=local)
                 if not answer.target:
                     return answer.reply()
+                cookies = httpx.Cookies() if cookies is None else cookies
                 cookies.extract_cookies(
                     httpx.Response(answer.status or 0, headers=answer.cookies, request=request)
                 )
