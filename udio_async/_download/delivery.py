@@ -20,7 +20,7 @@ from .cover import fetch_cover, keep_cover, kind_of
 from .disk import Disk, DiskWatch
 from .names import file_name
 from .parts import Part, part_of, remove
-from .sound import MeasuredFile, Saved, agrees, find, is_short, measure_file, taken
+from .sound import MeasuredFile, Saved, agrees, find, is_short, measure_file, present, taken
 from .tags import check_can_tag, write_tags
 from .transfer import Transfer
 from .waiting import Limits, Patience, Tries
@@ -82,7 +82,9 @@ async def deliver(song: Song, how: DownloadOptions, means: DownloadContext) -> S
         DownloadFailed: it is not served, or is not a whole song; the class says which.
         OSError: the disk does not take it.
     """
-    saved = await anyio.to_thread.run_sync(find, how.directory, song)
+    saved = None
+    if present(how.directory, song):  # usually nothing is: then no thread is woken
+        saved = await anyio.to_thread.run_sync(find, how.directory, song)
     if saved is None:
         saved = await _Delivery(await _as_final(song, means), how, means).run()
     if not how.covers:
@@ -184,13 +186,15 @@ class _Delivery:
         """Fetch the file, again and again as long as that can help."""
         while True:
             try:
-                return await self._keep(await self._attempt())
+                return await self._attempt()
             except AttemptFailed as error:
                 if not await self._may_help(error):
                     raise
 
-    async def _attempt(self) -> MeasuredFile:
-        """Ask for the file once, and judge what came.
+    async def _attempt(self) -> Saved:
+        """Ask for the file once, judge what came, and give it its name.
+
+        What takes time is done in one thread: to wake one takes longer than to save a small song.
 
         Raises:
             AttemptFailed: no file came, or none that can be accepted.
@@ -210,9 +214,20 @@ class _Delivery:
                 if error.rule is not CUT:
                     raise
                 cut = error
-            return self._judge(await self._measure(cut), cut)
+            if not self._how.tags:
+                return await anyio.to_thread.run_sync(self._keep, cut)
+            sound = await anyio.to_thread.run_sync(self._accepted, cut)
+        return await self._keep_tagged(sound)
 
-    async def _measure(self, cut: AttemptFailed | None) -> MeasuredFile:
+    def _keep(self, cut: AttemptFailed | None) -> Saved:
+        """Judge the file that came, and give it its name."""
+        return self._finish(self._part.path, self._accepted(cut))
+
+    def _accepted(self, cut: AttemptFailed | None) -> MeasuredFile:
+        """Return the file that came, if it can be accepted."""
+        return self._judge(self._measure(cut), cut)
+
+    def _measure(self, cut: AttemptFailed | None) -> MeasuredFile:
         """Measure the file that came.
 
         Raises:
@@ -220,7 +235,7 @@ class _Delivery:
         """
         try:
             with self._part.disk.reading():
-                return await anyio.to_thread.run_sync(measure_file, self._part.path, self._song)
+                return measure_file(self._part.path, self._song)
         except NoAudio as error:
             if cut is not None:
                 raise cut from None
@@ -335,26 +350,18 @@ class _Delivery:
 
     # Finishing
 
-    async def _keep(self, sound: MeasuredFile) -> Saved:
-        """Give the song its name, with its tags if they are wanted."""
+    async def _keep_tagged(self, sound: MeasuredFile) -> Saved:
+        """Give the song its name, with its tags."""
         tagged = part_of(self._part.disk.path)
         try:
             part, sound = await self._tag(sound, tagged)
             return await anyio.to_thread.run_sync(self._finish, part, sound)
-        except AttemptFailed:
-            self._transfer.start_over()
-            raise
         finally:
             remove(tagged)
 
     async def _tag(self, sound: MeasuredFile, tagged: Path) -> tuple[Path, MeasuredFile]:
-        """Return a copy with tags, or the file as it came.
-
-        If tags were wanted and failed, the log says so.
-        """
+        """Return a copy with tags; or the file as it came, if they fail, and the log says so."""
         part, song = self._part.path, self._song
-        if not self._how.tags:
-            return part, sound
         picture = await fetch_cover(
             self._means.http, song, self._part.disk.path, local=self._means.local
         )
@@ -371,10 +378,13 @@ class _Delivery:
         A file that has the name already is not touched.
         """
         disk, song = self._part.disk, self._song
-        disk.sync(part)
         path = self._how.directory / file_name(song, suffix=sound.measured.suffix)
         try:
+            disk.sync(part)
             disk.publish(part, path)
+        except AttemptFailed:
+            self._transfer.start_over()
+            raise
         except FileExistsError:  # another process was quicker, or it is another file
             there = find(self._how.directory, song, sha256=sound.sha256)
             if there is None:  # it is not this song, or gone again

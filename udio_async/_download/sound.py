@@ -127,6 +127,12 @@ def _mismatch(measured: Measured, song: Song) -> str | None:
     return f"plays {seconds:.2f} s, stated were {stated:.2f} s"
 
 
+def present(directory: Path, song: Song) -> list[Path]:
+    """Return the files in this folder that have a name of the song. None of them is opened."""
+    names = file_names(song)
+    return [directory / name for name in names if os.path.lexists(f"{directory}/{name}")]
+
+
 def find(directory: Path, song: Song, *, sha256: str | None = None) -> Saved | None:
     """Return the song if it is in this folder, whole, whatever its kind.
 
@@ -138,7 +144,7 @@ def find(directory: Path, song: Song, *, sha256: str | None = None) -> Saved | N
     Raises:
         DownloadFailed: something else has its name; move it away.
     """
-    there = [path for name in file_names(song) if os.path.lexists(path := directory / name)]
+    there = present(directory, song)
     in_doubt = False
     for path in there:
         with suppress(OSError, NoAudio):
