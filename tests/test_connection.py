@@ -1,6 +1,8 @@
 """A connection of our own: what it raises, when it is used again, and TLS that goes on."""
 
 import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -266,6 +268,35 @@ async def test_what_came_behind_an_answer_is_seen_through_tls(
             assert await ask(transport, url, paid=True) == b"{}"
         await transport.aclose()
     assert len(server.resumed) == len(server.requests) == 3
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("size", [60_000, 65_536])
+async def test_what_was_read_with_a_large_answer_is_seen(
+    size: int, tls: bool, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio reads up to 256 KiB at once, of which anyio keeps what nobody has asked for."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    monkeypatch.setattr("udio_async._http.connection.SETTLED", 0.0)
+    head = b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: %d\r\n\r\n"
+    whole = head % (size - len(head % size)) + bytes(size - len(head % size))
+    behind = KEPT.replace(b"{}", b"{ }").replace(b" 2", b" 3") + bytes(20_000)
+    if tls:
+        server = SecureServer(certificate, whole, behind=behind)
+        running = server.running()
+    else:
+        running = _serving(FaultServer(faults.answer(whole + behind)))
+    async with running as url:
+        transport = LeasedTransport(keep=1)
+        for _ in range(3):
+            assert await ask(transport, url, paid=True) == bytes(size - len(head % size))
+        await transport.aclose()
+
+
+@asynccontextmanager
+async def _serving(server: FaultServer) -> AsyncGenerator[str]:
+    async with server:
+        yield server.url
 
 
 async def test_a_certificate_is_always_verified(certificate: Path) -> None:

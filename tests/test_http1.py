@@ -43,6 +43,14 @@ def test_a_header_that_would_be_another_one_is_not_written(name: str, value: str
         written(request, b"")
 
 
+@pytest.mark.parametrize("length", ["0", "3", "1"])
+def test_a_body_of_another_length_is_not_written(length: str) -> None:
+    """The rest of it would be another request."""
+    request = httpx.Request("POST", "https://a.example/", headers={"Content-Length": length})
+    with pytest.raises(httpx.LocalProtocolError):
+        written(request, b"{}")
+
+
 def test_a_method_that_would_be_another_request_is_not_written() -> None:
     with pytest.raises(httpx.LocalProtocolError):
         written(httpx.Request("GET / HTTP/1.1\r\nX:", "https://a.example/"), b"")
@@ -60,6 +68,13 @@ READ = {
         OK + CHUNKS + b"1;a=b\r\n{\r\n01 \r\n}\r\n0\r\nT: 1\r\n\r\n",
         True,
     ),
+    "the same length twice": (GOOD.replace(b"OK\r\n", b"OK\r\ncontent-length: 2\r\n"), True),
+    "the same length in one line": (GOOD.replace(b": 2", b": 2, 2"), True),
+    "a blank behind chunked": (
+        OK + CHUNKS.replace(b"d\r", b"d \r", 1) + b"2\r\n{}\r\n0\r\n\r\n",
+        True,
+    ),
+    "another version": (GOOD.replace(b"1.1", b"1.2"), True),
     "line feeds alone": (GOOD.replace(b"\r\n", b"\n"), True),
     "a folded line": (GOOD.replace(b"\r\n\r\n", b"\r\nX-A: b\r\n c\r\n\r\n"), True),
     "a control character": (GOOD.replace(b"\r\n\r\n", b"\r\nX-A: \x01\r\n\r\n"), True),
@@ -67,6 +82,8 @@ READ = {
     "a header without a value": (GOOD.replace(b"\r\n\r\n", b"\r\nX-A:\r\n\r\n"), True),
     "no reason": (GOOD.replace(b" OK", b""), True),
     "interim answers": (b"HTTP/1.1 103 Hints\r\nContent-Length: 9\r\n\r\n" * 2 + GOOD, True),
+    "an interim answer of HTTP/1.0": (b"HTTP/1.0 100 Go on\r\n\r\n" + GOOD, True),
+    "an interim answer that closes": (b"HTTP/1.1 103 X\r\nConnection: close\r\n\r\n" + GOOD, True),
     "an offer of HTTP/2": (
         GOOD.replace(b"OK\r\n", b"OK\r\nConnection: Upgrade\r\nUpgrade: h2\r\n"),
         True,
@@ -129,6 +146,12 @@ BROKEN = {
     "half a head": (OK, b"", "without sending a response"),
     "only an interim answer": (b"HTTP/1.1 100 Go on\r\n\r\n", b"", "without sending a response"),
     "too short": (GOOD[:-1], b"{", "after 1 of 2 bytes"),
+    "too short, blanks": (GOOD[:-1].replace(b": 2", b" :\t2 "), b"{", "after 1 of 2 bytes"),
+    "no last chunk, a blank": (
+        OK + CHUNKS.replace(b"d\r", b"d \r", 1) + b"1\r\n{\r\n",
+        b"{",
+        "before the last chunk",
+    ),
     "no last chunk": (OK + CHUNKS + b"1\r\n{\r\n", b"{", "before the last chunk"),
     "a damaged chunk": (OK + CHUNKS + b"1\r\n{\r\nzz\r\n", b"{", "chunk size"),
     "a page": (b"<html>", b"", "Expected HTTP"),
@@ -161,6 +184,13 @@ def test_what_came_before_it_broke_is_read(data: bytes, body: bytes, why: str) -
         answers.take()
     assert got == body
     assert not answers.may_go_on
+
+
+def test_a_zero_byte_in_a_header_is_a_blank() -> None:
+    """It may come back in a request, which could not be sent then."""
+    answers = Answers()
+    read(answers, [GOOD.replace(b"OK\r\n", b'OK\r\nETag: "a\0"\r\n')])
+    assert answers.headers[0] == (b"ETag", b'"a "')
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 300), max_size=8), st.booleans())

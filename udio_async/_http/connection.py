@@ -36,10 +36,9 @@ We know of no service that closes an idle connection within half a second. The t
 is not used, because a busy event loop reads an answer late.
 """
 PORTS = {"http": 80, "https": 443}
-_PIECE = 64 * 1024
-"""Bytes that are read at once while the head of an answer is waited for."""
-_LARGE_PIECE = 256 * 1024
-"""Bytes that are read at once of a body: each piece costs the same, whatever its size."""
+_PIECE = 256 * 1024
+"""Bytes that are read at once: as many as asyncio reads. If fewer were asked for, anyio would keep
+the others, and nobody would see that a connection has unread bytes."""
 _AT_ONCE = 500
 """Pieces of an answer after which other tasks of the event loop have a turn."""
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
@@ -116,7 +115,10 @@ class Connection:
         assert self._stream is not None
         with _connecting(seconds):
             stream = await TLSStream.wrap(
-                self._stream, hostname=host, ssl_context=context, standard_compatible=False
+                _AllAtOnce(self._stream),
+                hostname=host,
+                ssl_context=context,
+                standard_compatible=False,
             )
         self._stream = stream
         self._tls = stream.extra(TLSAttribute.ssl_object)  # noqa: S610  # this is not Django
@@ -146,7 +148,7 @@ class Connection:
         """Return the next bytes of the body; none at its end."""
         answers = self._answers
         while not (piece := answers.take()) and not answers.is_whole:
-            answers.feed(await self._receive(seconds, _LARGE_PIECE))
+            answers.feed(await self._receive(seconds, _PIECE))
         self._pieces += 1
         if self._pieces % _AT_ONCE == 0:  # each may be a single byte
             await checkpoint()
@@ -218,7 +220,34 @@ class Connection:
         if self._stream is not None:
             logger.debug("closing a connection")
             self._remember()
+            self._answers.close()
             await self._stream.aclose()
+
+
+class _AllAtOnce(ByteStream):
+    """A stream under TLS that gives all the bytes that were read, as many as there are.
+
+    TLS asks for fewer than asyncio reads; anyio would keep the others.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+
+    async def receive(self, max_bytes: int = _PIECE) -> bytes:
+        return await self._stream.receive(max(max_bytes, _PIECE))
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._stream.extra_attributes
 
 
 class _Body(httpx.AsyncByteStream):
