@@ -60,7 +60,7 @@ def test_a_method_that_would_be_another_request_is_not_written() -> None:
 
 READ = {
     "length": (GOOD, True),
-    "length twice, beside chunks": (
+    "a length beside chunks": (
         OK + b"Content-Length: 9\r\n" + CHUNKS + b"2\r\n{}\r\n0\r\n\r\n",
         True,
     ),
