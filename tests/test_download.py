@@ -735,6 +735,46 @@ async def test_few_files_are_open_at_once(tmp_path: Path) -> None:
     assert len(files_in(tmp_path)) == 60
 
 
+async def test_few_songs_wait_for_their_turn(tmp_path: Path) -> None:
+    """Each has a task, and thousands of tasks make a garbage collection take long."""
+    async with (
+        serving(faults.stall()) as (client, server),
+        anyio.create_task_group() as users,
+    ):
+        before = len(anyio.get_running_tasks())
+        songs = [make_song(f"{server.url}/a", ident=str(place)) for place in range(500)]
+        users.start_soon(client.download, songs, tmp_path)
+        await server.wait_for(lambda: len(server.requests) == 4)
+        assert len(anyio.get_running_tasks()) - before < 150
+        users.cancel_scope.cancel()
+
+
+async def test_songs_whose_files_are_late_do_not_keep_the_others_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait together, however many there are, and meanwhile the others are saved."""
+    go = anyio.Event()
+
+    async def pause(_: float) -> None:
+        await go.wait()
+
+    async def behave(connection: Connection) -> None:
+        while True:
+            asked = await connection.request()
+            late = "/late" in asked.line and not go.is_set()
+            await connection.send(faults.http(503) if late else WHOLE)
+
+    monkeypatch.setattr(waiting, "pause", pause)
+    async with serving(behave) as (client, server), anyio.create_task_group() as users:
+        late = [make_song(f"{server.url}/late", ident=str(place)) for place in range(100)]
+        songs = [*late, make_song(f"{server.url}/a", ident="100")]
+        users.start_soon(client.download, songs, tmp_path)
+        await server.wait_for(lambda: any("/a " in each.line for each in server.requests))
+        await server.wait_for(lambda: len(files_in(tmp_path)) == 1)
+        go.set()
+    assert len(files_in(tmp_path)) == 101
+
+
 async def test_a_disk_that_takes_nothing_is_an_os_error(tmp_path: Path) -> None:
     """A directory that is a file, as an example."""
     taken = tmp_path / "songs"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import anyio
 import attrs
-from anyio.lowlevel import checkpoint
 
 from .._concurrency import open_tasks
 from .._errors import DownloadFailed, UdioError
@@ -26,7 +25,8 @@ from .waiting import PATIENCE, Limits
 
 logger = logging.getLogger("udio_async")
 _STARTED = 16
-"""Songs that are begun before anybody else has a turn."""
+"""Songs that are begun together. The next ones are begun when these have had their turn: thousands
+that wait for it would make each garbage collection take long."""
 
 
 async def _unknown(_: Song) -> None:
@@ -108,7 +108,8 @@ class Downloads:
                 for place, song in enumerate(songs):
                     tasks.start_soon(save, place, song)
                     if place % _STARTED == _STARTED - 1:
-                        await checkpoint()  # others have a turn before there are thousands
+                        async with self._means.slot:
+                            pass  # those before them have had their turn
         return [
             results.get(place)
             or failed(DownloadFailed, song, "did not come: the client was closed")
