@@ -592,6 +592,17 @@ async def test_a_length_that_lies_costs_no_song(
     assert waits.total < 60
 
 
+@pytest.mark.parametrize("etag", ['"h\u00e9"', '"\u97f3"', "W/1", '"', ""])
+async def test_an_etag_that_proves_nothing_costs_no_song(
+    etag: str, tmp_path: Path, waits: Waits
+) -> None:
+    """Or one that no request can carry: the rest is asked for without it."""
+    part = faults.http(200, MP3[:1000], f"ETag: {etag}", length=len(MP3))
+    async with bench(tmp_path, then_file(part)) as test:
+        assert (await test.get()).path.read_bytes() == MP3
+    assert waits.total < 60
+
+
 @pytest.mark.parametrize(("stated", "times"), [(SECONDS, 2), (None, 3)])
 async def test_a_last_chunk_that_is_missing_costs_no_song(
     stated: float | None, times: int, tmp_path: Path, waits: Waits

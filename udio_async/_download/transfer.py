@@ -201,7 +201,8 @@ class Transfer:
         self.start_over()
         length, etag = headers.get("content-length", ""), headers.get("etag", "")
         self._total = int(length) if _LENGTH.fullmatch(length) else None
-        self._validator = etag if etag.startswith('"') else None  # a weak one proves nothing
+        # A weak one proves nothing, and one with other letters than ASCII cannot be sent back.
+        self._validator = etag if etag.startswith('"') and etag.isascii() else None
         self._check_size(self._total or 0)
 
     def _begin_part(self, headers: Mapping[str, str]) -> None:

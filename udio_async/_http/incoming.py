@@ -53,6 +53,8 @@ class Incoming:
 
     async def take(self, chunk: bytes) -> bool:
         """Take the next bytes of the body."""
+        if self.decoder is not None and self.decoder.passes(chunk):
+            self.decoder = None
         if self.decoder is None:
             return await self.keep(chunk)
         return await self._keep_decoded(self.decoder, self.decoder.feed(chunk))
@@ -116,7 +118,7 @@ class Download(Incoming):
     receive: Receiver = attrs.field(kw_only=True)
     error: Exception | None = None
     cookies: list[tuple[str, str]] = attrs.field(factory=list, init=False, repr=False)
-    """The headers that set cookies."""
+    """The headers that set cookies, but for those that no request could carry."""
     _has_begun: bool = attrs.field(default=False, init=False)
     """Whether the receiver has got the head."""
 
@@ -128,7 +130,8 @@ class Download(Incoming):
 
     async def begin(self, response: httpx.Response) -> bool:
         await super().begin(response)
-        self.cookies = [("set-cookie", value) for value in response.headers.get_list("set-cookie")]
+        cookies = response.headers.get_list("set-cookie")
+        self.cookies = [("set-cookie", each) for each in cookies if each.isascii()]
         if self.target:
             return False
         # The head of a file waits for the first bytes, which show if they are encoded.

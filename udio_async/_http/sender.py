@@ -1,7 +1,7 @@
 """The sender of all requests: it gives them turns, runs them in tasks, and follows downloads."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Self
 
 import anyio
@@ -33,6 +33,9 @@ from .user_client import UserClient
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
+_KEPT = 2
+"""Idle connections for each API request that may be in flight: those that have answered right now
+may not take a paid one yet."""
 MAX_REDIRECTS = 10
 """Redirects that a download follows, at most. API calls follow none."""
 
@@ -65,7 +68,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         # One for API requests, one for downloads: many downloads must not push out API connections.
         self._leased = [
             LeasedTransport(keep=keep, trust_env=trust_env)
-            for keep in (max_in_flight, MAX_DOWNLOADS)
+            for keep in (_KEPT * max_in_flight, MAX_DOWNLOADS)
         ]
         self._client = client
         self._foreign = client is not None
@@ -137,7 +140,9 @@ class HttpSender(anyio.AsyncContextManagerMixin):
     async def _deliver(self, call: Call, departure: Departure | None = None) -> Reply:
         """Make an exchange, and free its place."""
         try:
-            with departure.waits() if departure is not None else nullcontext():
+            if departure is None:
+                return await self._exchange(call, None)
+            with departure.waits():
                 return await self._exchange(call, departure)
         finally:
             self._gate.release()
