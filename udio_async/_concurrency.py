@@ -34,6 +34,12 @@ T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
+_FOREIGN = (
+    "CancelledError came out of code that was given to the client, and nobody has cancelled this "
+    "call: it has awaited a task that was cancelled; catch that there"
+)
+
+
 class Unfinished(RuntimeError):
     """The client was closed in the middle of what was waited for."""
 
@@ -54,10 +60,7 @@ def foreign_cancellation_as(error: type[UdioError]) -> Generator[None]:
     except anyio.get_cancelled_exc_class() as cancelled:
         if _is_cancelled():
             raise
-        raise error(
-            "CancelledError came out of code that was given to the client, and nobody has "
-            "cancelled this call: it has awaited a task that was cancelled; catch that there"
-        ) from cancelled
+        raise error(_FOREIGN) from cancelled
 
 
 def _is_cancelled() -> bool:
@@ -80,10 +83,15 @@ class _Promise(Generic[T]):
     async def keep(self, func: Callable[[*Args], Awaitable[T]], *args: *Args) -> None:
         """Run the function, and keep its value or its error."""
         try:
-            with foreign_cancellation_as(Unreachable):
-                self.value.append(await func(*args))
+            self.value.append(await func(*args))
         except Exception as error:  # noqa: BLE001  # handed on to the waiter
             self.error = error
+        except anyio.get_cancelled_exc_class() as cancelled:
+            # As `foreign_cancellation_as`, which would cost time for each request.
+            if _is_cancelled():
+                raise
+            self.error = Unreachable(_FOREIGN)
+            self.error.__cause__ = cancelled
         finally:
             self.done.set()
 

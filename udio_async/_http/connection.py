@@ -41,6 +41,7 @@ _PIECE = 256 * 1024
 the others, and nobody would see that a connection has unread bytes."""
 _AT_ONCE = 500
 """Pieces of an answer after which other tasks of the event loop have a turn."""
+_UNLIMITED = nullcontext()
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError)
 _NOT_CONNECTED = (
     OSError,
@@ -92,7 +93,7 @@ class Connection:
         seconds = limits.get("read")
         answers = self._answers
         while answers.status is None:
-            answers.feed(await self._receive(seconds, _PIECE))
+            answers.feed(await self._receive(seconds))
         self._is_kept = self._is_kept or _says_kept(answers.headers)
         stream = _Body(self, seconds)
         return httpx.Response(answers.status, headers=answers.headers, stream=stream)
@@ -148,17 +149,17 @@ class Connection:
         """Return the next bytes of the body; none at its end."""
         answers = self._answers
         while not (piece := answers.take()) and not answers.is_whole:
-            answers.feed(await self._receive(seconds, _PIECE))
+            answers.feed(await self._receive(seconds))
         self._pieces += 1
         if self._pieces % _AT_ONCE == 0:  # each may be a single byte
             await checkpoint()
         return piece
 
-    async def _receive(self, seconds: float | None, size: int) -> bytes:
+    async def _receive(self, seconds: float | None) -> bytes:
         assert self._stream is not None
         try:
             with _within(seconds):
-                return await self._stream.receive(size)
+                return await self._stream.receive(_PIECE)
         except anyio.EndOfStream:
             return b""
         except TimeoutError as error:
@@ -268,7 +269,7 @@ class _Body(httpx.AsyncByteStream):
 
 def _within(seconds: float | None) -> AbstractContextManager[object]:
     """Limit the time of a step; `seconds` is None where a deadline for all steps is enough."""
-    return nullcontext() if seconds is None else anyio.fail_after(seconds)
+    return _UNLIMITED if seconds is None else anyio.fail_after(seconds)
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 
 import anyio
 import httpx
 
-from .._concurrency import foreign_cancellation_as
 from .._errors import BadAnswer, Unreachable
 from .departure import Departure
 from .diagnosis import unsent
@@ -91,8 +89,7 @@ async def exchange(
     # One scope for the whole request: scopes for its steps would cost time.
     with anyio.move_on_after(seconds) as scope:
         try:
-            with foreign_cancellation_as(Unreachable) if foreign else nullcontext():
-                response = await _ask(opener, request, trail)
+            response = await _ask(opener, request, trail)
             trail.answered()
             await _pour(response, answer)
         except Exception as error:  # transports raise more than they document

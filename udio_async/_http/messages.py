@@ -86,7 +86,7 @@ class Receiver(Protocol):
         ...
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the body, up to 64 KiB."""
+        """Take the next bytes of the body."""
         ...
 
 
@@ -98,15 +98,15 @@ def api_request(call: Call) -> httpx.Request:
     """
     url = _api_url(call)
     content = _content(call)
-    headers = httpx.Headers(_api_headers(url.netloc, has_body=content is not None))
-    if content is not None:
-        headers["Content-Length"] = str(len(content))
-    # With a stream, httpx adds no headers of its own, which would double the time for this.
+    headers = _api_headers(url.netloc, has_body=content is not None)
+    # httpx copies the headers. With a stream it adds none of its own, which would double the time.
     stream = httpx.ByteStream(content or b"")
     extensions = {"timeout": _API_TIMEOUT, "paid": call.paid}
     request = _Watched(call.method, url, headers=headers, stream=stream, extensions=extensions)
     request.read()  # hooks may look at `content`
     request.stream = Body(content or b"", once=call.paid)
+    if content is not None:
+        request.headers["Content-Length"] = str(len(content))
     account = call.account
     request.headers["Authorization"] = f"{account.scheme} {account.key.reveal()}".lstrip()
     return request

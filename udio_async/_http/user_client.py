@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
+from .._concurrency import foreign_cancellation_as
+from .._errors import Unreachable
 from .messages import SentAgain, is_same
 from .reread import Lost, Rereadable, rereadable_answer
 
@@ -22,16 +24,26 @@ class UserClient:
         self._client = client
 
     async def ask(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to the provider's API."""
+        """Send a request to the provider's API.
+
+        Raises:
+            Unreachable: code of the user's let out a cancellation that nobody has asked for.
+            Exception: whatever the client raised.
+        """
         self._dress(request)
-        with rereadable_answer(self._client, request):
+        with foreign_cancellation_as(Unreachable), rereadable_answer(self._client, request):
             return await self._send(request, _WithKey(self._client.auth or httpx.Auth(), request))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to a link, without any credentials."""
+        """Send a request to a link, without any credentials.
+
+        Raises:
+            Unreachable, Exception: as `ask`.
+        """
         self._dress(request)
         request.headers.pop("Authorization", None)
-        return await self._send(request, None)
+        with foreign_cancellation_as(Unreachable):
+            return await self._send(request, None)
 
     def _dress(self, request: httpx.Request) -> None:
         """Add the headers, cookies and time-outs of the client, as it would.
