@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutagen.id3 import ID3
 
+from tests.download.kit import bench
 from tests.kit import fault_server as faults
 from tests.kit.fault_server import Behaviour, Connection, FaultServer
 from tests.kit.media_server import (
@@ -40,6 +41,7 @@ from udio_async import (
     LinkExpired,
     NotAudio,
     Sandbox,
+    Saved,
     Song,
     SqliteJournal,
     Stage,
@@ -48,7 +50,7 @@ from udio_async import (
     UdioError,
     files,
 )
-from udio_async._download import pool, sound, tags, waiting
+from udio_async._download import delivery, pool, sound, tags, waiting
 from udio_async._download.names import file_name
 from udio_async._download.waiting import Limits
 from udio_async._http import messages, trail
@@ -747,6 +749,33 @@ async def test_few_songs_wait_for_their_turn(tmp_path: Path) -> None:
         await server.wait_for(lambda: len(server.requests) == 4)
         assert len(anyio.get_running_tasks()) - before < 150
         users.cancel_scope.cancel()
+
+
+async def test_songs_that_are_there_wait_for_no_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a client that is closed meanwhile say that they did not come."""
+    found: list[Saved] = []
+
+    async def deliver(*args: Any) -> Saved:  # noqa: ANN401
+        found.append(await delivery.deliver(*args))
+        return found[-1]
+
+    async with serving(faults.answer(WHOLE)) as (client, server):
+        there = [make_song(f"{server.url}/a", ident=str(place)) for place in range(60)]
+        await client.download(there, tmp_path)
+    monkeypatch.setattr(pool, "deliver", deliver)
+    async with bench(tmp_path, faults.stall()) as test, anyio.create_task_group() as tasks:
+        stalled = [make_song(f"{test.server.url}/a", ident=f"new-{place}") for place in range(40)]
+        results: list[Saved | Exception] = []
+
+        async def save() -> None:
+            results[:] = await test.downloads.save([*stalled, *there], directory=tmp_path)
+
+        tasks.start_soon(save)
+        await test.server.wait_for(lambda: len(found) == 60)
+        test.downloads.close()
+    assert [isinstance(result, Saved) for result in results] == [False] * 40 + [True] * 60
 
 
 async def test_songs_whose_files_are_late_do_not_keep_the_others_back(

@@ -12,6 +12,7 @@ import socket
 import traceback
 import tracemalloc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from http.cookiejar import CookieJar
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -744,6 +745,51 @@ async def test_a_given_client_is_used_with_the_key_and_left_open() -> None:
         assert not client.is_closed
     assert [request.headers["authorization"] for request in seen] == [f"Bearer {CANARY}"] * 2
     assert [request.headers.get("cookie") for request in seen] == [None, "a=1"]
+
+
+class CancelledJar(CookieJar):
+    def add_cookie_header(self, request: object) -> None:
+        del request
+        raise asyncio.CancelledError
+
+
+@attrs.frozen
+class CancelledStream(httpx.AsyncByteStream):
+    where: str
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        yield b"{}"
+        if self.where == "body":
+            raise asyncio.CancelledError
+
+    async def aclose(self) -> None:
+        if self.where == "close":
+            raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("where", ["cookies", "body", "close"])
+@pytest.mark.parametrize("kind", ["paid", "look", "download"])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_out_of_a_given_client_is_an_error(where: str, kind: str) -> None:
+    """Nobody has cancelled the caller; and what is said about the request is true."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=CancelledStream(where)))
+    jar = CancelledJar() if where == "cookies" else None
+    async with (
+        httpx.AsyncClient(transport=transport, cookies=jar) as client,
+        opened(client=client) as http,
+    ):
+
+        async def ask() -> Reply:
+            if kind == "download":
+                return await http.download("https://example.com/a", receive=Basket())
+            return await http.send((submit if kind == "paid" else call)("https://a.example"))
+
+        if where == "cookies":
+            with pytest.raises(Unreachable, match="code that was given") as caught:
+                await ask()
+            assert not caught.value.sent
+        else:
+            assert "code that was given" in ((await ask()).cut or "")
 
 
 # Cancelled callers

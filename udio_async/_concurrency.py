@@ -86,7 +86,7 @@ class _Promise(Generic[T]):
             self.value.append(await func(*args))
         except Exception as error:  # noqa: BLE001  # handed on to the waiter
             self.error = error
-        except anyio.get_cancelled_exc_class() as cancelled:
+        except asyncio.CancelledError as cancelled:
             # As `foreign_cancellation_as`, which would cost time for each request.
             if _is_cancelled():
                 raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from .._concurrency import open_tasks
 from .._errors import DownloadFailed, UdioError
@@ -20,13 +21,13 @@ from .disk import DiskWatch
 from .folder_check import FolderCheck
 from .names import file_name
 from .parts import remove_stale
-from .sound import Saved
+from .sound import Saved, present
 from .waiting import PATIENCE, Limits
 
 logger = logging.getLogger("udio_async")
 _STARTED = 16
-"""Songs that are begun together. The next ones are begun when these have had their turn: thousands
-that wait for it would make each garbage collection take long."""
+"""Songs that are begun together. Those that are to be fetched are begun when the ones before them
+have had their turn: thousands that wait for it would make each garbage collection take long."""
 
 
 async def _unknown(_: Song) -> None:
@@ -105,9 +106,17 @@ class Downloads:
 
         with self._until_closed():
             async with open_tasks() as tasks:
+                missing = list[tuple[int, Song]]()
                 for place, song in enumerate(songs):
-                    tasks.start_soon(save, place, song)
+                    if present(directory, song):  # it needs no turn
+                        tasks.start_soon(save, place, song)
+                    else:
+                        missing.append((place, song))
                     if place % _STARTED == _STARTED - 1:
+                        await checkpoint()  # others have a turn before there are thousands
+                for number, (place, song) in enumerate(missing):
+                    tasks.start_soon(save, place, song)
+                    if number % _STARTED == _STARTED - 1:
                         async with self._means.slot:
                             pass  # those before them have had their turn
         return [

@@ -129,15 +129,23 @@ class Transfer:
 
         Either there is a validator, which proves that the file is the same, or it comes in parts.
         """
-        return self._received > 0 and (self._validator is not None or self._in_slices)
+        return self._received > 0 and (self._in_slices or bool(self._proof))
 
     def _resume(self) -> dict[str, str]:
         """Return the headers that ask for the rest; no headers if all is to be asked for."""
         if not self._can_go_on:
             self.start_over()
             return {}
-        proof = {} if self._validator is None else {"If-Range": self._validator}
-        return {"Range": f"bytes={self._received}-", **proof}
+        return {"Range": f"bytes={self._received}-", **self._proof}
+
+    @property
+    def _proof(self) -> dict[str, str]:
+        """The header with which the server proves that the file is the same.
+
+        None for an ETag with other letters than ASCII, which no request can carry.
+        """
+        etag = self._validator
+        return {"If-Range": etag} if etag is not None and etag.isascii() else {}
 
     @property
     def may_have_lied(self) -> bool:
@@ -201,8 +209,7 @@ class Transfer:
         self.start_over()
         length, etag = headers.get("content-length", ""), headers.get("etag", "")
         self._total = int(length) if _LENGTH.fullmatch(length) else None
-        # A weak one proves nothing, and one with other letters than ASCII cannot be sent back.
-        self._validator = etag if etag.startswith('"') and etag.isascii() else None
+        self._validator = etag if etag.startswith('"') else None  # a weak one proves nothing
         self._check_size(self._total or 0)
 
     def _begin_part(self, headers: Mapping[str, str]) -> None:

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import anyio
 import httpx
 
+from .._concurrency import foreign_cancellation_as
 from .._errors import BadAnswer, Unreachable
 from .departure import Departure
 from .diagnosis import unsent
@@ -14,6 +16,7 @@ from .messages import LinkRefused
 from .trail import Trail
 
 Opener = Callable[[httpx.Request], Awaitable[httpx.Response]]
+_AS_IT_IS = nullcontext()
 logger = logging.getLogger("udio_async")
 
 
@@ -89,9 +92,10 @@ async def exchange(
     # One scope for the whole request: scopes for its steps would cost time.
     with anyio.move_on_after(seconds) as scope:
         try:
-            response = await _ask(opener, request, trail)
-            trail.answered()
-            await _pour(response, answer)
+            with foreign_cancellation_as(Unreachable) if foreign else _AS_IT_IS:
+                response = await _ask(opener, request, trail)
+                trail.answered()
+                await _pour(response, answer)
         except Exception as error:  # transports raise more than they document
             if departure is not None and error is departure.refusal:
                 raise

@@ -118,7 +118,7 @@ class Download(Incoming):
     receive: Receiver = attrs.field(kw_only=True)
     error: Exception | None = None
     cookies: list[tuple[str, str]] = attrs.field(factory=list, init=False, repr=False)
-    """The headers that set cookies, but for those that no request could carry."""
+    """The headers that set cookies, but for those with letters that no request can carry."""
     _has_begun: bool = attrs.field(default=False, init=False)
     """Whether the receiver has got the head."""
 

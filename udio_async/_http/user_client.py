@@ -4,8 +4,6 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
-from .._concurrency import foreign_cancellation_as
-from .._errors import Unreachable
 from .messages import SentAgain, is_same
 from .reread import Lost, Rereadable, rereadable_answer
 
@@ -24,26 +22,16 @@ class UserClient:
         self._client = client
 
     async def ask(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to the provider's API.
-
-        Raises:
-            Unreachable: code of the user's let out a cancellation that nobody has asked for.
-            Exception: whatever the client raised.
-        """
+        """Send a request to the provider's API."""
         self._dress(request)
-        with foreign_cancellation_as(Unreachable), rereadable_answer(self._client, request):
+        with rereadable_answer(self._client, request):
             return await self._send(request, _WithKey(self._client.auth or httpx.Auth(), request))
 
     async def follow(self, request: httpx.Request) -> httpx.Response:
-        """Send a request to a link, without any credentials.
-
-        Raises:
-            Unreachable, Exception: as `ask`.
-        """
+        """Send a request to a link, without any credentials."""
         self._dress(request)
         request.headers.pop("Authorization", None)
-        with foreign_cancellation_as(Unreachable):
-            return await self._send(request, None)
+        return await self._send(request, None)
 
     def _dress(self, request: httpx.Request) -> None:
         """Add the headers, cookies and time-outs of the client, as it would.
