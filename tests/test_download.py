@@ -756,6 +756,7 @@ async def test_songs_that_are_there_wait_for_no_turn(
 ) -> None:
     """Nor does a client that is closed meanwhile say that they did not come."""
     found: list[Saved] = []
+    results: list[Saved | Exception] = []
 
     async def deliver(*args: Any) -> Saved:  # noqa: ANN401
         found.append(await delivery.deliver(*args))
@@ -767,7 +768,6 @@ async def test_songs_that_are_there_wait_for_no_turn(
     monkeypatch.setattr(pool, "deliver", deliver)
     async with bench(tmp_path, faults.stall()) as test, anyio.create_task_group() as tasks:
         stalled = [make_song(f"{test.server.url}/a", ident=f"new-{place}") for place in range(40)]
-        results: list[Saved | Exception] = []
 
         async def save() -> None:
             results[:] = await test.downloads.save([*stalled, *there], directory=tmp_path)
