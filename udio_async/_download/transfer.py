@@ -140,9 +140,9 @@ class Transfer:
 
     @property
     def _proof(self) -> dict[str, str]:
-        """The header with which the server proves that the file is the same.
+        """The header with which the server proves that the file is the same; empty without an ETag.
 
-        None for an ETag with other letters than ASCII, which no request can carry.
+        Also empty for one with other letters than ASCII, which no request can carry.
         """
         etag = self._validator
         return {"If-Range": etag} if etag is not None and etag.isascii() else {}
