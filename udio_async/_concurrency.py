@@ -18,7 +18,7 @@ from collections.abc import (
     Coroutine,
     Generator,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar, TypeVarTuple
 
@@ -26,13 +26,14 @@ import anyio
 import anyio.lowlevel
 import attrs
 from anyio.abc import TaskGroup
-from anyio.lowlevel import current_token
+from anyio.lowlevel import EventLoopToken, current_token
 
 from ._errors import UdioError, Unreachable
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-
+Loop = asyncio.AbstractEventLoop | EventLoopToken
+"""An event loop: asyncio's own, or the token of another."""
 
 _FOREIGN = (
     "CancelledError came out of code that was given to the client, and nobody has cancelled this "
@@ -226,8 +227,8 @@ class Home:
             )
 
 
-def _loop_here() -> object:
-    """Return what stands for the event loop of this thread, or None."""
+def _loop_here() -> Loop | None:
+    """Return the event loop of this thread, or None."""
     try:
         return asyncio.get_running_loop()  # the way of anyio takes ten times as long
     except RuntimeError:
@@ -236,6 +237,23 @@ def _loop_here() -> object:
         return current_token()
     except RuntimeError:  # no event loop runs in this thread
         return None
+
+
+def loop_of_task() -> Loop:
+    """Return the event loop that runs this task: trio may run inside a callback of asyncio."""
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return asyncio.get_running_loop()
+    return current_token()
+
+
+def run_soon_in(loop: Loop, func: Callable[[*Args], object], *args: *Args) -> None:
+    """Have an event loop call a function soon, from any thread; one that has ended does not."""
+    with suppress(RuntimeError):  # it has ended
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            loop.call_soon_threadsafe(func, *args)
+        else:
+            token: Any = loop.native_token  # a `TrioToken`; only who runs on trio has the class
+            token.run_sync_soon(func, *args)
 
 
 class LastingTasks:

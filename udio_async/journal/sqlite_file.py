@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
-from anyio.lowlevel import EventLoopToken
 
+from .._concurrency import Loop
 from .._errors import JournalError, restated
 from .entry import Entry, State
 from .jobs import doubted
@@ -126,13 +126,12 @@ class SqliteFile:
 
     def add(self, entry: Entry) -> Entry | None:
         """Insert an entry; return the known one instead if there is one."""
-        known = self.get(entry.key)
-        if known is None:
-            self._db.execute(
-                "insert into jobs (key, state, task_id, entry) values (?, ?, ?, ?)",
-                (entry.key, entry.state, entry.task_id, as_text(entry)),
-            )
-        return known
+        added = self._db.execute(
+            "insert into jobs (key, state, task_id, entry) select ?, ?, ?, ?"
+            " where not exists (select 1 from jobs where alias = ?) on conflict (key) do nothing",
+            (entry.key, entry.state, entry.task_id, as_text(entry), entry.key),
+        )
+        return None if added.rowcount else self.get(entry.key)
 
     def put(self, entry: Entry, expected: State) -> None:
         """Replace an entry that is in the expected state.
@@ -292,7 +291,7 @@ class Order(Generic[T]):
 
     work: Callable[[SqliteFile], T]
     done: anyio.Event
-    token: EventLoopToken
+    loop: Loop
     """The event loop in which the result is waited for."""
     reads: bool = False
     """Whether it changes nothing."""

@@ -9,15 +9,14 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
-from anyio.from_thread import run_sync as run_in_loop
-from anyio.lowlevel import EventLoopToken, current_token
 
-from .._concurrency import wait_shielded
+from .._concurrency import Loop, loop_of_task, run_soon_in, wait_shielded
 from .._errors import ClientClosed, JournalError
 from .snapshot import held
 from .sqlite_file import Order, SqliteFile
@@ -59,7 +58,7 @@ class Writer:
         """
         if self.stopped:
             raise closed_error(self._path)
-        return Order(work, anyio.Event(), current_token(), reads)
+        return Order(work, anyio.Event(), loop_of_task(), reads)
 
     def _write(self, store: SqliteFile, orders: list[Order[Any]]) -> None:
         """Do a group of orders in one transaction.
@@ -118,10 +117,10 @@ class WriterThread(Writer):
         Raises:
             JournalError: the file cannot be used; the thread has ended.
         """
-        self._opened = Order(lambda _: None, anyio.Event(), current_token())
+        self._opened = Order(lambda _: None, anyio.Event(), loop_of_task())
         self._closed = anyio.Event()
         self._thread = threading.Thread(
-            target=self._serve, args=(current_token(),), name="udio-async journal", daemon=True
+            target=self._serve, args=(loop_of_task(),), name="udio-async journal", daemon=True
         )
         self._thread.start()
         try:
@@ -161,23 +160,21 @@ class WriterThread(Writer):
         await wait_shielded(self._closed)
         self._thread.join()
 
-    def _serve(self, token: EventLoopToken) -> None:
+    def _serve(self, loop: Loop) -> None:
         """Open the file, write group after group, close it: the thread's work."""
         try:
             store = self._open()
         except JournalError as error:
             self._opened.error = error
-            run_in_loop(self._opened.done.set, token=token)
+            run_soon_in(loop, self._opened.done.set)
             return
-        run_in_loop(self._opened.done.set, token=token)
+        run_soon_in(loop, self._opened.done.set)
         while orders := self._next_group():
             self._write(store, orders)
-            run_in_loop(_announce, [each for each in orders if each.token == token], token=token)
-            for order in orders:
-                if order.token != token:  # a reader's loop, which this thread does not wait for
-                    threading.Thread(target=_announce_there, args=(order,), daemon=True).start()
+            for waiting, done in groupby(orders, key=attrgetter("loop")):
+                run_soon_in(waiting, _announce, list(done))
         store.close()
-        run_in_loop(self._closed.set, token=token)
+        run_soon_in(loop, self._closed.set)
 
     def _next_group(self) -> list[Order[Any]]:
         """Wait for an order, and take all others that have come meanwhile.
@@ -202,12 +199,6 @@ class WriterThread(Writer):
 def _announce(orders: list[Order[Any]]) -> None:
     for order in orders:
         order.done.set()
-
-
-def _announce_there(order: Order[Any]) -> None:
-    """Wake a waiter in another event loop, which may have ended."""
-    with suppress(RuntimeError):  # that loop has ended meanwhile
-        run_in_loop(order.done.set, token=order.token)
 
 
 def closed_error(path: Path) -> ClientClosed:
