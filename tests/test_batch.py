@@ -50,6 +50,7 @@ from udio_async import (
     TooManyDoubts,
     UnsupportedOption,
 )
+from udio_async.journal.sqlite_file import SqliteFile
 from udio_async.providers import Provider
 from udio_async.sandbox import Fault
 from udio_async.testing import listed
@@ -158,6 +159,23 @@ async def test_a_wrong_key_stops_the_batch_uncharged(
     assert sandbox.ledger == charged_before
     assert sorted(outcome.index for outcome in outcomes) == list(range(50))
     assert {type(outcome.error) for outcome in outcomes} == {AuthenticationFailed}
+
+
+async def test_an_error_of_the_adapters_own_buys_nothing_more(tmp_path: Path) -> None:
+    """Not even what was pulled ahead."""
+
+    class Faulty(TimedProvider):
+        def check(self, request: SongRequest) -> None:
+            if request.description == "b":
+                raise TypeError("no such thing")
+
+    provider = Faulty(song)
+    journal = SqliteJournal(tmp_path / "journal.db", threaded=False)
+    async with Client(provider, journal=journal, submit_concurrency=1) as client:
+        with pytest.raises(TypeError, match="no such thing"):
+            async with client.generate_many(list("abcde"), max_active=5) as batch:
+                assert [outcome.index async for outcome in batch] == [0]
+    assert len(provider.sent) == 1
 
 
 async def test_an_error_of_the_adapters_own_stops_the_batch() -> None:
@@ -711,26 +729,20 @@ async def test_an_input_that_waits_holds_up_no_outcome() -> None:
 
 @attrs.define(eq=False)
 class Reads:
-    """How often a journal was asked."""
+    """How often the file of a journal was asked for jobs."""
 
-    one: int = 0
-    many: int = 0
+    number: int = 0
 
     def count(self, patch: pytest.MonkeyPatch) -> None:
-        get, get_many = SqliteJournal.get, SqliteJournal.get_many
+        for name in ("get", "get_many"):
+            patch.setattr(SqliteFile, name, self._counted(getattr(SqliteFile, name)))
 
-        async def get_counted(journal: SqliteJournal, key: str) -> JournalEntry | None:
-            self.one += 1
-            return await get(journal, key)
+    def _counted(self, read: Callable[..., object]) -> Callable[..., object]:
+        def counted(*given: object) -> object:
+            self.number += 1
+            return read(*given)
 
-        async def get_many_counted(
-            journal: SqliteJournal, keys: Collection[str]
-        ) -> Mapping[str, JournalEntry]:
-            self.many += 1
-            return await get_many(journal, keys)
-
-        patch.setattr(SqliteJournal, "get", get_counted)
-        patch.setattr(SqliteJournal, "get_many", get_many_counted)
+        return counted
 
 
 async def test_a_batch_that_was_made_is_looked_up_in_stretches(
@@ -750,7 +762,29 @@ async def test_a_batch_that_was_made_is_looked_up_in_stretches(
     assert sorted(outcome.index for outcome in again) == list(range(101))
     by_key = {outcome.job_key: outcome.songs for outcome in first}
     assert all(by_key[outcome.job_key] == outcome.songs for outcome in again[:100])
-    assert reads.one + reads.many < 20
+    assert reads.number < 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "questions"), [(list, 1), (tuple, 1), (iter, 30)], ids=["list", "tuple", "iterator"]
+)
+async def test_a_list_is_looked_up_ahead(
+    kind: Callable[[list[str]], Iterable[str]],
+    questions: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As far as there is room. An iterator is pulled only as there is somebody to submit it."""
+    reads = Reads()
+    reads.count(monkeypatch)
+    provider = TimedProvider(song)
+    async with (
+        Client(provider, journal=SqliteJournal(tmp_path / "journal.db", threaded=False)) as client,
+        client.generate_many(kind([f"song {n}" for n in range(30)]), max_active=30) as batch,
+    ):
+        assert all([outcome.ok async for outcome in batch])
+    assert reads.number == questions
+    assert len(provider.sent) == 30
 
 
 async def test_an_input_that_waits_for_outcomes_gets_them(tmp_path: Path) -> None:

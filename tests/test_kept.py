@@ -1,6 +1,14 @@
 """What is kept for later is made once, and what was refused or taken back is bought for nobody."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +113,78 @@ async def test_only_what_is_kept_is_the_same_in_two_batches_without_a_journal() 
         for _ in range(2):
             assert len(await outcomes(client.generate_many(TEXTS))) == len(TEXTS)
     assert sorted(provider.taken) == ["rain", "rain", "rain", "sun", "sun"]
+
+
+# Asked for by somebody else meanwhile ----------------------------------------------------------
+
+
+async def keep_and_make(client: Client, wanted: SongRequest) -> None:
+    await client.keep([wanted])
+    await client.generate(wanted)
+
+
+Meanwhile = Callable[[Client, SongRequest], Coroutine[Any, Any, object]]
+MEANWHILE: dict[str, Meanwhile] = {
+    "kept": lambda client, wanted: client.keep([wanted]),
+    "submitted": lambda client, wanted: client.submit(wanted),
+    "made": lambda client, wanted: client.generate(wanted),
+    "kept and made": keep_and_make,
+}
+
+
+@pytest.mark.parametrize("ask", MEANWHILE.values(), ids=MEANWHILE)
+async def test_what_comes_between_the_look_up_of_a_list_and_its_submit_is_paid_once(
+    ask: Meanwhile, journal: MemoryJournal | SqliteJournal
+) -> None:
+    """The journal knew nothing of the job when the list was pulled, and knows it by then."""
+    provider, wanted = Ledger(submit_time=10.0), named("a", "b", "c")
+    async with (
+        Client(provider, journal=journal, submit_concurrency=1) as client,
+        client.generate_many(wanted, max_active=3) as batch,
+        anyio.create_task_group() as tasks,
+    ):
+        await anyio.sleep(5)  # the first is on the wire
+        tasks.start_soon(ask, client, wanted[2])
+        assert all([outcome.ok async for outcome in batch])
+    assert sorted(provider.taken) == ["a", "b", "c"]
+
+
+async def test_what_is_kept_and_taken_back_meanwhile_is_not_bought_by_a_list(
+    journal: MemoryJournal | SqliteJournal,
+) -> None:
+    provider, wanted = Ledger(submit_time=10.0), named("a", "b")
+    async with (
+        Client(provider, journal=journal, submit_concurrency=1) as client,
+        client.generate_many(wanted, max_active=2) as batch,
+    ):
+        await anyio.sleep(5)  # the first is on the wire
+        await client.keep(wanted[1:])
+        await client.forget("b")
+        found = {outcome.job_key: outcome.error async for outcome in batch}
+    assert found["a"] is None
+    assert "was taken back before its turn came" in str(found["b"])
+    assert provider.taken == ["a"]
+
+
+async def test_a_batch_that_was_stopped_says_what_others_have_paid(
+    journal: MemoryJournal | SqliteJournal,
+) -> None:
+    """It sends nothing more, and does not say that a song was not paid for that was."""
+    no_credits = InsufficientCredits("no credits")
+    provider = Ledger(submit_time=10.0, refuse=lambda place: no_credits if place == 0 else None)
+    wanted, found = named("a", "b"), list[Outcome]()
+    async with (
+        Client(provider, journal=journal, submit_concurrency=1) as client,
+        client.generate_many(wanted, max_active=2) as batch,
+        anyio.create_task_group() as tasks,
+    ):
+        await anyio.sleep(5)  # the first is on the wire, and will be refused
+        tasks.start_soon(client.generate, wanted[1])
+        found += [outcome async for outcome in batch]
+    errors = {outcome.job_key: outcome.error for outcome in found}
+    assert isinstance(errors["a"], InsufficientCredits)
+    assert errors["b"] is None
+    assert provider.taken == ["b"]
 
 
 # Taken back ------------------------------------------------------------------------------------

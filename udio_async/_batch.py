@@ -110,6 +110,8 @@ class Batch(AsyncContextManagerMixin):
         """How many requests to pull at once: more while all of them were made before."""
         # An async input may wait for the outcomes of what was pulled before.
         self._longest = 1 if isinstance(requests, AsyncIterable) else _LONGEST_STRETCH
+        self._ahead = _LONGEST_STRETCH if isinstance(requests, (list, tuple)) else 1
+        """How many requests to pull at once in any case, as far as there is room for them."""
         self._input = aiter(requests if isinstance(requests, AsyncIterable) else _Pulled(requests))
         self._pulling = anyio.Lock()
         self._max_active = max_active
@@ -215,9 +217,10 @@ class Batch(AsyncContextManagerMixin):
         """
         async with self._pulling:
             while not self._asked and not self._input_ended:
-                pulled = await self._pull(await self._room())
-                made = [None] if self._stretch == 1 else await self._jobs.recall(pulled)
-                self._take_up(pulled, made)
+                number = min(max(self._stretch, self._ahead), await self._room())
+                pulled = await self._pull(number)
+                is_one = number == 1 or not pulled
+                self._take_up(pulled, [None] if is_one else await self._jobs.recall(pulled))
             return self._asked.popleft() if self._asked else None
 
     async def _room(self) -> int:
@@ -230,11 +233,11 @@ class Batch(AsyncContextManagerMixin):
                 return room
             await self._change()
 
-    async def _pull(self, room: int) -> Sequence[Asked]:
-        """Pull a few requests, fewer where the input ends or fails."""
+    async def _pull(self, number: int) -> Sequence[Asked]:
+        """Pull so many requests, fewer where the input ends or fails."""
         pulled: list[Asked] = []
         try:
-            while len(pulled) < min(self._stretch, room):
+            while len(pulled) < number:
                 given = await self._next_of_input()
                 request = _request_at(self._next_index, given)
                 pulled.append(Asked(self._next_index, request, self._jobs.name(request)))
@@ -282,6 +285,9 @@ class Batch(AsyncContextManagerMixin):
             self._end(Outcome(index=index, request=request, job_key=error.job_key, error=error))
         except Exception as error:  # noqa: BLE001  # of an adapter; raised to the consumer, after the songs
             self._input_ended, self._input_error = True, error
+            while self._asked:  # it would fail for these, too
+                self._asked.popleft()
+                self._end(None)
             self._end(None)
         except BaseException:  # cancelled: nobody will hear of it, and nobody shall wait for it
             self._end(None)

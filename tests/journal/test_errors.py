@@ -159,12 +159,12 @@ class Stale(SqliteJournal):
 async def test_a_batch_that_is_continued_ends(tmp_path: Path) -> None:
     """It waited for ever for the part that could not be read."""
     provider, path = TimedProvider(lambda _: 60.0), tmp_path / "songs.db"
-    words = [f"song {number}" for number in range(20)]
+    words = [f"song {number}" for number in range(60)]
     for journal in (SqliteJournal(path, threaded=False), Stale(path, threaded=False)):
         client = Client(provider, journal=journal)
         with anyio.fail_after(3_600):
             async with client, client.generate_many(words) as batch:
-                assert [outcome.ok async for outcome in batch] == [True] * 20
+                assert [outcome.ok async for outcome in batch] == [True] * 60
     assert isinstance(journal, Stale)
     assert journal.asked >= 2
-    assert len(provider.sent) == 20
+    assert len(provider.sent) == 60

@@ -27,6 +27,7 @@ def child(client, journal):
     print(refused(client.generate, "in the child"))
     print(refused(client.credits))
     print(refused(journal.get, "rain"))
+    print(refused(journal.get, "moon"))  # which the parent has looked for in vain
     print(refused(other.open))
     entry = asyncio.run(SqliteJournal(path).get("rain"))
     print(entry.state, flush=True)
@@ -36,6 +37,7 @@ async def main():
     provider = TimedProvider(lambda _: 0.05, min_interval=0.01)
     async with Client(provider, journal=journal, poll=PollPolicy(interval=0.05)) as client:
         await client.generate(SongRequest(description="rain", key="rain"))
+        await journal.get_many(["moon"])
         if os.fork() == 0:
             try:
                 child(client, journal)
@@ -62,6 +64,6 @@ def test_a_child_is_told_and_its_parent_goes_on(tmp_path: Path) -> None:
     )
     assert "Traceback" not in done.stderr
     assert done.stdout.split() == [
-        *("RuntimeError", "RuntimeError", "ClientClosed", "JournalError"),
+        *("RuntimeError", "RuntimeError", "ClientClosed", "ClientClosed", "JournalError"),
         *("ready", "2"),
     ]

@@ -21,6 +21,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 import pytest
+import trio
 
 from tests.journal.damage import damage
 from udio_async import (
@@ -385,6 +386,82 @@ async def test_another_object_reads_what_a_client_here_has_open(path: Path) -> N
         with script(_HOLD, path) as process:
             _, complaint = process.communicate()
         assert HELD in complaint
+
+
+def test_trio_inside_a_callback_of_asyncio_gets_its_answers(path: Path) -> None:
+    """A cell of a notebook is such a callback; asyncio's own loop stands still meanwhile."""
+
+    async def on_trio() -> None:
+        async with SqliteJournal(path).open(ACCOUNT):
+            await SqliteJournal(path).count()
+
+    async def on_asyncio() -> None:
+        trio.run(on_trio)
+
+    asyncio.run(on_asyncio())
+
+
+async def test_a_reader_whose_event_loop_has_ended_disturbs_nobody(path: Path) -> None:
+    """Its answer is for nobody, and those that come after it are for their own."""
+    async with SqliteJournal(path).open(ACCOUNT):
+        reader = SqliteJournal(path)
+        await anyio.to_thread.run_sync(lambda: anyio.run(ask_and_leave, reader))
+        assert await reader.get("a") is None
+
+
+async def ask_and_leave(reader: SqliteJournal) -> None:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(reader.count)
+        await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_job_that_was_looked_for_in_vain_is_known_once_it_is_added(
+    journal: SqliteJournal,
+) -> None:
+    """Whether it is added afterwards, or at the same time."""
+    async with journal.open(ACCOUNT):
+        assert await journal.get_many(["later"]) == {}
+        assert await journal.get("later") is None
+        await journal.add(make_entry("later"))
+        assert await journal.get("later") is not None
+        for place in range(20):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(2):
+                    tasks.start_soon(journal.get_many, [f"{place}"])
+                tasks.start_soon(journal.add, make_entry(f"{place}"))
+                tasks.start_soon(journal.get_many, [f"{place}"])
+            assert await journal.get(f"{place}") is not None
+
+
+async def test_a_job_that_was_looked_for_in_vain_is_asked_for_in_each_file(
+    journal: SqliteJournal, path: Path
+) -> None:
+    """The same object, opened again: another program has added the job meanwhile."""
+    async with journal.open(ACCOUNT):
+        assert await journal.get_many(["a"]) == {}
+    other = SqliteJournal(path)
+    async with other.open(ACCOUNT):
+        await other.add(make_entry("a"))
+        assert await journal.get("a") is not None
+    async with journal.open(ACCOUNT):
+        assert await journal.get("a") is not None
+
+
+async def test_a_key_that_is_another_jobs_alias_is_known(
+    journal: SqliteJournal, path: Path
+) -> None:
+    """It is not added a second time: both names are of one job."""
+    async with journal.open(ACCOUNT):
+        assert await journal.add(make_entry("old")) is None
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("update jobs set alias = 'new'")
+    async with journal.open(ACCOUNT):
+        known = await journal.add(make_entry("new"))
+        assert known is not None
+        assert known.key == "old"
+        assert dict(await journal.count()) == {known.state: 1}
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -29,6 +29,9 @@ from .sqlite_writer import InlineWriter, WriterThread, closed_error
 
 T = TypeVar("T")
 
+_MOST_ABSENT = 10_000
+"""Keys that are remembered as unknown, at most and about: each spares a question to the file."""
+
 
 class SqliteJournal:
     """Remembers in the file at `path`, through crashes and power cuts.
@@ -59,6 +62,11 @@ class SqliteJournal:
         self.path = as_path("journal", path)
         self._threaded = threaded
         self._writer: WriterThread | InlineWriter | None = None
+        self._absent: set[str] = set()
+        """Keys that `get_many` has not found, and that were not added since: nobody else can, while
+        the file is this writer's."""
+        self._added: set[str] | None = None
+        """Keys that were added while a `get_many` is under way."""
 
     @asynccontextmanager
     async def open(self, account: str, *, confirm: Confirm | None = None) -> AsyncGenerator[None]:
@@ -88,6 +96,7 @@ class SqliteJournal:
             await writer.stop()
             held.remove(writer)
             self._writer = None
+            self._absent.clear()
 
     async def add(self, entry: Entry) -> Entry | None:
         """Keep a new entry, or return the one that has its key.
@@ -96,6 +105,9 @@ class SqliteJournal:
             JournalError: it cannot be kept.
             ClientClosed: no client has it open.
         """
+        self._absent.discard(entry.key)
+        if self._added is not None:
+            self._added.add(entry.key)
         return await self._write(lambda store: store.add(entry))
 
     async def put(self, entry: Entry, *, expected: State) -> None:
@@ -113,12 +125,24 @@ class SqliteJournal:
         Raises:
             JournalError: there is no such file, or it cannot be read.
         """
+        if key in self._absent and self._is_open:
+            return None
         return await self._read(lambda store: store.get(key))
 
     async def get_many(self, keys: Collection[str]) -> Mapping[str, Entry]:
         """Return the entries of those of these keys that are known, by key."""
         wanted = list(keys)
-        return await self._read(lambda store: store.get_many(wanted))
+        if self._added is not None or not self._is_open:  # one at a time is enough
+            return await self._read(lambda store: store.get_many(wanted))
+        self._added = set()
+        try:
+            found = await self._read(lambda store: store.get_many(wanted))
+            if len(self._absent) > _MOST_ABSENT:  # of batches that were left
+                self._absent.clear()
+            self._absent |= set(wanted) - set(found) - self._added
+        finally:
+            self._added = None
+        return found
 
     async def of_task(self, task_id: str) -> Entry | None:
         """Return the entry that this task belongs to, or None."""
@@ -161,6 +185,11 @@ class SqliteJournal:
     async def noted(self, name: str) -> str | None:
         """Return the fact of that name, or None."""
         return await self._read(lambda store: store.noted(name))
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether this object has the file open, in this process."""
+        return self._writer is not None and not self._writer.stopped
 
     @property
     def _owner(self) -> WriterThread | InlineWriter | None:
