@@ -5,7 +5,7 @@
 One server process answers about 400 bytes of JSON after 20 ms. For each client and each number of
 requests in flight: CPU of this process per request, and the longest time that the event loop
 was kept from its other work. Every client is used as it comes: httpx, httpx2 and aiohttp open up to
-100 connections, ours up to 16. Ours and httpx are measured once more with as many connections as
+100 connections, ours up to 64. Ours and httpx are measured once more with as many connections as
 requests in flight; for httpx that takes long, so `--quick` leaves its largest number out. With
 `--tls` all of them speak TLS: over warm connections, so handshakes do not count.
 """
@@ -29,7 +29,7 @@ import attrs
 import httpx
 import httpx2
 
-from udio_async._http import Account, ApiKey, Call, HttpSender
+from udio_async._http import MAX_IN_FLIGHT, Account, ApiKey, Call, HttpSender
 
 from .certificates import HOST, certified
 
@@ -134,7 +134,7 @@ async def bare_sockets(url: str) -> AsyncGenerator[Ask]:
 
 
 CLIENTS: dict[str, Opener] = {
-    OURS: lambda url, _: ours(url, 16),
+    OURS: lambda url, _: ours(url, MAX_IN_FLIGHT),
     OPEN: ours,
     STOCK: lambda url, _: stock_httpx(url),
     WIDE: lambda url, in_flight: stock_httpx(url, in_flight, in_flight),

@@ -398,6 +398,25 @@ async def test_leaving_closes_every_connection() -> None:
     gc.collect()  # a socket that was left open would warn
 
 
+async def test_as_many_submits_are_on_the_wire_as_the_user_allows() -> None:
+    """The client's own bound for requests is above that, whatever the number is."""
+    go, number = anyio.Event(), 90
+    async with (
+        FaultServer(faults.answer_when(go, faults.ok(b'{"code":200,"workId":"task"}'))) as server,
+        Client(
+            UdioApiV2(api_key="key", base_url=server.url),
+            submit_concurrency=number,
+            max_active=number,
+        ) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(number):
+            tasks.start_soon(client.submit, "a song")
+        await server.wait_for(lambda: len(server.requests) == number)
+        tasks.cancel_scope.cancel()
+        go.set()
+
+
 def test_provider_and_arguments_serve_several_event_loops(provider: Provider) -> None:
     """The same values for four clients, on asyncio and on trio, one run after the other."""
     seen: list[object] = []

@@ -33,6 +33,8 @@ from .user_client import UserClient
 
 MAX_DOWNLOADS = 4
 """Downloads that run at once."""
+MAX_IN_FLIGHT = 64
+"""API requests that run at once; a client adds one for each submit that may be on the wire."""
 _KEPT = 2
 """Idle connections for each API request that may be in flight: those that have answered right now
 may not take a paid one yet."""
@@ -54,7 +56,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         self,
         tasks: TaskGroup,
         *,
-        max_in_flight: int = 16,
+        max_in_flight: int = MAX_IN_FLIGHT,
         client: httpx.AsyncClient | None = None,
         trust_env: bool = True,
         requests_per_second: float | None = None,
