@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import attrs
 from anyio.lowlevel import checkpoint
 
@@ -19,9 +20,9 @@ from .answers import failed
 from .delivery import Age, DownloadContext, DownloadOptions, Late, Refresh, deliver
 from .disk import DiskWatch
 from .folder_check import FolderCheck
-from .names import file_name
+from .names import file_name, file_names
 from .parts import remove_stale
-from .sound import Saved, present
+from .sound import Saved
 from .waiting import PATIENCE, Limits
 
 logger = logging.getLogger("udio_async")
@@ -106,24 +107,33 @@ class Downloads:
 
         with self._until_closed():
             async with open_tasks() as tasks:
-                missing = list[tuple[int, Song]]()
-                for place, song in enumerate(songs):
-                    if present(directory, song):  # it needs no turn
-                        tasks.start_soon(save, place, song)
-                    else:
-                        missing.append((place, song))
-                    if place % _STARTED == _STARTED - 1:
-                        await checkpoint()  # others have a turn before there are thousands
-                for number, (place, song) in enumerate(missing):
-                    tasks.start_soon(save, place, song)
-                    if number % _STARTED == _STARTED - 1:
-                        async with self._means.slot:
-                            pass  # those before them have had their turn
+                await self._begin(songs, directory, lambda *song: tasks.start_soon(save, *song))
         return [
             results.get(place)
             or failed(DownloadFailed, song, "did not come: the client was closed")
             for place, song in enumerate(songs)
         ]
+
+    async def _begin(
+        self, songs: Sequence[Song], directory: Path, begin: Callable[[int, Song], object]
+    ) -> None:
+        """Begin all songs, a few at a time: first those that are there, which need no turn."""
+        there = frozenset[str]()
+        if len(songs) > _STARTED:
+            there = await anyio.to_thread.run_sync(_names_in, directory)
+        missing = list[int]()
+        for place, song in enumerate(songs):
+            if there.isdisjoint(file_names(song)):
+                missing.append(place)
+            else:
+                begin(place, song)
+            if place % _STARTED == _STARTED - 1:
+                await checkpoint()  # others have a turn before there are thousands
+        for number, place in enumerate(missing):
+            begin(place, songs[place])
+            if number % _STARTED == _STARTED - 1:
+                async with self._means.slot:
+                    pass  # those before them have had their turn
 
     async def _delivered(self, song: Song, how: DownloadOptions) -> Saved | Exception:
         try:
@@ -170,6 +180,13 @@ class Downloads:
         """End the downloads that still run; nothing half-written is left."""
         for scope in self._running:
             scope.cancel()
+
+
+def _names_in(directory: Path) -> frozenset[str]:
+    """Return the names that are in a folder; none where it cannot be read."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        return frozenset(entry.name for entry in entries)
+    return frozenset()
 
 
 def _place(directory: Path) -> str:
