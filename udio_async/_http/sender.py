@@ -35,9 +35,11 @@ MAX_DOWNLOADS = 4
 """Downloads that run at once."""
 MAX_IN_FLIGHT = 64
 """API requests that run at once; a client adds one for each submit that may be on the wire."""
+_USUAL = 16
+"""API requests that a busy client has in flight, when nobody looks or submits by hand."""
 _KEPT = 2
-"""Idle connections for each API request that may be in flight: those that have answered right now
-may not take a paid one yet."""
+"""Idle connections for each of these: those that have answered right now may not take a paid one
+yet."""
 MAX_REDIRECTS = 10
 """Redirects that a download follows, at most. API calls follow none."""
 
@@ -70,7 +72,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         # One for API requests, one for downloads: many downloads must not push out API connections.
         self._leased = [
             LeasedTransport(keep=keep, trust_env=trust_env)
-            for keep in (_KEPT * max_in_flight, MAX_DOWNLOADS)
+            for keep in (_KEPT * min(max_in_flight, _USUAL), MAX_DOWNLOADS)
         ]
         self._client = client
         self._foreign = client is not None

@@ -105,9 +105,10 @@ class SqliteJournal:
             JournalError: it cannot be kept.
             ClientClosed: no client has it open.
         """
-        self._absent.discard(entry.key)
-        if self._added is not None:
-            self._added.add(entry.key)
+        if isinstance(entry, Entry):  # anything else is refused by the file
+            self._absent.discard(entry.key)
+            if self._added is not None:
+                self._added.add(entry.key)
         return await self._write(lambda store: store.add(entry))
 
     async def put(self, entry: Entry, *, expected: State) -> None:
