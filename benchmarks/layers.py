@@ -132,7 +132,7 @@ async def our_fetch(url: str, in_flight: int) -> AsyncGenerator[Ask]:
     provider = ua.UdioApiV2(api_key="key", base_url=url)
     async with (
         anyio.create_task_group() as tasks,
-        HttpSender(tasks, max_in_flight=in_flight) as http,
+        HttpSender(tasks, max_in_flight=in_flight, max_idle=in_flight) as http,
     ):
         yield lambda: provider.fetch(http, ["gen2000000000001dbksv"])
 

@@ -29,7 +29,7 @@ import attrs
 import httpx
 import httpx2
 
-from udio_async._http import MAX_IN_FLIGHT, Account, ApiKey, Call, HttpSender
+from udio_async._http import MAX_IDLE, MAX_IN_FLIGHT, Account, ApiKey, Call, HttpSender
 
 from .certificates import HOST, certified
 
@@ -76,9 +76,13 @@ Opener = Callable[[str, int], contextlib.AbstractAsyncContextManager[Ask]]
 
 
 @contextlib.asynccontextmanager
-async def ours(url: str, gate: int) -> AsyncGenerator[Ask]:
+async def ours(url: str, gate: int, idle: int | None = None) -> AsyncGenerator[Ask]:
+    """Our sender, with so many requests at once, and as many idle connections or fewer."""
     look = Call(account=Account(base_url=url, key=ApiKey("key")), method="GET", path="/v1/feed")
-    async with anyio.create_task_group() as tasks, HttpSender(tasks, max_in_flight=gate) as http:
+    async with (
+        anyio.create_task_group() as tasks,
+        HttpSender(tasks, max_in_flight=gate, max_idle=idle or gate) as http,
+    ):
         yield lambda: http.send(look)
 
 
@@ -134,7 +138,7 @@ async def bare_sockets(url: str) -> AsyncGenerator[Ask]:
 
 
 CLIENTS: dict[str, Opener] = {
-    OURS: lambda url, _: ours(url, MAX_IN_FLIGHT),
+    OURS: lambda url, _: ours(url, MAX_IN_FLIGHT, MAX_IDLE),
     OPEN: ours,
     STOCK: lambda url, _: stock_httpx(url),
     WIDE: lambda url, in_flight: stock_httpx(url, in_flight, in_flight),

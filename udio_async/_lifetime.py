@@ -15,7 +15,7 @@ from ._account import AccountNotes, is_same_account
 from ._concurrency import Home, LastingTasks, Unfinished, wait_shielded
 from ._download import Downloads, FolderCheck, Source
 from ._events import Teller
-from ._http import MAX_IN_FLIGHT, HttpSender
+from ._http import MAX_IDLE, MAX_IN_FLIGHT, HttpSender
 from ._options import Options
 from ._polling import Poller
 from ._session import Session, TaskEnd
@@ -115,6 +115,7 @@ class Lifetime:
                 requests_per_second=options.requests_per_second,
                 trust_env=options.trust_env,
                 max_in_flight=MAX_IN_FLIGHT + options.submit_concurrency,
+                max_idle=MAX_IDLE + 2 * options.submit_concurrency,
             ) as http,
             options.journal.open(
                 account_of(options.provider),

@@ -15,7 +15,7 @@ from .departure import Departure
 from .diagnosis import HttpClientClosed
 from .incoming import MAX_BODY, MAX_DOWNLOAD
 from .messages import Call, Http, LinkRefused, Receiver, Reply, installed_version
-from .sender import MAX_DOWNLOADS, MAX_IN_FLIGHT, HttpSender, PaidHttp
+from .sender import MAX_DOWNLOADS, MAX_IDLE, MAX_IN_FLIGHT, HttpSender, PaidHttp
 from .transport import LeasedTransport
 
 AsyncClient = httpx.AsyncClient
@@ -25,6 +25,7 @@ __all__ = [
     "MAX_BODY",
     "MAX_DOWNLOAD",
     "MAX_DOWNLOADS",
+    "MAX_IDLE",
     "MAX_IN_FLIGHT",
     "Account",
     "ApiKey",

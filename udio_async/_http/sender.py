@@ -35,11 +35,9 @@ MAX_DOWNLOADS = 4
 """Downloads that run at once."""
 MAX_IN_FLIGHT = 64
 """API requests that run at once; a client adds one for each submit that may be on the wire."""
-_USUAL = 16
-"""API requests that a busy client has in flight, when nobody looks or submits by hand."""
-_KEPT = 2
-"""Idle connections for each of these: those that have answered right now may not take a paid one
-yet."""
+MAX_IDLE = 24
+"""Idle connections to APIs that are kept; a client adds two for each submit that may be on the
+wire: one that has answered right now may not take a paid request yet."""
 MAX_REDIRECTS = 10
 """Redirects that a download follows, at most. API calls follow none."""
 
@@ -49,9 +47,10 @@ class HttpSender(anyio.AsyncContextManagerMixin):
 
     `tasks` runs the requests, so they outlive cancelled callers. At most `max_in_flight` API
     requests and 4 downloads run at once; with `requests_per_second` the former also keep to that
-    rate. A `client` of the user's is used with all that is set up in it (`UserClient`). It stays
-    open, and decides which connection a paid request takes. Without one, proxies and certificates
-    are those of the environment, if `trust_env`.
+    rate. At most `max_idle` connections to APIs are kept for the next request. A `client` of the
+    user's is used with all that is set up in it (`UserClient`). It stays open, and decides which
+    connection a paid request takes. Without one, proxies and certificates are those of the
+    environment, if `trust_env`.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         tasks: TaskGroup,
         *,
         max_in_flight: int = MAX_IN_FLIGHT,
+        max_idle: int = MAX_IDLE,
         client: httpx.AsyncClient | None = None,
         trust_env: bool = True,
         requests_per_second: float | None = None,
@@ -71,8 +71,7 @@ class HttpSender(anyio.AsyncContextManagerMixin):
         self._rate = None if requests_per_second is None else Gcra(requests_per_second)
         # One for API requests, one for downloads: many downloads must not push out API connections.
         self._leased = [
-            LeasedTransport(keep=keep, trust_env=trust_env)
-            for keep in (_KEPT * min(max_in_flight, _USUAL), MAX_DOWNLOADS)
+            LeasedTransport(keep=keep, trust_env=trust_env) for keep in (max_idle, MAX_DOWNLOADS)
         ]
         self._client = client
         self._foreign = client is not None
